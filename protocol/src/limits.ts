@@ -1,0 +1,168 @@
+/** Every ceiling and every time limit of the system, each with its reason. Knows nothing of who obeys it. */
+
+/**
+ * One variable shortens (or stretches) every duration below, so that tests of whole processes need not wait for
+ * production's clocks: POSTERN_TIME_SCALE=0.1 makes 10 s one second. Counts and sizes are not scaled.
+ */
+const TIME_SCALE = readScale(process.env.POSTERN_TIME_SCALE)
+
+function readScale(text: string | undefined): number {
+  const scale = text === undefined || text === '' ? 1 : Number(text)
+  if (!(scale > 0 && scale <= 100))
+    throw new RangeError(`POSTERN_TIME_SCALE must be above 0 and at most 100, not ${text}`)
+  return scale
+}
+
+/** A duration in milliseconds, scaled; never below 1. */
+const ms = (duration: number): number => Math.max(1, Math.round(duration * TIME_SCALE))
+const seconds = (n: number): number => ms(n * 1000)
+
+const KiB = 1024
+const MiB = 1024 * KiB
+
+// ── the ticket ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Enough for an agent on a slow link to connect; short enough that a leaked ticket is soon worthless. Not scaled down: two clocks meet here. */
+export const TICKET_LIFE_MS = 60_000
+/** Four addresses cover IPv4 and IPv6 of both planes; more is a list that somebody else fills. */
+export const TICKET_ADDRESSES = 4
+/** DynamoDB's TTL deletion is late by up to days; an hour keeps used-up tickets from being deleted while their race is on. */
+export const TICKET_PURGE_AFTER_MS = 3_600_000
+
+// ── opening a channel ───────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The id is the first data of a connection; a line longer than this is no id. */
+export const WORKER_ID_BYTES = 64
+/** The answer line is one small JSON object; an agent reads no more than this from a server that has proven nothing yet. */
+export const ANSWER_LINE_BYTES = 2 * KiB
+/** From accept to a proven key: a handshake over a 2 s path with losses fits, a hoarder of half-open sockets does not. */
+export const OPENING_TIMEOUT_MS = seconds(10)
+/** The balancer sends its header with the first segment. */
+export const PROXY_HEADER_TIMEOUT_MS = seconds(5)
+/** PROXY v2 allows 64 KiB; addresses and every TLV that balancers send fit in 4 KiB. */
+export const PROXY_HEADER_BYTES = 4 * KiB
+/** Openings under way from one address: a NAT full of agents after a deploy, but not a flood. */
+export const OPENINGS_PER_ADDRESS = 200
+/** Openings under way on one task: 0.5 ms of CPU each, so at most about two seconds of work in line. */
+export const OPENINGS_PER_TASK = 4000
+/** Told to an agent that came while the task was full. */
+export const BUSY_RETRY_MS = seconds(2)
+/** `hello` is the first thing an agent says on an open channel. */
+export const HELLO_TIMEOUT_MS = seconds(5)
+
+// ── the control stream ──────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Visitor rules fit; a log file does not. */
+export const CONTROL_LINE_BYTES = 8 * KiB
+/** One stream-fault per failing request is the busiest honest use. Counted over a sliding second. */
+export const CONTROL_LINES_PER_SECOND = 50
+
+// ── an open channel ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Well inside the 350 s after which the balancer forgets a silent flow, and often enough to notice a dead peer soon. */
+export const HEARTBEAT_MS = seconds(10)
+/** A peer from which nothing came for this long after a ping is gone: heartbeat + this ≤ 25 s. */
+export const SILENCE_MS = seconds(15)
+/** A peer that was told GOAWAY and asked to close gets this long to take what is queued. */
+export const CLOSE_GRACE_MS = seconds(2)
+/** Back-pressure line of the channel's socket: above it the multiplexer takes nothing from streams (a TLSSocket would take 128 MiB). */
+export const SOCKET_BACKLOG_BYTES = 256 * KiB
+
+// ── the multiplexer ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Fixed by the yamux specification: what either side may send on a new stream before it is credited. */
+export const INITIAL_WINDOW_BYTES = 256 * KiB
+/** 16 MiB keeps a 100 ms path busy at 1.3 Gbit/s; more would be memory held for nothing. */
+export const MAX_WINDOW_BYTES = 16 * MiB
+/** What all grown windows of a process may promise beyond their initial size, unless a quarter of the memory limit is less. */
+export const WINDOW_BUDGET_BYTES = 32 * MiB
+/** Larger frames delay the streams beside them; smaller ones cost a header each. */
+export const FRAME_PAYLOAD_BYTES = 32 * KiB
+/** What a stream takes from its writer beyond the window before `write` answers false. */
+export const STREAM_BACKLOG_BYTES = 64 * KiB
+/** Requests at once through one channel; the 257th is answered 503. Bounds what one tenant can hold: 256 windows. */
+export const STREAMS_PER_CHANNEL = 256
+/** Control frames (ping, window update for unknown streams, resets) a peer may send per second beyond those its data justifies. */
+export const CONTROL_FRAMES_PER_SECOND = 1000
+/** Control frames waiting for a peer that does not read: beyond this it is not a peer. */
+export const CONTROL_BACKLOG_FRAMES = 4096
+
+// ── HTTP ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Request line and fields together; twice what browsers and nginx's defaults reach. */
+export const HEAD_BYTES = 32 * KiB
+/** Fields of one head; Apache's limit. */
+export const HEAD_FIELDS = 100
+/** The request target; twice nginx's default. */
+export const TARGET_BYTES = 16 * KiB
+/** One chunk-size line with its extensions (RFC 9112 §7.1.1); nobody sends longer ones in good faith. */
+export const CHUNK_LINE_BYTES = 256
+/** A trailer section is a head without a start line. */
+export const TRAILER_BYTES = 8 * KiB
+/** Interim (1xx) responses to one request; early hints need one or two. */
+export const INTERIM_RESPONSES = 16
+/** A visitor that has sent a first byte gets this long for the rest of the head. */
+export const HEAD_TIMEOUT_MS = seconds(10)
+/** A visitor's kept-alive connection without a request; longer than browsers keep one in use, shorter than the balancer's 350 s. */
+export const VISITOR_IDLE_MS = seconds(75)
+/** The local server's first byte. */
+export const ORIGIN_FIRST_BYTE_MS = seconds(60)
+/** A body that does not move at all. */
+export const BODY_IDLE_MS = seconds(600)
+/** Keeps a silent visitor's flow alive in the balancer, which forgets it after 350 s. */
+export const TCP_KEEPALIVE_MS = 60_000
+/** Connections of visitors on one task; beyond it a new one is told 503. */
+export const VISITORS_PER_TASK = 8000
+/** Bytes that may wait for a visitor that does not read before its stream is no longer credited. */
+export const VISITOR_BACKLOG_BYTES = 256 * KiB
+/** A body up to this size is kept until the first byte of the response, so that a request on a stale stream can be sent again. */
+export const REPLAY_BYTES = 64 * KiB
+
+// ── idle streams of a tunnel ────────────────────────────────────────────────────────────────────────────────────────
+
+/** Node's servers close an idle connection after 5 s; a stream that old may be dead already. */
+export const IDLE_STREAM_MS = seconds(4)
+/** A request that must not be sent twice takes only a stream idle for less than this, or a fresh one. */
+export const FRESH_ENOUGH_MS = seconds(1)
+/** Idle streams kept for one tunnel. */
+export const IDLE_STREAMS_PER_TUNNEL = 64
+
+// ── the agent ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** First and longest wait between attempts; full jitter in between. */
+export const BACKOFF_FIRST_MS = ms(100)
+export const BACKOFF_LONGEST_MS = seconds(15)
+/** A connection that lasted this long proves the path: only then does the back-off start over. */
+export const BACKOFF_RESET_AFTER_MS = seconds(10)
+/** One call to the control plane, retries not counted. */
+export const CONTROL_CALL_TIMEOUT_MS = seconds(10)
+/** One attempt to reach the local server; it is on this machine or beside it. */
+export const ORIGIN_CONNECT_TIMEOUT_MS = seconds(5)
+
+// ── the table ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export const STORE_CONNECT_TIMEOUT_MS = seconds(1)
+export const STORE_REQUEST_TIMEOUT_MS = seconds(2)
+/** Tasks renew their lease this often; readers believe it for three times as long. */
+export const LEASE_RENEW_MS = seconds(5)
+export const LEASE_MS = seconds(15)
+/** A route that went offline is deleted after this long; its name stays reserved. */
+export const ROUTE_PURGE_AFTER_MS = 30 * 86_400_000
+/** A released name stays with its owner for a week. */
+export const NAME_COOL_DOWN_MS = 7 * 86_400_000
+/** A random name goes a day after its last use. */
+export const EPHEMERAL_NAME_MS = 86_400_000
+/** Slots of one name; `--pool` and `--connections` share them. */
+export const SLOTS_PER_NAME = 8
+
+// ── the control API ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A ticket request is under 200 bytes, an observation under 1 KiB. */
+export const API_BODY_BYTES = 16 * KiB
+/** Names an account may hold unless its user item says otherwise. */
+export const DEFAULT_MAX_SUBDOMAINS = 20
+
+// ── stopping ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Fargate kills a task 120 s after SIGTERM; a process that is still there at 110 s ends itself. */
+export const DRAIN_MS = seconds(110)
