@@ -1,0 +1,33 @@
+import { defineConfig } from 'vitest/config'
+
+const rooms = ['protocol', 'control-plane', 'data-plane', 'agent', 'cdk', 'local']
+const base = { environment: 'node', pool: 'forks', reporters: ['default'] } as const
+
+/** unit: beside the code. The other three cross rooms; system builds the bundles first and runs them as processes. */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          ...base,
+          name: 'unit',
+          include: rooms.map((room) => `${room}/**/*.test.ts`),
+          exclude: ['**/node_modules/**', '**/dist/**'],
+        },
+      },
+      { test: { ...base, name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: 20_000 } },
+      { test: { ...base, name: 'interop', include: ['test/interop/**/*.test.ts'], testTimeout: 60_000 } },
+      { test: { ...base, name: 'hostile', include: ['test/hostile/**/*.test.ts'], testTimeout: 120_000 } },
+      {
+        test: {
+          ...base,
+          name: 'system',
+          include: ['test/system/**/*.test.ts'],
+          globalSetup: ['test/support/build-once.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+})
