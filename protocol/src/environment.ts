@@ -1,0 +1,34 @@
+/** Names of the environment variables that two rooms must agree on. Knows nothing of their values. */
+
+export const ENV = {
+  /** Name of the DynamoDB table. */
+  table: 'POSTERN_TABLE',
+  /** The base domain, without port: requests for it are the control plane's, one label below it is a tunnel. */
+  base: 'POSTERN_BASE',
+  /** How a tunnel is reached, with {subdomain} in it: https://{subdomain}.example.com */
+  publicUrl: 'POSTERN_PUBLIC_URL',
+  /** Where agents connect to; stands in the ticket. */
+  channelHost: 'POSTERN_CHANNEL_HOST',
+  channelPort: 'POSTERN_CHANNEL_PORT',
+  /** Where visitors connect to. */
+  publicHosts: 'POSTERN_PUBLIC_HOSTS',
+  publicPort: 'POSTERN_PUBLIC_PORT',
+  /** Health and metrics. */
+  opsPort: 'POSTERN_OPS_PORT',
+  /** required | optional | off: whether a PROXY v2 header precedes each connection. */
+  proxyProtocol: 'POSTERN_PROXY_PROTOCOL',
+  /** strict | observed | off: how a ticket's white list is compared. */
+  ipPolicy: 'POSTERN_IP_POLICY',
+  /** 1 where 127.0.0.1 and ::1 are the same machine's one address (the local system only). */
+  loopbackIsOne: 'POSTERN_LOOPBACK_ONE',
+  /** The channel secret as JSON {current, accepted[]}, or the file that holds it. */
+  channelSecret: 'POSTERN_CHANNEL_SECRET',
+  channelSecretFile: 'POSTERN_CHANNEL_SECRET_FILE',
+  /** host:port of a control plane on the same machine; requests for the base domain go there. */
+  apex: 'POSTERN_APEX',
+  /** Name of this task; made at start where it is missing. */
+  taskId: 'POSTERN_TASK_ID',
+  logLevel: 'POSTERN_LOG_LEVEL',
+} as const
+
+export type EnvironmentVariable = (typeof ENV)[keyof typeof ENV]
