@@ -1,0 +1,26 @@
+/** The channel's door: its opening at both ends, the open channel, the control stream, the PROXY header. */
+export type { ChannelEvents, ChannelOptions, ChannelState } from './channel.ts'
+export { Channel } from './channel.ts'
+export type {
+  AgentMessage,
+  Hello,
+  Refused,
+  ServerMessage,
+  StreamFaultMessage,
+  VisitorRules,
+  Welcome,
+} from './control-messages.ts'
+export type { ControlStreamOptions } from './control-stream.ts'
+export { agentControlStream, ControlStream, serverControlStream } from './control-stream.ts'
+export type {
+  AcceptedOpening,
+  AcceptOptions,
+  OpenableTicket,
+  OpenedChannel,
+  OpeningHost,
+  OpenOptions,
+} from './opening.ts'
+export { acceptOpening, IpNotAllowedFault, openChannel } from './opening.ts'
+export { OpeningCeilings } from './opening-ceilings.ts'
+export type { ProxiedStart, ProxyHeader, ProxyPolicy, ProxySource } from './proxy-header.ts'
+export { parseProxyHeader, readProxyHeader } from './proxy-header.ts'
