@@ -144,6 +144,13 @@ export const FAULTS = {
     'The channel server saw another address than the ticket is for.',
     'The control plane and the channel server see different addresses of this machine (VPN, proxy, several exits): route both the same way.',
   ),
+  'observation-refused': entry(
+    true,
+    403,
+    5,
+    'What the channel server observed cannot be used any more.',
+    'A new ticket without it is needed; the agent asks for one by itself.',
+  ),
   'key-mismatch': entry(
     false,
     403,
@@ -236,6 +243,7 @@ export const FAULTS = {
     'A tunnel is reached by its own name, not as a proxy.',
   ),
   'head-timeout': entry(true, 408, 1, 'The request did not arrive in time.', 'Send the header section within 10 s.'),
+  'body-timeout': entry(true, 408, 1, 'The body stood still for too long.', 'Send it without pauses of minutes.'),
   'host-unknown': entry(
     false,
     404,

@@ -26,6 +26,8 @@ const MiB = 1024 * KiB
 export const TICKET_LIFE_MS = 60_000
 /** Four addresses cover IPv4 and IPv6 of both planes; more is a list that somebody else fills. */
 export const TICKET_ADDRESSES = 4
+/** Signed by one plane and read by the other: as long as a ticket, and like it not scaled. */
+export const OBSERVATION_LIFE_MS = 60_000
 /** DynamoDB's TTL deletion is late by up to days; an hour keeps used-up tickets from being deleted while their race is on. */
 export const TICKET_PURGE_AFTER_MS = 3_600_000
 
@@ -113,6 +115,10 @@ export const BODY_IDLE_MS = seconds(600)
 export const TCP_KEEPALIVE_MS = 60_000
 /** Connections of visitors on one task; beyond it a new one is told 503. */
 export const VISITORS_PER_TASK = 8000
+/** How long what a visitor still sends is read and dropped after its last answer, so that the answer is not lost to a reset (RFC 9112 §9.6). */
+export const LINGER_MS = seconds(2)
+/** Deadlines of visitors and idle streams are looked at this often: they are met up to so much late. */
+export const SWEEP_MS = seconds(1)
 /** Bytes that may wait for a visitor that does not read before its stream is no longer credited. */
 export const VISITOR_BACKLOG_BYTES = 256 * KiB
 /** A body up to this size is kept until the first byte of the response, so that a request on a stale stream can be sent again. */
@@ -152,6 +158,14 @@ export const ROUTE_PURGE_AFTER_MS = 30 * 86_400_000
 export const NAME_COOL_DOWN_MS = 7 * 86_400_000
 /** A random name goes a day after its last use. */
 export const EPHEMERAL_NAME_MS = 86_400_000
+/** A channel lives 24 h ± 10 % and renews its name when it is replaced; counted from the ticket, a random name outlives its last use by a day. */
+export const EPHEMERAL_HOLD_MS = 1.1 * 86_400_000 + EPHEMERAL_NAME_MS
+/** Between counting a name and reserving it lie two calls of 2 s, each retried twice; a count older than this without its name is a leftover. */
+export const COUNT_SETTLED_MS = 60_000
+/** A task that is gone leaves its row for a day, so that somebody can still look at it. */
+export const TASK_PURGE_AFTER_MS = 86_400_000
+/** Every task reads a revocation within seconds; a day covers one that could not reach the table. */
+export const REVOCATION_PURGE_AFTER_MS = 86_400_000
 /** Slots of one name; `--pool` and `--connections` share them. */
 export const SLOTS_PER_NAME = 8
 

@@ -1,0 +1,45 @@
+/** Connections to DynamoDB with the time limits of this project. Knows nothing of the table. */
+import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb'
+import { STORE_CONNECT_TIMEOUT_MS, STORE_REQUEST_TIMEOUT_MS } from '../limits.ts'
+
+/** Two clients: `patient` repeats a failed call, `once` never does. */
+export interface DynamoClient {
+  readonly patient: DynamoDBClient
+  /** For writes of which a repetition could take its own first attempt for somebody else's. */
+  readonly once: DynamoDBClient
+  destroy(): void
+}
+
+export interface DynamoClientOptions {
+  /** Set for an embedded or emulated table; without it the SDK's own order applies (`AWS_ENDPOINT_URL`, the region). */
+  endpoint?: string | undefined
+  region?: string | undefined
+}
+
+/** The embedded table checks no signature, but the SDK will not send a call without one. */
+const EMBEDDED = { region: 'local', credentials: { accessKeyId: 'embedded', secretAccessKey: 'embedded' } }
+
+/** A client for `openStore`. With `endpoint` and no region it speaks to the embedded table. */
+export function createDynamoClient({ endpoint, region }: DynamoClientOptions = {}): DynamoClient {
+  const config: DynamoDBClientConfig = {
+    ...(endpoint !== undefined && { endpoint }),
+    ...(endpoint !== undefined && region === undefined && EMBEDDED),
+    ...(region !== undefined && { region }),
+    requestHandler: {
+      connectionTimeout: STORE_CONNECT_TIMEOUT_MS,
+      requestTimeout: STORE_REQUEST_TIMEOUT_MS,
+      // Without it the SDK only logs a warning and goes on waiting.
+      throwOnRequestTimeout: true,
+    },
+  }
+  const patient = new DynamoDBClient({ ...config, maxAttempts: 3 })
+  const once = new DynamoDBClient({ ...config, maxAttempts: 1 })
+  return {
+    patient,
+    once,
+    destroy() {
+      patient.destroy()
+      once.destroy()
+    },
+  }
+}

@@ -1,0 +1,44 @@
+/** The door of the table, and the only place of the project that speaks to AWS. */
+import type { DynamoClient } from './dynamo-client.ts'
+import { reservationStore } from './reservations.ts'
+import { revocationStore } from './revocations.ts'
+import { routeStore } from './routes.ts'
+import type { Stores } from './stores.ts'
+import { openTable } from './table.ts'
+import { taskStore } from './tasks.ts'
+import { ticketStore } from './tickets.ts'
+import { tokenStore } from './tokens.ts'
+import { userStore } from './users.ts'
+
+export { createDynamoClient, type DynamoClient, type DynamoClientOptions } from './dynamo-client.ts'
+export type { OnlineRoute, Reservation, Revocation, Route, Task, Ticket, Token, User } from './records.ts'
+export type {
+  ClaimCall,
+  Consumed,
+  NewId,
+  ReservationStore,
+  ReserveCall,
+  RevocationStore,
+  RouteStore,
+  Stores,
+  TaskStore,
+  TicketStore,
+  TokenStore,
+  UserStore,
+} from './stores.ts'
+
+/** All stores on the table of that name. Nothing is called until one of them is. */
+export function openStore({ tableName, client }: { tableName: string; client: DynamoClient }): Stores {
+  const table = openTable(tableName, client)
+  const users = userStore(table)
+  const revocations = revocationStore(table)
+  return {
+    tickets: ticketStore(table),
+    tokens: tokenStore(table, revocations),
+    users,
+    reservations: reservationStore(table, users),
+    routes: routeStore(table),
+    tasks: taskStore(table),
+    revocations,
+  }
+}

@@ -1,0 +1,105 @@
+/** What the table holds, as the planes see it. Knows nothing of keys, attributes or expressions. Times are in ms since 1970. */
+import * as z from 'zod/mini'
+
+const time = z.number()
+const names = z.set(z.string())
+
+export const tokenSchema = z.object({
+  tokenHash: z.string(),
+  tokenId: z.string(),
+  username: z.string(),
+  scopes: names,
+  tokenStatus: z.enum(['active', 'revoked']),
+  /** Patterns of the names it may ask for; absent means none. */
+  subdomains: z.optional(names),
+  createdAt: time,
+  expiresAt: time,
+  /** The last day it was used, as yyyy-mm-dd. */
+  lastUsedDay: z.optional(z.string()),
+  label: z.string(),
+})
+export type Token = z.infer<typeof tokenSchema>
+
+export const userSchema = z.object({
+  username: z.string(),
+  /** The names that count against the quota, each with the time it was counted. */
+  subdomains: z.record(z.string(), time),
+  maxSubdomains: z.number(),
+  maxTunnels: z.number(),
+  disabled: z.boolean(),
+})
+export type User = z.infer<typeof userSchema>
+
+export const reservationSchema = z.object({
+  name: z.string(),
+  /** ULID: of two owners of one name the later has the greater one. */
+  reservationId: z.string(),
+  username: z.string(),
+  /** A random name, which goes by itself when it is not used. */
+  ephemeral: z.boolean(),
+  /** Until when a name that is not in use stays with its owner; absent means for good. */
+  heldUntil: z.optional(time),
+  /** Set when its owner gave it back: held for them, but no longer counted. */
+  releasedAt: z.optional(time),
+  createdAt: time,
+})
+export type Reservation = z.infer<typeof reservationSchema>
+
+export const ticketSchema = z.object({
+  idHash: z.string(),
+  username: z.string(),
+  subdomain: z.string(),
+  reservationId: z.string(),
+  tokenHash: z.string(),
+  /** Address keys, never empty. */
+  allowedIps: names,
+  sealedKey: z.string(),
+  expiresAt: time,
+})
+export type Ticket = z.infer<typeof ticketSchema>
+
+const owner = {
+  taskId: z.string(),
+  bootId: z.string(),
+  connId: z.string(),
+  instanceId: z.string(),
+  pool: z.boolean(),
+  tokenHash: z.string(),
+}
+const anyRoute = {
+  name: z.string(),
+  slot: z.number(),
+  /** Rises with every claim of the slot, for as long as there is time. */
+  epoch: z.number(),
+  username: z.string(),
+  reservationId: z.string(),
+}
+export const routeSchema = z.discriminatedUnion('routeState', [
+  z.object({ ...anyRoute, ...owner, routeState: z.literal('online'), claimedAt: time }),
+  z.object({ ...anyRoute, routeState: z.literal('offline'), offlineSince: time }),
+])
+export type Route = z.infer<typeof routeSchema>
+export type OnlineRoute = Extract<Route, { routeState: 'online' }>
+
+export const taskSchema = z.object({
+  taskId: z.string(),
+  bootId: z.string(),
+  /** `ip:port` of its peer listener. */
+  addr: z.string(),
+  leaseUntil: time,
+  draining: z.boolean(),
+  tunnels: z.number(),
+  version: z.string(),
+})
+export type Task = z.infer<typeof taskSchema>
+
+export const revocationSchema = z.object({
+  /** Place in the list of revocations: 15 digits of milliseconds, `#`, a ULID. */
+  cursor: z.string(),
+  what: z.enum(['token', 'user', 'subdomain']),
+  /** The token's hash, the username or the name. */
+  key: z.string(),
+  /** Channels that were claimed before this are cut. */
+  notBefore: time,
+})
+export type Revocation = z.infer<typeof revocationSchema>

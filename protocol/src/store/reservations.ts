@@ -1,0 +1,120 @@
+/** Names and their owners: who has a name, for how long, and that nobody has more than they may. */
+import { TunnelFault } from '../fault.ts'
+import { EPHEMERAL_HOLD_MS, NAME_COOL_DOWN_MS } from '../limits.ts'
+import { nameQuota } from './name-quota.ts'
+import { type Reservation, reservationSchema } from './records.ts'
+import type { ReservationStore, ReserveCall, UserStore } from './stores.ts'
+import { type Key, purgeAt, readAs, type Table } from './table.ts'
+
+const key = (name: string): Key => ({ pk: `SUB#${name}`, sk: 'SUB' })
+
+/**
+ * Nobody's, past its hold, or given back by whoever asks now. An owner's living reservation is not replaced by their own
+ * second call: its id would change, and the tickets issued for the first would lose against those for the second.
+ */
+const IS_FREE_FOR =
+  'attribute_not_exists(#pk) OR #heldUntil < :now OR (#username = :username AND attribute_exists(#releasedAt))'
+const IS_STILL = '#reservationId = :reservationId AND attribute_not_exists(#releasedAt)'
+const IS_THEIRS = '#username = :username AND attribute_not_exists(#releasedAt)'
+
+/** A name in daily use is written once an hour at most. */
+const KEEP_ALIVE_EVERY_MS = 3_600_000
+
+export function reservationStore(table: Table, users: UserStore): ReservationStore {
+  const find = async (name: string): Promise<Reservation | undefined> => {
+    const item = await table.get(key(name))
+    return item && readAs(reservationSchema, item)
+  }
+  const quota = nameQuota(table, users, find)
+
+  const list = (reservation: Reservation) =>
+    table.put({ pk: 'SUBS', sk: reservation.name, username: reservation.username, ...purge(reservation) })
+
+  return {
+    find,
+
+    /**
+     * Count, then reserve, then list. A crash after the count leaves a name counted that nobody has, until the quota is
+     * full and the count is swept; a crash before the list leaves a name out of the list of all names, until it is
+     * reserved anew. Never is a name reserved that was not counted.
+     */
+    async reserve(call) {
+      const { name, username, now } = call
+      const found = await find(name)
+      if (found && isKept(found, call)) return keep(found, call)
+      if (found && found.username !== username && !isOver(found, now)) throw taken(name)
+      await quota.count(username, name, now)
+      const reservation = newReservation(call)
+      const written = await table.put(
+        { ...key(name), ...reservation, ...purge(reservation) },
+        { clause: IS_FREE_FOR, values: { now, username } },
+      )
+      if (written.kind === 'done') {
+        await list(reservation)
+        return reservation
+      }
+      const winner = await find(name)
+      if (winner && isKept(winner, call)) return keep(winner, call)
+      await quota.uncount(username, name, now)
+      throw taken(name)
+    },
+
+    /** A crash between the two leaves the name counted until the quota is full and the count is swept. */
+    async release({ name, username, now }) {
+      const heldUntil = now + NAME_COOL_DOWN_MS
+      const written = await table.update(key(name), {
+        expression: 'SET #heldUntil = :heldUntil, #purgeAt = :purgeAt, #releasedAt = :now',
+        condition: { clause: IS_THEIRS, values: { username } },
+        values: { heldUntil, purgeAt: purgeAt(heldUntil), now },
+      })
+      if (written.kind === 'refused') return false
+      await quota.uncount(username, name)
+      return true
+    },
+  }
+
+  /** Extends the hold of a random name, or makes a lasting one of it. */
+  async function keep(found: Reservation, { ephemeral, now }: ReserveCall): Promise<Reservation> {
+    if (found.heldUntil === undefined) return found
+    const { heldUntil: _, ...rest } = found
+    const kept: Reservation = ephemeral
+      ? { ...found, heldUntil: now + EPHEMERAL_HOLD_MS }
+      : { ...rest, ephemeral: false }
+    if (kept.heldUntil !== undefined && kept.heldUntil - found.heldUntil < KEEP_ALIVE_EVERY_MS) return found
+    const written = await table.update(key(found.name), {
+      ...(kept.heldUntil === undefined
+        ? { expression: 'SET #ephemeral = :ephemeral REMOVE #heldUntil, #purgeAt', values: { ephemeral: false } }
+        : {
+            expression: 'SET #heldUntil = :heldUntil, #purgeAt = :purgeAt',
+            values: { heldUntil: kept.heldUntil, purgeAt: purgeAt(kept.heldUntil) },
+          }),
+      condition: { clause: IS_STILL, values: { reservationId: found.reservationId } },
+    })
+    if (written.kind === 'refused')
+      throw new TunnelFault('store-unavailable', 'The name was changed at the same moment.')
+    // A crash before this leaves the list's row to be purged with the old hold; the next extension writes it again.
+    await list(kept)
+    return kept
+  }
+}
+
+const newReservation = ({ name, username, ephemeral, now, newId }: ReserveCall): Reservation => ({
+  name,
+  reservationId: newId(),
+  username,
+  ephemeral,
+  ...(ephemeral && { heldUntil: now + EPHEMERAL_HOLD_MS }),
+  createdAt: now,
+})
+
+const isOver = (reservation: Reservation, now: number): boolean =>
+  reservation.heldUntil !== undefined && reservation.heldUntil < now
+
+/** Whether `username` has the name now, counted against their quota. */
+const isKept = (reservation: Reservation, { username, now }: { username: string; now: number }): boolean =>
+  reservation.username === username && reservation.releasedAt === undefined && !isOver(reservation, now)
+
+const purge = ({ heldUntil }: Reservation): { purgeAt?: number } =>
+  heldUntil === undefined ? {} : { purgeAt: purgeAt(heldUntil) }
+
+const taken = (name: string): TunnelFault => new TunnelFault('subdomain-taken', `"${name}" is in use.`)

@@ -1,0 +1,107 @@
+/** What the planes may ask of the table, one interface for each noun. Knows nothing of DynamoDB. */
+import type { Reservation, Revocation, Route, Task, Ticket, Token, User } from './records.ts'
+
+/** Hands out ids that sort by the time they were made (ULID). */
+export type NewId = () => string
+
+export interface TicketStore {
+  /** Records a ticket that nobody has yet. */
+  issue(ticket: Ticket): Promise<void>
+  /** Strongly consistent. An expired or deleted ticket may still be found: compare `expiresAt`. */
+  find(idHash: string): Promise<Ticket | undefined>
+  /**
+   * Spends the ticket: one of any number of callers wins, and only while it is valid for `addressKey`.
+   * @throws TunnelFault `server-busy` if the outcome is unknown: the ticket may be spent or not.
+   */
+  consume(call: { idHash: string; addressKey: string; now: number }): Promise<Consumed>
+}
+export type Consumed = { kind: 'won'; ticket: Ticket } | { kind: 'lost' }
+
+export interface TokenStore {
+  find(tokenHash: string): Promise<Token | undefined>
+  /** @throws TunnelFault `internal-error` if there is such a token already. */
+  create(token: Omit<Token, 'tokenStatus' | 'lastUsedDay'>): Promise<void>
+  /** Notes the day (yyyy-mm-dd) of use; at most one write a day is needed. */
+  touch(call: { tokenHash: string; day: string }): Promise<void>
+  /** Harmless when repeated. Answers whether there is such a token. */
+  revoke(call: { tokenHash: string; now: number; newId: NewId }): Promise<boolean>
+}
+
+export interface UserStore {
+  find(username: string): Promise<User | undefined>
+  /** Answers whether the user was made; false: there is one of this name, which is left as it is. */
+  create(user: Omit<User, 'subdomains' | 'disabled'> & { createdAt: number }): Promise<boolean>
+  /** Answers whether there is such a user. */
+  setDisabled(username: string, disabled: boolean): Promise<boolean>
+}
+
+export interface ReservationStore {
+  find(name: string): Promise<Reservation | undefined>
+  /**
+   * Makes sure that `name` belongs to `username`, who must exist; a name that is theirs already is only kept alive.
+   * A random name asked for as a lasting one becomes one, never the reverse.
+   * @throws TunnelFault `subdomain-taken`, `subdomain-quota` or `user-disabled`.
+   */
+  reserve(call: ReserveCall): Promise<Reservation>
+  /** Gives the name back; it is held for its owner for a week. Answers whether it was theirs. */
+  release(call: { name: string; username: string; now: number }): Promise<boolean>
+}
+export interface ReserveCall {
+  name: string
+  username: string
+  ephemeral: boolean
+  now: number
+  newId: NewId
+}
+
+export interface RouteStore {
+  /**
+   * Makes the caller the owner of the slot, whoever has it now, and answers the epoch of the claim and what it replaced.
+   * With `epochRead`, only if nobody claimed the slot since it was read (`undefined`: since it was found free).
+   * @throws TunnelFault `subdomain-taken` if a later reservation has the name; `superseded` if `epochRead` is no longer so.
+   */
+  claim(call: ClaimCall): Promise<{ epoch: number; replaced: Route | undefined }>
+  /** Takes the slot offline, if that claim still has it. Answers whether it had; a stale release changes nothing. */
+  release(call: { name: string; slot: number; connId: string; epoch: number; now: number }): Promise<boolean>
+  /** All slots of a name, in order. */
+  list(name: string, options?: { consistent?: boolean }): Promise<Route[]>
+}
+export interface ClaimCall {
+  name: string
+  slot: number
+  reservationId: string
+  taskId: string
+  bootId: string
+  connId: string
+  instanceId: string
+  pool: boolean
+  username: string
+  tokenHash: string
+  now: number
+  epochRead?: { epoch: number | undefined }
+}
+
+export interface TaskStore {
+  /** Takes or renews the lease. `refused`: another process has this task id now, and the caller must serve nothing more. */
+  renew(call: Omit<Task, 'leaseUntil'> & { now: number }): Promise<'renewed' | 'refused'>
+  /** Gives the lease up, if it is still this process's. */
+  end(call: { taskId: string; bootId: string }): Promise<void>
+  list(): Promise<Task[]>
+}
+
+export interface RevocationStore {
+  /** Puts one at the end of the list. */
+  add(call: Omit<Revocation, 'cursor'> & { now: number; newId: NewId }): Promise<void>
+  /** Those after `cursor`, oldest first; '' is the beginning. */
+  since(cursor: string): Promise<Revocation[]>
+}
+
+export interface Stores {
+  readonly tickets: TicketStore
+  readonly tokens: TokenStore
+  readonly users: UserStore
+  readonly reservations: ReservationStore
+  readonly routes: RouteStore
+  readonly tasks: TaskStore
+  readonly revocations: RevocationStore
+}

@@ -1,0 +1,40 @@
+/** The leases of the tasks. A route is live as long as the lease of its task is. */
+import { LEASE_MS, TASK_PURGE_AFTER_MS } from '../limits.ts'
+import { taskSchema } from './records.ts'
+import type { TaskStore } from './stores.ts'
+import { type Key, purgeAt, readAs, type Table } from './table.ts'
+
+const key = (taskId: string): Key => ({ pk: 'TASKS', sk: taskId })
+
+/**
+ * A task id that comes back with another process, as after a crash on one machine, waits for the old lease to end. The
+ * old process, should it only have slept, is refused from then on.
+ */
+const IS_FREE_OR_OURS = 'attribute_not_exists(#pk) OR #bootId = :bootId OR #leaseUntil < :now'
+const IS_OURS = '#bootId = :bootId'
+
+const RENEW = `SET #taskId = :taskId, #bootId = :bootId, #addr = :addr, #leaseUntil = :leaseUntil,
+  #draining = :draining, #tunnels = :tunnels, #version = :version, #purgeAt = :purgeAt`
+
+export function taskStore(table: Table): TaskStore {
+  return {
+    async renew({ now, bootId, ...task }) {
+      const leaseUntil = now + LEASE_MS
+      const written = await table.update(key(task.taskId), {
+        expression: RENEW,
+        condition: { clause: IS_FREE_OR_OURS, values: { bootId, now } },
+        values: { ...task, leaseUntil, purgeAt: purgeAt(leaseUntil + TASK_PURGE_AFTER_MS) },
+      })
+      return written.kind === 'done' ? 'renewed' : 'refused'
+    },
+
+    async end({ taskId, bootId }) {
+      await table.remove(key(taskId), { clause: IS_OURS, values: { bootId } })
+    },
+
+    async list() {
+      const items = await table.list('TASKS')
+      return items.map((item) => readAs(taskSchema, item))
+    },
+  }
+}
