@@ -1,0 +1,64 @@
+import { describe, expect, test } from 'vitest'
+import { parseArgs } from './args.ts'
+
+const parse = (...argv: string[]) => parseArgs(argv, '1.2.3')
+const usageFault = (detail: RegExp) =>
+  expect.objectContaining({ code: 'usage-invalid', exit: 2, message: expect.stringMatching(detail) })
+
+describe('the command line', () => {
+  test('http takes a target and its options', () => {
+    expect(parse('http', '3000')).toEqual({ kind: 'http', target: '3000', flags: { retry: false, quiet: false } })
+    expect(
+      parse(
+        'http',
+        'web:80',
+        '--subdomain',
+        'demo',
+        '--server=https://x.dev',
+        '--token-file',
+        '-',
+        '--retry',
+        '--quiet',
+      ),
+    ).toEqual({
+      kind: 'http',
+      target: 'web:80',
+      flags: { subdomain: 'demo', server: 'https://x.dev', tokenFile: '-', retry: true, quiet: true },
+    })
+  })
+
+  test('-h and --version are answers, not errors', () => {
+    expect(parse('--version')).toEqual({ kind: 'told', text: '1.2.3\n' })
+    expect(parse('-h')).toMatchObject({ kind: 'told', text: expect.stringContaining('Exit codes') })
+    expect(parse('http', '-h')).toMatchObject({ kind: 'told', text: expect.stringContaining('--token-file') })
+  })
+
+  test.each([
+    [['http']],
+    [[]],
+    [['http', '3000', '--nonsense']],
+    [['http', '3000', '--subdomain']],
+    [['http', '3000', 'extra']],
+    [['tcp', '22']],
+  ])('%j is a usage error', (argv) => {
+    expect(() => parse(...argv)).toThrow(usageFault(/./))
+  })
+
+  test('an unknown option is named', () => {
+    expect(() => parse('http', '3000', '--subdomian', 'demo')).toThrow(usageFault(/--subdomian/))
+  })
+
+  test.each([[['--token', 'pst_usecretsecret']], [['--token=pst_usecretsecret']], [['--token']]])(
+    '%j is refused: it names the alternatives and repeats nothing',
+    (options) => {
+      const attempt = () => parse('http', '3000', ...options)
+      expect(attempt).toThrow(usageFault(/--token-file.*TUNNEL_AGENT_TOKEN/))
+      expect(attempt).not.toThrow(/secretsecret/)
+    },
+  )
+
+  test('help does not offer --token', () => {
+    const help = parse('http', '--help')
+    expect(help.kind === 'told' && help.text).not.toMatch(/--token[ =,]/)
+  })
+})

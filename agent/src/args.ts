@@ -1,0 +1,84 @@
+/** The command line as a value. Knows nothing of the environment, the profile or what a command does. */
+import { TunnelFault } from '@postern/protocol/fault'
+import { Command, CommanderError, Option } from 'commander'
+
+export type Invocation =
+  | { readonly kind: 'http'; readonly target: string; readonly flags: HttpFlags }
+  /** Help or version: print `text`, and that is all. */
+  | { readonly kind: 'told'; readonly text: string }
+
+export interface HttpFlags {
+  readonly subdomain?: string
+  readonly server?: string
+  /** A path, or `-` for standard input. */
+  readonly tokenFile?: string
+  readonly retry: boolean
+  readonly quiet: boolean
+}
+
+const EPILOGUE = `
+The public URL goes to standard output, alone; everything else to standard error.
+
+Environment: TUNNEL_AGENT_TOKEN, TUNNEL_AGENT_SERVER, TUNNEL_AGENT_CONFIG
+Exit codes:  0 closed · 1 unexpected · 2 usage or settings · 3 not authorised
+             4 subdomain taken or not allowed · 5 unreachable at first connect · 130 second Ctrl+C`
+
+/**
+ * @param argv the arguments alone, without node and script
+ * @throws TunnelFault `usage-invalid`; its detail says what to change
+ */
+export function parseArgs(argv: readonly string[], version: string): Invocation {
+  let told = ''
+  let invocation: Invocation | undefined
+  const say = {
+    writeOut: (text: string): void => {
+      told += text
+    },
+    writeErr: () => undefined,
+  }
+
+  const program = new Command('tunnel-agent')
+    .description('Makes the HTTP server on this machine reachable at a public address.')
+    .version(version, '--version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .addHelpText('after', EPILOGUE)
+    .configureOutput(say)
+    .exitOverride()
+
+  program
+    .command('http')
+    .description('open a tunnel to an HTTP server')
+    .argument('<target>', 'port, host:port or http://host:port of the local server')
+    .option('--subdomain <name>', 'name of the tunnel; without it a random one')
+    .option('--server <url>', 'base URL of the tunnel service')
+    .option('--token-file <path>', 'file that holds the access token, or - for standard input')
+    .option('--retry', 'keep trying if the service cannot be reached at first', false)
+    .option('--quiet', 'print the URL and errors only', false)
+    .addOption(new Option('--token [value]').hideHelp())
+    .helpOption('-h, --help', 'print this help')
+    .configureOutput(say)
+    .exitOverride()
+    .action((target: string, options: HttpFlags & { token?: unknown }) => {
+      const { token, ...flags } = options
+      if (token !== undefined) throw new TunnelFault('usage-invalid', TOKEN_ON_COMMAND_LINE)
+      invocation = { kind: 'http', target, flags }
+    })
+
+  try {
+    program.parse(argv, { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode === 0) return { kind: 'told', text: told }
+    throw new TunnelFault('usage-invalid', usageDetail(error))
+  }
+  if (!invocation) throw new TunnelFault('usage-invalid', usageDetail(undefined))
+  return invocation
+}
+
+const TOKEN_ON_COMMAND_LINE =
+  'A token on the command line shows in the process list: use --token-file <path or ->, or the variable TUNNEL_AGENT_TOKEN.'
+
+function usageDetail(error: CommanderError | undefined): string {
+  if (!error || error.code === 'commander.help') return 'A command is missing: tunnel-agent http <port>.'
+  return `${error.message.replace(/^error: /, '').replace(/\.?$/, '.')}`
+}

@@ -1,0 +1,130 @@
+/** One mux stream and its TCP connection to the local server: bytes both ways, each direction ending by itself. Knows nothing of HTTP. */
+import type { Socket } from 'node:net'
+import type { TunnelFault } from '@postern/protocol/fault'
+import type { RawStream, StreamListener } from '@postern/protocol/mux'
+import type { LocalServer, LocalServerListener, OriginConnectFault } from './local-server.ts'
+
+export interface OriginConnectionOptions {
+  readonly stream: RawStream
+  readonly server: LocalServer
+  /** The local server is the reason why the stream is reset just after this call. `unsent`: nothing has reached it. */
+  fault(streamId: number, code: OriginConnectFault['code'] | 'origin-closed', unsent: boolean): void
+  /** Both sides are over and every resource is given back. Called once. */
+  done(connection: OriginConnection): void
+}
+
+/** `connecting` holds what the peer sent meanwhile: at most one window, because nothing of it is credited. */
+type Local =
+  | { readonly kind: 'connecting'; readonly held: Buffer[]; readonly cancel: () => void }
+  | { readonly kind: 'connected'; readonly socket: Socket }
+  | { readonly kind: 'over' }
+
+export class OriginConnection implements StreamListener, LocalServerListener {
+  readonly #options: OriginConnectionOptions
+  readonly #stream: RawStream
+  #local: Local
+  /** The peer's FIN has come: nothing more for the local server. */
+  #peerEnded = false
+  /** The local server's FIN has come and gone on: nothing more for the peer. */
+  #localEnded = false
+  /** Bytes in the local socket's queue that the peer has not been credited for. */
+  #uncredited = 0
+  #finished = false
+
+  constructor(options: OriginConnectionOptions) {
+    this.#options = options
+    this.#stream = options.stream
+    this.#stream.listen(this)
+    this.#local = { kind: 'connecting', held: [], cancel: options.server.connect(this) }
+  }
+
+  // ── from the channel ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  data(chunk: Buffer): void {
+    const local = this.#local
+    if (local.kind === 'connected') this.#toLocal(local.socket, chunk)
+    else if (local.kind === 'connecting') local.held.push(chunk)
+    // The local server has answered in full and gone; what the visitor still sends is let through to nowhere, so that the answer can arrive.
+    else this.#stream.consume(chunk.length)
+  }
+
+  end(): void {
+    this.#peerEnded = true
+    if (this.#local.kind === 'connected') this.#local.socket.end()
+    else if (this.#local.kind === 'over') this.#finish()
+  }
+
+  reset(_why: TunnelFault): void {
+    const local = this.#local
+    this.#local = { kind: 'over' }
+    if (local.kind === 'connecting') local.cancel()
+    else if (local.kind === 'connected') local.socket.resetAndDestroy()
+    this.#finish()
+  }
+
+  writable(): void {
+    if (this.#local.kind === 'connected') this.#local.socket.resume()
+  }
+
+  // ── from the local server ─────────────────────────────────────────────────────────────────────────────────────────
+
+  connected(socket: Socket): void {
+    const held = this.#local.kind === 'connecting' ? this.#local.held : []
+    this.#local = { kind: 'connected', socket }
+    socket.on('data', (chunk: Buffer) => {
+      if (!this.#stream.write(chunk)) socket.pause()
+    })
+    socket.on('drain', () => this.#credit())
+    socket.on('end', () => {
+      this.#localEnded = true
+      this.#stream.end()
+    })
+    // 'close' follows and judges; without a listener the process would end.
+    socket.on('error', () => undefined)
+    socket.on('close', () => this.#closed(socket))
+    for (const chunk of held) this.#toLocal(socket, chunk)
+    if (this.#peerEnded) socket.end()
+  }
+
+  failed(fault: OriginConnectFault): void {
+    this.#abandon(fault.code, true)
+  }
+
+  /** After `end` the answer is whole, however the other direction went; before it, it is cut and must look so. */
+  #closed(socket: Socket): void {
+    if (this.#local.kind === 'over') return
+    if (!this.#localEnded) {
+      this.#abandon('origin-closed', socket.bytesWritten === 0)
+      return
+    }
+    this.#local = { kind: 'over' }
+    this.#credit()
+    if (this.#peerEnded) this.#finish()
+  }
+
+  #abandon(code: OriginConnectFault['code'] | 'origin-closed', unsent: boolean): void {
+    this.#local = { kind: 'over' }
+    this.#options.fault(this.#stream.id, code, unsent)
+    this.#stream.reset()
+    this.#finish()
+  }
+
+  // ── both ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #toLocal(socket: Socket, chunk: Buffer): void {
+    if (socket.write(chunk)) this.#stream.consume(chunk.length)
+    else this.#uncredited += chunk.length
+  }
+
+  #credit(): void {
+    const bytes = this.#uncredited
+    this.#uncredited = 0
+    if (bytes > 0) this.#stream.consume(bytes)
+  }
+
+  #finish(): void {
+    if (this.#finished) return
+    this.#finished = true
+    this.#options.done(this)
+  }
+}

@@ -1,0 +1,132 @@
+import { randomBytes } from 'node:crypto'
+import { newToken } from '@postern/protocol/ticket'
+import { describe, expect, test } from 'vitest'
+import { parseServer, readSettings, type SettingsSources } from './settings.ts'
+
+const [one, two, three, four] = [0, 1, 2, 3].map(() => newToken('user', randomBytes).reveal()) as [
+  string,
+  string,
+  string,
+  string,
+]
+const profile = JSON.stringify({ version: 1, server: 'http://localhost:8080', token: three })
+
+function read(sources: {
+  flags?: SettingsSources['flags']
+  environment?: Record<string, string>
+  files?: Record<string, string>
+  input?: string
+}) {
+  return readSettings({
+    flags: sources.flags ?? {},
+    environment: sources.environment ?? {},
+    readFile: async (path) => {
+      const text = sources.files?.[path]
+      if (text === undefined) throw Object.assign(new Error(`no ${path}`), { code: 'ENOENT' })
+      return text
+    },
+    readStandardInput: async () => sources.input ?? '',
+  })
+}
+
+describe('settings', () => {
+  const files = { tokens: one, profile }
+  const environment = {
+    TUNNEL_AGENT_TOKEN: two,
+    TUNNEL_AGENT_SERVER: 'https://env.example',
+    TUNNEL_AGENT_LOCAL_PROFILE: 'profile',
+  }
+
+  test('a flag beats the environment, which beats the profile', async () => {
+    const flags = { server: 'https://flag.example', tokenFile: 'tokens', subdomain: 'demo' }
+    const byFlag = await read({ flags, environment, files })
+    expect([byFlag.server, byFlag.token.reveal(), byFlag.subdomain]).toEqual(['https://flag.example', one, 'demo'])
+
+    const byEnvironment = await read({ environment, files })
+    expect([byEnvironment.server, byEnvironment.token.reveal()]).toEqual(['https://env.example', two])
+
+    const byProfile = await read({ environment: { TUNNEL_AGENT_LOCAL_PROFILE: 'profile' }, files })
+    expect([byProfile.server, byProfile.token.reveal()]).toEqual(['http://localhost:8080', three])
+    expect(byProfile.subdomain).toBeUndefined()
+  })
+
+  test('the token of a profile is never sent to another server', async () => {
+    const attempt = read({
+      flags: { server: 'https://elsewhere.example' },
+      environment: { TUNNEL_AGENT_LOCAL_PROFILE: 'profile' },
+      files,
+    })
+    await expect(attempt).rejects.toMatchObject({ code: 'token-missing', exit: 3 })
+  })
+
+  test('the token can come from standard input, with its line end', async () => {
+    const { token } = await read({ flags: { tokenFile: '-', server: 'x.example' }, input: `${four}\n` })
+    expect(token.reveal()).toBe(four)
+  })
+
+  test('a file named by a person must exist; the profile of a checkout need not', async () => {
+    const wanted = { server: 'x.example', tokenFile: 'nowhere' }
+    await expect(read({ flags: wanted })).rejects.toMatchObject({ code: 'config-invalid' })
+    await expect(read({ environment: { TUNNEL_AGENT_CONFIG: 'nowhere' } })).rejects.toMatchObject({
+      code: 'config-invalid',
+    })
+    await expect(read({ environment: { TUNNEL_AGENT_LOCAL_PROFILE: 'nowhere' } })).rejects.toThrow(/No server/)
+  })
+
+  test.each([
+    ['not JSON', `{"token": "${one}`],
+    ['an unknown key', JSON.stringify({ version: 1, server: 'x', token: one, tokn: 1 })],
+    ['another version', JSON.stringify({ version: 2, server: 'x', token: one })],
+  ])('a profile with %s is refused, and the error does not show its token', async (_, text) => {
+    const failure = await read({ environment: { TUNNEL_AGENT_CONFIG: 'p' }, files: { p: text } }).catch(
+      (error) => error,
+    )
+    expect(failure).toMatchObject({ code: 'config-invalid' })
+    expect(`${failure.message}${failure.cause ?? ''}`).not.toContain(one)
+  })
+
+  test('a mistyped token is found before anybody is asked', async () => {
+    const mistyped = one.replace(/.$/, (last) => (last === 'x' ? 'y' : 'x'))
+    const attempt = read({ environment: { TUNNEL_AGENT_TOKEN: mistyped, TUNNEL_AGENT_SERVER: 'x.example' } })
+    await expect(attempt).rejects.toMatchObject({ code: 'token-malformed', exit: 3 })
+  })
+
+  test('a bad subdomain is found before anybody is asked', async () => {
+    await expect(read({ flags: { subdomain: 'No_Way' } })).rejects.toMatchObject({ code: 'subdomain-invalid', exit: 4 })
+    await expect(read({ flags: { subdomain: 'www' } })).rejects.toMatchObject({ code: 'subdomain-reserved', exit: 4 })
+  })
+})
+
+describe('a server', () => {
+  test.each([
+    ['example.com', 'https://example.com'],
+    ['https://Example.com/', 'https://example.com'],
+    ['https://example.com:8443', 'https://example.com:8443'],
+    ['http://localhost:8080', 'http://localhost:8080'],
+    ['http://base.localhost:8080', 'http://base.localhost:8080'],
+    ['http://127.0.0.2:1', 'http://127.0.0.2:1'],
+    ['http://[::1]:1', 'http://[::1]:1'],
+  ])('%s is %s', (text, origin) => {
+    expect(parseServer(text)).toBe(origin)
+  })
+
+  test.each([
+    'http://example.com',
+    'http://127.0.0.1.example.com',
+    'http://localhost.example.com',
+    'http://notlocalhost',
+    'http://10.0.0.1',
+    'http://[::2]',
+    'http://[::ffff:8.8.8.8]',
+  ])('%s is refused: the token would travel in clear', (text) => {
+    expect(() => parseServer(text)).toThrow(expect.objectContaining({ code: 'config-invalid', exit: 2 }))
+    expect(() => parseServer(text)).toThrow(/in clear/)
+  })
+
+  test.each(['', 'ftp://example.com', 'https://example.com/path', 'https://example.com/?a', 'https://u:p@example.com'])(
+    '%j is refused',
+    (text) => {
+      expect(() => parseServer(text)).toThrow(expect.objectContaining({ code: 'config-invalid' }))
+    },
+  )
+})
