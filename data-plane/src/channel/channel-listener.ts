@@ -1,0 +1,60 @@
+/** Accepts connections of agents and turns each into a tunnel. Knows nothing of visitors. */
+import { createServer, type Server, type Socket } from 'node:net'
+import { acceptOpening, type OpeningCeilings, type OpeningHost, type ProxyPolicy } from '@postern/protocol/channel'
+import { type TunnelFault, toFault } from '@postern/protocol/fault'
+import type { AgentTicket } from './ticket-host.ts'
+import { Tunnel, type TunnelDeps, type TunnelEvents } from './tunnel.ts'
+
+export interface ChannelListenerOptions {
+  readonly host: OpeningHost<AgentTicket>
+  readonly proxyProtocol: ProxyPolicy
+  readonly ceilings: OpeningCeilings
+  readonly tunnel: Omit<TunnelDeps, 'events'>
+  readonly events: TunnelEvents & {
+    /** An opening that came to nothing; `address` is the socket's own peer. */
+    refused(fault: TunnelFault, address: string | undefined): void
+  }
+}
+
+export class ChannelListener {
+  readonly server: Server
+  readonly #options: ChannelListenerOptions
+  readonly #tunnels = new Set<Tunnel>()
+  readonly #openings = new AbortController()
+
+  constructor(options: ChannelListenerOptions) {
+    this.#options = options
+    this.server = createServer({ noDelay: true }, (socket) => void this.#open(socket))
+  }
+
+  /** Channels of this task, those that still say hello included. */
+  get tunnels(): ReadonlySet<Tunnel> {
+    return this.#tunnels
+  }
+
+  /** Closes every channel, then the listener. Openings under way are dropped: their tickets stay usable unless just consumed. */
+  async stop(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()))
+    this.#openings.abort()
+    await Promise.all([...this.#tunnels].map((tunnel) => tunnel.close()))
+    await closed
+  }
+
+  async #open(socket: Socket): Promise<void> {
+    const { host, proxyProtocol, ceilings, tunnel, events } = this.#options
+    const address = socket.remoteAddress
+    try {
+      const opening = await acceptOpening(socket, host, { proxyProtocol, ceilings, signal: this.#openings.signal })
+      this.#tunnels.add(
+        new Tunnel(opening, { ...tunnel, events: { ...events, over: (ended, why) => this.#over(ended, why) } }),
+      )
+    } catch (error) {
+      events.refused(toFault(error), address)
+    }
+  }
+
+  #over(tunnel: Tunnel, why: Parameters<TunnelEvents['over']>[1]): void {
+    this.#tunnels.delete(tunnel)
+    this.#options.events.over(tunnel, why)
+  }
+}

@@ -1,0 +1,244 @@
+/** One agent's channel and the name it serves, from `hello` to the end. Knows nothing of how the channel was opened, nor of visitors. */
+
+import type { Subdomain } from '@postern/protocol/address'
+import {
+  type AcceptedOpening,
+  type AgentMessage,
+  Channel,
+  type ControlStream,
+  type Hello,
+  type ServerMessage,
+  type StreamFaultMessage,
+  serverControlStream,
+} from '@postern/protocol/channel'
+import { TunnelFault, toFault } from '@postern/protocol/fault'
+import { HEARTBEAT_MS, HELLO_TIMEOUT_MS } from '@postern/protocol/limits'
+import type { RawStream, WindowBudget } from '@postern/protocol/mux'
+import type { AgentTicket } from './ticket-host.ts'
+
+/** A name held in the table for one channel; `release` lets it go and is harmless when repeated or late. */
+export interface Claim {
+  readonly epoch: number
+  release(): Promise<void>
+}
+
+export interface TunnelDeps {
+  readonly taskId: string
+  readonly budget: WindowBudget
+  /** Monotonic milliseconds. */
+  now(): number
+  /** Takes the name for this channel. Rejects with the fault that the agent is refused with. */
+  claim(ticket: AgentTicket, hello: Hello, connId: string): Promise<Claim>
+  /** Lets visitors in; returns the removal. Called once the name is claimed. */
+  publish(tunnel: Tunnel): () => void
+  /** Where visitors reach the name. */
+  urlOf(subdomain: string): string
+  newId(): string
+  readonly events: TunnelEvents
+}
+
+export interface TunnelEvents {
+  welcomed(tunnel: Tunnel): void
+  /** After everything else: the channel is over and the claim is released (or its release has failed with `release`). */
+  over(
+    tunnel: Tunnel,
+    why: { readonly fault: TunnelFault | undefined; readonly release: TunnelFault | undefined },
+  ): void
+}
+
+type TunnelState =
+  | { readonly kind: 'greeting'; readonly deadline: NodeJS.Timeout }
+  | { readonly kind: 'claiming'; readonly hello: Hello }
+  | { readonly kind: 'serving'; readonly hello: Hello; readonly claim: Claim; readonly withdraw: () => void }
+  /** No new visitors; what is open finishes. */
+  | { readonly kind: 'leaving'; readonly hello: Hello; readonly claim: Claim }
+  | { readonly kind: 'over' }
+
+export class Tunnel {
+  readonly connId: string
+  readonly ticket: AgentTicket
+  readonly clientAddress: string
+  readonly #deps: TunnelDeps
+  readonly #channel: Channel
+  #control: ControlStream<ServerMessage, AgentMessage> | undefined
+  #state: TunnelState
+  /** What the agent said of streams that it is about to reset. Bounded by the streams that are open. */
+  readonly #failures = new Map<number, StreamFaultMessage>()
+
+  constructor(opening: AcceptedOpening<AgentTicket>, deps: TunnelDeps) {
+    this.connId = deps.newId()
+    this.ticket = opening.ticket
+    this.clientAddress = opening.clientAddress
+    this.#deps = deps
+    const deadline = setTimeout(
+      () => this.#refuse(new TunnelFault('hello-invalid', 'No hello came in time.')),
+      HELLO_TIMEOUT_MS,
+    )
+    this.#state = { kind: 'greeting', deadline }
+    this.#channel = new Channel({
+      socket: opening.socket,
+      side: 'server',
+      budget: deps.budget,
+      now: deps.now,
+      peerStreams: 1,
+      events: {
+        streamOpened: (stream) => this.#controlOpened(stream),
+        goAway: () => this.#leave(),
+        closed: () => this.#finish(undefined),
+        lost: (fault) => this.#finish(fault),
+      },
+    })
+  }
+
+  get subdomain(): Subdomain {
+    return this.ticket.subdomain
+  }
+
+  get serving(): boolean {
+    return this.#state.kind === 'serving'
+  }
+
+  get instanceId(): string | undefined {
+    return 'hello' in this.#state ? this.#state.hello.instanceId : undefined
+  }
+
+  get epoch(): number | undefined {
+    return 'claim' in this.#state ? this.#state.claim.epoch : undefined
+  }
+
+  get roundTripMs(): number | undefined {
+    return this.#channel.roundTripMs
+  }
+
+  /** Bytes through the channel so far. */
+  get traffic(): { readonly in: number; readonly out: number } {
+    return { in: this.#channel.bytesIn, out: this.#channel.bytesOut }
+  }
+
+  /** @throws TunnelFault `streams-exhausted`, `channel-closed` */
+  openStream(): RawStream {
+    return this.#channel.openStream()
+  }
+
+  /** What the agent said of a stream just before it reset it; told once. */
+  takeFailure(streamId: number): { fault: TunnelFault; unsent: boolean } | undefined {
+    const message = this.#failures.get(streamId)
+    if (message === undefined) return undefined
+    this.#failures.delete(streamId)
+    return { fault: new TunnelFault(message.fault), unsent: message.unsent }
+  }
+
+  /** Another channel serves the name from now on. The same agent's own newer one lets this one finish; another agent's ends it. */
+  replacedBy(newer: Tunnel): void {
+    if (newer.instanceId !== undefined && newer.instanceId !== this.instanceId) {
+      this.#control?.send({ type: 'superseded', byInstance: newer.instanceId })
+    }
+    this.#leave()
+    void this.close()
+  }
+
+  /** GOAWAY, a moment for what is queued, the end. Resolves when the channel is over. */
+  async close(): Promise<void> {
+    this.#leave()
+    await this.#channel.close()
+  }
+
+  #controlOpened(stream: RawStream): void {
+    this.#control = serverControlStream({
+      stream,
+      now: this.#deps.now,
+      message: (message) => this.#hear(message),
+      ended: (fault) => this.#controlEnded(fault),
+    })
+  }
+
+  #hear(message: AgentMessage): void {
+    switch (message.type) {
+      case 'hello':
+        if (this.#state.kind === 'greeting') void this.#claim(this.#state.deadline, message)
+        else this.#channel.destroy(new TunnelFault('protocol-violation', 'A second hello.'))
+        return
+      case 'stream-fault':
+        if (this.#failures.size < this.#channel.streams) this.#failures.set(message.streamId, message)
+        return
+      case 'leaving':
+        this.#leave()
+        return
+    }
+  }
+
+  #controlEnded(fault: TunnelFault | undefined): void {
+    if (this.#state.kind === 'over') return
+    if (this.#state.kind === 'greeting' && fault !== undefined) this.#refuse(fault)
+    else
+      this.#channel.destroy(
+        fault ?? new TunnelFault('protocol-violation', 'The control stream ended before the channel.'),
+      )
+  }
+
+  async #claim(deadline: NodeJS.Timeout, hello: Hello): Promise<void> {
+    clearTimeout(deadline)
+    this.#state = { kind: 'claiming', hello }
+    let claim: Claim
+    try {
+      claim = await this.#deps.claim(this.ticket, hello, this.connId)
+    } catch (error) {
+      this.#refuse(toFault(error, 'store-unavailable'))
+      return
+    }
+    // The channel may have ended while the table was asked; the claim must not outlive it.
+    if (this.#isOver())
+      return this.#reportOver(claim, new TunnelFault('channel-lost', 'The channel ended while its name was claimed.'))
+    this.#state = { kind: 'serving', hello, claim, withdraw: this.#deps.publish(this) }
+    this.#control?.send({
+      type: 'welcome',
+      subdomain: this.subdomain,
+      url: this.#deps.urlOf(this.subdomain),
+      taskId: this.#deps.taskId,
+      epoch: claim.epoch,
+      heartbeatMs: HEARTBEAT_MS,
+    })
+    this.#deps.events.welcomed(this)
+  }
+
+  #isOver(): boolean {
+    return this.#state.kind === 'over'
+  }
+
+  #refuse(fault: TunnelFault): void {
+    if (this.#state.kind === 'greeting') clearTimeout(this.#state.deadline)
+    this.#control?.send({
+      type: 'refused',
+      fault: fault.code,
+      ...(fault.detail === undefined ? {} : { detail: fault.detail }),
+      ...(fault.retryAfterMs === undefined ? {} : { retryAfterMs: fault.retryAfterMs }),
+    })
+    void this.#channel.close()
+  }
+
+  #leave(): void {
+    if (this.#state.kind !== 'serving') return
+    const { hello, claim, withdraw } = this.#state
+    withdraw()
+    this.#state = { kind: 'leaving', hello, claim }
+  }
+
+  #finish(fault: TunnelFault | undefined): void {
+    this.#leave()
+    const state = this.#state
+    this.#state = { kind: 'over' }
+    if (state.kind === 'greeting') clearTimeout(state.deadline)
+    // A claim that is still under way reports the end itself, because it has something to release.
+    if (state.kind !== 'claiming') void this.#reportOver(state.kind === 'leaving' ? state.claim : undefined, fault)
+  }
+
+  async #reportOver(claim: Claim | undefined, fault: TunnelFault | undefined): Promise<void> {
+    let release: TunnelFault | undefined
+    try {
+      await claim?.release()
+    } catch (error) {
+      release = toFault(error, 'store-unavailable')
+    }
+    this.#deps.events.over(this, { fault, release })
+  }
+}

@@ -1,0 +1,91 @@
+/** Reads the settings of a data-plane task from its environment, once, at start. Knows nothing of what they are used for. */
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { ENV } from '@postern/protocol/environment'
+import { TunnelFault } from '@postern/protocol/fault'
+import * as z from 'zod/mini'
+
+const port = z.pipe(
+  z.transform((value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value)),
+  z.int().check(z.gte(0), z.lte(65_535)),
+)
+const hostAndPort = z.string().check(z.regex(/^[^:]+:\d+$|^\[[0-9a-f:]+\]:\d+$/i, 'expected host:port'))
+
+const environmentSchema = z.object({
+  [ENV.table]: z.string().check(z.minLength(1)),
+  [ENV.base]: z.string().check(z.regex(/^[a-z0-9.-]+$/, 'expected a lower-case host name without port')),
+  [ENV.publicUrl]: z.string().check(z.includes('{subdomain}')),
+  [ENV.publicHosts]: z._default(z.string(), '0.0.0.0'),
+  [ENV.publicPort]: z._default(port, 8080),
+  [ENV.channelPort]: z._default(port, 7000),
+  [ENV.opsPort]: z._default(port, 9000),
+  [ENV.proxyProtocol]: z._default(z.enum(['required', 'optional', 'off']), 'required'),
+  [ENV.ipPolicy]: z._default(z.enum(['strict', 'observed', 'off']), 'observed'),
+  [ENV.loopbackIsOne]: z.optional(z.enum(['0', '1'])),
+  [ENV.channelSecret]: z.optional(z.string()),
+  [ENV.channelSecretFile]: z.optional(z.string()),
+  [ENV.apex]: z.optional(hostAndPort),
+  [ENV.taskId]: z.optional(z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/))),
+  [ENV.logLevel]: z._default(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info'),
+})
+
+export interface Config {
+  readonly table: string
+  readonly base: string
+  readonly publicUrl: string
+  readonly publicHosts: readonly string[]
+  readonly publicPort: number
+  readonly channelPort: number
+  readonly opsPort: number
+  readonly proxyProtocol: 'required' | 'optional' | 'off'
+  readonly ipPolicy: 'strict' | 'observed' | 'off'
+  readonly loopbackIsOne: boolean
+  /** The text of the channel secret; parsed where it is used, so that it is held in one place. */
+  readonly channelSecret: string
+  readonly apex: { readonly host: string; readonly port: number } | undefined
+  readonly taskId: string
+  readonly logLevel: string
+}
+
+/** @throws TunnelFault `config-invalid`, naming every variable that is missing or wrong. */
+export function readConfig(environment: NodeJS.ProcessEnv): Config {
+  const parsed = z.safeParse(environmentSchema, environment)
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+    throw new TunnelFault('config-invalid', problems.join('; '))
+  }
+  const env = parsed.data
+  return {
+    table: env[ENV.table],
+    base: env[ENV.base],
+    publicUrl: env[ENV.publicUrl],
+    publicHosts: env[ENV.publicHosts].split(','),
+    publicPort: env[ENV.publicPort],
+    channelPort: env[ENV.channelPort],
+    opsPort: env[ENV.opsPort],
+    proxyProtocol: env[ENV.proxyProtocol],
+    ipPolicy: env[ENV.ipPolicy],
+    loopbackIsOne: env[ENV.loopbackIsOne] === '1',
+    channelSecret: readSecret(env[ENV.channelSecret], env[ENV.channelSecretFile]),
+    apex: splitHostPort(env[ENV.apex]),
+    taskId: env[ENV.taskId] ?? `task-${randomBytes(6).toString('hex')}`,
+    logLevel: env[ENV.logLevel],
+  }
+}
+
+function readSecret(text: string | undefined, file: string | undefined): string {
+  if (text !== undefined) return text
+  if (file === undefined)
+    throw new TunnelFault('config-invalid', `${ENV.channelSecret} or ${ENV.channelSecretFile} is needed`)
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new TunnelFault('config-invalid', `${ENV.channelSecretFile}: ${file} cannot be read`, { cause })
+  }
+}
+
+function splitHostPort(text: string | undefined): Config['apex'] {
+  if (text === undefined) return undefined
+  const colon = text.lastIndexOf(':')
+  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) }
+}

@@ -1,0 +1,39 @@
+import type { Subdomain } from '@postern/protocol/address'
+import { TunnelFault } from '@postern/protocol/fault'
+import { expect, test } from 'vitest'
+import type { Route } from '../route/route.ts'
+import { Dispatcher } from './dispatcher.ts'
+
+const route = (): Route => ({
+  lease() {
+    throw new Error('not leased in these tests')
+  },
+})
+
+const demo = route()
+const apex = route()
+const routes = new Map([['demo' as Subdomain, demo]])
+const dispatcher = new Dispatcher({ base: 'example.com', routes, apex })
+
+test.each(['demo.example.com', 'demo.example.com:8080', 'demo.example.com.'])('%s is the tunnel demo', (host) => {
+  expect(dispatcher.find(host)).toBe(demo)
+})
+
+test('the base domain itself is the apex', () => {
+  expect(dispatcher.find('example.com')).toBe(apex)
+  expect(dispatcher.find('example.com:8080')).toBe(apex)
+})
+
+test('without an apex the base domain is nobody’s host', () => {
+  const alone = new Dispatcher({ base: 'example.com', routes, apex: undefined })
+  expect(alone.find('example.com')).toMatchObject({ code: 'host-unknown' })
+})
+
+test('a name nobody serves is told from a host that is not ours', () => {
+  expect(dispatcher.find('other.example.com')).toMatchObject({ code: 'tunnel-not-found' })
+  for (const foreign of ['example.org', 'a.demo.example.com', 'demoexample.com', 'demo.example.com.evil.org']) {
+    const found = dispatcher.find(foreign)
+    expect(found, foreign).toBeInstanceOf(TunnelFault)
+    expect(found, foreign).toMatchObject({ code: 'host-unknown' })
+  }
+})

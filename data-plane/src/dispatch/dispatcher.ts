@@ -1,0 +1,30 @@
+/** Decides by the Host of one request which route it takes. Knows nothing of sockets or of how a route gets its streams. */
+import { isBase, type Subdomain, subdomainOf } from '@postern/protocol/address'
+import { TunnelFault } from '@postern/protocol/fault'
+import type { Route } from '../route/route.ts'
+
+export interface DispatcherOptions {
+  /** The base domain, lower case, without port. */
+  readonly base: string
+  /** Routes by subdomain. */
+  readonly routes: { get(subdomain: Subdomain): Route | undefined }
+  /** Takes requests for the base domain itself; absent where a balancer sends those to the control plane. */
+  readonly apex: Route | undefined
+}
+
+export class Dispatcher {
+  readonly #options: DispatcherOptions
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options
+  }
+
+  /** The route for a request with this (lower-case) Host, or the fault it is answered with: `host-unknown`, `tunnel-not-found`. */
+  find(host: string): Route | TunnelFault {
+    const { base, routes, apex } = this.#options
+    const subdomain = subdomainOf(host, base)
+    if (subdomain !== undefined) return routes.get(subdomain) ?? new TunnelFault('tunnel-not-found')
+    if (apex !== undefined && isBase(host, base)) return apex
+    return new TunnelFault('host-unknown')
+  }
+}

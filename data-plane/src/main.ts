@@ -1,0 +1,51 @@
+/** The process of a data-plane task: reads the environment, owns the signals and the exit. */
+import { existsSync, readFileSync } from 'node:fs'
+import { totalmem } from 'node:os'
+import { TunnelFault } from '@postern/protocol/fault'
+import { createDynamoClient, openStore } from '@postern/protocol/store'
+import { parseDeploymentKeys } from '@postern/protocol/ticket'
+import pino from 'pino'
+import { readConfig } from './config.ts'
+import { startDataPlane } from './service.ts'
+
+/** The container's limit, where there is one (cgroup v2), otherwise the machine's memory. */
+function memoryLimit(): number {
+  const file = '/sys/fs/cgroup/memory.max'
+  const limit = existsSync(file) ? Number(readFileSync(file, 'utf8')) : Number.NaN
+  return Number.isFinite(limit) ? limit : totalmem()
+}
+
+async function main(): Promise<void> {
+  const config = readConfig(process.env)
+  const log = pino({ level: config.logLevel, base: { task: config.taskId } }, pino.destination(2))
+  const client = createDynamoClient()
+  const plane = await startDataPlane(config, {
+    stores: openStore({ tableName: config.table, client }),
+    keys: parseDeploymentKeys(config.channelSecret),
+    log,
+    clock: Date.now,
+    now: () => performance.now(),
+    memoryLimit: memoryLimit(),
+  })
+  const { ports } = plane
+  const listening = { public: { port: ports.public }, channel: { port: ports.channel }, ops: { port: ports.ops } }
+  process.stdout.write(`${JSON.stringify({ event: 'listening', task: config.taskId, ...listening })}\n`)
+
+  const stop = async (why: string): Promise<void> => {
+    log.info({ why }, 'stopping')
+    await plane.stop()
+    client.destroy()
+    log.info('stopped')
+    process.exit(0)
+  }
+  process.on('SIGTERM', () => void stop('SIGTERM'))
+  process.on('SIGINT', () => void stop('SIGINT'))
+  // Started by a parent over IPC (the local system): without the parent there is nobody to serve.
+  process.on('disconnect', () => void stop('parent gone'))
+}
+
+main().catch((error: unknown) => {
+  const fault = error instanceof TunnelFault ? error : undefined
+  process.stderr.write(`${fault ? `${fault.code}: ${fault.message} ${fault.advice}` : String(error)}\n`)
+  process.exit(fault?.exit ?? 1)
+})

@@ -1,0 +1,39 @@
+/** One coarse clock for many deadlines, so that a request costs no timer of its own. Knows nothing of what it expires. */
+
+/** Something with a time limit that moves. */
+export interface Perishable {
+  /** Monotonic milliseconds after which `expire` is called; Infinity while there is no limit. */
+  readonly deadline: number
+  expire(): void
+}
+
+export class Sweeper {
+  readonly #items = new Set<Perishable>()
+  readonly #now: () => number
+  readonly #timer: NodeJS.Timeout
+
+  /** Looks every `periodMs`: an expiry comes up to one period late. */
+  constructor(now: () => number, periodMs: number) {
+    this.#now = now
+    this.#timer = setInterval(() => this.sweep(), periodMs)
+    this.#timer.unref()
+  }
+
+  /** Watches `item` until the returned removal is called; removing twice is harmless. */
+  add(item: Perishable): () => void {
+    this.#items.add(item)
+    return () => {
+      this.#items.delete(item)
+    }
+  }
+
+  sweep(): void {
+    const now = this.#now()
+    for (const item of this.#items) if (item.deadline <= now) item.expire()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#items.clear()
+  }
+}

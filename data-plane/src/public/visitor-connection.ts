@@ -1,0 +1,265 @@
+/** One visitor's connection: heads in, exchanges one after the other, our own answers where there is no exchange. Knows nothing of streams. */
+import type { Socket } from 'node:net'
+import { TunnelFault, toFault } from '@postern/protocol/fault'
+import {
+  type CookieFence,
+  ForwardedFields,
+  HeadCarry,
+  type RequestHead,
+  RequestHeadParser,
+  writeRequestHead,
+} from '@postern/protocol/http'
+import { HEAD_TIMEOUT_MS, LINGER_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
+import type { Dispatcher } from '../dispatch/dispatcher.ts'
+import { Exchange, type Outcome, type Visitor } from './exchange.ts'
+import { faultAnswer } from './fault-answer.ts'
+import type { Perishable } from './sweeper.ts'
+
+export interface VisitorContext {
+  readonly dispatcher: Dispatcher
+  readonly proto: 'http' | 'https'
+  readonly cookies: CookieFence
+  /** Monotonic milliseconds. */
+  now(): number
+  newRequestId(): string
+  /** A failure on this connection, for the log. */
+  failed(requestId: string, fault: TunnelFault): void
+}
+
+type State =
+  /** Between requests, or inside a head. */
+  | { readonly kind: 'head' }
+  | { readonly kind: 'exchange'; readonly exchange: Exchange; readonly head: RequestHead; readonly requestId: string }
+  /** The last answer is out; what still comes is dropped until the visitor has read it (RFC 9112 §9.6). */
+  | { readonly kind: 'lingering' }
+  | { readonly kind: 'gone' }
+
+const HEAD: State = { kind: 'head' }
+const LINGERING: State = { kind: 'lingering' }
+const GONE: State = { kind: 'gone' }
+
+export class VisitorConnection implements Visitor, Perishable {
+  deadline: number
+  readonly #socket: Socket
+  readonly #context: VisitorContext
+  readonly #forwarded: ForwardedFields
+  readonly #parser = new RequestHeadParser()
+  readonly #carry = new HeadCarry()
+  #state: State = HEAD
+  /** Read, but not yet wanted: the next pipelined request, or bytes behind an upgrade. */
+  #waiting: Buffer | undefined
+  /** The exchange takes no bytes just now. */
+  #held = false
+  #feeding = false
+  #ended = false
+  #draining = false
+
+  /** `socket` is paused; `first` is what was already read from it. */
+  constructor(socket: Socket, clientAddress: string, first: Buffer, context: VisitorContext) {
+    this.#socket = socket
+    this.#context = context
+    this.#forwarded = new ForwardedFields(clientAddress, context.proto)
+    this.deadline = context.now() + VISITOR_IDLE_MS
+    socket.on('data', (chunk: Buffer) => this.#read(chunk))
+    socket.on('end', () => this.#readEnd())
+    socket.on('drain', () => this.#drained())
+    socket.on('close', () => this.#closed())
+    socket.resume()
+    if (first.length > 0) this.#read(first)
+  }
+
+  /** No further request: an idle connection ends now, a busy one after its response. */
+  drain(): void {
+    this.#draining = true
+    if (this.#state.kind === 'head' && this.#carry.length === 0) this.#socket.end()
+  }
+
+  expire(): void {
+    switch (this.#state.kind) {
+      case 'head':
+        if (this.#carry.length > 0)
+          return this.#answer(new TunnelFault('head-timeout'), undefined, this.#context.newRequestId(), false)
+        this.#socket.end()
+        return this.#linger()
+      case 'exchange':
+        return this.#state.exchange.expire()
+      case 'lingering':
+        this.#socket.destroy()
+        return
+      case 'gone':
+    }
+  }
+
+  // ── what an exchange asks for ─────────────────────────────────────────────────────────────────────────────────────
+
+  write(bytes: Buffer): boolean {
+    return this.#socket.write(bytes)
+  }
+
+  endWriting(): void {
+    this.#socket.end()
+  }
+
+  setReading(on: boolean): void {
+    this.#held = !on
+    if (on) this.#feedWaiting()
+    this.#updateReading()
+  }
+
+  expireIn(ms: number): void {
+    this.deadline = this.#context.now() + ms
+  }
+
+  exchangeOver(outcome: Outcome): void {
+    if (this.#state.kind !== 'exchange') return
+    const { head, requestId } = this.#state
+    this.#held = false
+    switch (outcome.kind) {
+      case 'complete':
+        if (outcome.keepAlive && !this.#draining) this.#nextRequest()
+        else {
+          this.#socket.end()
+          this.#linger()
+        }
+        return
+      case 'fault':
+        this.#context.failed(requestId, outcome.fault)
+        return this.#answer(outcome.fault, head, requestId, outcome.requestEnded)
+      case 'cut':
+        this.#context.failed(requestId, outcome.fault)
+        this.#socket.resetAndDestroy()
+        return
+      case 'abandoned':
+        this.#socket.destroy()
+    }
+  }
+
+  // ── the socket ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #read(chunk: Buffer): void {
+    if (this.#state.kind === 'lingering' || this.#state.kind === 'gone') return
+    if (this.#waiting !== undefined) this.#waiting = Buffer.concat([this.#waiting, chunk])
+    else this.#feed(chunk)
+    this.#updateReading()
+  }
+
+  #feed(chunk: Buffer): void {
+    this.#feeding = true
+    let from = 0
+    while (from < chunk.length) {
+      if (this.#state.kind === 'head') from = this.#readHead(chunk, from)
+      else if (this.#state.kind === 'exchange' && this.#state.exchange.takesBytes && !this.#held) {
+        from = this.#state.exchange.visitorBytes(chunk, from, chunk.length)
+      } else break
+    }
+    if (from < chunk.length && this.#state.kind === 'exchange') this.#waiting = chunk.subarray(from)
+    this.#feeding = false
+  }
+
+  #feedWaiting(): void {
+    const waiting = this.#waiting
+    if (waiting === undefined || this.#feeding) return
+    this.#waiting = undefined
+    this.#feed(waiting)
+  }
+
+  #updateReading(): void {
+    if (this.#held || this.#waiting !== undefined) this.#socket.pause()
+    else if (this.#socket.isPaused()) this.#socket.resume()
+  }
+
+  #readEnd(): void {
+    this.#ended = true
+    if (this.#state.kind === 'exchange') this.#state.exchange.visitorEnded()
+    else this.#socket.end()
+  }
+
+  #drained(): void {
+    if (this.#state.kind === 'exchange') this.#state.exchange.visitorDrained()
+  }
+
+  #closed(): void {
+    const state = this.#state
+    this.#state = GONE
+    this.#waiting = undefined
+    this.#parser.release()
+    if (state.kind === 'exchange') state.exchange.visitorGone()
+  }
+
+  // ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The index behind what of the chunk belongs to the head. */
+  #readHead(chunk: Buffer, from: number): number {
+    const before = this.#carry.length
+    try {
+      if (before === 0) {
+        const head = this.#parser.parse(chunk, from, chunk.length)
+        if (head !== undefined) {
+          this.#begin(head)
+          return from + head.bytes
+        }
+        this.expireIn(HEAD_TIMEOUT_MS)
+        this.#carry.append(chunk, from, chunk.length)
+        return chunk.length
+      }
+      this.#carry.append(chunk, from, chunk.length)
+      const head = this.#parser.parse(this.#carry.buffer, 0, this.#carry.length)
+      if (head === undefined) return chunk.length
+      const next = from + head.bytes - before
+      this.#begin(head)
+      return next
+    } catch (error) {
+      this.#answer(toFault(error, 'request-invalid'), undefined, this.#context.newRequestId(), false)
+      return chunk.length
+    }
+  }
+
+  #begin(head: RequestHead): void {
+    const requestId = this.#context.newRequestId()
+    const found = this.#context.dispatcher.find(head.host)
+    if (found instanceof TunnelFault) return this.#answer(found, head, requestId, head.framing === 'none')
+    const request = {
+      head,
+      headBytes: writeRequestHead(head, { forwarded: this.#forwarded, requestId }),
+      id: requestId,
+      mayKeepAlive: !this.#draining,
+      cookies: this.#context.cookies,
+    }
+    try {
+      this.#state = { kind: 'exchange', exchange: new Exchange(this, found, request), head, requestId }
+    } catch (error) {
+      const fault = toFault(error)
+      this.#context.failed(requestId, fault)
+      this.#answer(fault, head, requestId, head.framing === 'none')
+    }
+  }
+
+  #nextRequest(): void {
+    this.#state = HEAD
+    this.#carry.clear()
+    this.expireIn(VISITOR_IDLE_MS)
+    if (this.#ended) this.#socket.end()
+    this.#feedWaiting()
+    this.#updateReading()
+  }
+
+  /** `goesOn`: the request was read to its end, so another may follow on this connection. */
+  #answer(fault: TunnelFault, head: RequestHead | undefined, requestId: string, goesOn: boolean): void {
+    const keepAlive = goesOn && !this.#draining && head?.keepAlive === true
+    this.#socket.write(
+      faultAnswer(fault, { accept: head?.field('accept'), method: head?.method ?? 'GET', requestId, keepAlive }),
+    )
+    if (keepAlive) return this.#nextRequest()
+    this.#socket.end()
+    this.#linger()
+  }
+
+  #linger(): void {
+    this.#state = LINGERING
+    this.#waiting = undefined
+    this.#held = false
+    this.expireIn(LINGER_MS)
+    this.#updateReading()
+    if (this.#ended) this.#socket.end()
+  }
+}

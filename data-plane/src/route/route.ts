@@ -1,0 +1,28 @@
+/** How a request gets a stream to a local server, wherever that server's channel is. Knows nothing of HTTP. */
+import type { TunnelFault } from '@postern/protocol/fault'
+import type { ByteStream } from '@postern/protocol/mux'
+
+/**
+ * How old an idle stream may be for the request at hand: `idle` takes any that the pool holds, `young` only one used a
+ * moment ago (for a request that must not be sent twice), `fresh` none.
+ */
+export type Freshness = 'idle' | 'young' | 'fresh'
+
+/** A stream for one exchange. Whoever leases it listens on it at once, and ends with exactly one of `keep`, `leave` and `stream.reset`. */
+export interface Lease {
+  readonly stream: ByteStream
+  /** The stream has carried an exchange before: the local server may have closed it without our knowing. */
+  readonly reused: boolean
+  /** Gives the stream back: both messages ended by their framing, nothing followed, neither side said close. `idleMs` is the longest it may wait. */
+  keep(idleMs: number): void
+  /** Lets the stream end in peace: the exchange is over, but it cannot carry another one. */
+  leave(): void
+  /** Why the far end reset the stream, where it said so, and whether not one byte of the request reached the local server. */
+  failure(): { readonly fault: TunnelFault; readonly unsent: boolean } | undefined
+}
+
+/** Where the requests for one name go. A local channel and another task that holds it are two implementations. */
+export interface Route {
+  /** @throws TunnelFault `streams-exhausted`, `channel-closed` */
+  lease(freshness: Freshness): Lease
+}

@@ -1,0 +1,68 @@
+/** A plain TCP connection in the shape of a mux stream. Knows nothing of why it is connected. */
+import type { Socket } from 'node:net'
+import { TunnelFault } from '@postern/protocol/fault'
+import type { ByteStream, StreamListener } from '@postern/protocol/mux'
+
+/** `socket` may still be connecting; it must have been made with `allowHalfOpen`. */
+export class SocketStream implements ByteStream {
+  readonly #socket: Socket
+  #listener: StreamListener | undefined
+  /** Bytes delivered and not yet consumed; the socket is paused while there are any beyond what one read delivers. */
+  #owed = 0
+  #over = false
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    socket.on('data', (chunk: Buffer) => this.#deliver(chunk))
+    socket.on('end', () => this.#finish())
+    socket.on('drain', () => this.#listener?.writable())
+    socket.on('error', (cause) => this.#lose(cause))
+    socket.on('close', () => this.#lose(undefined))
+  }
+
+  listen(listener: StreamListener): void {
+    this.#listener = listener
+  }
+
+  write(chunk: Buffer): boolean {
+    if (this.#socket.writableEnded || this.#socket.destroyed) return true
+    return this.#socket.write(chunk)
+  }
+
+  end(): void {
+    this.#socket.end()
+  }
+
+  reset(): void {
+    this.#over = true
+    this.#socket.resetAndDestroy()
+  }
+
+  consume(bytes: number): void {
+    this.#owed -= bytes
+    if (this.#owed <= 0) this.#socket.resume()
+  }
+
+  get alive(): boolean {
+    return !this.#over && !this.#socket.destroyed && !this.#socket.writableEnded
+  }
+
+  #deliver(chunk: Buffer): void {
+    this.#owed += chunk.length
+    this.#listener?.data(chunk)
+    if (this.#owed > 0) this.#socket.pause()
+  }
+
+  #finish(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#listener?.end()
+  }
+
+  #lose(cause: Error | undefined): void {
+    if (this.#over) return
+    this.#over = true
+    const refused = cause !== undefined && 'code' in cause && cause.code === 'ECONNREFUSED'
+    this.#listener?.reset(new TunnelFault(refused ? 'origin-refused' : 'origin-closed', cause?.message, { cause }))
+  }
+}

@@ -1,0 +1,144 @@
+/** A whole data-plane task: what it is made of, and the order in which it starts and stops. Knows nothing of the process. */
+import { randomUUID } from 'node:crypto'
+import type { AddressInfo, Server } from 'node:net'
+import { OpeningCeilings } from '@postern/protocol/channel'
+import { TunnelFault } from '@postern/protocol/fault'
+import { CookieFence } from '@postern/protocol/http'
+import { DRAIN_MS, SWEEP_MS, WINDOW_BUDGET_BYTES } from '@postern/protocol/limits'
+import { WindowBudget } from '@postern/protocol/mux'
+import type { Stores } from '@postern/protocol/store'
+import type { DeploymentKeys } from '@postern/protocol/ticket'
+import type { Logger } from 'pino'
+import { ChannelListener } from './channel/channel-listener.ts'
+import { claimRoute } from './channel/claim-route.ts'
+import { ticketHost } from './channel/ticket-host.ts'
+import type { Tunnel } from './channel/tunnel.ts'
+import type { Config } from './config.ts'
+import { Dispatcher } from './dispatch/dispatcher.ts'
+import { createOpsServer } from './ops/ops-server.ts'
+import { PublicListener } from './public/public-listener.ts'
+import { RequestIds } from './public/request-ids.ts'
+import { LocalRoutes } from './route/local-routes.ts'
+import { SocketRoute } from './route/socket-route.ts'
+
+export interface DataPlaneDeps {
+  readonly stores: Pick<Stores, 'tickets' | 'routes'>
+  readonly keys: DeploymentKeys
+  readonly log: Logger
+  /** Milliseconds since 1970. */
+  clock(): number
+  /** Monotonic milliseconds. */
+  now(): number
+  /** Bytes this process may use; ceilings derive from it. */
+  readonly memoryLimit: number
+}
+
+export interface DataPlane {
+  readonly ports: { readonly public: number; readonly channel: number; readonly ops: number }
+  /** Stops in order; harmless when repeated. */
+  stop(): Promise<void>
+}
+
+type Readiness = 'starting' | 'ready' | 'draining'
+
+/** @throws TunnelFault `port-taken` */
+export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
+  const { stores, keys, log, clock, now } = deps
+  const bootId = randomUUID()
+  let readiness: Readiness = 'starting'
+
+  const routes = new LocalRoutes(now)
+  const sweep = setInterval(() => routes.sweep(), SWEEP_MS)
+  const channels = new ChannelListener({
+    host: ticketHost({
+      taskId: config.taskId,
+      tickets: stores.tickets,
+      keys,
+      ipPolicy: config.ipPolicy,
+      loopback: config.loopbackIsOne ? 'one' : 'distinct',
+      refusal: () => (readiness === 'draining' ? new TunnelFault('server-draining') : undefined),
+      clock,
+    }),
+    proxyProtocol: config.proxyProtocol,
+    ceilings: new OpeningCeilings(),
+    tunnel: {
+      taskId: config.taskId,
+      budget: new WindowBudget(Math.min(WINDOW_BUDGET_BYTES, deps.memoryLimit / 4)),
+      now,
+      claim: (ticket, hello, connId) =>
+        claimRoute(ticket, hello, connId, { routes: stores.routes, taskId: config.taskId, bootId, clock }),
+      publish: (tunnel) => routes.add(tunnel),
+      urlOf: (subdomain) => config.publicUrl.replace('{subdomain}', subdomain),
+      newId: randomUUID,
+    },
+    events: {
+      welcomed: (tunnel) => log.info({ ...facts(tunnel), client: tunnel.clientAddress }, 'tunnel open'),
+      over: (tunnel, { fault, release }) => {
+        log.info({ ...facts(tunnel), ...tunnel.traffic, fault: fault?.code, detail: fault?.detail }, 'tunnel over')
+        if (release !== undefined) log.warn({ ...facts(tunnel), err: release }, 'the route could not be released')
+      },
+      refused: (fault, address) =>
+        log.info({ fault: fault.code, detail: fault.detail, client: address }, 'opening refused'),
+    },
+  })
+  const visitors = new PublicListener({
+    proxyProtocol: config.proxyProtocol,
+    context: {
+      dispatcher: new Dispatcher({ base: config.base, routes, apex: config.apex && new SocketRoute(config.apex) }),
+      proto: config.publicUrl.startsWith('https:') ? 'https' : 'http',
+      cookies: new CookieFence(config.base),
+      now,
+      newRequestId: new RequestIds(bootId).next,
+      failed: (requestId, fault) => log.info({ requestId, fault: fault.code, detail: fault.detail }, 'request failed'),
+    },
+    refused: (fault, address) =>
+      log.info({ fault: fault.code, detail: fault.detail, client: address }, 'visitor refused'),
+  })
+  const ops = createOpsServer({ ready: () => readiness === 'ready' })
+
+  // Health first, so that whoever watches can see the rest come up; agents before visitors, so that a visitor finds tunnels.
+  const opsPort = await listen(ops, config.opsPort, '0.0.0.0')
+  const channelPort = await listen(channels.server, config.channelPort, config.publicHosts[0]!)
+  let publicPort = config.publicPort
+  for (const host of config.publicHosts) publicPort = await listen(visitors.createServer(), publicPort, host)
+  readiness = 'ready'
+
+  let stopped: Promise<void> | undefined
+  const stop = async (): Promise<void> => {
+    // 1. The balancer stops sending, and new channels are told to go elsewhere.
+    readiness = 'draining'
+    // 2. Requests under way end while their channels still stand.
+    await visitors.drain(DRAIN_MS)
+    // 3. Agents hear GOAWAY and look for another task; their routes are released.
+    await channels.stop()
+    clearInterval(sweep)
+    // 4. Health last: until here the process is alive, and says so.
+    await new Promise<void>((resolve) => {
+      ops.close(() => resolve())
+      ops.closeAllConnections()
+    })
+  }
+  return {
+    ports: { public: publicPort, channel: channelPort, ops: opsPort },
+    stop: () => (stopped ??= stop()),
+  }
+}
+
+const facts = (tunnel: Tunnel) => ({
+  subdomain: tunnel.subdomain,
+  username: tunnel.ticket.username,
+  connId: tunnel.connId,
+  epoch: tunnel.epoch,
+})
+
+/** Resolves with the port that was bound. */
+function listen(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      reject(
+        cause.code === 'EADDRINUSE' ? new TunnelFault('port-taken', `${host}:${port} is in use.`, { cause }) : cause,
+      )
+    })
+    server.listen({ port, host }, () => resolve((server.address() as AddressInfo).port))
+  })
+}
