@@ -10,6 +10,7 @@ import { ticketStore } from './tickets.ts'
 import { tokenStore } from './tokens.ts'
 import { userStore } from './users.ts'
 
+export { createTable } from './create-table.ts'
 export { createDynamoClient, type DynamoClient, type DynamoClientOptions } from './dynamo-client.ts'
 export type { OnlineRoute, Reservation, Revocation, Route, Task, Ticket, Token, User } from './records.ts'
 export type {

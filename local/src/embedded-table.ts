@@ -1,0 +1,89 @@
+/** A DynamoDB of one's own: dynalite on 127.0.0.1, in memory or on disk, with the project's table in it. */
+import { once } from 'node:events'
+import type { RequestListener, Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { TunnelFault } from '@postern/protocol/fault'
+import { createDynamoClient, createTable } from '@postern/protocol/store'
+import { ClassicLevel } from 'classic-level'
+import dynalite from 'dynalite'
+
+export interface EmbeddedTable {
+  /** For `createDynamoClient`. */
+  readonly endpoint: string
+  readonly tableName: string
+  /** Resolves when the files are closed and another process may open them. Harmless when repeated. */
+  stop(): Promise<void>
+}
+
+export interface EmbeddedTableOptions {
+  /** A folder, made when missing; without it everything is in memory and gone with `stop`. */
+  path?: string
+  port?: number
+  tableName?: string
+}
+
+/**
+ * Serves the table until `stop`. What an earlier start has left under `path` is there again.
+ * @throws TunnelFault `port-taken`, or `config-invalid` if `path` cannot be used, for instance because it is in use.
+ */
+export async function startEmbeddedTable(options: EmbeddedTableOptions = {}): Promise<EmbeddedTable> {
+  const { path, port = 0, tableName = 'postern' } = options
+  if (path !== undefined) await proveUsable(path)
+  const server = dynalite({ createTableMs: 0, ...(path !== undefined && { path }) })
+  surviveCutRequests(server)
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening').catch((cause: unknown) => {
+    throw new TunnelFault('port-taken', `The embedded table wants port ${port}.`, { cause })
+  })
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+
+  let stopped: Promise<void> | undefined
+  const stop = (): Promise<void> => {
+    stopped ??= close(server)
+    return stopped
+  }
+
+  const client = createDynamoClient({ endpoint })
+  try {
+    await createTable({ tableName, client })
+  } catch (error) {
+    await stop()
+    throw error
+  } finally {
+    client.destroy()
+  }
+  return { endpoint, tableName, stop }
+}
+
+/** Opens the files once and closes them: dynalite ends the process when it cannot open them. */
+async function proveUsable(path: string): Promise<void> {
+  const files = new ClassicLevel(path)
+  try {
+    await files.open()
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.cause : undefined
+    const inUse = reason instanceof Error && 'code' in reason && reason.code === 'LEVEL_LOCKED'
+    const detail = inUse ? `${path} is in use by another process.` : `The table in ${path} cannot be opened.`
+    throw new TunnelFault('config-invalid', detail, { cause })
+  } finally {
+    await files.close()
+  }
+}
+
+/** dynalite throws on a request that breaks off, out of an event and so out of the process: one killed client would end it. */
+function surviveCutRequests(server: Server): void {
+  const [handle] = server.listeners('request') as RequestListener[]
+  if (handle === undefined) throw new TunnelFault('internal-error', 'dynalite has no request listener.')
+  server.removeAllListeners('request')
+  server.on('request', (request, response) => {
+    handle(request, response)
+    request.removeAllListeners('error')
+    request.on('error', () => response.destroy())
+  })
+}
+
+const close = (server: Server): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.close((error) => (error ? reject(error) : resolve()))
+    server.closeIdleConnections()
+  })
