@@ -1,6 +1,6 @@
 /** What the agent does next: one total function from state and event to state. Knows nothing of sockets, timers or terminals. */
 import { IpNotAllowedFault } from '@postern/protocol/channel'
-import { type FaultCode, TunnelFault } from '@postern/protocol/fault'
+import type { FaultCode, TunnelFault } from '@postern/protocol/fault'
 import { delayAfter, failuresAfterConnection } from './backoff.ts'
 
 export interface History {
@@ -45,7 +45,12 @@ const FIRST_TRIES = 5
 const DRAINING_TRIES = 5
 
 /** The server was reached, and what it said asks for another attempt. */
-const COME_AGAIN: ReadonlySet<FaultCode> = new Set(['server-draining', 'server-busy', 'ticket-refused'])
+const COME_AGAIN: ReadonlySet<FaultCode> = new Set([
+  'server-draining',
+  'server-busy',
+  'ticket-refused',
+  'observation-refused',
+])
 
 export const FIRST_STATE: AgentState = {
   kind: 'opening',

@@ -19,13 +19,24 @@ export interface LocalServerListener {
 export class LocalServer {
   readonly #addresses: readonly string[]
   readonly #port: number
+  readonly #changed: (fault: OriginConnectFault | undefined) => void
   /** Index of the address that answered last. */
   #preferred = 0
+  /** How the latest attempt ended; undefined: with a connection, or there was none. */
+  #reason: Reason | undefined
 
-  /** @param addresses at least one, pinned (see `pinTarget`) */
-  constructor(addresses: readonly string[], port: number) {
+  /**
+   * @param addresses at least one, pinned (see `pinTarget`)
+   * @param changed hears when connecting begins to fail, fails otherwise, or works again (undefined)
+   */
+  constructor(
+    addresses: readonly string[],
+    port: number,
+    changed: (fault: OriginConnectFault | undefined) => void = () => undefined,
+  ) {
     this.#addresses = addresses
     this.#port = port
+    this.#changed = changed
   }
 
   /**
@@ -44,17 +55,29 @@ export class LocalServer {
       return connectOnce(this.#addresses[index]!, this.#port, (socket, error) => {
         if (!error) {
           this.#preferred = index
+          this.#note(undefined)
           listener.connected(socket)
           return
         }
         causes.push({ reason: reasonOf(error), error })
-        if (tried + 1 < count) cancel = attempt(tried + 1)
-        else listener.failed(mostTelling(causes))
+        if (tried + 1 < count) {
+          cancel = attempt(tried + 1)
+          return
+        }
+        const fault = mostTelling(causes)
+        this.#note(fault)
+        listener.failed(fault)
       })
     }
 
     let cancel = attempt(0)
     return () => cancel()
+  }
+
+  #note(fault: OriginConnectFault | undefined): void {
+    if (fault?.code === this.#reason) return
+    this.#reason = fault?.code
+    this.#changed(fault)
   }
 }
 

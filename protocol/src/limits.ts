@@ -88,6 +88,11 @@ export const STREAMS_PER_CHANNEL = 256
 export const CONTROL_FRAMES_PER_SECOND = 1000
 /** Control frames waiting for a peer that does not read: beyond this it is not a peer. */
 export const CONTROL_BACKLOG_FRAMES = 4096
+/**
+ * Pieces a reader may hold unconsumed while keeping them costs more than their bytes. A window of 256 KiB in single bytes would cost
+ * 50 MB; a stalled reader of messages above 32 bytes never comes here.
+ */
+export const HELD_PIECES_PER_STREAM = 8192
 
 // ── HTTP ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -144,6 +149,8 @@ export const BACKOFF_RESET_AFTER_MS = seconds(10)
 export const CONTROL_CALL_TIMEOUT_MS = seconds(10)
 /** One attempt to reach the local server; it is on this machine or beside it. */
 export const ORIGIN_CONNECT_TIMEOUT_MS = seconds(5)
+/** Requests in flight when the agent is told to stop; an endless event stream must not hold a person's Ctrl+C for longer. */
+export const AGENT_DRAIN_MS = seconds(10)
 
 // ── the table ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,183 @@
+/** An open channel as the agent uses it: hello, welcome, what the server says later, leaving. Knows nothing of tickets or retries. */
+import type tls from 'node:tls'
+import {
+  type AgentMessage,
+  agentControlStream,
+  Channel,
+  type ControlStream,
+  type Hello,
+  type ServerMessage,
+  type Welcome,
+} from '@postern/protocol/channel'
+import { TunnelFault } from '@postern/protocol/fault'
+import { OPENING_TIMEOUT_MS, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
+import type { WindowBudget } from '@postern/protocol/mux'
+import type { LocalServer } from './local-server.ts'
+import { ServedStreams } from './serve-streams.ts'
+
+export interface LiveChannelOptions {
+  readonly hello: Omit<Hello, 'type'>
+  readonly server: LocalServer
+  /** Shared by all channels of the process. */
+  readonly budget: WindowBudget
+  /** Milliseconds of a monotonic clock. */
+  now(): number
+}
+
+/** What `parted` and the wait for `welcome` both end by. */
+type Phase =
+  | { readonly kind: 'greeting'; welcomed(welcome: Welcome): void; refused(fault: TunnelFault): void }
+  | { readonly kind: 'open' }
+  | { readonly kind: 'parted' }
+
+export class LiveChannel {
+  readonly #instanceId: string
+  readonly #channel: Channel
+  readonly #control: ControlStream<AgentMessage, ServerMessage>
+  readonly #streams: ServedStreams
+  readonly #greeted: Promise<Welcome>
+  #phase: Phase
+  #part!: (fault: TunnelFault) => void
+  #end!: () => void
+
+  /**
+   * Resolves when another channel is needed, with the reason: `server-draining` (this one still serves what it has),
+   * `superseded`, `revoked`, `channel-lost`, `channel-closed` or `protocol-violation`. Never rejects.
+   */
+  readonly parted: Promise<TunnelFault>
+
+  /** Resolves when nothing of the channel is left: closed or lost. */
+  readonly ended: Promise<void>
+
+  /** @param socket as `openChannel` gave it */
+  constructor(socket: tls.TLSSocket, { hello, server, budget, now }: LiveChannelOptions) {
+    this.#instanceId = hello.instanceId
+    this.parted = new Promise((resolve) => {
+      this.#part = resolve
+    })
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve
+    })
+    this.#phase = { kind: 'parted' }
+    this.#greeted = new Promise((welcomed, refused) => {
+      this.#phase = { kind: 'greeting', welcomed, refused }
+    })
+    this.#streams = new ServedStreams({ server, sendFault: (message) => this.#control.send(message) })
+    this.#channel = new Channel({
+      socket,
+      side: 'agent',
+      budget,
+      now,
+      peerStreams: STREAMS_PER_CHANNEL,
+      events: {
+        streamOpened: (stream) => this.#streams.serve(stream),
+        goAway: () => this.#over(new TunnelFault('channel-closed', 'The server said so.')),
+        closed: () => {
+          this.#over(new TunnelFault('channel-closed'))
+          this.#end()
+        },
+        lost: (fault) => {
+          this.#over(fault)
+          this.#end()
+        },
+      },
+    })
+    this.#control = agentControlStream({
+      stream: this.#channel.openStream(),
+      now,
+      message: (message) => this.#hear(message),
+      ended: (fault) => {
+        if (fault) this.#channel.destroy(fault)
+      },
+    })
+    this.#control.send({ type: 'hello', ...hello })
+  }
+
+  /** Milliseconds of the latest ping. */
+  get roundTripMs(): number | undefined {
+    return this.#channel.roundTripMs
+  }
+
+  /**
+   * Resolves once the server has claimed the route.
+   * @throws TunnelFault what the server refused with, or why the channel ended first; `signal.reason` when aborted
+   */
+  async welcome(signal: AbortSignal): Promise<Welcome> {
+    const deadline = AbortSignal.timeout(OPENING_TIMEOUT_MS)
+    const giveUp = (): void => {
+      const fault = new TunnelFault('opening-timeout', 'The server said neither welcome nor why not.')
+      this.#over(signal.aborted ? new TunnelFault('channel-closed', undefined, { cause: signal.reason }) : fault)
+      this.#channel.destroy(fault)
+    }
+    const either = AbortSignal.any([signal, deadline])
+    either.addEventListener('abort', giveUp, { once: true })
+    if (either.aborted) giveUp()
+    try {
+      return await this.#greeted
+    } catch (fault) {
+      throw signal.aborted ? signal.reason : fault
+    } finally {
+      either.removeEventListener('abort', giveUp)
+    }
+  }
+
+  /**
+   * Takes no further streams, lets those in flight end, closes. Harmless when repeated.
+   * @param drainMs how long what is in flight may take
+   */
+  async leave(drainMs: number): Promise<void> {
+    this.#control.send({ type: 'leaving' })
+    await before(this.#streams.idle(), drainMs)
+    await this.#channel.close()
+  }
+
+  #hear(message: ServerMessage): void {
+    switch (message.type) {
+      case 'welcome':
+        if (this.#phase.kind !== 'greeting') return
+        this.#phase.welcomed(message)
+        this.#phase = { kind: 'open' }
+        return
+      case 'refused': {
+        const { fault, detail, retryAfterMs } = message
+        this.#dismissed(new TunnelFault(fault, detail, retryAfterMs === undefined ? {} : { retryAfterMs }))
+        return
+      }
+      case 'draining':
+        this.#over(new TunnelFault('server-draining'))
+        return
+      case 'superseded':
+        // Our own next channel took over: that is the plan, not the end.
+        if (message.byInstance !== this.#instanceId) this.#dismissed(new TunnelFault('superseded'))
+        return
+      case 'revoked':
+        this.#dismissed(new TunnelFault('revoked'))
+        return
+      case 'limit':
+        return
+    }
+  }
+
+  #dismissed(fault: TunnelFault): void {
+    this.#over(fault)
+    void this.#channel.close()
+  }
+
+  #over(fault: TunnelFault): void {
+    const phase = this.#phase
+    if (phase.kind === 'parted') return
+    this.#phase = { kind: 'parted' }
+    if (phase.kind === 'greeting') phase.refused(fault)
+    this.#part(fault)
+  }
+}
+
+/** Resolves with `work`, or after `timeoutMs` without it. */
+async function before(work: Promise<void>, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs)
+  })
+  await Promise.race([work, timeout])
+  clearTimeout(timer)
+}

@@ -1,0 +1,94 @@
+/** The command `tunnel-agent`: the only place that reads the environment, installs signal handlers and ends the process. */
+import { readFile } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
+import { toFault } from '@postern/protocol/fault'
+import { parseArgs } from './args.ts'
+import { connect } from './connect.ts'
+import { readSettings } from './settings.ts'
+import { parseTarget } from './target.ts'
+import { Terminal, type TerminalOptions } from './terminal.ts'
+import { VERSION } from './version.ts'
+
+/** The shell's convention for a process ended by SIGINT: 128 + 2. */
+const EXIT_INTERRUPTED = 130
+
+async function main(): Promise<number> {
+  const { env, stderr, stdout } = process
+  const plain: TerminalOptions = {
+    out: (line) => stdout.write(line),
+    err: (line) => stderr.write(line),
+    color: Boolean(stderr.isTTY) && !env.NO_COLOR,
+    quiet: false,
+    target: '',
+  }
+  let terminal = new Terminal(plain)
+  // A reader that has gone away (`| head -1`) must not end the tunnel.
+  for (const stream of [stdout, stderr]) stream.on('error', () => undefined)
+
+  const stopping = onceTold()
+  try {
+    const invocation = parseArgs(process.argv.slice(2), VERSION)
+    if (invocation.kind === 'told') {
+      stdout.write(invocation.text)
+      return 0
+    }
+    const { flags, target } = invocation
+    terminal = new Terminal({ ...plain, quiet: flags.quiet, target: parseTarget(target).label })
+    const settings = await readSettings({
+      flags,
+      environment: env,
+      readFile: (path) => readFile(path, 'utf8'),
+      readStandardInput: () => text(process.stdin),
+    })
+    const tunnel = await connect({
+      ...settings,
+      target,
+      retry: flags.retry,
+      signal: stopping.beforeReady,
+      onStatus: (status) => terminal.status(status),
+      onLocalServer: (fault) => terminal.localServer(fault),
+    })
+    stopping.nowStop(() => {
+      terminal.closing()
+      return tunnel.close()
+    })
+    const why = await tunnel.closed
+    if (!why) return 0
+    terminal.fault(why)
+    return why.exit
+  } catch (error) {
+    if (stopping.beforeReady.aborted) return 0
+    const fault = toFault(error)
+    terminal.fault(fault)
+    return fault.exit
+  }
+}
+
+/** The first signal ends the tunnel in good order, whenever it comes; the second Ctrl+C ends the process. */
+function onceTold() {
+  const early = new AbortController()
+  let stop = (): void => early.abort()
+  let told = false
+  const tell = (): void => {
+    if (told) return
+    told = true
+    stop()
+  }
+  process.on('SIGINT', () => {
+    if (told) process.exit(EXIT_INTERRUPTED)
+    tell()
+  })
+  process.on('SIGTERM', tell)
+  process.on('SIGHUP', tell)
+  // Started by another Node process over IPC: its end is ours, however it came.
+  process.on('disconnect', tell)
+  return {
+    /** Fires if we are told to stop before `nowStop` was called. */
+    beforeReady: early.signal,
+    nowStop(close: () => Promise<void>): void {
+      stop = () => void close()
+    },
+  }
+}
+
+process.exit(await main())

@@ -1,0 +1,52 @@
+/** Serves the streams that the data plane opens: one connection to the local server each. Knows nothing of the channel's opening or end. */
+import type { StreamFaultMessage } from '@postern/protocol/channel'
+import type { RawStream } from '@postern/protocol/mux'
+import type { LocalServer } from './local-server.ts'
+import { OriginConnection } from './origin-connection.ts'
+
+export interface ServedStreamsOptions {
+  readonly server: LocalServer
+  /** Goes to the data plane before the stream is reset. */
+  sendFault(message: StreamFaultMessage): void
+}
+
+export class ServedStreams {
+  readonly #options: ServedStreamsOptions
+  readonly #connections = new Set<OriginConnection>()
+  #whenIdle: (() => void)[] = []
+
+  constructor(options: ServedStreamsOptions) {
+    this.#options = options
+  }
+
+  /** Connections to the local server, kept-alive ones included. */
+  get size(): number {
+    return this.#connections.size
+  }
+
+  serve(stream: RawStream): void {
+    const { server, sendFault } = this.#options
+    this.#connections.add(
+      new OriginConnection({
+        stream,
+        server,
+        fault: (streamId, fault, unsent) => sendFault({ type: 'stream-fault', streamId, fault, unsent }),
+        done: (connection) => this.#remove(connection),
+      }),
+    )
+  }
+
+  /** Resolves once no connection is left. */
+  idle(): Promise<void> {
+    if (this.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#whenIdle.push(resolve))
+  }
+
+  #remove(connection: OriginConnection): void {
+    this.#connections.delete(connection)
+    if (this.size > 0) return
+    const waiting = this.#whenIdle
+    this.#whenIdle = []
+    for (const resolve of waiting) resolve()
+  }
+}
