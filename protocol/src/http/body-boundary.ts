@@ -1,0 +1,61 @@
+/** Finds where the body of a message ends (RFC 9112 §6). Bodies pass through it untouched; it keeps none of their bytes. */
+import { ChunkedScan } from './chunked-scan.ts'
+import type { BodyFraming } from './framing.ts'
+import type { Side } from './rules.ts'
+
+/** Reusable: one per direction of a connection. */
+export class BodyBoundary {
+  readonly #side: Side
+  #framing: BodyFraming = 'none'
+  #left = 0
+  /** Made for the first chunked body: most connections never see one. */
+  #chunked: ChunkedScan | undefined
+  #done = true
+
+  /** `side` decides the code of faults: request-invalid or origin-invalid. */
+  constructor(side: Side) {
+    this.#side = side
+  }
+
+  /** A body begins. `contentLength` counts for `length` alone. */
+  start(framing: BodyFraming, contentLength: number): void {
+    this.#framing = framing
+    this.#left = framing === 'length' ? contentLength : 0
+    this.#done = framing === 'none' || (framing === 'length' && contentLength === 0)
+    if (framing === 'chunked') {
+      this.#chunked ??= new ChunkedScan(this.#side)
+      this.#chunked.start()
+    }
+  }
+
+  /** Whether the last byte of the body has passed; never for `close`. */
+  get done(): boolean {
+    return this.#done
+  }
+
+  /** Index after the last byte of the body within [from, to), or `to` if it goes on. @throws TunnelFault on bad chunks */
+  advance(buffer: Buffer, from: number, to: number): number {
+    if (this.#done) return from
+    switch (this.#framing) {
+      case 'length': {
+        const end = Math.min(to, from + this.#left)
+        this.#left -= end - from
+        this.#done = this.#left === 0
+        return end
+      }
+      case 'chunked': {
+        const scan = this.#chunked!
+        const end = scan.advance(buffer, from, to)
+        this.#done = scan.done
+        return end
+      }
+      default:
+        return to
+    }
+  }
+
+  /** The connection ended in good order: what that makes of the body (RFC 9112 §8). */
+  end(): 'complete' | 'cut' {
+    return this.#done || this.#framing === 'close' ? 'complete' : 'cut'
+  }
+}

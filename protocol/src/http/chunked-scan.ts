@@ -1,0 +1,153 @@
+/** Walks a chunked body (RFC 9112 §7.1), strictly: tells data from framing and finds the end. Keeps none of its bytes. */
+import { CHUNK_LINE_BYTES } from '../limits.ts'
+import { CR, HEX, HTAB, LF, NO_DIGIT, QUOTED, SP, TOKEN, VALUE } from './character-tables.ts'
+import { refuse, type Side } from './rules.ts'
+import { TrailerScan } from './trailer-scan.ts'
+
+type State =
+  | 'size-first'
+  | 'size'
+  | 'extension-name-first'
+  | 'extension-name'
+  | 'extension-value-first'
+  | 'extension-value'
+  | 'quoted'
+  | 'quoted-pair'
+  | 'quoted-end'
+  | 'size-lf'
+  | 'data'
+  | 'data-cr'
+  | 'data-lf'
+  | 'trailer'
+  | 'done'
+
+const SEMICOLON = 0x3b
+const EQUALS = 0x3d
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+
+/** Gets the spans of body bytes, synchronously, within `advance`. */
+export type DataSpan = (buffer: Buffer, from: number, to: number) => void
+
+export class ChunkedScan {
+  readonly #side: Side
+  readonly #data: DataSpan | undefined
+  readonly #trailer: TrailerScan
+  #state: State = 'size-first'
+  /** While in data: what is left of the chunk. Before: its size so far. */
+  #left = 0
+  #lineBytes = 0
+
+  constructor(side: Side, data?: DataSpan) {
+    this.#side = side
+    this.#data = data
+    this.#trailer = new TrailerScan(side)
+  }
+
+  start(): void {
+    this.#beginChunk()
+    this.#trailer.start()
+  }
+
+  get done(): boolean {
+    return this.#state === 'done'
+  }
+
+  /** Index behind the body's last byte within [from, to), or `to` if it goes on. @throws TunnelFault */
+  advance(buffer: Buffer, from: number, to: number): number {
+    let at = from
+    while (at < to && this.#state !== 'done') {
+      if (this.#state === 'data') {
+        const end = Math.min(to, at + this.#left)
+        this.#data?.(buffer, at, end)
+        this.#left -= end - at
+        at = end
+        if (this.#left === 0) this.#state = 'data-cr'
+      } else if (this.#state === 'trailer') {
+        at = this.#trailer.advance(buffer, at, to)
+        if (this.#trailer.done) this.#state = 'done'
+      } else {
+        this.#state = this.#step(buffer[at++]!)
+      }
+    }
+    return at
+  }
+
+  #beginChunk(): State {
+    this.#left = 0
+    this.#lineBytes = 0
+    this.#state = 'size-first'
+    return this.#state
+  }
+
+  #step(byte: number): State {
+    switch (this.#state) {
+      case 'data-cr':
+        if (byte !== CR) refuse(this.#side, byte === LF ? 'line-bare-lf' : 'chunk-end')
+        return 'data-lf'
+      case 'data-lf':
+        if (byte !== LF) refuse(this.#side, 'line-bare-cr')
+        return this.#beginChunk()
+      case 'size-lf':
+        if (byte !== LF) refuse(this.#side, 'line-bare-cr')
+        return this.#left === 0 ? 'trailer' : 'data'
+      default:
+        if (++this.#lineBytes > CHUNK_LINE_BYTES - 2 && byte !== CR) refuse(this.#side, 'chunk-line-bytes')
+        return this.#inSizeLine(byte)
+    }
+  }
+
+  #inSizeLine(byte: number): State {
+    const state = this.#state
+    switch (state) {
+      case 'size-first':
+      case 'size': {
+        const digit = HEX[byte]!
+        if (digit === NO_DIGIT) {
+          if (state === 'size-first') refuse(this.#side, byte === LF ? 'line-bare-lf' : 'chunk-size')
+          return this.#afterElement(byte, 'chunk-size')
+        }
+        this.#left = this.#left * 16 + digit
+        if (this.#left > Number.MAX_SAFE_INTEGER) refuse(this.#side, 'chunk-size-huge')
+        return 'size'
+      }
+      case 'extension-name-first':
+        if (TOKEN[byte] === 0) this.#refuseExtension(byte)
+        return 'extension-name'
+      case 'extension-name':
+        if (TOKEN[byte] !== 0) return 'extension-name'
+        return byte === EQUALS ? 'extension-value-first' : this.#afterElement(byte, 'chunk-extension')
+      case 'extension-value-first':
+        if (byte === QUOTE) return 'quoted'
+        if (TOKEN[byte] === 0) this.#refuseExtension(byte)
+        return 'extension-value'
+      case 'extension-value':
+        return TOKEN[byte] !== 0 ? 'extension-value' : this.#afterElement(byte, 'chunk-extension')
+      case 'quoted':
+        if (byte === QUOTE) return 'quoted-end'
+        if (byte === BACKSLASH) return 'quoted-pair'
+        if (QUOTED[byte] === 0) this.#refuseExtension(byte)
+        return 'quoted'
+      case 'quoted-pair':
+        if (VALUE[byte] === 0) this.#refuseExtension(byte)
+        return 'quoted'
+      default:
+        return this.#afterElement(byte, 'chunk-extension')
+    }
+  }
+
+  /**
+   * Behind the size, a name or a value. White space there is "bad" (RFC 9112 §7.1.1): parsers disagree on it, nobody sends
+   * it, so it is refused.
+   */
+  #afterElement(byte: number, rule: 'chunk-size' | 'chunk-extension'): State {
+    if (byte === CR) return 'size-lf'
+    if (byte === SEMICOLON) return 'extension-name-first'
+    if (byte === LF) refuse(this.#side, 'line-bare-lf')
+    refuse(this.#side, byte === SP || byte === HTAB ? 'chunk-space' : rule)
+  }
+
+  #refuseExtension(byte: number): never {
+    refuse(this.#side, byte === LF ? 'line-bare-lf' : 'chunk-extension')
+  }
+}

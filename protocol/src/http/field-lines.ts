@@ -1,0 +1,177 @@
+/** The field lines of one head, as spans into its buffer (RFC 9112 §5). Checks their syntax; knows nothing of their meaning. */
+import { HEAD_FIELDS } from '../limits.ts'
+import { COLON, CR, HTAB, LF, SP, TOKEN, VALUE } from './character-tables.ts'
+import { type FieldId, fieldId, isLookAlike } from './field-names.ts'
+import { refuse, type Side } from './rules.ts'
+
+/** Of each line: name start, name end, value start, value end, id and shape. Offsets fit 16 bits because `HEAD_BYTES` does. */
+const STRIDE = 5
+const NAME_END = 1
+const VALUE_START = 2
+const VALUE_END = 3
+const ID = 4
+
+/** Set beside the id if the line already is `name: value CRLF`, so that it may be copied as it stands. */
+const CANONICAL = 0x100
+const ID_MASK = 0xff
+
+/** Most heads have fewer; the few that have more grow theirs. */
+const FIRST_CAPACITY = 16
+
+/** What `scan` answers besides the offset behind the line. */
+export const INCOMPLETE = -1
+
+const EMPTY = Buffer.alloc(0)
+
+export class FieldLines {
+  count = 0
+  /** The bytes that the offsets are relative to: `buffer` from `base` on. */
+  buffer: Buffer = EMPTY
+  base = 0
+  /** Bit i is set if some line has the id i. */
+  present = 0
+  #spans = new Uint16Array(FIRST_CAPACITY * STRIDE)
+
+  clear(): void {
+    this.count = 0
+    this.present = 0
+  }
+
+  /** Drops the buffer, so that an idle connection holds none. */
+  release(): void {
+    this.clear()
+    this.buffer = EMPTY
+    this.base = 0
+  }
+
+  /**
+   * Reads lines from `at` on. Answers the index behind the empty line that ends the section, or `INCOMPLETE`; `resumeAt` is
+   * then where the first line that is not whole begins.
+   */
+  scan(buffer: Buffer, at: number, limit: number, side: Side): number {
+    const base = this.base
+    for (;;) {
+      this.resumeAt = at
+      if (at >= limit) return INCOMPLETE
+
+      const nameStart = at
+      let kinds = 0
+      while (at < limit) {
+        const kind = TOKEN[buffer[at]!]!
+        if (kind === 0) break
+        kinds |= kind
+        at++
+      }
+      if (at >= limit) return INCOMPLETE
+      const nameEnd = at
+      if (buffer[at] !== COLON || nameEnd === nameStart) {
+        if (nameEnd !== nameStart || buffer[at] !== CR) refuseName(buffer[at]!, nameEnd === nameStart, side)
+        if (at + 1 >= limit) return INCOMPLETE
+        if (buffer[at + 1] !== LF) refuse(side, 'line-bare-cr')
+        return at + 2
+      }
+
+      at++
+      while (at < limit && (buffer[at] === SP || buffer[at] === HTAB)) at++
+      const valueStart = at
+      while (at < limit && VALUE[buffer[at]!] === 1) at++
+      if (at >= limit) return INCOMPLETE
+      if (buffer[at] !== CR) refuse(side, buffer[at] === LF ? 'line-bare-lf' : 'field-value-control')
+      if (at + 1 >= limit) return INCOMPLETE
+      if (buffer[at + 1] !== LF) refuse(side, 'line-bare-cr')
+
+      let valueEnd = at
+      while (valueEnd > valueStart && (buffer[valueEnd - 1] === SP || buffer[valueEnd - 1] === HTAB)) valueEnd--
+      if (isLookAlike(buffer, nameStart, nameEnd, kinds)) refuse(side, 'field-name-lookalike')
+      const id = fieldId(buffer, nameStart, nameEnd)
+      const canonical = valueStart === nameEnd + 2 && buffer[nameEnd + 1] === SP && valueEnd === at
+      this.#add(nameStart - base, nameEnd - base, valueStart - base, valueEnd - base, id | (canonical ? CANONICAL : 0))
+      if (this.count > HEAD_FIELDS) refuse(side, 'head-fields')
+      at += 2
+    }
+  }
+
+  /** After an incomplete `scan`: where to go on. */
+  resumeAt = 0
+
+  #add(nameStart: number, nameEnd: number, valueStart: number, valueEnd: number, id: number): void {
+    const at = this.count * STRIDE
+    if (at === this.#spans.length) {
+      const grown = new Uint16Array(at * 2)
+      grown.set(this.#spans)
+      this.#spans = grown
+    }
+    const spans = this.#spans
+    spans[at] = nameStart
+    spans[at + NAME_END] = nameEnd
+    spans[at + VALUE_START] = valueStart
+    spans[at + VALUE_END] = valueEnd
+    spans[at + ID] = id
+    this.present |= 1 << (id & ID_MASK)
+    this.count++
+  }
+
+  /** Indices into `buffer` from here on. */
+  nameStart(index: number): number {
+    return this.base + this.#spans[index * STRIDE]!
+  }
+  nameEnd(index: number): number {
+    return this.base + this.#spans[index * STRIDE + NAME_END]!
+  }
+  valueStart(index: number): number {
+    return this.base + this.#spans[index * STRIDE + VALUE_START]!
+  }
+  valueEnd(index: number): number {
+    return this.base + this.#spans[index * STRIDE + VALUE_END]!
+  }
+  id(index: number): FieldId {
+    return (this.#spans[index * STRIDE + ID]! & ID_MASK) as FieldId
+  }
+  /** Whether the line may be copied as it stands. */
+  canonical(index: number): boolean {
+    return (this.#spans[index * STRIDE + ID]! & CANONICAL) !== 0
+  }
+  /** The value means what it means, but is to be spelled otherwise. */
+  respell(index: number): void {
+    this.#spans[index * STRIDE + ID]! &= ID_MASK
+  }
+  has(id: FieldId): boolean {
+    return (this.present & (1 << id)) !== 0
+  }
+
+  name(index: number): string {
+    return this.buffer.toString('latin1', this.nameStart(index), this.nameEnd(index))
+  }
+  value(index: number): string {
+    return this.buffer.toString('latin1', this.valueStart(index), this.valueEnd(index))
+  }
+
+  /** The values of every line with that id, joined as RFC 9110 §5.3 allows. */
+  joined(id: FieldId): string | undefined {
+    if (!this.has(id)) return undefined
+    let text: string | undefined
+    for (let i = 0; i < this.count; i++) {
+      if (this.id(i) !== id) continue
+      text = text === undefined ? this.value(i) : `${text}, ${this.value(i)}`
+    }
+    return text
+  }
+
+  /** Every value of the field `name`, in any case, in order. */
+  valuesOf(name: string): string[] {
+    const wanted = name.toLowerCase()
+    const values: string[] = []
+    for (let i = 0; i < this.count; i++) {
+      if (this.nameEnd(i) - this.nameStart(i) === wanted.length && this.name(i).toLowerCase() === wanted)
+        values.push(this.value(i))
+    }
+    return values
+  }
+}
+
+/** Names the rule that a line broke which is neither empty nor `name:`. */
+function refuseName(byte: number, atStart: boolean, side: Side): never {
+  if (byte === SP || byte === HTAB) refuse(side, atStart ? 'field-fold' : 'field-name-space')
+  if (byte === LF) refuse(side, atStart ? 'line-bare-lf' : 'field-name-token')
+  refuse(side, 'field-name-token')
+}

@@ -1,0 +1,64 @@
+/** Writes a request head for the local server (RFC 9110 §7.6): what belongs to the visitor's connection goes, ours is added. */
+import { bits, FIELD } from './field-names.ts'
+import type { ForwardedFields } from './forwarded-fields.ts'
+import { copyLines, slab, writeValue } from './head-writer.ts'
+import type { RequestHead } from './request-head.ts'
+
+export interface RequestForwarding {
+  readonly forwarded: ForwardedFields
+  readonly requestId: string
+  /** Sent as Host instead of the visitor's, if given. X-Forwarded-Host keeps the visitor's. */
+  readonly host?: string | undefined
+  /** Complete field lines (each ending in CRLF) to add; whoever gives them has validated them. */
+  readonly extraLines?: string | undefined
+}
+
+/** Set by us; behind a trusted hop what it sent is part of what we set. */
+const REWRITTEN = bits(FIELD.forwarded, FIELD.forwardedFor, FIELD.forwardedProto, FIELD.forwardedHost, FIELD.requestId)
+/** Believed by some servers, set by nobody here: kept only behind a trusted hop. */
+const UNTRUSTED = REWRITTEN | bits(FIELD.forwardedOther, FIELD.realIp)
+const HOST = bits(FIELD.host)
+
+const TRAILERS = /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i
+
+/** The head as it is sent on to the local server, in memory of its own. */
+export function writeRequestHead(head: RequestHead, forwarding: RequestForwarding): Buffer {
+  const { lines } = head
+  const { forwarded } = forwarding
+  slab.begin()
+  const dropped = forwarded.trusted ? REWRITTEN : UNTRUSTED
+  copyLines(head, startLine(head), dropped, forwarding.host === undefined ? 0 : HOST, writeHost, forwarding)
+
+  if (!lines.has(FIELD.host)) {
+    const host = forwarding.host ?? head.host
+    if (host !== '') slab.text(`Host: ${host}\r\n`)
+  }
+  slab.text(forwarded.trusted ? forwarded.linesAfter(lines, head.host) : forwarded.linesFor(head.host))
+  const requestId = (forwarded.trusted ? lines.joined(FIELD.requestId) : undefined) ?? forwarding.requestId
+  const via = head.version === 11 ? 'Via: 1.1 postern\r\n' : 'Via: 1.0 postern\r\n'
+  slab.text(`X-Request-Id: ${requestId}\r\n${via}${connectionLines(head)}${forwarding.extraLines ?? ''}\r\n`)
+  return slab.take()
+}
+
+/** Writes the start line if it must differ; answers where the run of bytes begins that may be copied. */
+function startLine(head: RequestHead): number {
+  const { lines } = head
+  const { buffer, base } = lines
+  if (head.pathStart === head.targetStart) return base + head.lineStart
+  slab.text(`${head.method} ${head.impliedPath}`)
+  slab.span(buffer, base + head.pathStart, base + head.targetEnd)
+  slab.text(head.version === 11 ? ' HTTP/1.1\r\n' : ' HTTP/1.0\r\n')
+  return lines.count > 0 ? lines.nameStart(0) : base + head.bytes - 2
+}
+
+function writeHost(head: RequestHead, index: number, { host }: RequestForwarding): void {
+  writeValue(head, index, host ?? head.host)
+}
+
+/** What this connection's next hop is told (RFC 9110 §7.6.1, §7.8, §10.1.4). */
+function connectionLines(head: RequestHead): string {
+  if (head.version === 10) return 'Connection: close\r\n'
+  if (head.upgrade !== undefined) return `Connection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n`
+  if (TRAILERS.test(head.lines.joined(FIELD.te) ?? '')) return 'Connection: TE\r\nTE: trailers\r\n'
+  return ''
+}

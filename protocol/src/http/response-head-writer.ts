@@ -1,0 +1,84 @@
+/** Writes a response head for the visitor (RFC 9110 §7.6): what belongs to the stream behind goes, ours is added. */
+import type { CookieFence } from './cookie-fence.ts'
+import { bits, FIELD } from './field-names.ts'
+import { copyLines, slab, writeAsSent } from './head-writer.ts'
+import type { ResponseHead } from './response-head.ts'
+
+export interface ResponseForwarding {
+  readonly visitorVersion: 10 | 11
+  /** What the visitor's connection shall do after this message. Overruled to close where `keepsVisitor` says no. */
+  readonly keepAlive: boolean
+  readonly requestId: string
+  readonly cookies?: CookieFence | undefined
+  /** Complete field lines (each ending in CRLF) to add; whoever gives them has validated them. */
+  readonly extraLines?: string | undefined
+}
+
+/** Ours: a local server can neither name our faults nor another request id. */
+const DROPPED = bits(FIELD.tunnelError, FIELD.requestId)
+const SET_COOKIE = bits(FIELD.setCookie)
+const TRANSFER_ENCODING = bits(FIELD.transferEncoding)
+const FRAMING = TRANSFER_ENCODING | bits(FIELD.contentLength)
+
+/** Offset of the reason in `HTTP/1.1 200 OK`. Nearer if the local server left out the space. */
+const REASON_AT = 13
+const UPGRADE_REQUIRED = 426
+
+/** Whether the end of this response is visible to the visitor without closing: not if `close`, nor if chunked for HTTP/1.0. */
+export function keepsVisitor(head: ResponseHead, visitorVersion: 10 | 11): boolean {
+  return head.framing !== 'close' && !needsDechunking(head, visitorVersion)
+}
+
+/** Whether the body must pass a `Dechunker`: chunked, and the visitor speaks HTTP/1.0 (RFC 9112 §7.1.3). */
+export function needsDechunking(head: ResponseHead, visitorVersion: 10 | 11): boolean {
+  return head.framing === 'chunked' && visitorVersion === 10
+}
+
+/** The head as it is sent on to the visitor. An interim head is never for an HTTP/1.0 visitor (RFC 9110 §15.2). */
+export function writeResponseHead(head: ResponseHead, forwarding: ResponseForwarding): Buffer {
+  slab.begin()
+  const dropped = DROPPED | unfitFraming(head, forwarding.visitorVersion)
+  copyLines(head, statusLine(head), dropped, SET_COOKIE, writeCookie, forwarding)
+  if (head.interim) slab.text('\r\n')
+  else {
+    const via = head.version === 11 ? 'Via: 1.1 postern\r\n' : 'Via: 1.0 postern\r\n'
+    slab.text(
+      `X-Request-Id: ${forwarding.requestId}\r\n${via}${connectionLines(head, forwarding)}${forwarding.extraLines ?? ''}\r\n`,
+    )
+  }
+  return slab.take()
+}
+
+/** Writes the status line if it must differ; answers where the run of bytes begins that may be copied. */
+function statusLine(head: ResponseHead): number {
+  const { lines } = head
+  const { buffer, base } = lines
+  if (head.version === 11 && head.reasonStart === REASON_AT) return base
+  // Our own version, not the one we heard (RFC 9110 §2.5); an HTTP/1.0 visitor reads it as its own.
+  slab.text(`HTTP/1.1 ${head.status} `)
+  slab.span(buffer, base + head.reasonStart, base + head.reasonEnd)
+  slab.text('\r\n')
+  return lines.count > 0 ? lines.nameStart(0) : base + head.bytes - 2
+}
+
+function writeCookie(head: ResponseHead, index: number, { cookies }: ResponseForwarding): void {
+  if (cookies === undefined || cookies.admits(head.lines.value(index))) writeAsSent(head, index)
+}
+
+/**
+ * Neither framing field belongs into 1xx and 204 (RFC 9110 §8.6, RFC 9112 §6.1), nor a coding into HTTP/1.0. HEAD and 304 may
+ * say what a GET would bring.
+ */
+function unfitFraming(head: ResponseHead, visitorVersion: 10 | 11): number {
+  if (head.status < 200 || head.status === 204) return FRAMING
+  return visitorVersion === 10 ? TRANSFER_ENCODING : 0
+}
+
+function connectionLines(head: ResponseHead, forwarding: ResponseForwarding): string {
+  if (head.upgrade !== undefined) return `Connection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n`
+  const keep = forwarding.keepAlive && keepsVisitor(head, forwarding.visitorVersion)
+  const offered = head.status === UPGRADE_REQUIRED ? head.lines.joined(FIELD.upgrade) : undefined
+  if (offered !== undefined) return `Connection: ${keep ? '' : 'close, '}Upgrade\r\nUpgrade: ${offered}\r\n`
+  if (!keep) return 'Connection: close\r\n'
+  return forwarding.visitorVersion === 10 ? 'Connection: keep-alive\r\n' : ''
+}

@@ -1,0 +1,107 @@
+/** The head of a response (RFC 9112 §4): status line read, fields judged against the request. As untrusted as a request. */
+import { CR, LF, SP, VALUE } from './character-tables.ts'
+import { INCOMPLETE } from './field-lines.ts'
+import { FIELD } from './field-names.ts'
+import { CHUNKED, declaredLength, UNFRAMED } from './framing.ts'
+import { HeadParser } from './head-parser.ts'
+import { matchVersion, VERSION_BYTES } from './http-version.ts'
+import { MessageHead } from './message-head.ts'
+import { refuse } from './rules.ts'
+
+const STATUS_DIGITS = 3
+
+export class ResponseHead extends MessageHead {
+  status = 0
+  /** 1xx other than 101: another head follows. */
+  interim = false
+
+  reasonStart = 0
+  reasonEnd = 0
+
+  get reason(): string {
+    const { buffer, base } = this.lines
+    return buffer.toString('latin1', base + this.reasonStart, base + this.reasonEnd)
+  }
+
+  /** `timeout` of the Keep-Alive field in milliseconds, if the local server names one (RFC 2068 §19.7.1.1). */
+  get keepAliveTimeoutMs(): number | undefined {
+    const seconds = /(?:^|,)[ \t]*timeout=(\d{1,9})[ \t]*(?:,|$)/i.exec(this.lines.joined(FIELD.keepAlive) ?? '')
+    return seconds === null ? undefined : Number(seconds[1]) * 1000
+  }
+
+  /** RFC 9112 §6.3, in its order; `method` and `upgradeAsked` are the request's. @throws TunnelFault */
+  judge(method: string, upgradeAsked: boolean): void {
+    const { status } = this
+    const grantsUpgrade = this.readConnection('response')
+    const length = declaredLength(this.lines, this.version, 'response')
+    this.contentLength = length >= 0 ? length : -1
+    this.interim = status < 200 && status !== 101
+    this.upgrade = undefined
+    if (status === 101) {
+      if (!upgradeAsked) refuse('response', 'upgrade-unasked')
+      this.upgrade = grantsUpgrade ? this.readUpgrade() : undefined
+      if (this.upgrade === undefined) refuse('response', 'upgrade-fields')
+    }
+    if (method === 'HEAD' || status < 200 || status === 204 || status === 304) this.framing = 'none'
+    else if (length === CHUNKED) this.framing = 'chunked'
+    else if (length !== UNFRAMED) this.framing = 'length'
+    else {
+      this.framing = 'close'
+      this.keepAlive = false
+    }
+  }
+}
+
+/** One per stream to a local server. Every fault is `origin-invalid`. */
+export class ResponseHeadParser extends HeadParser<ResponseHead> {
+  #method = 'GET'
+  #upgradeAsked = false
+
+  constructor() {
+    super('response', new ResponseHead())
+  }
+
+  /** Names the request that the next heads answer: HEAD has no body, and 101 is granted only to who asked. */
+  answer(method: string, upgradeAsked: boolean): void {
+    this.#method = method
+    this.#upgradeAsked = upgradeAsked
+  }
+
+  protected startLine(buffer: Buffer, from: number, limit: number): number {
+    const version = matchVersion(buffer, from, limit, 'response', 'status-line')
+    if (version === INCOMPLETE) return INCOMPLETE
+    let at = from + VERSION_BYTES
+    if (at >= limit) return INCOMPLETE
+    if (buffer[at] !== SP) refuse('response', 'status-line')
+    at++
+    let status = 0
+    for (let i = 0; i < STATUS_DIGITS; i++, at++) {
+      if (at >= limit) return INCOMPLETE
+      const digit = buffer[at]! - 0x30
+      if (digit < 0 || digit > 9) refuse('response', 'status-line')
+      status = status * 10 + digit
+    }
+    if (status < 100) refuse('response', 'status-code')
+    if (at >= limit) return INCOMPLETE
+    // The space belongs to the grammar even before an empty reason, but many servers leave it out, and nothing hangs on it.
+    if (buffer[at] === SP) at++
+    else if (buffer[at] !== CR) refuse('response', buffer[at] === LF ? 'line-bare-lf' : 'status-line')
+    const reasonStart = at
+    while (at < limit && VALUE[buffer[at]!] === 1) at++
+    if (at >= limit) return INCOMPLETE
+    if (buffer[at] !== CR) refuse('response', buffer[at] === LF ? 'line-bare-lf' : 'status-line')
+    if (at + 1 >= limit) return INCOMPLETE
+    if (buffer[at + 1] !== LF) refuse('response', 'line-bare-cr')
+
+    const { head } = this
+    head.version = version
+    head.status = status
+    head.reasonStart = reasonStart - from
+    head.reasonEnd = at - from
+    return at + 2
+  }
+
+  protected finish(): void {
+    this.head.judge(this.#method, this.#upgradeAsked)
+  }
+}
