@@ -1,0 +1,209 @@
+/** One stream of a multiplexer: both halves, both windows, the bytes that wait. Knows the multiplexer only as the host it is given. */
+import { TunnelFault } from '../fault.ts'
+import { FRAME_PAYLOAD_BYTES, INITIAL_WINDOW_BYTES, STREAM_BACKLOG_BYTES } from '../limits.ts'
+import { ReceiveWindow } from './flow-window.ts'
+import { Flag, FrameType } from './frame.ts'
+import type { Output } from './output.ts'
+import type { ReadyList } from './ready-list.ts'
+import { SendQueue } from './send-queue.ts'
+import type { RawStream, StreamListener } from './stream.ts'
+import { OPENED, type StreamState, step } from './stream-state.ts'
+import type { WindowBudget } from './window-budget.ts'
+
+/** What a stream needs of its multiplexer. */
+export interface StreamHost {
+  readonly budget: WindowBudget
+  readonly now: () => number
+  /** When the bytes at hand arrived: one look at the clock for all frames of a chunk. */
+  readonly arrivedAt: number
+  /** The stream has something to send. */
+  ready(stream: MuxStream): void
+  /** Half a window or more has been consumed: tell the peer. */
+  credit(stream: MuxStream): void
+  /** The stream is gone; `tellPeer` asks for an RST. */
+  gone(stream: MuxStream, tellPeer: boolean): void
+  /** A frame with payload has left, which frames of the peer may answer. */
+  sentPayload(): void
+}
+
+/** A piece much smaller than the chunk it came in is copied when its reader is behind, or it would keep the whole chunk. */
+const COPY_IF_CHUNK_LARGER_BY = 4
+const LARGEST_WINDOW = 0xffff_ffff
+
+export class MuxStream implements RawStream {
+  readonly id: number
+  readonly receives: ReceiveWindow
+  state: StreamState = OPENED
+  /** SYN or ACK as long as it has not been sent; 0 afterwards. It rides on the first frame that leaves. */
+  opening: number
+  expedited = false
+  readyIn: ReadyList | undefined
+  nextReady: MuxStream | undefined
+  previousReady: MuxStream | undefined
+  readonly #host: StreamHost
+  readonly #sends = new SendQueue()
+  #sendWindow = INITIAL_WINDOW_BYTES
+  #writerWaits = false
+  #listener: StreamListener | undefined
+
+  constructor(host: StreamHost, id: number, opening: number) {
+    this.#host = host
+    this.id = id
+    this.opening = opening
+    this.receives = new ReceiveWindow(host.budget)
+  }
+
+  // ── what its user calls ───────────────────────────────────────────────────────────────────────────────────────────
+
+  listen(listener: StreamListener): void {
+    if (this.state.kind === 'live') this.#listener = listener
+  }
+
+  write(chunk: Buffer): boolean {
+    if (this.state.kind === 'gone' || this.state.outbound !== 'open') return false
+    if (chunk.length > 0) {
+      this.#sends.push(chunk)
+      if (this.#sendWindow > 0) this.#host.ready(this)
+    }
+    this.#writerWaits = this.#sends.bytes >= STREAM_BACKLOG_BYTES
+    return !this.#writerWaits
+  }
+
+  end(): void {
+    this.state = step(this.state, 'end')
+    if (this.sendable) this.#host.ready(this)
+  }
+
+  reset(): void {
+    if (this.state.kind === 'live') this.#leave('reset', true)
+  }
+
+  consume(bytes: number): void {
+    if (this.state.kind === 'gone') return
+    if (this.receives.consume(bytes)) this.receives.heldSince = this.#host.now()
+    const peerMaySend = this.state.inbound === 'open' && this.opening !== Flag.syn
+    if (peerMaySend && this.receives.creditDue) this.#host.credit(this)
+  }
+
+  // ── what its multiplexer calls ────────────────────────────────────────────────────────────────────────────────────
+
+  get live(): boolean {
+    return this.state.kind === 'live'
+  }
+
+  get heard(): boolean {
+    return this.#listener !== undefined
+  }
+
+  /** Whether `sendFrame` would send something. */
+  get sendable(): boolean {
+    if (this.state.kind === 'gone') return false
+    if (this.#sends.bytes > 0 && this.#sendWindow > 0) return true
+    return this.opening !== 0 || (this.#sends.bytes === 0 && this.state.outbound === 'ending')
+  }
+
+  get writerHasRoom(): boolean {
+    return this.#writerWaits && this.#sends.bytes <= STREAM_BACKLOG_BYTES / 2
+  }
+
+  /**
+   * Writes the stream's next frame, and its FIN if nothing is left behind it. Returns the bytes of payload.
+   * FIN is a frame of its own: Go's yamux acts on the flag before it reads the payload of the same frame.
+   */
+  sendFrame(output: Output): number {
+    const bytes = Math.min(FRAME_PAYLOAD_BYTES, this.#sendWindow, this.#sends.bytes)
+    if (bytes > 0) {
+      output.header(FrameType.data, this.#takeOpening(), this.id, bytes)
+      this.#sends.moveTo(output, bytes)
+      this.#sendWindow -= bytes
+      this.#host.sentPayload()
+    }
+    if (this.state.kind === 'live' && this.state.outbound === 'ending' && this.#sends.bytes === 0) {
+      output.header(FrameType.windowUpdate, this.#takeOpening() | Flag.fin, this.id, 0)
+      this.#sent('fin-sent')
+    } else if (this.opening !== 0) {
+      output.header(FrameType.windowUpdate, this.#takeOpening(), this.id, 0)
+    }
+    return bytes
+  }
+
+  /** The peer may send `credit` bytes more. False: more than the field of the specification can count. */
+  credited(credit: number): boolean {
+    const wasDry = this.#sendWindow === 0
+    this.#sendWindow += credit
+    if (wasDry && credit > 0 && this.sendable) this.#host.ready(this)
+    return this.#sendWindow <= LARGEST_WINDOW
+  }
+
+  /** A Data header announces `length` bytes. Returns the rule it breaks, if any. */
+  announced(length: number): string | undefined {
+    if (length > 0 && this.state.kind === 'live' && this.state.inbound === 'ended') return 'data after FIN'
+    return this.receives.arrive(length, this.#host.arrivedAt) ? undefined : 'window overrun'
+  }
+
+  delivered(chunk: Buffer, from: number, to: number): void {
+    if (this.#listener === undefined) return this.abandon(new TunnelFault('stream-reset', 'nobody listens'), true)
+    const isBehind = this.receives.unconsumed > 0
+    this.receives.deliver(to - from, this.#host.arrivedAt)
+    if (this.receives.shredded)
+      return this.abandon(new TunnelFault('stream-reset', 'its reader stalled over too many small pieces'), true)
+    this.#listener.data(isBehind ? pieceOfItsOwn(chunk, from, to) : slice(chunk, from, to))
+  }
+
+  /** The peer's FIN. Returns the rule it breaks, if any. */
+  peerEnded(): string | undefined {
+    if (this.state.kind === 'gone') return undefined
+    if (this.state.inbound === 'ended') return 'FIN twice'
+    const listener = this.#listener
+    this.receives.release()
+    this.#sent('fin-received')
+    listener?.end()
+    return undefined
+  }
+
+  /** The stream ends for a reason its user has not chosen. */
+  abandon(why: TunnelFault, tellPeer: boolean): void {
+    if (this.state.kind === 'gone') return
+    const listener = this.#listener
+    this.#leave('reset', tellPeer)
+    listener?.reset(why)
+  }
+
+  /** Asks the writer to go on, if it was told to wait and there is room. */
+  tellRoom(): void {
+    if (!this.writerHasRoom || this.state.kind === 'gone' || this.state.outbound !== 'open') return
+    this.#writerWaits = false
+    this.#listener?.writable()
+  }
+
+  #takeOpening(): number {
+    const flag = this.opening
+    this.opening = 0
+    return flag
+  }
+
+  #sent(event: 'fin-sent' | 'fin-received'): void {
+    const next = step(this.state, event)
+    if (next.kind === 'gone') this.#leave(event, false)
+    else this.state = next
+  }
+
+  /** Everything it kept goes at once, its listener included. */
+  #leave(event: 'fin-sent' | 'fin-received' | 'reset', tellPeer: boolean): void {
+    this.state = step(this.state, event)
+    this.#sends.clear()
+    this.receives.release()
+    this.#listener = undefined
+    this.#host.gone(this, tellPeer)
+  }
+}
+
+const slice = (chunk: Buffer, from: number, to: number): Buffer =>
+  from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to)
+
+function pieceOfItsOwn(chunk: Buffer, from: number, to: number): Buffer {
+  if ((to - from) * COPY_IF_CHUNK_LARGER_BY >= chunk.length) return slice(chunk, from, to)
+  const copy = Buffer.allocUnsafeSlow(to - from)
+  chunk.copy(copy, 0, from, to)
+  return copy
+}
