@@ -1,0 +1,32 @@
+/** A client whose process dies, or whose answers are lost, between two calls. */
+import type { DynamoClient } from '@postern/protocol/store'
+
+type Send = (command: object, ...rest: unknown[]) => Promise<unknown>
+
+/** The first `calls` calls reach the table; then the process is gone, and nothing does. */
+export const diesAfter = (client: DynamoClient, calls: number): DynamoClient => {
+  let left = calls
+  return intercept(client, (send, command) => {
+    if (left === 0) return Promise.reject(new Error('the process is gone'))
+    left -= 1
+    return send(command)
+  })
+}
+
+/** Every call reaches the table, and no answer comes back. */
+export const losesAnswers = (client: DynamoClient): DynamoClient =>
+  intercept(client, async (send, command) => {
+    await send(command)
+    throw new Error('the answer is lost')
+  })
+
+function intercept(client: DynamoClient, behave: (send: Send, command: object) => Promise<unknown>): DynamoClient {
+  const wrap = <T extends { send: unknown }>(inner: T): T =>
+    new Proxy(inner, {
+      get: (target, property) =>
+        property === 'send'
+          ? (command: object) => behave((target.send as Send).bind(target), command)
+          : Reflect.get(target, property, target),
+    })
+  return { patient: wrap(client.patient), once: wrap(client.once), destroy: () => client.destroy() }
+}
