@@ -1,7 +1,10 @@
 /** An IP address as the white list of a ticket knows it. One function for both planes, so that they cannot disagree. */
 import { isIP } from 'node:net'
-import { IPv4, IPv6 } from 'ipaddr.js'
+import ipaddr from 'ipaddr.js'
 import { TunnelFault } from '../fault.ts'
+
+// CommonJS without exports that Node could name.
+const { IPv4, IPv6 } = ipaddr
 
 /**
  * How closely the channel server looks at where an agent comes from. `strict`: the very address the control plane saw.
