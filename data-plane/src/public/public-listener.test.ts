@@ -1,0 +1,287 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import type { Subdomain } from '@postern/protocol/address'
+import { TunnelFault } from '@postern/protocol/fault'
+import { CookieFence } from '@postern/protocol/http'
+import { afterEach, expect, test } from 'vitest'
+import { Dispatcher } from '../dispatch/dispatcher.ts'
+import { ScriptedRoute } from '../testing/scripted-route.ts'
+import { PublicListener } from './public-listener.ts'
+import { RequestIds } from './request-ids.ts'
+
+const cleanups: (() => void | Promise<void>)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+/** A listener for the one tunnel demo.example.com, and what it logged. */
+async function serve(route: ScriptedRoute) {
+  const faults: string[] = []
+  const listener = new PublicListener({
+    proxyProtocol: 'off',
+    context: {
+      dispatcher: new Dispatcher({
+        base: 'example.com',
+        routes: new Map([['demo' as Subdomain, route]]),
+        apex: undefined,
+      }),
+      proto: 'https',
+      cookies: new CookieFence('example.com'),
+      now: () => performance.now(),
+      newRequestId: new RequestIds('0123456789ab').next,
+      failed: (_id, fault) => faults.push(fault.code),
+    },
+    refused: () => {},
+  })
+  const server = listener.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  cleanups.push(() => listener.drain(0))
+  const { port } = server.address() as AddressInfo
+  return { port, faults, listener }
+}
+
+class Browser {
+  text = ''
+  ended = false
+  error: NodeJS.ErrnoException | undefined
+  readonly socket: Socket
+
+  constructor(port: number) {
+    this.socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    this.socket.on('data', (chunk) => {
+      this.text += chunk.toString('latin1')
+    })
+    this.socket.on('end', () => {
+      this.ended = true
+    })
+    this.socket.on('error', (error) => {
+      this.error = error
+    })
+    cleanups.push(() => void this.socket.destroy())
+  }
+
+  send(text: string): this {
+    this.socket.write(text, 'latin1')
+    return this
+  }
+
+  /** Resolves once `holds` is true of what came so far. */
+  async until(holds: (browser: Browser) => boolean): Promise<this> {
+    const signal = AbortSignal.timeout(5000)
+    while (!holds(this)) {
+      await Promise.race([
+        once(this.socket, 'data', { signal }),
+        once(this.socket, 'end', { signal }),
+        once(this.socket, 'close', { signal }),
+      ]).catch((error: unknown) => {
+        if (this.error === undefined) throw error
+      })
+    }
+    return this
+  }
+}
+
+const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: demo.example.com\r\n${more}\r\n`
+const post = (body: string) =>
+  `POST /p HTTP/1.1\r\nHost: demo.example.com\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+const ok = (body: string, more = '') => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n${more}\r\n${body}`
+const lost = () => new TunnelFault('stream-reset')
+
+test('a request reaches the local server and its response the visitor', async () => {
+  const route = new ScriptedRoute()
+  const { port } = await serve(route)
+  const browser = new Browser(port).send(get('/a?b=c', 'X-Own: 1\r\nX-Forwarded-For: 6.6.6.6\r\n'))
+  const { stream } = await route.leased(0)
+  expect(stream.received).toMatch(/^GET \/a\?b=c HTTP\/1\.1\r\n/)
+  expect(stream.received).toContain('X-Own: 1\r\n')
+  expect(stream.received).toContain('X-Forwarded-For: 127.0.0.1\r\n')
+  expect(stream.received).not.toContain('6.6.6.6')
+  stream.answer(ok('hello', 'X-Origin: yes\r\n'))
+  await browser.until(({ text }) => text.endsWith('hello'))
+  expect(browser.text).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+  expect(browser.text).toContain('X-Origin: yes\r\n')
+})
+
+test('a stream goes back to the pool after a whole exchange, for a second less than the local server says', async () => {
+  const route = new ScriptedRoute()
+  const { port } = await serve(route)
+  const browser = new Browser(port).send(get('/'))
+  const first = await route.leased(0)
+  first.stream.answer(ok('x', 'Keep-Alive: timeout=3\r\n'))
+  await browser.until(({ text }) => text.endsWith('x'))
+  expect(first.kept).toBe(2000)
+  expect(first.stream.consumed).toBe(ok('x', 'Keep-Alive: timeout=3\r\n').length)
+})
+
+test.each([
+  ['the local server says close', ok('x', 'Connection: close\r\n')],
+  ['something follows the response', `${ok('x')}HTTP/1.1 200 OK\r\n\r\n`],
+])('a stream is let go when %s', async (_why, answer) => {
+  const route = new ScriptedRoute()
+  const { port } = await serve(route)
+  const browser = new Browser(port).send(get('/'))
+  const lease = await route.leased(0)
+  lease.stream.answer(answer)
+  await browser.until(({ text }) => /\r\n\r\nx$/.test(text))
+  expect(lease).toMatchObject({ kept: undefined, left: true })
+})
+
+test('a kept stream that fails before a byte of the response is replaced once by a fresh one', async () => {
+  const route = new ScriptedRoute((index) => ({ reused: index === 0 }))
+  const { port } = await serve(route)
+  const browser = new Browser(port).send(get('/again'))
+  const stale = await route.leased(0)
+  stale.stream.listener?.end()
+  const fresh = await route.leased(1)
+  expect(fresh.freshness).toBe('fresh')
+  expect(fresh.stream.received).toBe(stale.stream.received)
+  fresh.stream.answer(ok('second'))
+  await browser.until(({ text }) => text.endsWith('second'))
+})
+
+test('a POST is never sent a second time, unless the agent reports that not a byte of it arrived', async () => {
+  const lostPost = new ScriptedRoute(() => ({ reused: true }))
+  const first = await serve(lostPost)
+  const unlucky = new Browser(first.port).send(post('payload'))
+  const lease = await lostPost.leased(0)
+  expect(lease.freshness).toBe('young')
+  await lease.stream.until(({ received }) => received.endsWith('payload'))
+  lease.stream.listener?.reset(lost())
+  await unlucky.until(({ text }) => text.includes('origin-closed'))
+  expect(lostPost.leases).toHaveLength(1)
+
+  const failure = { fault: new TunnelFault('origin-closed'), unsent: true }
+  const unsentPost = new ScriptedRoute((index) => (index === 0 ? { reused: true, failure } : {}))
+  const second = await serve(unsentPost)
+  const lucky = new Browser(second.port).send(post('payload'))
+  const stale = await unsentPost.leased(0)
+  await stale.stream.until(({ received }) => received.endsWith('payload'))
+  stale.stream.listener?.reset(lost())
+  const fresh = await unsentPost.leased(1)
+  expect(fresh.stream.received).toBe(stale.stream.received)
+  fresh.stream.answer(ok('done'))
+  await lucky.until(({ text }) => text.endsWith('done'))
+})
+
+test('what the agent says of a stream is what the visitor is told', async () => {
+  const failure = { fault: new TunnelFault('origin-refused'), unsent: true }
+  const route = new ScriptedRoute(() => ({ failure }))
+  const { port, faults } = await serve(route)
+  const browser = new Browser(port).send(get('/'))
+  const { stream } = await route.leased(0)
+  stream.listener?.reset(lost())
+  await browser.until(({ text }) => text.includes('tunnel-error: origin-refused'))
+  expect(browser.text).toMatch(/^HTTP\/1\.1 502 /)
+  expect(faults).toEqual(['origin-refused'])
+})
+
+test('a connection goes on after our own answer when the request was read to its end', async () => {
+  const route = new ScriptedRoute()
+  const { port } = await serve(route)
+  const browser = new Browser(port).send('GET / HTTP/1.1\r\nHost: nobody.example.com\r\n\r\n').send(get('/next'))
+  await browser.until(({ text }) => text.includes('tunnel-error: tunnel-not-found'))
+  const { stream } = await route.leased(0)
+  stream.answer(ok('next'))
+  await browser.until(({ text }) => text.endsWith('next'))
+})
+
+test('a response that breaks off is cut for the visitor, never ended', async () => {
+  const route = new ScriptedRoute()
+  const { port } = await serve(route)
+  const browser = new Browser(port).send(get('/'))
+  const { stream } = await route.leased(0)
+  stream.answer('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf')
+  await browser.until(({ text }) => text.endsWith('half'))
+  stream.listener?.end()
+  await browser.until(({ socket }) => socket.destroyed)
+  expect(browser.error?.code).toBe('ECONNRESET')
+  expect(stream.state).toBe('reset')
+})
+
+test('pipelined requests are answered in their order, one at a time', async () => {
+  const route = new ScriptedRoute()
+  const { port } = await serve(route)
+  const browser = new Browser(port).send(get('/1') + post('two') + get('/3'))
+  for (const [index, path] of ['/1', '/p', '/3'].entries()) {
+    const { stream } = await route.leased(index)
+    expect(route.leases).toHaveLength(index + 1)
+    expect(stream.received.split(' ')[1]).toBe(path)
+    stream.answer(ok(`answer ${index}`))
+    await browser.until(({ text }) => text.endsWith(`answer ${index}`))
+  }
+})
+
+test('an early response reaches the visitor while the rest of the request still goes on', async () => {
+  const route = new ScriptedRoute()
+  const { port } = await serve(route)
+  const browser = new Browser(port).send('POST / HTTP/1.1\r\nHost: demo.example.com\r\nContent-Length: 6\r\n\r\nabc')
+  const lease = await route.leased(0)
+  await lease.stream.until(({ received }) => received.endsWith('abc'))
+  lease.stream.answer(ok('early'))
+  await browser.until(({ text }) => text.endsWith('early'))
+  browser.send('def')
+  await lease.stream.until(({ received }) => received.endsWith('abcdef'))
+  expect(lease).toMatchObject({ kept: undefined, left: true })
+  browser.send(get('/after'))
+  await route.leased(1)
+})
+
+test('a visitor that leaves takes its stream along', async () => {
+  const route = new ScriptedRoute()
+  const { port } = await serve(route)
+  const browser = new Browser(port).send(get('/slow'))
+  const { stream } = await route.leased(0)
+  browser.socket.resetAndDestroy()
+  await stream.until(({ state }) => state === 'reset')
+})
+
+test('the end of a visitor’s writing becomes the end of the stream’s, and a late reply still arrives', async () => {
+  const route = new ScriptedRoute()
+  const { port } = await serve(route)
+  const browser = new Browser(port).send(get('/'))
+  browser.socket.end()
+  const { stream } = await route.leased(0)
+  await stream.until(({ state }) => state === 'ended')
+  stream.answer(ok('late'))
+  await browser.until(({ text, ended }) => text.endsWith('late') && ended)
+})
+
+test('after a 101 bytes pass both ways until both ends have finished', async () => {
+  const route = new ScriptedRoute()
+  const { port } = await serve(route)
+  const browser = new Browser(port).send(get('/ws', 'Connection: Upgrade\r\nUpgrade: echo\r\n'))
+  const { stream } = await route.leased(0)
+  browser.send('too early?')
+  stream.answer('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhi')
+  await browser.until(({ text }) => text.endsWith('hi'))
+  await stream.until(({ received }) => received.endsWith('too early?'))
+  stream.listener?.end()
+  await browser.until(({ ended }) => ended)
+  browser.socket.end('bye')
+  await stream.until(({ received, state }) => received.endsWith('bye') && state === 'ended')
+})
+
+test('draining ends idle connections at once and busy ones with their response', async () => {
+  const route = new ScriptedRoute()
+  const { port, listener } = await serve(route)
+  const idle = new Browser(port)
+  await once(idle.socket, 'connect')
+  const busy = new Browser(port).send(get('/'))
+  const { stream } = await route.leased(0)
+  while (listener.visitors < 2) await new Promise(setImmediate)
+  const drained = listener.drain(5000)
+  await idle.until(({ ended }) => ended)
+  idle.socket.end()
+  stream.answer(ok('last'))
+  await busy.until(({ text, ended }) => text.endsWith('last') && ended)
+  busy.socket.end()
+  await drained
+})
+
+test('no stream to be had is said with its code', async () => {
+  const route = new ScriptedRoute(() => ({ none: new TunnelFault('streams-exhausted') }))
+  const { port } = await serve(route)
+  const browser = new Browser(port).send(get('/'))
+  await browser.until(({ text }) => text.includes('tunnel-error: streams-exhausted'))
+  expect(browser.text).toMatch(/^HTTP\/1\.1 503 /)
+})

@@ -1,0 +1,94 @@
+import { TunnelFault } from '@postern/protocol/fault'
+import { FRESH_ENOUGH_MS, IDLE_STREAM_MS, IDLE_STREAMS_PER_TUNNEL } from '@postern/protocol/limits'
+import type { RawStream } from '@postern/protocol/mux'
+import { expect, test } from 'vitest'
+import { ScriptedStream } from '../testing/scripted-route.ts'
+import { LocalRoute } from './local-route.ts'
+
+class Stream extends ScriptedStream implements RawStream {
+  readonly id: number
+  constructor(id: number) {
+    super()
+    this.id = id
+  }
+}
+
+function setup(ceiling = Infinity) {
+  const clock = { ms: 0 }
+  const opened: Stream[] = []
+  const source = {
+    openStream() {
+      if (opened.filter(({ state }) => state === 'open').length >= ceiling) throw new TunnelFault('streams-exhausted')
+      opened.push(new Stream(opened.length * 2 + 2))
+      return opened.at(-1)!
+    },
+    takeFailure: () => undefined,
+  }
+  return { clock, opened, route: new LocalRoute(source, () => clock.ms) }
+}
+
+test('a stream that was given back serves the next request', () => {
+  const { route, opened } = setup()
+  const first = route.lease('idle')
+  expect(first.reused).toBe(false)
+  first.keep(IDLE_STREAM_MS)
+  const second = route.lease('idle')
+  expect(second).toMatchObject({ stream: opened[0], reused: true })
+  expect(opened).toHaveLength(1)
+})
+
+test('a request that must not be sent twice takes only a stream used a moment ago', () => {
+  const { route, clock } = setup()
+  route.lease('idle').keep(IDLE_STREAM_MS)
+  clock.ms = FRESH_ENOUGH_MS
+  const young = route.lease('young')
+  expect(young.reused).toBe(true)
+  young.keep(IDLE_STREAM_MS)
+  clock.ms += FRESH_ENOUGH_MS + 1
+  expect(route.lease('young').reused).toBe(false)
+  expect(route.lease('idle').reused).toBe(true)
+  expect(route.lease('fresh').reused).toBe(false)
+})
+
+test('an idle stream is never used past its time, and the sweep ends it in peace', () => {
+  const { route, clock, opened } = setup()
+  route.lease('idle').keep(500)
+  clock.ms = 500
+  expect(route.lease('idle').reused).toBe(false)
+  route.sweep()
+  expect(opened[0]).toMatchObject({ state: 'ended' })
+  expect(route.idleStreams).toBe(0)
+  route.sweep()
+  expect(opened[0]).toMatchObject({ state: 'reset' })
+})
+
+test('a local server that closes or speaks on an idle stream ends it', () => {
+  const { route, opened } = setup()
+  for (const act of [
+    (stream: Stream) => stream.listener?.end(),
+    (stream: Stream) => stream.answer('HTTP/1.1 408 Request Timeout\r\n\r\n'),
+    (stream: Stream) => stream.listener?.reset(new TunnelFault('stream-reset')),
+  ]) {
+    route.lease('fresh').keep(IDLE_STREAM_MS)
+    expect(route.idleStreams).toBe(1)
+    act(opened.at(-1)!)
+    expect(route.idleStreams).toBe(0)
+    expect(route.lease('idle').reused).toBe(false)
+  }
+})
+
+test('idle streams make room when the channel has no more to give', () => {
+  const { route, opened } = setup(2)
+  route.lease('fresh').keep(IDLE_STREAM_MS)
+  route.lease('fresh')
+  expect(route.lease('fresh').stream).toBe(opened[2])
+  expect(opened[0]).toMatchObject({ state: 'reset' })
+  expect(() => route.lease('fresh')).toThrow(expect.objectContaining({ code: 'streams-exhausted' }))
+})
+
+test('no more than so many idle streams are kept', () => {
+  const { route } = setup()
+  const leases = Array.from({ length: IDLE_STREAMS_PER_TUNNEL + 5 }, () => route.lease('fresh'))
+  for (const lease of leases) lease.keep(IDLE_STREAM_MS)
+  expect(route.idleStreams).toBe(IDLE_STREAMS_PER_TUNNEL)
+})
