@@ -1,7 +1,12 @@
-/** One channel: a secured socket with a multiplexer on it, its heartbeat and its end. Knows nothing of tickets, tunnels or HTTP. */
+/** One channel: a secured socket with a multiplexer on it, and how it ends. Knows nothing of tickets, tunnels or HTTP. */
 import type tls from 'node:tls'
-import type { TunnelFault } from '../fault.ts'
-import type { RawStream } from '../mux/stream.ts'
+import { TunnelFault } from '../fault.ts'
+import { CLOSE_GRACE_MS, SOCKET_BACKLOG_BYTES } from '../limits.ts'
+import { GoAwayCode, Mux, type RawStream, type WindowBudget } from '../mux/index.ts'
+import { Heartbeat } from './heartbeat.ts'
+
+/** Less room than one frame is not worth a write. */
+const SMALLEST_PULL_BYTES = 16 * 1024
 
 export type ChannelState =
   | { readonly kind: 'open' }
@@ -10,13 +15,13 @@ export type ChannelState =
   | { readonly kind: 'closed' }
   | { readonly kind: 'lost'; readonly fault: TunnelFault }
 
-/** Exactly one of `closed` and `lost` comes, once, and nothing after it. Streams still open hear `reset` first. */
+/** Exactly one of `closed` and `lost` comes, once, and nothing after it. Streams still open have heard `reset` by then. */
 export interface ChannelEvents {
   /** The peer opened a stream; listen to it before returning. */
   streamOpened?(stream: RawStream): void
-  /** The peer will take no new streams and is about to close. */
+  /** The peer takes no new streams and is about to close. */
   goAway?(): void
-  /** The orderly end: GOAWAY sent and answered. */
+  /** The orderly end: GOAWAY said and answered, or `close` was called. */
   closed?(): void
   lost(fault: TunnelFault): void
 }
@@ -25,8 +30,8 @@ export interface ChannelOptions {
   /** As `acceptOpening` or `openChannel` gave it. The channel owns it from now on. */
   readonly socket: tls.TLSSocket
   readonly side: 'agent' | 'server'
-  /** The window budget shared by all channels of the process. */
-  readonly budget: unknown
+  /** Shared by all channels of the process. */
+  readonly budget: WindowBudget
   /** Milliseconds of a monotonic clock. */
   now(): number
   readonly events: ChannelEvents
@@ -34,23 +39,266 @@ export interface ChannelOptions {
   readonly peerStreams: number
 }
 
-export declare class Channel {
-  constructor(options: ChannelOptions)
-  get state(): ChannelState
+/** What can still happen: GOAWAY said by us, heard from the peer, or both. */
+interface GoodBye {
+  said: boolean
+  heard: boolean
+}
+
+export class Channel {
+  readonly #socket: tls.TLSSocket
+  readonly #mux: Mux
+  readonly #events: ChannelEvents
+  readonly #now: () => number
+  readonly #madeAt: number
+  readonly #heartbeat: Heartbeat
+  readonly #goodBye: GoodBye = { said: false, heard: false }
+  #state: ChannelState = { kind: 'open' }
+  #peerCode: number = GoAwayCode.normal
+  #cause: Error | undefined
+  #flushDue = false
+  #grace: NodeJS.Timeout | undefined
+  #closed: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
+  #bytesIn = 0
+  #bytesOut = 0
+
+  constructor(options: ChannelOptions) {
+    const { socket, side, budget, now, events, peerStreams } = options
+    this.#socket = socket
+    this.#events = events
+    this.#now = now
+    this.#madeAt = now()
+    this.#mux = new Mux({
+      side,
+      now,
+      budget,
+      peerStreams,
+      events: {
+        outputReady: () => this.#flushSoon(),
+        streamOpened: (stream) => this.#streamOpened(stream),
+        pong: () => {},
+        goAway: (code) => this.#heardGoAway(code),
+        violated: (fault) => this.#violated(fault),
+      },
+    })
+    this.#heartbeat = new Heartbeat({
+      ping: () => this.#mux.ping(),
+      received: () => this.#bytesIn,
+      silent: () => this.destroy(new TunnelFault('channel-lost', 'The other end has fallen silent.')),
+    })
+    socket.on('error', this.#onError)
+    socket.on('close', this.#onEnd)
+    socket.on('end', this.#onEnd)
+    socket.on('data', this.#onData)
+    // Whoever makes a channel over a socket that has just gone hears of it like of any other loss: later, once.
+    if (socket.destroyed) setImmediate(this.#onEnd)
+  }
+
+  get state(): ChannelState {
+    return this.#state
+  }
+
   /** Whether `openStream` may be called. */
-  get takesStreams(): boolean
+  get takesStreams(): boolean {
+    return this.#state.kind === 'open' && !this.#mux.refusing
+  }
+
   /** Milliseconds of the latest ping; undefined until the first has come back. */
-  get roundTripMs(): number | undefined
+  get roundTripMs(): number | undefined {
+    return this.#mux.roundTripMs
+  }
+
   /** Milliseconds since the channel was made. */
-  get age(): number
-  get bytesIn(): number
-  get bytesOut(): number
-  /** Streams open now, both sides' and the control stream. */
-  get streams(): number
-  /** Throws `channel-closed` if closing or ended, `streams-exhausted` at the peer's ceiling. */
-  openStream(): RawStream
-  /** GOAWAY, what is queued, the peer's answer, the end: at most CLOSE_GRACE_MS, then the socket is destroyed. Resolves at the end; never rejects. */
-  close(): Promise<void>
-  /** Ends at once: every stream is reset with `fault`, and so is the channel (`lost`). Harmless when repeated. */
-  destroy(fault: TunnelFault): void
+  get age(): number {
+    return this.#now() - this.#madeAt
+  }
+
+  /** Bytes received, before TLS counts its own. */
+  get bytesIn(): number {
+    return this.#bytesIn
+  }
+
+  /** Bytes handed to TLS. */
+  get bytesOut(): number {
+    return this.#bytesOut
+  }
+
+  /** Streams open now, the control stream among them. */
+  get streams(): number {
+    return this.#mux.openStreams
+  }
+
+  /** Bytes received and not yet consumed, for `judgeHeld`. */
+  get heldBytes(): number {
+    return this.#mux.heldBytes
+  }
+
+  /** Whether new streams are refused because memory is short; set by whoever judges. */
+  get refusing(): boolean {
+    return this.#mux.refusing
+  }
+
+  set refusing(refusing: boolean) {
+    this.#mux.refusing = refusing
+  }
+
+  /** Resets the stream whose reader has moved nothing for the longest time. False if none holds anything. */
+  resetLongestStalled(): boolean {
+    return this.#mux.resetLongestStalled()
+  }
+
+  /** Throws `channel-closed` if closing or ended, `streams-exhausted` at the ceiling. */
+  openStream(): RawStream {
+    if (this.#state.kind !== 'open') throw new TunnelFault('channel-closed')
+    return this.#mux.openStream()
+  }
+
+  /** The agent's control stream: what is said on it arrives before whatever the other streams have queued. Throws as `openStream`. */
+  openControlStream(): RawStream {
+    const stream = this.openStream()
+    this.#mux.expedite(stream)
+    return stream
+  }
+
+  /** GOAWAY, what is queued, the peer's answer, the end; after CLOSE_GRACE_MS the socket is destroyed. Resolves at the end, never rejects. */
+  close(): Promise<void> {
+    if (this.#ended) return Promise.resolve()
+    this.#closed ??= deferred()
+    if (!this.#goodBye.said) this.#sayGoAway()
+    this.#state = { kind: 'closing', by: 'us' }
+    this.#graceBegins()
+    this.#flushSoon()
+    return this.#closed.promise
+  }
+
+  /** Ends at once: every stream is reset with `fault`, the channel is lost with it. Harmless when repeated. */
+  destroy(fault: TunnelFault): void {
+    this.#cut({ kind: 'lost', fault })
+    this.#socket.destroy()
+  }
+
+  get #ended(): boolean {
+    return this.#state.kind === 'closed' || this.#state.kind === 'lost'
+  }
+
+  #streamOpened(stream: RawStream): void {
+    this.#events.streamOpened?.(stream)
+  }
+
+  #sayGoAway(): void {
+    this.#goodBye.said = true
+    this.#mux.goAway(GoAwayCode.normal)
+  }
+
+  #heardGoAway(code: number): void {
+    this.#goodBye.heard = true
+    this.#peerCode = code
+    if (!this.#goodBye.said) {
+      this.#sayGoAway()
+      this.#state = { kind: 'closing', by: 'peer' }
+      this.#events.goAway?.()
+    }
+    this.#flushSoon()
+  }
+
+  /** Every stream has heard of it already. The GOAWAY that names it still goes, in a turn of its own; nothing is read any more. */
+  #violated(fault: TunnelFault): void {
+    if (this.#ended) return
+    this.#finish({ kind: 'lost', fault })
+    this.#socket.resume()
+    setImmediate(() => {
+      this.#write()
+      this.#socket.end()
+      this.#graceBegins()
+    })
+  }
+
+  #graceBegins(): void {
+    this.#grace ??= setTimeout(() => {
+      this.#cut({ kind: 'closed' })
+      this.#socket.destroy()
+    }, CLOSE_GRACE_MS)
+  }
+
+  /** Nothing goes or comes any more. */
+  #cut(state: ChannelState & { kind: 'closed' | 'lost' }): void {
+    if (this.#ended) return
+    this.#mux.close(state.kind === 'lost' ? state.fault : new TunnelFault('channel-closed'))
+    this.#finish(state)
+  }
+
+  #finish(state: ChannelState & { kind: 'closed' | 'lost' }): void {
+    if (this.#ended) return
+    this.#state = state
+    this.#heartbeat.stop()
+    clearTimeout(this.#grace)
+    this.#grace = undefined
+    this.#socket.off('data', this.#onData)
+    if (state.kind === 'lost') this.#events.lost(state.fault)
+    else this.#events.closed?.()
+    this.#closed?.resolve()
+  }
+
+  #flushSoon(): void {
+    if (this.#flushDue) return
+    this.#flushDue = true
+    setImmediate(this.#flush)
+  }
+
+  readonly #flush = (): void => {
+    this.#flushDue = false
+    if (this.#ended) return
+    this.#write()
+    const answered = this.#goodBye.said && this.#goodBye.heard
+    if (this.#closed && answered && !this.#mux.outputWaiting && !this.#socket.writableEnded) this.#socket.end()
+  }
+
+  /** All that waits, in one write, unless the socket already has enough: a TLSSocket would take 128 MiB. */
+  #write(): void {
+    const room = SOCKET_BACKLOG_BYTES - this.#socket.writableLength
+    if (room < SMALLEST_PULL_BYTES || this.#socket.destroyed || this.#socket.writableEnded) return
+    const pieces = this.#mux.pull(room)
+    const last = pieces.length - 1
+    if (last < 0) return
+    if (last > 0) this.#socket.cork()
+    for (let i = 0; i <= last; i += 1) {
+      const piece = pieces[i]!
+      this.#bytesOut += piece.length
+      if (i < last) this.#socket.write(piece)
+      else this.#socket.write(piece, this.#onWritten)
+    }
+    if (last > 0) this.#socket.uncork()
+  }
+
+  readonly #onWritten = (): void => {
+    if (this.#mux.outputWaiting) this.#flushSoon()
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#bytesIn += chunk.length
+    this.#mux.receive(chunk)
+  }
+
+  readonly #onError = (error: Error): void => {
+    this.#cause = error
+  }
+
+  /** The end of the socket means nothing by itself (anybody on the path can send a FIN): only an answered GOAWAY makes it orderly. */
+  readonly #onEnd = (): void => {
+    this.#socket.destroy()
+    clearTimeout(this.#grace)
+    if (this.#closed || (this.#goodBye.said && this.#goodBye.heard && this.#peerCode === GoAwayCode.normal))
+      return this.#cut({ kind: 'closed' })
+    const detail =
+      this.#peerCode === GoAwayCode.normal ? undefined : `The other end gave up with GOAWAY ${this.#peerCode}.`
+    this.#cut({ kind: 'lost', fault: new TunnelFault('channel-lost', detail, { cause: this.#cause }) })
+  }
+}
+
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => {}
+  const promise = new Promise<void>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
 }

@@ -1,7 +1,9 @@
 /** The messages of the control stream, one schema each, both directions. Knows nothing of lines or streams. */
 import * as z from 'zod/mini'
-import { FAULTS, type FaultCode } from '../fault.ts'
+import { FAULTS, type FaultCode, TunnelFault } from '../fault.ts'
 import { SLOTS_PER_NAME } from '../limits.ts'
+
+const LONGEST_DETAIL = 1024
 
 const text = (longest: number) => z.string().check(z.minLength(1), z.maxLength(longest))
 const count = z.int().check(z.nonnegative())
@@ -10,7 +12,7 @@ const count = z.int().check(z.nonnegative())
 const refused = z.object({
   type: z.literal('refused'),
   fault: z.enum(Object.keys(FAULTS) as [FaultCode, ...FaultCode[]]),
-  detail: z.optional(z.string().check(z.maxLength(1024))),
+  detail: z.optional(z.string().check(z.maxLength(LONGEST_DETAIL))),
   retryAfterMs: z.optional(count),
 })
 
@@ -71,3 +73,58 @@ export type Hello = z.output<typeof agentMessages.hello>
 export type StreamFaultMessage = z.output<(typeof agentMessages)['stream-fault']>
 export type Welcome = z.output<typeof serverMessages.welcome>
 export type Refused = z.output<typeof refused>
+
+/** The schemas of one direction, by type. */
+export type MessageSchemas<M> = Readonly<Record<string, z.ZodMiniType<M>>>
+
+/** A fault as the message that tells it. */
+export const refusedBy = (fault: TunnelFault): Refused => ({
+  type: 'refused',
+  fault: fault.code,
+  ...(fault.detail !== undefined && { detail: fault.detail.slice(0, LONGEST_DETAIL) }),
+  ...(fault.retryAfterMs !== undefined && { retryAfterMs: Math.ceil(fault.retryAfterMs) }),
+})
+
+/** The fault that a `refused` tells. */
+export const faultOf = (message: Refused): TunnelFault =>
+  new TunnelFault(message.fault, message.detail, {
+    ...(message.retryAfterMs !== undefined && { retryAfterMs: message.retryAfterMs }),
+  })
+
+export type ReadMessage<M> =
+  | { readonly fault: TunnelFault }
+  /** Without `message`: of a type that is not known here, which is no fault. */
+  | { readonly fault?: undefined; readonly message: M | undefined }
+
+/** Judges one line. `hello-invalid` for a `hello` that does not fit, `protocol-violation` for everything else. */
+export function readMessage<M>(line: Buffer, schemas: MessageSchemas<M>): ReadMessage<M> {
+  const said = parseObject(line)
+  const type = said?.type
+  if (typeof type !== 'string') return { fault: new TunnelFault('protocol-violation', 'A control line is no message.') }
+  if (!Object.hasOwn(schemas, type)) return { message: undefined }
+  const judged = schemas[type]!.safeParse(said)
+  if (judged.success) return { message: judged.data }
+  const code = type === 'hello' ? 'hello-invalid' : 'protocol-violation'
+  return { fault: new TunnelFault(code, `${type}: ${describe(judged.error.issues)}.`) }
+}
+
+function parseObject(line: Buffer): { type?: unknown } | undefined {
+  try {
+    const said: unknown = JSON.parse(line.toString('utf8'))
+    return typeof said === 'object' && said !== null ? said : undefined
+  } catch {
+    // Not JSON: no message, which the caller answers.
+    return undefined
+  }
+}
+
+/** The first complaint, in printable ASCII: what the peer wrote is only quoted as far as it is harmless. */
+function describe(issues: readonly z.core.$ZodIssue[]): string {
+  const issue = issues[0]
+  if (issue === undefined) return 'does not fit'
+  const what = issue.code === 'unrecognized_keys' ? `unknown ${issue.keys.join(', ')}` : issue.code.replaceAll('_', ' ')
+  return [...issue.path, what]
+    .join(' ')
+    .replaceAll(/[^\x20-\x7e]/g, '?')
+    .slice(0, 200)
+}

@@ -12,6 +12,7 @@ export type {
 } from './control-messages.ts'
 export type { ControlStreamOptions } from './control-stream.ts'
 export { agentControlStream, ControlStream, serverControlStream } from './control-stream.ts'
+export { IpNotAllowedFault } from './ip-not-allowed.ts'
 export type {
   AcceptedOpening,
   AcceptOptions,
@@ -20,7 +21,7 @@ export type {
   OpeningHost,
   OpenOptions,
 } from './opening.ts'
-export { acceptOpening, IpNotAllowedFault, openChannel } from './opening.ts'
+export { acceptOpening, openChannel } from './opening.ts'
 export { OpeningCeilings } from './opening-ceilings.ts'
 export type { ProxiedStart, ProxyHeader, ProxyPolicy, ProxySource } from './proxy-header.ts'
 export { parseProxyHeader, readProxyHeader } from './proxy-header.ts'

@@ -1,9 +1,16 @@
-/** Both ends of the opening of a channel, side by side: header, id, answer line, TLS 1.3-PSK, consumption. Knows nothing of the multiplexer or the table. */
+/** Both ends of the opening of a channel, side by side: id, answer line, TLS 1.3-PSK, consumption. Knows nothing of tables or of what the channel carries. */
 import type net from 'node:net'
+import { performance } from 'node:perf_hooks'
 import type tls from 'node:tls'
-import { TunnelFault } from '../fault.ts'
+import { TunnelFault, toFault } from '../fault.ts'
+import { BUSY_RETRY_MS, OPENING_TIMEOUT_MS, PROXY_HEADER_TIMEOUT_MS, WORKER_ID_BYTES } from '../limits.ts'
+import { acceptLine, refusalLine, takeAnswer } from './answer-line.ts'
+import { IpNotAllowedFault } from './ip-not-allowed.ts'
 import type { OpeningCeilings } from './opening-ceilings.ts'
-import type { ProxyPolicy } from './proxy-header.ts'
+import { OpeningSocket, type Taken } from './opening-socket.ts'
+import { headerTimeout, type ProxyPolicy, takeSource } from './proxy-header.ts'
+import { secureAgent, secureServer } from './secure.ts'
+import { refuseSecured } from './secured-refusal.ts'
 
 /** What the opening needs to know of a ticket. */
 export interface OpenableTicket {
@@ -49,27 +56,84 @@ export interface AcceptedOpening<T> {
   readonly clientAddress: string
 }
 
-/** Refused because of the address; both facts are for the control plane's next ticket. */
-export class IpNotAllowedFault extends TunnelFault {
-  readonly seenIp: string
-  readonly observation: string
-
-  constructor(seenIp: string, observation: string) {
-    super('ip-not-allowed', `It saw ${seenIp}.`)
-    this.seenIp = seenIp
-    this.observation = observation
-  }
-}
-
 /**
  * Server end. Resolves with the secured socket; rejects with a `TunnelFault` after having answered and closed.
  * Never leaks the socket and never emits an unhandled error, whatever the peer does.
  */
-export declare function acceptOpening<T extends OpenableTicket>(
+export async function acceptOpening<T extends OpenableTicket>(
   raw: net.Socket,
   host: OpeningHost<T>,
   options: AcceptOptions,
-): Promise<AcceptedOpening<T>>
+): Promise<AcceptedOpening<T>> {
+  const owner = new OpeningSocket(raw, options.signal)
+  const leave: (() => void)[] = []
+  try {
+    return await accept(owner, host, options, leave)
+  } catch (error) {
+    const fault = toFault(error, options.signal?.aborted ? 'server-draining' : 'internal-error')
+    await refuse(owner, fault)
+    throw fault
+  } finally {
+    // A read of the table that outlives its socket still counts: otherwise connect-and-reset would be a way around the ceilings.
+    void owner.idle().then(() => {
+      for (const removal of leave) removal()
+    })
+  }
+}
+
+async function accept<T extends OpenableTicket>(
+  owner: OpeningSocket,
+  host: OpeningHost<T>,
+  options: AcceptOptions,
+  leave: (() => void)[],
+): Promise<AcceptedOpening<T>> {
+  const timeoutMs = options.timeoutMs ?? OPENING_TIMEOUT_MS
+  const began = performance.now()
+  if (options.ceilings) leave.push(options.ceilings.enter())
+
+  owner.expireIn(Math.min(PROXY_HEADER_TIMEOUT_MS, timeoutMs), headerTimeout)
+  const { address: clientAddress } = await takeSource(owner, options.proxyProtocol)
+  owner.expireIn(timeoutMs - (performance.now() - began), openingTimeout)
+  if (options.ceilings) leave.push(options.ceilings.enterFrom(clientAddress))
+
+  const workerId = await owner.take(takeWorkerId)
+  const refusal = host.refusal()
+  if (refusal) throw refusal
+  const ticket = await owner.during(host.find(workerId).catch(unreadable))
+  if (ticket === undefined || ticket.expiresAt <= host.now()) throw new TunnelFault('ticket-refused')
+  if (!ticket.allowedIps.has(host.addressKey(clientAddress)))
+    throw new IpNotAllowedFault(clientAddress, host.observe(workerId, clientAddress))
+  await owner.write(acceptLine(host.taskId))
+
+  await owner.secure((raw) => secureServer(raw, workerId, ticket.encryptionKey))
+  await owner.during(host.consume(workerId, ticket, clientAddress))
+  return { socket: owner.releaseSecured(), ticket, workerId, clientAddress }
+}
+
+/** Tells the peer why, in whatever way it can still be told, and closes. */
+async function refuse(owner: OpeningSocket, fault: TunnelFault): Promise<void> {
+  if (owner.proven) return await refuseSecured(owner.releaseSecured(), fault)
+  const line = refusalLine(fault)
+  if (line === undefined) owner.destroy()
+  else await owner.dismiss(line)
+}
+
+function takeWorkerId(pending: Buffer): Taken<string> | undefined {
+  const end = pending.indexOf(0x0a)
+  if (end < 0 && pending.length <= WORKER_ID_BYTES) return undefined
+  const workerId = pending.toString('latin1', 0, end)
+  if (end < 0 || end > WORKER_ID_BYTES || !isWorkerId(workerId))
+    throw new TunnelFault('opening-malformed', 'The connection does not begin with an id.')
+  return { bytes: end + 1, value: workerId }
+}
+
+const isWorkerId = (text: string): boolean => /^[\x21-\x7e]+$/.test(text)
+
+function unreadable(error: unknown): never {
+  throw new TunnelFault('server-busy', 'The ticket could not be read.', { cause: error, retryAfterMs: BUSY_RETRY_MS })
+}
+
+const openingTimeout = (): TunnelFault => new TunnelFault('opening-timeout')
 
 export interface OpenOptions {
   readonly signal?: AbortSignal
@@ -90,8 +154,30 @@ export interface OpenedChannel {
  * `IpNotAllowedFault`), `server-draining`, `server-busy` (with `retryAfterMs`), `key-mismatch`, `opening-timeout`,
  * `opening-malformed`, `channel-lost`; with `signal.reason` when aborted.
  */
-export declare function openChannel(
+export async function openChannel(
   socket: net.Socket,
   ticket: { readonly workerId: string; readonly encryptionKeyText: string },
-  options?: OpenOptions,
-): Promise<OpenedChannel>
+  options: OpenOptions = {},
+): Promise<OpenedChannel> {
+  const owner = new OpeningSocket(socket, options.signal)
+  try {
+    owner.expireIn(options.timeoutMs ?? OPENING_TIMEOUT_MS, openingTimeout)
+    const key = keyOf(ticket)
+    await owner.write(`${ticket.workerId}\n`)
+    const taskId = await owner.take(takeAnswer)
+    options.onAnswer?.(taskId)
+    await owner.secure((raw) => secureAgent(raw, ticket.workerId, key))
+    return { socket: owner.releaseSecured(), taskId }
+  } catch (error) {
+    owner.destroy()
+    throw error
+  }
+}
+
+function keyOf(ticket: { workerId: string; encryptionKeyText: string }): Buffer {
+  if (!isWorkerId(ticket.workerId) || ticket.workerId.length > WORKER_ID_BYTES)
+    throw new TunnelFault('opening-malformed', 'The ticket has no usable id.')
+  if (!/^[0-9a-f]{64}$/i.test(ticket.encryptionKeyText))
+    throw new TunnelFault('opening-malformed', 'The ticket has no key of 32 bytes.')
+  return Buffer.from(ticket.encryptionKeyText, 'hex')
+}

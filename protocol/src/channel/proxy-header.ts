@@ -1,6 +1,13 @@
-/** Reads one PROXY protocol v2 header (haproxy.org proxy-protocol.txt §2.2). Knows nothing of what follows it. */
+/** Reads one PROXY protocol v2 header (haproxy.org/download/2.9/doc/proxy-protocol.txt §2.2). Knows nothing of what follows it. */
 import type net from 'node:net'
-import type { TunnelFault } from '../fault.ts'
+import ipaddr from 'ipaddr.js'
+import { TunnelFault } from '../fault.ts'
+import { PROXY_HEADER_BYTES, PROXY_HEADER_TIMEOUT_MS } from '../limits.ts'
+import { OpeningSocket, type Taken } from './opening-socket.ts'
+
+const SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
+/** Signature, version and command, family and transport, length. */
+const FIXED_BYTES = 16
 
 export interface ProxySource {
   /** IPv4 or IPv6 in text; an IPv4-mapped IPv6 address is given as IPv4. */
@@ -11,16 +18,51 @@ export interface ProxySource {
 export type ProxyHeader =
   /** A beginning that may still become a header. */
   | { readonly kind: 'incomplete' }
-  /** The header takes the first `bytes` bytes; without `source` it speaks for the sender itself (LOCAL, UNSPEC, a unix socket). */
+  /** The header takes the first `bytes` bytes; without `source` it speaks for the sender itself (LOCAL, UNSPEC). */
   | { readonly kind: 'header'; readonly bytes: number; readonly source: ProxySource | undefined }
   /** Does not begin with the twelve bytes of the signature: not a PROXY v2 connection. */
   | { readonly kind: 'absent' }
   /** Begins as a header and is none. */
   | { readonly kind: 'invalid'; readonly fault: TunnelFault }
 
+/** Whether a connection of this port begins with a header: always, if it looks like one, or never. */
 export type ProxyPolicy = 'required' | 'optional' | 'off'
 
-export declare function parseProxyHeader(bytes: Buffer): ProxyHeader
+const INCOMPLETE: ProxyHeader = { kind: 'incomplete' }
+const ABSENT: ProxyHeader = { kind: 'absent' }
+const invalid = (detail: string): ProxyHeader => ({
+  kind: 'invalid',
+  fault: new TunnelFault('proxy-header-invalid', detail),
+})
+
+/** Judges the first bytes of a connection: each field as soon as it is there, the length before what it announces. TLVs are skipped. */
+export function parseProxyHeader(bytes: Buffer): ProxyHeader {
+  const compared = Math.min(bytes.length, SIGNATURE.length)
+  if (bytes.compare(SIGNATURE, 0, compared, 0, compared) !== 0) return ABSENT
+  if (bytes.length > 12 && bytes[12] !== 0x20 && bytes[12] !== 0x21)
+    return invalid('It is not version 2 with the command LOCAL or PROXY.')
+  const local = bytes[12] === 0x20
+  const family = bytes[13]
+  if (bytes.length > 13 && !local && family !== 0x00 && family !== 0x11 && family !== 0x21)
+    return invalid('Its family is neither UNSPEC nor TCP over IPv4 or IPv6.')
+  if (bytes.length < FIXED_BYTES) return INCOMPLETE
+  const length = bytes.readUInt16BE(14)
+  const end = FIXED_BYTES + length
+  if (end > PROXY_HEADER_BYTES) return invalid(`It is longer than ${PROXY_HEADER_BYTES} bytes.`)
+  const addressBytes = family === 0x11 ? 4 : 16
+  // §2.2: with LOCAL the receiver discards the address block, family included; with UNSPEC it ignores the addresses.
+  const addressed = !local && family !== 0x00
+  if (addressed && length < 2 * addressBytes + 4) return invalid('It is too short for the addresses of its family.')
+  if (bytes.length < end) return INCOMPLETE
+  if (!addressed) return { kind: 'header', bytes: end, source: undefined }
+  const address = addressText(bytes.subarray(FIXED_BYTES, FIXED_BYTES + addressBytes))
+  return { kind: 'header', bytes: end, source: { address, port: bytes.readUInt16BE(FIXED_BYTES + 2 * addressBytes) } }
+}
+
+/** Four or sixteen bytes as text (RFC 5952); `::ffff:a.b.c.d` as `a.b.c.d`. */
+function addressText(bytes: Buffer): string {
+  return ipaddr.process(ipaddr.fromByteArray([...bytes]).toString()).toString()
+}
 
 export interface ProxiedStart {
   /** Who is at the other end: the header's source, or the socket's own peer. */
@@ -30,12 +72,46 @@ export interface ProxiedStart {
 }
 
 /**
- * Reads the header of a fresh raw socket as the policy says, and leaves the socket paused. `required` without one and any malformed one reject with
- * `proxy-header-invalid`; nothing within `timeoutMs` likewise. `optional` returns at the first byte that is not of the signature, `off` at once.
- * The socket is destroyed on rejection. The caller keeps its own 'error' listener.
+ * Reads the header of a fresh raw socket as the policy says, and leaves the socket paused. `required` without one, any malformed one and
+ * silence for `timeoutMs` reject with `proxy-header-invalid`; a lost socket with `channel-lost`. `optional` returns at the first byte that is
+ * not of the signature, `off` at once. On rejection the socket is destroyed. An 'error' listener stays on the socket.
  */
-export declare function readProxyHeader(
+export async function readProxyHeader(
   socket: net.Socket,
   policy: ProxyPolicy,
-  options?: { timeoutMs?: number; signal?: AbortSignal },
-): Promise<ProxiedStart>
+  options: { timeoutMs?: number; signal?: AbortSignal } = {},
+): Promise<ProxiedStart> {
+  const owner = new OpeningSocket(socket, options.signal)
+  try {
+    owner.expireIn(options.timeoutMs ?? PROXY_HEADER_TIMEOUT_MS, headerTimeout)
+    const source = await takeSource(owner, policy)
+    return { source, rest: owner.releaseRaw() }
+  } catch (error) {
+    owner.destroy()
+    throw error
+  }
+}
+
+export const headerTimeout = (): TunnelFault => new TunnelFault('proxy-header-invalid', 'It did not arrive in time.')
+
+/** Takes the header off a socket whose beginning is being read. */
+export async function takeSource(owner: OpeningSocket, policy: ProxyPolicy): Promise<ProxySource> {
+  const own = owner.peer
+  if (policy === 'off') return own
+  return (await owner.take((pending) => judge(pending, policy))) ?? own
+}
+
+function judge(pending: Buffer, policy: ProxyPolicy): Taken<ProxySource | undefined> | undefined {
+  const header = parseProxyHeader(pending)
+  switch (header.kind) {
+    case 'incomplete':
+      return undefined
+    case 'header':
+      return { bytes: header.bytes, value: header.source }
+    case 'absent':
+      if (policy === 'optional') return { bytes: 0, value: undefined }
+      throw new TunnelFault('proxy-header-invalid', 'The connection does not begin with one.')
+    case 'invalid':
+      throw header.fault
+  }
+}
