@@ -1,0 +1,40 @@
+/** Issues tickets straight into a store, as the control plane would after its checks. Knows nothing of tokens or quotas. */
+import { randomBytes } from 'node:crypto'
+import { TICKET_LIFE_MS } from '@postern/protocol/limits'
+import type { TicketStore } from '@postern/protocol/store'
+import { type ChannelTicket, type DeploymentKeys, newWorkerId, sealKey, workerIdHash } from '@postern/protocol/ticket'
+
+export interface TicketDesk {
+  /** A ticket for 127.0.0.1 that names this port (a proxy's, for instance). */
+  issue(subdomain: string, port: number): Promise<ChannelTicket>
+}
+
+export function ticketDesk(tickets: Pick<TicketStore, 'issue'>, keys: DeploymentKeys): TicketDesk {
+  return {
+    async issue(subdomain, port) {
+      const workerId = newWorkerId(randomBytes)
+      const encryptionKey = randomBytes(32)
+      const username = 'alice'
+      const bound = { idHash: workerIdHash(workerId), username, subdomain }
+      const expiresAt = Date.now() + TICKET_LIFE_MS
+      await tickets.issue({
+        ...bound,
+        reservationId: '01JD0000000000000000000000',
+        tokenHash: '0'.repeat(64),
+        allowedIps: new Set(['127.0.0.1']),
+        sealedKey: sealKey(encryptionKey, bound, keys, randomBytes),
+        expiresAt,
+      })
+      return {
+        host: '127.0.0.1',
+        port,
+        workerId,
+        encryptionKeyText: encryptionKey.toString('hex'),
+        url: `http://${subdomain}.test.localhost`,
+        expiresAt: new Date(expiresAt).toISOString(),
+        seenIp: '127.0.0.1',
+        protocol: 1,
+      }
+    },
+  }
+}
