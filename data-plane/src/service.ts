@@ -4,13 +4,14 @@ import type { AddressInfo, Server } from 'node:net'
 import { OpeningCeilings } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
 import { CookieFence } from '@postern/protocol/http'
-import { DRAIN_MS, SWEEP_MS, WINDOW_BUDGET_BYTES } from '@postern/protocol/limits'
+import { DRAIN_MS, MEMORY_CHECK_MS, SWEEP_MS, WINDOW_BUDGET_BYTES } from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
 import type { Stores } from '@postern/protocol/store'
 import type { DeploymentKeys } from '@postern/protocol/ticket'
 import type { Logger } from 'pino'
 import { ChannelListener } from './channel/channel-listener.ts'
 import { claimRoute } from './channel/claim-route.ts'
+import { MemoryGuard } from './channel/memory-guard.ts'
 import { ticketHost } from './channel/ticket-host.ts'
 import type { Tunnel } from './channel/tunnel.ts'
 import type { Config } from './config.ts'
@@ -81,6 +82,12 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
         log.info({ fault: fault.code, detail: fault.detail, client: address }, 'opening refused'),
     },
   })
+  const memory = new MemoryGuard({
+    holders: () => channels.tunnels,
+    memoryLimit: deps.memoryLimit,
+    reset: (tunnel) => log.warn(facts(tunnel), 'a stalled stream was reset for want of memory'),
+  })
+  const memoryCheck = setInterval(() => memory.check(), MEMORY_CHECK_MS)
   const visitors = new PublicListener({
     proxyProtocol: config.proxyProtocol,
     context: {
@@ -112,6 +119,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     // 3. Agents hear GOAWAY and look for another task; their routes are released.
     await channels.stop()
     clearInterval(sweep)
+    clearInterval(memoryCheck)
     // 4. Health last: until here the process is alive, and says so.
     await new Promise<void>((resolve) => {
       ops.close(() => resolve())

@@ -78,6 +78,8 @@ export const INITIAL_WINDOW_BYTES = 256 * KiB
 export const MAX_WINDOW_BYTES = 16 * MiB
 /** What all grown windows of a process may promise beyond their initial size, unless a quarter of the memory limit is less. */
 export const WINDOW_BUDGET_BYTES = 32 * MiB
+/** What all channels hold is weighed against the memory limit this often: between two looks little more than a window per stream can come. */
+export const MEMORY_CHECK_MS = ms(250)
 /** Larger frames delay the streams beside them; smaller ones cost a header each. */
 export const FRAME_PAYLOAD_BYTES = 32 * KiB
 /** What a stream takes from its writer beyond the window before `write` answers false. */

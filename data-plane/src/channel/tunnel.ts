@@ -115,6 +115,23 @@ export class Tunnel {
     return { in: this.#channel.bytesIn, out: this.#channel.bytesOut }
   }
 
+  /** Bytes from the agent that no visitor has taken yet. */
+  get heldBytes(): number {
+    return this.#channel.heldBytes
+  }
+
+  get refusing(): boolean {
+    return this.#channel.refusing
+  }
+
+  set refusing(refusing: boolean) {
+    this.#channel.refusing = refusing
+  }
+
+  resetLongestStalled(): boolean {
+    return this.#channel.resetLongestStalled()
+  }
+
   /** @throws TunnelFault `streams-exhausted`, `channel-closed` */
   openStream(): RawStream {
     return this.#channel.openStream()
