@@ -67,7 +67,7 @@ export class WriteSide {
     list?.remove(stream)
     const bytes = stream.sendFrame(this.#output)
     if (stream.sendable) list?.add(stream)
-    else if (stream.writerHasRoom) roomy.push(stream)
+    if (stream.writerHasRoom) roomy.push(stream)
     return bytes
   }
 

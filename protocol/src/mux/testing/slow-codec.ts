@@ -13,7 +13,7 @@ const TYPES = ['data', 'windowUpdate', 'ping', 'goAway'] as const
 const FLAGS = ['syn', 'ack', 'fin', 'rst'] as const
 
 export function encode(frame: Partial<Frame> & Pick<Frame, 'type'>): Buffer {
-  const payload = frame.payload ?? Buffer.alloc(0)
+  const payload = frame.type === 'data' && frame.payload !== undefined ? frame.payload : Buffer.alloc(0)
   const header = Buffer.alloc(12)
   header.writeUInt8(0, 0)
   header.writeUInt8(TYPES.indexOf(frame.type), 1)
