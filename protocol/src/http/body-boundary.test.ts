@@ -1,0 +1,219 @@
+/** Where a body ends, however its bytes are cut into pieces. */
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { TunnelFault } from '../fault.ts'
+import { CHUNK_LINE_BYTES, HEAD_FIELDS, TRAILER_BYTES } from '../limits.ts'
+import { BodyBoundary } from './body-boundary.ts'
+import { Dechunker } from './dechunker.ts'
+import type { BodyFraming } from './framing.ts'
+import { type Rule, ruleOf } from './rules.ts'
+
+/** Feeds pieces of `sizes` bytes in turn; answers how many bytes belong to the body, or the rule, or `goes on`. */
+function measure(framing: BodyFraming, length: number, bytes: Buffer, sizes: number[]): number | string {
+  const boundary = new BodyBoundary('request')
+  boundary.start(framing, length)
+  let at = 0
+  try {
+    for (let piece = 0; at < bytes.length && !boundary.done; piece++) {
+      const to = Math.min(bytes.length, at + Math.max(1, sizes[piece % sizes.length] ?? 1))
+      const end = boundary.advance(bytes, at, to)
+      if (end < to && !boundary.done) return `stopped at ${end} without being done`
+      at = end
+    }
+  } catch (error) {
+    if (!(error instanceof TunnelFault)) throw error
+    return ruleOf(error) ?? error.message
+  }
+  return boundary.done ? at : 'goes on'
+}
+
+const chunked = (body: string, sizes: number[] = [1 << 20]) =>
+  measure('chunked', -1, Buffer.from(body, 'latin1'), sizes)
+
+const line = (length: number) => `1;${'a'.repeat(length - 4)}\r\n`
+const trailer = (length: number) => `0\r\nX: ${'a'.repeat(length - 7)}\r\n\r\n`
+
+const REFUSED: [title: string, body: string, rule: Rule][] = [
+  ['§7.1: no size', '\r\n', 'chunk-size'],
+  ['§7.1: a space for the size', ' 5\r\nabcde\r\n0\r\n\r\n', 'chunk-size'],
+  ['§7.1: 0x', '0x5\r\nabcde\r\n0\r\n\r\n', 'chunk-size'],
+  ['§7.1: a sign', '+5\r\nabcde\r\n0\r\n\r\n', 'chunk-size'],
+  ['§7.1: a negative size', '-1\r\n', 'chunk-size'],
+  ['§7.1: a letter beyond f', '5g\r\n', 'chunk-size'],
+  ['§7.1: an underscore', '1_0\r\n', 'chunk-size'],
+  ['§7.1: a comma', '5,5\r\n', 'chunk-size'],
+  ['§7.1: NUL', '5\0\r\n', 'chunk-size'],
+  ['§7.1: 2^53', '20000000000000\r\n', 'chunk-size-huge'],
+  ['§7.1: 2^64 + 5', '10000000000000005\r\n', 'chunk-size-huge'],
+  ['§7.1: LF alone behind the size', '5\nabcde\r\n0\r\n\r\n', 'line-bare-lf'],
+  ['§7.1: LF alone for the size', '\n', 'line-bare-lf'],
+  ['§7.1: CR alone behind the size', '5\rabcde', 'line-bare-cr'],
+  ['§7.1: LF alone behind the data', '1\r\na\n0\r\n\r\n', 'line-bare-lf'],
+  ['§7.1: CR alone behind the data', '1\r\na\r0\r\n\r\n', 'line-bare-cr'],
+  ['§7.1: data longer than its size', '1\r\nab\r\n0\r\n\r\n', 'chunk-end'],
+  ['§7.1: LF alone behind the last size', '0\n\r\n', 'line-bare-lf'],
+  ['§7.1: LF alone ends the trailer', '0\r\n\n', 'line-bare-lf'],
+  ['§7.1: CR alone ends the trailer', '0\r\n\rx', 'line-bare-cr'],
+  ['§7.1.1: white space behind the size', '5 \r\nabcde\r\n0\r\n\r\n', 'chunk-space'],
+  ['§7.1.1: white space before an extension', '5 ;a\r\nabcde\r\n0\r\n\r\n', 'chunk-space'],
+  ['§7.1.1: white space behind the semicolon', '5; a\r\nabcde\r\n0\r\n\r\n', 'chunk-extension'],
+  ['§7.1.1: an extension without a name', '5;\r\n', 'chunk-extension'],
+  ['§7.1.1: an extension without a value', '5;a=\r\n', 'chunk-extension'],
+  ['§7.1.1: LF alone within an extension', '5;a\nabcde\r\n0\r\n\r\n', 'line-bare-lf'],
+  ['§7.1.1: LF alone within a quoted value', '5;a="\n"\r\n', 'line-bare-lf'],
+  ['§7.1.1: CR alone within an extension', '5;a\rb', 'line-bare-cr'],
+  ['§7.1.1: CR within a quoted value', '5;a="\r\n', 'chunk-extension'],
+  ['§7.1.1: a word behind a quoted value', '5;a="b"c\r\n', 'chunk-extension'],
+  ['§7.1.1: NUL within an extension', '5;a\0\r\n', 'chunk-extension'],
+  ['§7.1.1: a line of one byte more', line(CHUNK_LINE_BYTES + 1), 'chunk-line-bytes'],
+  ['§7.1.1: zeros without end', '0'.repeat(CHUNK_LINE_BYTES), 'chunk-line-bytes'],
+  ['§7.1.2: a trailer without a colon', '0\r\nabc\r\n\r\n', 'field-name-token'],
+  ['§7.1.2: a folded trailer', '0\r\nX: a\r\n b\r\n\r\n', 'field-fold'],
+  ['§7.1.2: a space before the colon', '0\r\nX : a\r\n\r\n', 'field-name-space'],
+  ['§7.1.2: LF alone within the trailer', '0\r\nX: a\n\r\n', 'line-bare-lf'],
+  ['§7.1.2: CR alone within the trailer', '0\r\nX: a\rb\r\n', 'line-bare-cr'],
+  ['§7.1.2: NUL within the trailer', '0\r\nX: \0\r\n\r\n', 'field-value-control'],
+  ['§7.1.2: one field more', `0\r\n${'X:\r\n'.repeat(HEAD_FIELDS + 1)}\r\n`, 'trailer-fields'],
+  ['§7.1.2: a section of one byte more', trailer(TRAILER_BYTES + 1), 'trailer-bytes'],
+  ['RFC 9110 §6.5.1: a length in the trailer', '0\r\nContent-Length: 5\r\n\r\n', 'trailer-forbidden'],
+  ['RFC 9110 §6.5.1: a coding in the trailer', '0\r\ntransfer-encoding: chunked\r\n\r\n', 'trailer-forbidden'],
+  ['RFC 9110 §6.5.1: Host in the trailer', '0\r\nHost: b.example\r\n\r\n', 'trailer-forbidden'],
+  ['RFC 9110 §6.5.1: X-Forwarded-For in the trailer', '0\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n', 'trailer-forbidden'],
+  [
+    'RFC 9110 §6.5.1: any X-Forwarded in the trailer',
+    `0\r\nX-Forwarded-${'a'.repeat(50)}: 1\r\n\r\n`,
+    'trailer-forbidden',
+  ],
+  ['RFC 3875 §4.1.18: Content_Length in the trailer', '0\r\nContent_Length: 5\r\n\r\n', 'field-name-lookalike'],
+]
+
+const ACCEPTED: [title: string, body: string][] = [
+  ['§7.1: an empty body', '0\r\n\r\n'],
+  ['§7.1: zeros', '000\r\n\r\n'],
+  ['§7.1: zeros before a size', '0005\r\nabcde\r\n0\r\n\r\n'],
+  ['§7.1: hexadecimal in both cases', `aA\r\n${'x'.repeat(0xaa)}\r\n0\r\n\r\n`],
+  ['§7.1: data that looks like framing', '5\r\n0\r\n\r\n\r\n0\r\n\r\n'],
+  ['§7.1.1: extensions', '1;a;b=c;d="e f\\"g;"\r\nx\r\n0;z\r\n\r\n'],
+  ['§7.1.1: the longest line', `${line(CHUNK_LINE_BYTES)}x\r\n0\r\n\r\n`],
+  ['§7.1.2: trailers', '1\r\nx\r\n0\r\nX-Checksum: abc\r\nServer-Timing: a;dur=1\r\n\r\n'],
+  ['§7.1.2: the longest trailer section', trailer(TRAILER_BYTES)],
+  ['§7.1.2: a name longer than any of ours', `0\r\n${'a'.repeat(200)}: 1\r\n\r\n`],
+]
+
+describe('a chunked body (RFC 9112)', () => {
+  it.each(REFUSED)('is refused: %s', (_title, body, rule) => {
+    expect(chunked(body)).toBe(rule)
+    expect(chunked(body, [1])).toBe(rule)
+  })
+
+  it.each(ACCEPTED)('ends where it ends: %s', (_title, body) => {
+    expect(chunked(`${body}GET / HTTP/1.1`)).toBe(body.length)
+    expect(chunked(`${body}GET / HTTP/1.1`, [1])).toBe(body.length)
+  })
+
+  const anyChunk = fc.record({
+    data: fc.uint8Array({ maxLength: 300 }),
+    zeros: fc.nat(3),
+    extension: fc.constantFrom('', ';a', ';a=b', ';a="\\"x"'),
+  })
+  const anyBody = fc.array(anyChunk, { maxLength: 8 }).map((chunks) => {
+    const full = chunks.filter(({ data }) => data.length > 0)
+    const coded = full.flatMap(({ data, zeros, extension }) => [
+      Buffer.from(`${'0'.repeat(zeros)}${data.length.toString(16)}${extension}\r\n`),
+      data,
+      Buffer.from('\r\n'),
+    ])
+    return {
+      plain: Buffer.concat(full.map(({ data }) => data)),
+      coded: Buffer.concat([...coded, Buffer.from('0\r\nX: y\r\n\r\n')]),
+    }
+  })
+  const anyCuts = fc.array(fc.integer({ min: 1, max: 70 }), { minLength: 1, maxLength: 12 })
+
+  it('ends at the same byte however it is cut, and not before', () => {
+    fc.assert(
+      fc.property(anyBody, anyCuts, fc.uint8Array({ maxLength: 20 }), ({ coded }, cuts, behind) => {
+        expect(measure('chunked', -1, Buffer.concat([coded, behind]), cuts)).toBe(coded.length)
+        expect(measure('chunked', -1, coded.subarray(0, -1), cuts)).toBe('goes on')
+      }),
+    )
+  })
+
+  it('is refused for the same rule however it is cut', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...REFUSED), anyCuts, ([, body, rule], cuts) => {
+        expect(chunked(`3\r\nabc\r\n${body}`, cuts)).toBe(rule)
+      }),
+    )
+  })
+
+  it('comes out of the dechunker as the data alone, however it is cut (RFC 9112 §7.1.3)', () => {
+    fc.assert(
+      fc.property(anyBody, anyCuts, ({ plain, coded }, cuts) => {
+        const data: Buffer[] = []
+        const dechunker = new Dechunker((buffer, from, to) => data.push(buffer.subarray(from, to)))
+        dechunker.start()
+        for (let at = 0, piece = 0; at < coded.length; piece++)
+          at = dechunker.advance(coded, at, Math.min(coded.length, at + cuts[piece % cuts.length]!))
+        expect(dechunker.done).toBe(true)
+        expect(Buffer.concat(data).equals(plain)).toBe(true)
+      }),
+    )
+  })
+})
+
+describe('a body with a length (RFC 9112 §6.2)', () => {
+  it('ends at the same byte however it is cut', () => {
+    fc.assert(
+      fc.property(
+        fc.nat(2000),
+        fc.nat(50),
+        fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1 }),
+        (length, behind, cuts) => {
+          expect(measure('length', length, Buffer.alloc(length + behind), cuts)).toBe(length)
+          if (length > 0) expect(measure('length', length, Buffer.alloc(length - 1), cuts)).toBe('goes on')
+        },
+      ),
+    )
+  })
+
+  it('is judged without keeping it, also beyond 4 GiB', () => {
+    const boundary = new BodyBoundary('response')
+    const length = 2 ** 53 - 1
+    boundary.start('length', length)
+    const chunk = Buffer.alloc(65536)
+    expect(boundary.advance(chunk, 0, chunk.length)).toBe(chunk.length)
+    expect(boundary.done).toBe(false)
+  })
+})
+
+describe('the end of the connection (RFC 9112 §8)', () => {
+  const after = (framing: BodyFraming, length: number, bytes: string) => {
+    const boundary = new BodyBoundary('response')
+    boundary.start(framing, length)
+    boundary.advance(Buffer.from(bytes), 0, bytes.length)
+    return { end: boundary.end(), done: boundary.done }
+  }
+
+  it('completes a body only if it was whole already, or ends by closing', () => {
+    expect(after('none', -1, '')).toEqual({ end: 'complete', done: true })
+    expect(after('length', 0, '')).toEqual({ end: 'complete', done: true })
+    expect(after('length', 3, 'ab')).toEqual({ end: 'cut', done: false })
+    expect(after('length', 3, 'abc')).toEqual({ end: 'complete', done: true })
+    expect(after('chunked', -1, '1\r\na\r\n')).toEqual({ end: 'cut', done: false })
+    expect(after('chunked', -1, '1\r\na\r\n0\r\n')).toEqual({ end: 'cut', done: false })
+    expect(after('chunked', -1, '0\r\n\r\n')).toEqual({ end: 'complete', done: true })
+    expect(after('close', -1, 'anything')).toEqual({ end: 'complete', done: false })
+  })
+
+  it('leaves a boundary that can be started again', () => {
+    const boundary = new BodyBoundary('response')
+    boundary.start('chunked', -1)
+    boundary.advance(Buffer.from('5\r\nab'), 0, 5)
+    boundary.start('chunked', -1)
+    expect(boundary.advance(Buffer.from('0\r\n\r\nHTTP'), 0, 9)).toBe(5)
+    expect(boundary.done).toBe(true)
+    boundary.start('close', -1)
+    expect(boundary.advance(Buffer.from('abc'), 0, 3)).toBe(3)
+  })
+})
