@@ -1,0 +1,45 @@
+/** The folder that outlives a run of the local system: table, channel secret, profile. Knows nothing of what is done with them. */
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { newDeploymentSecret } from '@postern/protocol/ticket'
+
+export interface DataFolder {
+  /** Where the embedded table keeps its files. */
+  readonly table: string
+  /** The channel secret of this deployment, made at the first start. */
+  readonly channelSecret: string
+  /** What an agent in this checkout reads: server and token. */
+  readonly profile: string
+}
+
+/** Opens the folder, or makes it. Nobody else on this machine may look into it: it holds keys and a token. */
+export async function openDataFolder(path: string): Promise<DataFolder> {
+  await mkdir(path, { recursive: true, mode: 0o700 })
+  await chmod(path, 0o700)
+  const folder = {
+    table: join(path, 'table'),
+    channelSecret: join(path, 'channel-secret.json'),
+    profile: join(path, 'profile.json'),
+  }
+  if ((await readIfThere(folder.channelSecret)) === undefined)
+    await writePrivate(folder.channelSecret, newDeploymentSecret(randomBytes))
+  return folder
+}
+
+/** @returns undefined if there is no such file */
+export async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Readable for its owner alone from its first byte on, and never half written. */
+export async function writePrivate(file: string, text: string): Promise<void> {
+  const unfinished = `${file}.${process.pid}.new`
+  await writeFile(unfinished, text, { mode: 0o600, flag: 'w' })
+  await rename(unfinished, file)
+}
