@@ -1,0 +1,16 @@
+import { describe, expect, it } from 'vitest'
+import { judgeHeld } from './held-watermark.ts'
+
+describe('the watermarks on held bytes', () => {
+  const holders = (...held: number[]) => held.map((heldBytes, name) => ({ heldBytes, name }))
+
+  it.each([
+    [[], { kind: 'calm' }],
+    [[10, 40], { kind: 'calm' }],
+    [[10, 41], { kind: 'refuse', holder: { heldBytes: 41, name: 1 } }],
+    [[60, 15], { kind: 'refuse', holder: { heldBytes: 60, name: 0 } }],
+    [[36, 40], { kind: 'reset', holder: { heldBytes: 40, name: 1 } }],
+  ])('judge %j of 100', (held, verdict) => {
+    expect(judgeHeld(holders(...held), 100)).toEqual(verdict)
+  })
+})
