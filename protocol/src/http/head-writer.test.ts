@@ -1,0 +1,438 @@
+/** What leaves for the local server and for the visitor, line by line. */
+import { describe, expect, it } from 'vitest'
+import { CookieFence } from './cookie-fence.ts'
+import { ForwardedFields } from './forwarded-fields.ts'
+import { HeadCarry } from './head-carry.ts'
+import { RequestHeadParser } from './request-head.ts'
+import { type RequestForwarding, writeRequestHead } from './request-head-writer.ts'
+import { ResponseHeadParser } from './response-head.ts'
+import { keepsVisitor, needsDechunking, type ResponseForwarding, writeResponseHead } from './response-head-writer.ts'
+
+const linesOf = (head: Buffer) => {
+  const text = head.toString('latin1')
+  expect(text.endsWith('\r\n\r\n')).toBe(true)
+  return text.slice(0, -4).split('\r\n')
+}
+
+const forwarded = new ForwardedFields('203.0.113.7', 'https')
+const OURS = [
+  'X-Forwarded-For: 203.0.113.7',
+  'X-Forwarded-Proto: https',
+  'X-Forwarded-Host: a.example',
+  'Forwarded: for=203.0.113.7;proto=https;host="a.example"',
+  'X-Request-Id: r1',
+  'Via: 1.1 postern',
+]
+
+function request(message: string, forwarding: Partial<RequestForwarding> = {}): string[] {
+  // Bytes around the message must neither be needed nor copied.
+  const bytes = Buffer.from(`before${message}behind`, 'latin1')
+  const head = new RequestHeadParser().parse(bytes, 6, bytes.length)!
+  return linesOf(writeRequestHead(head, { forwarded, requestId: 'r1', ...forwarding }))
+}
+
+const get = (...fields: string[]) => ['GET /a HTTP/1.1', 'Host: a.example', ...fields, '', ''].join('\r\n')
+
+describe('a request head for the local server', () => {
+  it('keeps the fields that are meant for it, in order and case, and adds ours (RFC 9110 §7.6)', () => {
+    expect(request(get('x-b: 1', 'Cookie: a=b; c=d', 'X-B: 2'))).toEqual([
+      'GET /a HTTP/1.1',
+      'Host: a.example',
+      'x-b: 1',
+      'Cookie: a=b; c=d',
+      'X-B: 2',
+      ...OURS,
+    ])
+  })
+
+  it('spells every line as name, colon, space, value (RFC 9112 §5)', () => {
+    expect(request(get('A:1', 'B:  2', 'C: 3\t ', 'D:\t4', 'E:', 'F: ok'))).toEqual([
+      'GET /a HTTP/1.1',
+      'Host: a.example',
+      'A: 1',
+      'B: 2',
+      'C: 3',
+      'D: 4',
+      'E: ',
+      'F: ok',
+      ...OURS,
+    ])
+  })
+
+  it('leaves out what belongs to the visitor’s connection (RFC 9110 §7.6.1)', () => {
+    const lines = request(
+      get(
+        'Connection: keep-alive, X-Hop, x-other',
+        'Keep-Alive: timeout=5',
+        'Proxy-Connection: keep-alive',
+        'Proxy-Authorization: Basic x',
+        'Proxy: http://evil.example',
+        'TE: gzip',
+        'Upgrade: h2c',
+        'x-hop: 1',
+        'X-OTHER: 2',
+        'X-Stays: 3',
+        'Trailer: X-Sum',
+      ),
+    )
+    expect(lines).toEqual(['GET /a HTTP/1.1', 'Host: a.example', 'X-Stays: 3', 'Trailer: X-Sum', ...OURS])
+  })
+
+  it('lets Connection name away neither Host nor framing nor our own fields (RFC 9110 §7.6.1)', () => {
+    const lines = request(
+      get('Connection: host, content-length, x-forwarded-for, x-request-id, via', 'Content-Length: 5', 'Via: 1.1 a'),
+    )
+    expect(lines).toEqual(['GET /a HTTP/1.1', 'Host: a.example', 'Content-Length: 5', ...OURS])
+  })
+
+  it('drops what a visitor claims about itself (RFC 7239 §8.1)', () => {
+    const lines = request(
+      get(
+        'X-Forwarded-For: 10.0.0.1',
+        'x-forwarded-for: 10.0.0.2',
+        'X-Forwarded-Proto: http',
+        'X-Forwarded-Host: b.example',
+        'X-Forwarded-Port: 1',
+        'X-Forwarded-Client-Cert: x',
+        'Forwarded: for=10.0.0.1',
+        'X-Real-IP: 10.0.0.1',
+        'X-Request-Id: mine',
+      ),
+    )
+    expect(lines).toEqual(['GET /a HTTP/1.1', 'Host: a.example', ...OURS])
+  })
+
+  it('adds to what a trusted hop claims (RFC 7239 §4)', () => {
+    const trusted = new ForwardedFields('10.0.0.9', 'http', true)
+    const lines = request(
+      get(
+        'X-Forwarded-For: 198.51.100.1',
+        'X-Forwarded-For: 198.51.100.2',
+        'X-Forwarded-Proto: https',
+        'Forwarded: for=198.51.100.1',
+        'X-Forwarded-Port: 443',
+        'X-Real-IP: 198.51.100.1',
+        'X-Request-Id: theirs',
+      ),
+      { forwarded: trusted },
+    )
+    expect(lines).toEqual([
+      'GET /a HTTP/1.1',
+      'Host: a.example',
+      'X-Forwarded-Port: 443',
+      'X-Real-IP: 198.51.100.1',
+      'X-Forwarded-For: 198.51.100.1, 198.51.100.2, 10.0.0.9',
+      'X-Forwarded-Proto: https',
+      'X-Forwarded-Host: a.example',
+      'Forwarded: for=198.51.100.1, for=10.0.0.9;proto=http;host="a.example"',
+      'X-Request-Id: theirs',
+      'Via: 1.1 postern',
+    ])
+  })
+
+  it('quotes an IPv6 address (RFC 7239 §6)', () => {
+    const lines = request(get(), { forwarded: new ForwardedFields('2001:db8::1', 'http') })
+    expect(lines).toContain('X-Forwarded-For: 2001:db8::1')
+    expect(lines).toContain('Forwarded: for="[2001:db8::1]";proto=http;host="a.example"')
+  })
+
+  it('names each Host of a connection in its own request', () => {
+    const fields = new ForwardedFields('203.0.113.7', 'https')
+    expect(request(get(), { forwarded: fields })).toContain('X-Forwarded-Host: a.example')
+    const other = 'GET /a HTTP/1.1\r\nHost: b.example\r\n\r\n'
+    expect(request(other, { forwarded: fields })).toContain('X-Forwarded-Host: b.example')
+  })
+
+  it('rebuilds a valid upgrade (RFC 9110 §7.8)', () => {
+    const lines = request(get('Connection: keep-alive, Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: x'))
+    expect(lines).toEqual([
+      'GET /a HTTP/1.1',
+      'Host: a.example',
+      'Sec-WebSocket-Key: x',
+      ...OURS,
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+    ])
+  })
+
+  it('keeps of TE only trailers (RFC 9110 §10.1.4)', () => {
+    expect(request(get('Connection: TE', 'TE: gzip;q=0.5, trailers'))).toEqual([
+      'GET /a HTTP/1.1',
+      'Host: a.example',
+      ...OURS,
+      'Connection: TE',
+      'TE: trailers',
+    ])
+  })
+
+  it('writes framing as it was understood (RFC 9112 §6)', () => {
+    expect(request(get('content-length: 0007', 'X: y'))).toContain('content-length: 7')
+    expect(request(get('Content-Length:9'))).toContain('Content-Length: 9')
+    expect(request(get('Transfer-Encoding: Chunked'))).toContain('Transfer-Encoding: chunked')
+    const bodyless = request('PROPFIND /a HTTP/1.1\r\nHost: a.example\r\nDepth: 1\r\n\r\n')
+    expect(bodyless.filter((line) => /^(content-length|transfer-encoding)/i.test(line))).toEqual([])
+  })
+
+  it('turns a URL into a path (RFC 9112 §3.2.1)', () => {
+    const first = (target: string, method = 'GET') =>
+      request(`${method} ${target} HTTP/1.1\r\nHost: a.example\r\nX: y\r\n\r\n`).slice(0, 3)
+    expect(first('http://a.example/b?c')).toEqual(['GET /b?c HTTP/1.1', 'Host: a.example', 'X: y'])
+    expect(first('http://A.example?c')).toEqual(['GET /?c HTTP/1.1', 'Host: a.example', 'X: y'])
+    expect(first('http://a.example', 'OPTIONS')).toEqual(['OPTIONS * HTTP/1.1', 'Host: a.example', 'X: y'])
+  })
+
+  it('passes a target on untouched, raw octets included', () => {
+    expect(request('GET /\u00c3\u00b6|%2e HTTP/1.1\r\nHost: a.example\r\n\r\n')[0]).toBe(
+      'GET /\u00c3\u00b6|%2e HTTP/1.1',
+    )
+  })
+
+  it('goes on as HTTP/1.0 with Connection: close (RFC 9112 §9.3)', () => {
+    const lines = request('GET /a HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\n\r\n')
+    expect(lines).toEqual([
+      'GET /a HTTP/1.0',
+      'Host: a.example',
+      ...OURS.slice(0, -1),
+      'Via: 1.0 postern',
+      'Connection: close',
+    ])
+  })
+
+  it('gives an HTTP/1.0 request the Host of its URL, and invents none', () => {
+    expect(request('GET http://a.example/b HTTP/1.0\r\n\r\n')).toEqual([
+      'GET /b HTTP/1.0',
+      'Host: a.example',
+      ...OURS.slice(0, -1),
+      'Via: 1.0 postern',
+      'Connection: close',
+    ])
+    expect(request('GET /b HTTP/1.0\r\n\r\n')).toEqual([
+      'GET /b HTTP/1.0',
+      'X-Forwarded-For: 203.0.113.7',
+      'X-Forwarded-Proto: https',
+      'Forwarded: for=203.0.113.7;proto=https',
+      'X-Request-Id: r1',
+      'Via: 1.0 postern',
+      'Connection: close',
+    ])
+  })
+
+  it('sends another Host if it is told to, and still says which one the visitor used', () => {
+    const lines = request(get('X: y'), { host: 'localhost:3000', extraLines: 'X-Extra: 1\r\n' })
+    expect(lines).toEqual(['GET /a HTTP/1.1', 'Host: localhost:3000', 'X: y', ...OURS, 'X-Extra: 1'])
+  })
+
+  it('leaves out a forgiven empty line', () => {
+    expect(request(`\r\n${get()}`)[0]).toBe('GET /a HTTP/1.1')
+  })
+
+  it('is memory of its own, also beside the next head', () => {
+    const parser = new RequestHeadParser()
+    const write = (message: string) => {
+      const bytes = Buffer.from(message)
+      return writeRequestHead(parser.parse(bytes, 0, bytes.length)!, { forwarded, requestId: 'r1' })
+    }
+    const first = write(get('X: first'))
+    write(get('X: second'))
+    expect(first.toString()).toContain('X: first')
+  })
+
+  it('may be long, and its extra lines longer still', () => {
+    const long = 'v'.repeat(32_000)
+    const lines = request(get(`X: ${long}`), { extraLines: `Y: ${long}${long}\r\n` })
+    expect(lines).toContain(`X: ${long}`)
+    expect(lines.at(-1)).toBe(`Y: ${long}${long}`)
+  })
+})
+
+const KEEP: ResponseForwarding = { visitorVersion: 11, keepAlive: true, requestId: 'r1' }
+
+function parseResponse(message: string, method = 'GET', upgrade = false) {
+  const bytes = Buffer.from(`before${message}behind`, 'latin1')
+  const parser = new ResponseHeadParser()
+  parser.answer(method, upgrade)
+  return parser.parse(bytes, 6, bytes.length)!
+}
+
+function response(message: string, forwarding: Partial<ResponseForwarding> = {}, method = 'GET', upgrade = false) {
+  return linesOf(writeResponseHead(parseResponse(message, method, upgrade), { ...KEEP, ...forwarding }))
+}
+
+const ok = (...fields: string[]) => ['HTTP/1.1 200 OK', ...fields, '', ''].join('\r\n')
+const OURS_BACK = ['X-Request-Id: r1', 'Via: 1.1 postern']
+
+describe('a response head for the visitor', () => {
+  it('keeps the fields that are meant for it, and adds ours', () => {
+    expect(response(ok('Content-Type: text/plain', 'Content-Length: 5', 'Set-Cookie: a', 'Set-Cookie: b'))).toEqual([
+      'HTTP/1.1 200 OK',
+      'Content-Type: text/plain',
+      'Content-Length: 5',
+      'Set-Cookie: a',
+      'Set-Cookie: b',
+      ...OURS_BACK,
+    ])
+  })
+
+  it('leaves out what belongs to the stream behind, and names that are ours (RFC 9110 §7.6.1)', () => {
+    const lines = response(
+      ok(
+        'Connection: close, X-Hop',
+        'Keep-Alive: timeout=5',
+        'Proxy-Authenticate: Basic',
+        'Upgrade: h2c',
+        'X-Hop: 1',
+        'Tunnel-Error: tunnel-offline',
+        'X-Request-Id: theirs',
+        'Content-Length: 0',
+      ),
+    )
+    expect(lines).toEqual(['HTTP/1.1 200 OK', 'Content-Length: 0', ...OURS_BACK])
+  })
+
+  it('says what the visitor’s connection does next (RFC 9112 §9.3)', () => {
+    const last = (forwarding: Partial<ResponseForwarding>, message = ok('Content-Length: 0')) =>
+      response(message, forwarding).filter((line) => line.startsWith('Connection'))
+    expect(last({ keepAlive: true })).toEqual([])
+    expect(last({ keepAlive: false })).toEqual(['Connection: close'])
+    expect(last({ keepAlive: true, visitorVersion: 10 })).toEqual(['Connection: keep-alive'])
+    expect(last({ keepAlive: false, visitorVersion: 10 })).toEqual(['Connection: close'])
+    expect(last({ keepAlive: true }, ok())).toEqual(['Connection: close'])
+    expect(last({ keepAlive: true, visitorVersion: 10 }, ok('Transfer-Encoding: chunked'))).toEqual([
+      'Connection: close',
+    ])
+  })
+
+  it('never shows HTTP/1.0 a transfer coding (RFC 9112 §6.1)', () => {
+    const chunked = ok('Transfer-Encoding: Chunked')
+    expect(response(chunked)).toContain('Transfer-Encoding: chunked')
+    expect(response(chunked, { visitorVersion: 10 })).toEqual(['HTTP/1.1 200 OK', ...OURS_BACK, 'Connection: close'])
+    const head = parseResponse(chunked)
+    expect(needsDechunking(head, 10)).toBe(true)
+    expect(needsDechunking(head, 11)).toBe(false)
+    expect(keepsVisitor(head, 10)).toBe(false)
+    expect(keepsVisitor(head, 11)).toBe(true)
+    expect(keepsVisitor(parseResponse(ok()), 11)).toBe(false)
+    expect(keepsVisitor(parseResponse(chunked, 'HEAD'), 10)).toBe(true)
+  })
+
+  it('leaves framing out where there can be none (RFC 9110 §8.6)', () => {
+    expect(response('HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n')).toEqual([
+      'HTTP/1.1 204 No Content',
+      ...OURS_BACK,
+    ])
+    expect(response('HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n')).toContain('Content-Length: 5')
+    expect(response(ok('Content-Length: 0005'), {}, 'HEAD')).toContain('Content-Length: 5')
+    expect(response(ok('Transfer-Encoding: chunked'), {}, 'HEAD')).toContain('Transfer-Encoding: chunked')
+  })
+
+  it('answers in our own version, with a whole status line (RFC 9110 §2.5)', () => {
+    expect(response('HTTP/1.0 404 Not here\r\nContent-Length: 0\r\n\r\n')).toEqual([
+      'HTTP/1.1 404 Not here',
+      'Content-Length: 0',
+      'X-Request-Id: r1',
+      'Via: 1.0 postern',
+    ])
+    expect(response('HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n')[0]).toBe('HTTP/1.1 200 ')
+  })
+
+  it('passes interim responses on as they are (RFC 9110 §15.2)', () => {
+    expect(response('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: close\r\n\r\n')).toEqual([
+      'HTTP/1.1 103 Early Hints',
+      'Link: </a>',
+    ])
+  })
+
+  it('rebuilds 101, and the offer of 426 (RFC 9110 §7.8)', () => {
+    const switching =
+      'HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n'
+    expect(response(switching, {}, 'GET', true)).toEqual([
+      'HTTP/1.1 101 Switching',
+      'Sec-WebSocket-Accept: x',
+      ...OURS_BACK,
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+    ])
+    const required =
+      'HTTP/1.1 426 Upgrade Required\r\nUpgrade: TLS/1.3\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n'
+    expect(response(required).slice(-2)).toEqual(['Connection: Upgrade', 'Upgrade: TLS/1.3'])
+    expect(response(required, { keepAlive: false }).slice(-2)).toEqual([
+      'Connection: close, Upgrade',
+      'Upgrade: TLS/1.3',
+    ])
+  })
+
+  it('drops cookies for other tunnels, and counts them', () => {
+    const cookies = new CookieFence('tunnel.example.com')
+    const lines = response(
+      ok(
+        'Set-Cookie: a=1; Domain=tunnel.example.com',
+        'Set-Cookie:b=2',
+        'Set-Cookie: c=3; domain=.example.com',
+        'Content-Length: 0',
+      ),
+      { cookies },
+    )
+    expect(lines).toEqual(['HTTP/1.1 200 OK', 'Set-Cookie: b=2', 'Content-Length: 0', ...OURS_BACK])
+    expect(cookies.dropped).toBe(2)
+  })
+
+  it('adds extra lines last', () => {
+    expect(response(ok('Content-Length: 0'), { extraLines: 'Server-Timing: hop;dur=1\r\n' }).at(-1)).toBe(
+      'Server-Timing: hop;dur=1',
+    )
+  })
+})
+
+describe('the fence around cookies (RFC 6265 §5.3)', () => {
+  const admits = (cookie: string, base = 'Tunnel.Example.com') => new CookieFence(base).admits(cookie)
+
+  it.each([
+    'a=b; Domain=tunnel.example.com',
+    'a=b; Domain=.tunnel.example.com',
+    'a=b;DOMAIN=TUNNEL.EXAMPLE.COM',
+    'a=b; Path=/; domain = example.com ; Secure',
+    'a=b; Domain=com',
+    'a=b; Domain=example.com.',
+    'a=b; Domain="example.com"',
+    'a=b; Domain=demo.tunnel.example.com; Domain=example.com',
+    'a=b; Domain=example.com; Domain=demo.tunnel.example.com',
+    'a=b; Domain=ex%61mple.com',
+    'a=b; Domain=\u00ff.com',
+    '; Domain=example.com',
+  ])('drops %s', (cookie) => {
+    expect(admits(cookie)).toBe(false)
+  })
+
+  it.each([
+    'a=b',
+    'a=b; Path=/; HttpOnly',
+    'a=b; Domain=demo.tunnel.example.com',
+    'a=b; Domain=',
+    'a=b; Domain',
+    'a=b; Domain=other.org',
+    'a=b; Domain=ample.com',
+    'domain=example.com',
+    'a=b; XDomain=example.com',
+  ])('admits %s', (cookie) => {
+    expect(admits(cookie)).toBe(true)
+  })
+})
+
+describe('what of a head came so far', () => {
+  it('grows by doubling and forgets when cleared', () => {
+    const carry = new HeadCarry()
+    const message = Buffer.from('abc'.repeat(2000))
+    let grown = 0
+    let last = carry.buffer
+    for (let i = 0; i < message.length; i++) {
+      carry.append(message, i, i + 1)
+      if (carry.buffer !== last) grown++
+      last = carry.buffer
+    }
+    expect(carry.buffer.subarray(0, carry.length).equals(message)).toBe(true)
+    expect(grown).toBeLessThan(6)
+    carry.clear()
+    expect(carry.length).toBe(0)
+    expect(carry.buffer.length).toBe(0)
+  })
+})
