@@ -1,4 +1,3 @@
-import { IpNotAllowedFault } from '@postern/protocol/channel'
 import { FAULTS, type FaultCode, TunnelFault } from '@postern/protocol/fault'
 import { BACKOFF_LONGEST_MS, BACKOFF_RESET_AFTER_MS } from '@postern/protocol/limits'
 import fc from 'fast-check'
@@ -48,10 +47,7 @@ describe('after the first success', () => {
         fc.tuple(fc.constantFrom(...codes), fc.nat(100_000)).map(([code, at]) => parted(code, at)),
         fc.nat(100_000).map((at): AgentEvent => ({ kind: 'opened', at })),
         fc.constant<AgentEvent>({ kind: 'waited' }),
-        fc.constant<AgentEvent>({
-          kind: 'failed',
-          fault: new IpNotAllowedFault('192.0.2.1', 'signed'),
-        }),
+        fc.constant<AgentEvent>({ kind: 'failed', fault: fault('ip-not-allowed'), observation: 'signed' }),
       ),
       { maxLength: 60 },
     )
@@ -114,7 +110,7 @@ describe('a task that drains', () => {
 })
 
 describe('an address that the ticket was not for', () => {
-  const refused: AgentEvent = { kind: 'failed', fault: new IpNotAllowedFault('192.0.2.1', 'signed') }
+  const refused: AgentEvent = { kind: 'failed', fault: fault('ip-not-allowed'), observation: 'signed' }
 
   test('is answered by a new ticket with the observation, twice, and then by an error', () => {
     const first = walk([refused])
@@ -122,6 +118,11 @@ describe('an address that the ticket was not for', () => {
     const second = walk([refused], hasty, first)
     expect(second).toMatchObject({ kind: 'opening', observation: 'signed' })
     expect(walk([refused], hasty, second)).toMatchObject({ kind: 'ended', why: { code: 'ip-not-allowed', exit: 5 } })
+  })
+
+  test('is what the error says, also when the control plane takes no observation', () => {
+    const state = walk([refused, failed('observation-refused')])
+    expect(state).toMatchObject({ kind: 'ended', why: { code: 'ip-not-allowed', exit: 5 } })
   })
 
   test('may come again after a success: networks change', () => {

@@ -1,5 +1,4 @@
 /** What the agent does next: one total function from state and event to state. Knows nothing of sockets, timers or terminals. */
-import { IpNotAllowedFault } from '@postern/protocol/channel'
 import type { FaultCode, TunnelFault } from '@postern/protocol/fault'
 import { delayAfter, failuresAfterConnection } from './backoff.ts'
 
@@ -10,6 +9,8 @@ export interface History {
   readonly proven: boolean
   /** Tickets asked for in a row because the channel server saw another address. */
   readonly observed: number
+  /** What it said the last time; names both addresses. */
+  readonly mismatch: TunnelFault | undefined
 }
 
 export type AgentState =
@@ -23,8 +24,8 @@ export type AgentState =
 /** `at` is in milliseconds of a monotonic clock. */
 export type AgentEvent =
   | { readonly kind: 'opened'; readonly at: number }
-  /** No channel came of the attempt. */
-  | { readonly kind: 'failed'; readonly fault: TunnelFault }
+  /** No channel came of the attempt. `observation`: of the channel server that saw another address, for the next ticket. */
+  | { readonly kind: 'failed'; readonly fault: TunnelFault; readonly observation?: string }
   /** The open channel is gone or about to go. */
   | { readonly kind: 'parted'; readonly fault: TunnelFault; readonly at: number }
   | { readonly kind: 'waited' }
@@ -45,16 +46,13 @@ const FIRST_TRIES = 5
 const DRAINING_TRIES = 5
 
 /** The server was reached, and what it said asks for another attempt. */
-const COME_AGAIN: ReadonlySet<FaultCode> = new Set([
-  'server-draining',
-  'server-busy',
-  'ticket-refused',
-  'observation-refused',
-])
+const COME_AGAIN: ReadonlySet<FaultCode> = new Set(['server-draining', 'server-busy', 'ticket-refused'])
+
+const NOT_OBSERVED = { observed: 0, mismatch: undefined } as const
 
 export const FIRST_STATE: AgentState = {
   kind: 'opening',
-  history: { failures: 0, proven: false, observed: 0 },
+  history: { failures: 0, proven: false, ...NOT_OBSERVED },
   observation: undefined,
 }
 
@@ -66,9 +64,9 @@ export function step(state: AgentState, event: AgentEvent, temper: Temper): Agen
       return { kind: 'ended', why: undefined }
     case 'opened':
       if (state.kind !== 'opening') return state
-      return { kind: 'online', history: { ...state.history, proven: true, observed: 0 }, since: event.at }
+      return { kind: 'online', history: { ...state.history, proven: true, ...NOT_OBSERVED }, since: event.at }
     case 'failed':
-      return state.kind === 'opening' ? afterFailure(state.history, event.fault, temper) : state
+      return state.kind === 'opening' ? afterFailure(state.history, event, temper) : state
     case 'parted': {
       if (state.kind !== 'online') return state
       const failures = failuresAfterConnection(state.history.failures, event.at - state.since)
@@ -84,13 +82,17 @@ export const isFinal = (fault: TunnelFault): boolean => !fault.retryable && [2, 
 
 const opening = (history: History, observation?: string): AgentState => ({ kind: 'opening', history, observation })
 
-function afterFailure(history: History, fault: TunnelFault, temper: Temper): AgentState {
+type Failure = Extract<AgentEvent, { kind: 'failed' }>
+
+function afterFailure(history: History, { fault: said, observation }: Failure, temper: Temper): AgentState {
+  if (observation !== undefined && history.observed < OBSERVED_TRIES)
+    return opening({ ...history, observed: history.observed + 1, mismatch: said }, observation)
+  // A control plane that does not take the observation leaves the mismatch as it was: that is what the person must hear of.
+  const fault = said.code === 'observation-refused' && history.mismatch ? history.mismatch : said
   if (isFinal(fault)) return { kind: 'ended', why: fault }
-  if (fault instanceof IpNotAllowedFault && history.observed < OBSERVED_TRIES)
-    return opening({ ...history, observed: history.observed + 1 }, fault.observation)
   const again = temper.patient || (COME_AGAIN.has(fault.code) && history.failures + 1 < FIRST_TRIES)
   if (!history.proven && !again) return { kind: 'ended', why: fault }
-  return waiting({ ...history, observed: 0 }, fault, temper)
+  return waiting({ ...history, ...NOT_OBSERVED }, fault, temper)
 }
 
 function afterParting(history: History, fault: TunnelFault, temper: Temper): AgentState {

@@ -1,6 +1,6 @@
 /** Keeps one tunnel open: asks for tickets, dials, waits, dials again, as `agent-state` says. Knows nothing of terminals or processes. */
 import type { Account, TicketRequest } from '@postern/protocol/api'
-import type { Welcome } from '@postern/protocol/channel'
+import { IpNotAllowedFault, type Welcome } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import type { ChannelTicket } from '@postern/protocol/ticket'
 import { type AgentEvent, type AgentState, FIRST_STATE, step } from './agent-state.ts'
@@ -83,8 +83,9 @@ export class Agent {
 
   async #open(observation: string | undefined, signal: AbortSignal): Promise<LiveChannel | undefined> {
     const { dial, now } = this.#options
+    let ticket: ChannelTicket | undefined
     try {
-      const ticket = await this.#ticket(observation, signal)
+      ticket = await this.#ticket(observation, signal)
       const { channel, welcome } = await dial(ticket, signal)
       if (signal.aborted) await channel.leave(0)
       signal.throwIfAborted()
@@ -93,7 +94,9 @@ export class Agent {
       this.#advance({ kind: 'opened', at: now() }, welcome)
       return channel
     } catch (error) {
-      this.#advance(signal.aborted ? { kind: 'stopped' } : { kind: 'failed', fault: toFault(error) })
+      if (signal.aborted) this.#advance({ kind: 'stopped' })
+      else if (error instanceof IpNotAllowedFault && ticket) this.#advance(mismatch(error, ticket))
+      else this.#advance({ kind: 'failed', fault: toFault(error) })
       return undefined
     }
   }
@@ -128,4 +131,11 @@ export class Agent {
     this.#state = step(before, event, { random, patient })
     if (this.#state !== before) report(this.#state, welcome)
   }
+}
+
+/** The channel server knows what it saw, the ticket what the control plane saw; a person needs both. */
+function mismatch(fault: IpNotAllowedFault, ticket: ChannelTicket): AgentEvent {
+  const detail = `The control plane saw ${ticket.seenIp}, the channel server saw ${fault.seenIp}.`
+  const both = new TunnelFault('ip-not-allowed', detail, { cause: fault })
+  return { kind: 'failed', fault: both, observation: fault.observation }
 }

@@ -18,6 +18,9 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** The shell's convention for a process ended by SIGINT: 128 + 2. */
 const EXIT_INTERRUPTED = 130
 
+// The SDK announces on every start which Node it will want next year; the versions here are pinned. Inherited by the data plane.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
+
 interface Options {
   readonly port: number
   readonly dataFolder: string

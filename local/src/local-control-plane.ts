@@ -1,0 +1,35 @@
+/** The control plane's app, as the same machine serves it: one address for both loopbacks, errors alone in the log. */
+import { randomBytes } from 'node:crypto'
+import { createApp, type Settings } from '@postern/control-plane'
+import type { Stores } from '@postern/protocol/store'
+import { parseDeploymentKeys } from '@postern/protocol/ticket'
+import type { FetchHandler } from './control-server.ts'
+
+export interface LocalControlPlaneOptions {
+  readonly stores: Stores
+  /** The text of the channel secret that the data plane has too. */
+  readonly channelSecret: string
+  readonly settings: Settings
+  /** A call that failed by a fault of ours. */
+  complaint(line: string): void
+}
+
+export function localControlPlane({
+  stores,
+  channelSecret,
+  settings,
+  complaint,
+}: LocalControlPlaneOptions): FetchHandler {
+  const app = createApp({
+    stores,
+    keys: parseDeploymentKeys(channelSecret),
+    settings,
+    now: Date.now,
+    random: randomBytes,
+    sourceIp: (c) => c.env.sourceIp,
+    log: (entry) => {
+      if (entry.level === 'error') complaint(JSON.stringify(entry))
+    },
+  })
+  return (request, sourceIp) => app.fetch(request, { sourceIp })
+}

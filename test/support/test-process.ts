@@ -1,0 +1,112 @@
+/** A real process under test: what it said is kept, it can be waited for, and it never outlives the test. Knows nothing of what it runs. */
+import { type ChildProcess, spawn } from 'node:child_process'
+
+export interface TestProcessOptions {
+  /** For messages. */
+  readonly name: string
+  /** Arguments for Node: script and its arguments. */
+  readonly args: readonly string[]
+  readonly env: NodeJS.ProcessEnv
+}
+
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+/** How long a process is waited for before the test is told what it said instead. */
+const PATIENCE_MS = 15_000
+/** From SIGTERM to SIGKILL. */
+const STOP_GRACE_MS = 5000
+
+export class TestProcess {
+  readonly name: string
+  readonly exited: Promise<Exit>
+  stdout = ''
+  stderr = ''
+  readonly #process: ChildProcess
+  #exit: Exit | undefined
+  #waiting = new Set<() => void>()
+
+  constructor({ name, args, env }: TestProcessOptions) {
+    this.name = name
+    // The IPC channel ends it when the test's process is gone, however that came about.
+    this.#process = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    this.#process.stdout!.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text
+      this.#wake()
+    })
+    this.#process.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text
+      this.#wake()
+    })
+    this.exited = new Promise((resolve) => {
+      // 'close' comes after the last byte of output, 'exit' need not.
+      this.#process.once('close', (code, signal) => {
+        this.#exit = { code, signal }
+        resolve(this.#exit)
+        this.#wake()
+      })
+    })
+  }
+
+  get pid(): number {
+    return this.#process.pid!
+  }
+
+  /** The first line of standard output. */
+  firstLine(): Promise<string> {
+    return this.#seen('stdout', /^(.*)\n/)
+  }
+
+  /** Waits for standard error to match; resolves with the first group, or the whole match. @param from where to begin to look */
+  complains(pattern: RegExp, from = 0): Promise<string> {
+    return this.#seen('stderr', pattern, from)
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#process.kill(signal)
+  }
+
+  /** SIGTERM, then SIGKILL. Harmless when repeated. */
+  async stop(): Promise<Exit> {
+    if (this.#exit) return this.#exit
+    this.#process.kill('SIGTERM')
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), STOP_GRACE_MS)
+    const exit = await this.exited
+    clearTimeout(timer)
+    return exit
+  }
+
+  async #seen(stream: 'stdout' | 'stderr', pattern: RegExp, from = 0): Promise<string> {
+    const deadline = performance.now() + PATIENCE_MS
+    while (true) {
+      const match = pattern.exec(this[stream].slice(from))
+      if (match) return match[1] ?? match[0]
+      if (this.#exit || performance.now() > deadline) throw this.#disappointment(`${stream} like ${pattern}`)
+      await this.#change(deadline - performance.now())
+    }
+  }
+
+  /** Resolves at the next output or at the exit, or when the time is over. */
+  #change(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer)
+        this.#waiting.delete(done)
+        resolve()
+      }
+      const timer = setTimeout(done, timeoutMs)
+      this.#waiting.add(done)
+    })
+  }
+
+  #wake(): void {
+    for (const done of [...this.#waiting]) done()
+  }
+
+  #disappointment(wanted: string): Error {
+    const how = this.#exit ? `ended (${this.#exit.signal ?? `exit code ${this.#exit.code}`})` : 'is silent'
+    return new Error(`${this.name} ${how} without ${wanted}\n--- stdout\n${this.stdout}\n--- stderr\n${this.stderr}`)
+  }
+}
