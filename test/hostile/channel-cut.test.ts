@@ -1,6 +1,7 @@
 /** Fault 2 of docs/reliability.md: the channel is cut after every byte of a trace of three responses. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { CutLink, type Direction } from './cut-link.ts'
+import { dialAgent } from './dial-agent.ts'
 import { chance, inParallel, size, tell, within } from './experiment.ts'
 import { BASE, type MemoryTask, startMemoryTask } from './memory-task.ts'
 import { TraceOrigin, threeResponses, type Verdict } from './three-responses.ts'
@@ -32,7 +33,7 @@ async function run(direction: Direction, after: number, by: 'FIN' | 'RST'): Prom
   const subdomain = `cut-${++runs}`
   const link = await CutLink.open(task.plane.ports.channel)
   const ticket = await task.desk.issue(subdomain, link.port)
-  const channel = await task.dial(ticket, origin.port)
+  const channel = await dialAgent(ticket, origin.port)
   link.arm({ direction, after, by })
   const last = runs % 2 ? '/close' : '/old'
   const responses = threeResponses(task.plane.ports.public, `${subdomain}.${BASE}`, last)

@@ -1,0 +1,24 @@
+/** An agent of this process: one channel for one ticket, which does not come back when it is lost. Knows nothing of how tickets are got. */
+import { randomUUID } from 'node:crypto'
+import { WindowBudget } from '@postern/protocol/mux'
+import type { ChannelTicket } from '@postern/protocol/ticket'
+import { dialChannel } from '../../agent/src/dial-channel.ts'
+import type { LiveChannel } from '../../agent/src/live-channel.ts'
+import { LocalServer } from '../../agent/src/local-server.ts'
+
+const budget = new WindowBudget(32 * 1024 * 1024)
+
+/** Resolves with the welcomed channel, which serves what listens on `originPort`. @throws TunnelFault as the agent's own dialling */
+export async function dialAgent(ticket: ChannelTicket, originPort: number): Promise<LiveChannel> {
+  const { channel } = await dialChannel(
+    ticket,
+    {
+      hello: { version: '0.0.0', instanceId: randomUUID(), slot: 0, pool: false, rules: {} },
+      server: new LocalServer(['127.0.0.1'], originPort),
+      budget,
+      now: () => performance.now(),
+    },
+    new AbortController().signal,
+  )
+  return channel
+}

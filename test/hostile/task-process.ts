@@ -1,0 +1,81 @@
+/** A data-plane task as a process of its own on an embedded table, and a desk that issues tickets for it. Knows nothing of the control plane. */
+import { randomBytes } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { ENV } from '@postern/protocol/environment'
+import { createDynamoClient, openStore } from '@postern/protocol/store'
+import { newDeploymentSecret, parseDeploymentKeys } from '@postern/protocol/ticket'
+import { Child } from '../../local/src/child.ts'
+import { startEmbeddedTable } from '../../local/src/embedded-table.ts'
+import { type TicketDesk, ticketDesk } from './ticket-desk.ts'
+
+export const BASE = 'test.localhost'
+const STOP_GRACE_MS = 5000
+
+export interface TaskProcess {
+  readonly pid: number
+  readonly publicPort: number
+  readonly channelPort: number
+  readonly desk: TicketDesk
+  /** What it has written to its standard error: log lines of JSON, or the last words of a crash. */
+  readonly log: readonly string[]
+  /** Whether the process has never ended. */
+  readonly alive: boolean
+  stop(): Promise<void>
+}
+
+/** Its log is of level `info`, its listeners take an optional PROXY header, its white lists are strict. */
+export async function startTaskProcess(): Promise<TaskProcess> {
+  const table = await startEmbeddedTable()
+  const client = createDynamoClient({ endpoint: table.endpoint })
+  const channelSecret = newDeploymentSecret(randomBytes)
+  const log: string[] = []
+  const child = new Child({
+    name: 'data plane',
+    args: ['--import', import.meta.resolve('tsx'), 'data-plane/src/main.ts'],
+    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+    env: {
+      ...process.env,
+      [ENV.table]: table.tableName,
+      [ENV.base]: BASE,
+      [ENV.publicUrl]: `http://{subdomain}.${BASE}`,
+      [ENV.publicHosts]: '127.0.0.1',
+      [ENV.publicPort]: '0',
+      [ENV.channelPort]: '0',
+      [ENV.opsPort]: '0',
+      [ENV.proxyProtocol]: 'optional',
+      [ENV.ipPolicy]: 'strict',
+      [ENV.channelSecret]: channelSecret,
+      [ENV.logLevel]: 'info',
+      AWS_ENDPOINT_URL_DYNAMODB: table.endpoint,
+      AWS_REGION: 'local',
+      AWS_ACCESS_KEY_ID: 'embedded',
+      AWS_SECRET_ACCESS_KEY: 'embedded',
+      // Said on Node 20; here every line that is no log line is a finding.
+      AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
+    },
+    complaint: (line) => log.push(line),
+  })
+  let alive = true
+  void child.exited.then(() => {
+    alive = false
+  })
+  const listening = JSON.parse(await child.line())
+  return {
+    pid: child.pid,
+    publicPort: listening.public.port,
+    channelPort: listening.channel.port,
+    desk: ticketDesk(openStore({ tableName: table.tableName, client }).tickets, parseDeploymentKeys(channelSecret)),
+    log,
+    get alive() {
+      return alive
+    },
+    async stop() {
+      await child.stop(STOP_GRACE_MS)
+      client.destroy()
+      await table.stop()
+    },
+  }
+}
+
+/** Lines of the log that are no log: what Node says of an exception, a rejection or a warning. */
+export const lastWords = (log: readonly string[]): string[] => log.filter((line) => !line.startsWith('{'))
