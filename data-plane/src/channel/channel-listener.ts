@@ -1,4 +1,5 @@
 /** Accepts connections of agents and turns each into a tunnel. Knows nothing of visitors. */
+import { setMaxListeners } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { acceptOpening, type OpeningCeilings, type OpeningHost, type ProxyPolicy } from '@postern/protocol/channel'
 import { type TunnelFault, toFault } from '@postern/protocol/fault'
@@ -24,6 +25,8 @@ export class ChannelListener {
 
   constructor(options: ChannelListenerOptions) {
     this.#options = options
+    // One listener for each opening under way, which the ceilings bound; Node would warn at eleven.
+    setMaxListeners(0, this.#openings.signal)
     this.server = createServer({ noDelay: true }, (socket) => void this.#open(socket))
   }
 
