@@ -39,7 +39,7 @@ export interface ChannelOptions {
   readonly peerStreams: number
 }
 
-/** What can still happen: GOAWAY said by us, heard from the peer, or both. */
+/** GOAWAY in each direction. */
 interface GoodBye {
   said: boolean
   heard: boolean
@@ -75,7 +75,11 @@ export class Channel {
       peerStreams,
       events: {
         outputReady: () => this.#flushSoon(),
-        streamOpened: (stream) => this.#streamOpened(stream),
+        streamOpened: (stream) => {
+          // The one stream that an agent may open is its control stream: why it is refused must arrive before the GOAWAY.
+          if (side === 'server' && peerStreams === 1) this.#mux.expedite(stream)
+          events.streamOpened?.(stream)
+        },
         pong: () => {},
         goAway: (code) => this.#heardGoAway(code),
         violated: (fault) => this.#violated(fault),
@@ -181,10 +185,6 @@ export class Channel {
     return this.#state.kind === 'closed' || this.#state.kind === 'lost'
   }
 
-  #streamOpened(stream: RawStream): void {
-    this.#events.streamOpened?.(stream)
-  }
-
   #sayGoAway(): void {
     this.#goodBye.said = true
     this.#mux.goAway(GoAwayCode.normal)
@@ -207,6 +207,7 @@ export class Channel {
     this.#finish({ kind: 'lost', fault })
     this.#socket.resume()
     setImmediate(() => {
+      if (this.#socket.destroyed) return
       this.#write()
       this.#socket.end()
       this.#graceBegins()

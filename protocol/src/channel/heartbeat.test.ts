@@ -9,10 +9,13 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** Time goes by, and the turn of the loop in which it ends is finished. */
+/** Time goes by in small steps, and each turn of the loop in which something was due is finished. */
 async function pass(milliseconds: number): Promise<void> {
-  vi.advanceTimersByTime(milliseconds)
-  await new Promise((resolve) => setImmediate(resolve))
+  const step = Math.max(1, HEARTBEAT_MS / 10)
+  for (let left = milliseconds; left > 0; left -= step) {
+    vi.advanceTimersByTime(Math.min(step, left))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
 }
 
 function beating() {

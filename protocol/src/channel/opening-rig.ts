@@ -127,6 +127,58 @@ export class OpeningRig implements OpeningHost<RigTicket> {
   }
 }
 
+/** A path between the two ends: everything passes, is recorded, and can be changed or cut. */
+export class Relay {
+  readonly toServer: Buffer[] = []
+  readonly toAgent: Buffer[] = []
+  /** Changes what passes from now on. */
+  change: (chunk: Buffer, to: 'server' | 'agent') => Buffer = (chunk) => chunk
+  readonly #sockets: net.Socket[] = []
+  readonly #server: net.Server
+
+  constructor(target: number) {
+    this.#server = net.createServer({ allowHalfOpen: true, noDelay: true }, (near) => {
+      const far = net.connect({ port: target, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
+      this.#pass(near, far, 'server')
+      this.#pass(far, near, 'agent')
+    })
+  }
+
+  async listen(): Promise<number> {
+    this.#server.listen(0, '127.0.0.1')
+    await once(this.#server, 'listening')
+    return (this.#server.address() as net.AddressInfo).port
+  }
+
+  /** Ends both connections by FIN or by RST. */
+  cut(how: 'fin' | 'rst'): void {
+    for (const socket of this.#sockets) {
+      if (how === 'fin') socket.end()
+      else socket.resetAndDestroy()
+    }
+  }
+
+  stop(): void {
+    for (const socket of this.#sockets) socket.destroy()
+    this.#server.close()
+  }
+
+  #pass(from: net.Socket, to: net.Socket, towards: 'server' | 'agent'): void {
+    this.#sockets.push(from)
+    from.on('error', () => {})
+    from.on('end', () => to.end())
+    from.on('data', (chunk: Buffer) => {
+      const passed = this.change(chunk, towards)
+      const record = towards === 'server' ? this.toServer : this.toAgent
+      record.push(passed)
+      to.write(passed)
+    })
+  }
+}
+
+/** One turn of the event loop. */
+export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
 /** A connected socket. */
 export async function dial(port: number, from = '127.0.0.1'): Promise<net.Socket> {
   const socket = net.connect({ port, host: '127.0.0.1', localAddress: from, noDelay: true })

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { TunnelFault } from '../fault.ts'
 import { ANSWER_LINE_BYTES, WORKER_ID_BYTES } from '../limits.ts'
 import { IpNotAllowedFault, OpeningCeilings, openChannel } from './index.ts'
-import { dial, OpeningRig, readAll, readSome } from './opening-rig.ts'
+import { dial, OpeningRig, Relay, readAll, readSome, turn } from './opening-rig.ts'
 
 let rig: OpeningRig
 
@@ -54,39 +54,27 @@ describe('an opening', () => {
 
   test('says nothing in clear but the id and the answer line', async () => {
     const ticket = rig.issue()
-    const wire: Buffer[] = []
-    const relay = net.createServer((near) => {
-      const far = net.connect(rig.port, '127.0.0.1')
-      for (const [from, to] of [
-        [near, far],
-        [far, near],
-      ] as const) {
-        from.on('data', (chunk: Buffer) => {
-          wire.push(chunk)
-          to.write(chunk)
-        })
-        from.on('close', () => to.destroy())
-        from.on('error', () => {})
-      }
-    })
-    relay.listen(0, '127.0.0.1')
-    await once(relay, 'listening')
-    const port = (relay.address() as net.AddressInfo).port
+    const relay = new Relay(rig.port)
+    const port = await relay.listen()
     const [server, agent] = await Promise.all([rig.accepted(), openChannel(await dial(port), ticket)])
     agent.socket.write('GET /the-question HTTP/1.1')
     await readSome(server.socket)
     server.socket.write('HTTP/1.1 200 the-answer')
     await readSome(agent.socket)
     agent.socket.destroy()
-    relay.close()
-    const seen = Buffer.concat(wire)
-    const clear = `${ticket.workerId}\n{"ok":true,"taskId":"task-1"}\n`
-    expect(seen.toString('latin1', 0, clear.length)).toBe(clear)
-    const rest = seen.subarray(clear.length)
-    expect(rest[0]).toBe(0x16) // a TLS handshake record
-    for (const secret of ['the-question', 'the-answer', 'HTTP/1.1', ticket.encryptionKeyText])
-      expect(rest.includes(secret)).toBe(false)
-    expect(rest.includes(Buffer.from(ticket.encryptionKey))).toBe(false)
+    relay.stop()
+    const id = `${ticket.workerId}\n`
+    const answer = '{"ok":true,"taskId":"task-1"}\n'
+    const [asked, answered] = [Buffer.concat(relay.toServer), Buffer.concat(relay.toAgent)]
+    expect(asked.toString('latin1', 0, id.length)).toBe(id)
+    expect(answered.toString('latin1', 0, answer.length)).toBe(answer)
+    for (const sealed of [asked.subarray(id.length), answered.subarray(answer.length)]) {
+      expect(sealed[0]).toBe(0x16) // RFC 8446 §5.1: a handshake record
+      expect(sealed.length).toBeGreaterThan(100)
+      for (const secret of ['the-question', 'the-answer', 'HTTP/1.1', ticket.encryptionKeyText])
+        expect(sealed.includes(secret)).toBe(false)
+      expect(sealed.includes(Buffer.from(ticket.encryptionKey))).toBe(false)
+    }
   })
 
   test('is told to whoever watches for a certain task before the ticket is spent, and can be given up there', async () => {
@@ -161,7 +149,7 @@ describe('the white list and the ticket', () => {
     const agents = await Promise.all(Array.from({ length: 50 }, () => dial(rig.port)))
     const openings = agents.map((socket) => openChannel(socket, ticket).catch((error: TunnelFault) => error))
     await Promise.all(openings)
-    while (rig.consumed.length < 1) await new Promise((resolve) => setImmediate(resolve))
+    while (rig.consumed.length < 1) await turn()
     for (const socket of agents) socket.destroy()
     const outcomes = await Promise.all(agents.map(() => rig.outcome()))
     const winners = outcomes.filter((outcome) => 'accepted' in outcome)
@@ -212,7 +200,7 @@ describe('an opening that does not follow the protocol', () => {
     const peer = await dial(rig.port)
     for (const byte of 'unknown-id\n') {
       peer.write(byte)
-      await new Promise((resolve) => setImmediate(resolve))
+      await turn()
     }
     expect(await readAll(peer)).toContain('ticket-refused')
     await rig.refused()
@@ -266,14 +254,14 @@ describe('the ceilings of openings', () => {
     rig = new OpeningRig({ ceilings })
     await rig.listen()
     const silent = await Promise.all([dial(rig.port), dial(rig.port), dial(rig.port)])
-    while (ceilings.total < 3) await new Promise((resolve) => setImmediate(resolve))
+    while (ceilings.total < 3) await turn()
     await expect(openChannel(await dial(rig.port), rig.issue())).rejects.toEqual(withCode('server-busy'))
     const other = rig.issue({ allowedIps: new Set(['127.0.0.3']) })
     const elsewhere = await openChannel(await dial(rig.port, '127.0.0.3'), other)
     elsewhere.socket.destroy()
     for (const socket of silent) socket.destroy()
     for (let outcomes = 0; outcomes < 5; outcomes += 1) await rig.outcome()
-    await new Promise((resolve) => setImmediate(resolve))
+    await turn()
     expect([ceilings.total, ceilings.addresses]).toEqual([0, 0])
   })
 
@@ -289,12 +277,12 @@ describe('the ceilings of openings', () => {
       })
     const peer = await dial(rig.port)
     peer.write('some-id\n')
-    while (ceilings.total < 1) await new Promise((resolve) => setImmediate(resolve))
+    while (ceilings.total < 1) await turn()
     peer.resetAndDestroy()
     expect(await rig.refused()).toEqual(withCode('channel-lost'))
     expect(ceilings.total).toBe(1)
     answer()
-    await new Promise((resolve) => setImmediate(resolve))
+    await turn()
     expect([ceilings.total, ceilings.addresses]).toEqual([0, 0])
   })
 })
