@@ -92,3 +92,14 @@ test('no more than so many idle streams are kept', () => {
   for (const lease of leases) lease.keep(IDLE_STREAM_MS)
   expect(route.idleStreams).toBe(IDLE_STREAMS_PER_TUNNEL)
 })
+
+test('a retired route keeps nothing, so that a leaving agent need not wait for idle streams', () => {
+  const { route, opened } = setup()
+  const busy = route.lease('fresh')
+  route.lease('fresh').keep(IDLE_STREAM_MS)
+  route.retire()
+  expect(opened[1]).toMatchObject({ state: 'ended' })
+  busy.keep(IDLE_STREAM_MS)
+  expect(opened[0]).toMatchObject({ state: 'ended' })
+  expect(route.idleStreams).toBe(0)
+})

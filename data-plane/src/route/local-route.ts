@@ -16,6 +16,8 @@ export class LocalRoute implements Route {
   /** Ended by us, waiting for the local server to end as well. */
   readonly #leaving = new Set<LocalLease>()
 
+  #retired = false
+
   /** `now` is monotonic, in milliseconds. */
   constructor(source: StreamSource, now: () => number) {
     this.#source = source
@@ -34,6 +36,12 @@ export class LocalRoute implements Route {
     let expired = 0
     while (expired < this.#idle.length && this.#idle[expired]!.idleUntil <= now) expired++
     for (const lease of this.#idle.splice(0, expired)) lease.leave()
+  }
+
+  /** No further requests come: idle streams are let go now, busy ones as soon as they are given back. */
+  retire(): void {
+    this.#retired = true
+    for (const lease of this.#idle.splice(0)) lease.leave()
   }
 
   get idleStreams(): number {
@@ -68,6 +76,7 @@ export class LocalRoute implements Route {
   }
 
   #keep(lease: LocalLease, idleMs: number): void {
+    if (this.#retired) return lease.leave()
     const now = this.#now()
     lease.idleSince = now
     lease.idleUntil = now + Math.min(idleMs, IDLE_STREAM_MS)

@@ -23,6 +23,7 @@ export class LocalRoutes {
     this.#byName.set(tunnel.subdomain, entry)
     former?.tunnel.replacedBy(tunnel)
     return () => {
+      entry.route.retire()
       if (this.#byName.get(tunnel.subdomain) === entry) this.#byName.delete(tunnel.subdomain)
     }
   }
