@@ -2,6 +2,7 @@
 import type { Account, TicketRequest } from '@postern/protocol/api'
 import { IpNotAllowedFault, type Welcome } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
+import { AGENT_DRAIN_MS } from '@postern/protocol/limits'
 import type { ChannelTicket } from '@postern/protocol/ticket'
 import { type AgentEvent, type AgentState, FIRST_STATE, step } from './agent-state.ts'
 import type { DialedChannel } from './dial-channel.ts'
@@ -51,7 +52,10 @@ export class Agent {
     })
   }
 
-  /** Runs until told to stop (undefined) or until the server has said its last word (that fault). Never rejects. Called once. */
+  /**
+   * Runs until told to stop (undefined) or until the server has said its last word (that fault), and until nothing is left
+   * of any channel. Never rejects. Called once.
+   */
   async run(): Promise<TunnelFault | undefined> {
     const { signal } = this.#stopping
     let channel: LiveChannel | undefined
@@ -70,15 +74,21 @@ export class Agent {
           this.#advance(signal.aborted ? { kind: 'stopped' } : { kind: 'waited' })
           break
         case 'ended':
+          await this.#leaveAll(AGENT_DRAIN_MS)
           return state.why
       }
     }
   }
 
-  /** Lets what is in flight end within `drainMs`, closes, and makes `run` resolve. Harmless when repeated. */
-  async stop(drainMs: number): Promise<void> {
+  /** Lets what is in flight end within `drainMs`, and makes `run` resolve then. Harmless when repeated; a shorter time counts. */
+  stop(drainMs: number): void {
     this.#stopping.abort(new TunnelFault('channel-closed', 'The agent was told to stop.'))
-    await Promise.all([...this.#channels].map((channel) => channel.leave(drainMs)))
+    void this.#leaveAll(drainMs)
+  }
+
+  async #leaveAll(drainMs: number): Promise<void> {
+    for (const channel of this.#channels) channel.leave(drainMs)
+    await Promise.all([...this.#channels].map((channel) => channel.ended))
   }
 
   async #open(observation: string | undefined, signal: AbortSignal): Promise<LiveChannel | undefined> {
@@ -87,10 +97,9 @@ export class Agent {
     try {
       ticket = await this.#ticket(observation, signal)
       const { channel, welcome } = await dial(ticket, signal)
-      if (signal.aborted) await channel.leave(0)
-      signal.throwIfAborted()
       this.#channels.add(channel)
       void channel.ended.then(() => this.#channels.delete(channel))
+      signal.throwIfAborted()
       this.#advance({ kind: 'opened', at: now() }, welcome)
       return channel
     } catch (error) {

@@ -112,7 +112,7 @@ export async function connect(options: ConnectOptions): Promise<Tunnel> {
     },
   })
 
-  const abort = (): void => void agent.stop(0)
+  const abort = (): void => agent.stop(0)
   signal?.addEventListener('abort', abort, { once: true })
   const closed = agent.run().finally(() => signal?.removeEventListener('abort', abort))
   if (signal?.aborted) abort()
@@ -121,7 +121,7 @@ export async function connect(options: ConnectOptions): Promise<Tunnel> {
   if (first instanceof TunnelFault) throw first
 
   const close = async ({ drainMs = AGENT_DRAIN_MS }: { drainMs?: number } = {}): Promise<void> => {
-    await agent.stop(drainMs)
+    agent.stop(drainMs)
     await closed
   }
   return {

@@ -37,6 +37,7 @@ export class LiveChannel {
   readonly #streams: ServedStreams
   readonly #greeted: Promise<Welcome>
   #phase: Phase
+  #leaving = false
   #part!: (fault: TunnelFault) => void
   #end!: () => void
 
@@ -83,7 +84,7 @@ export class LiveChannel {
       },
     })
     this.#control = agentControlStream({
-      stream: this.#channel.openStream(),
+      stream: this.#channel.openControlStream(),
       now,
       message: (message) => this.#hear(message),
       ended: (fault) => {
@@ -122,13 +123,18 @@ export class LiveChannel {
   }
 
   /**
-   * Takes no further streams, lets those in flight end, closes. Harmless when repeated.
+   * Takes no further streams, lets those in flight end, closes; `ended` tells when that is done. Harmless when repeated: the
+   * shortest time counts.
    * @param drainMs how long what is in flight may take
    */
-  async leave(drainMs: number): Promise<void> {
-    this.#control.send({ type: 'leaving' })
-    await before(this.#streams.idle(), drainMs)
-    await this.#channel.close()
+  leave(drainMs: number): void {
+    if (!this.#leaving) {
+      this.#leaving = true
+      this.#control.send({ type: 'leaving' })
+    }
+    const timer = setTimeout(() => this.#channel.close(), drainMs)
+    void this.#streams.idle().then(() => this.#channel.close())
+    void this.ended.then(() => clearTimeout(timer))
   }
 
   #hear(message: ServerMessage): void {
@@ -170,14 +176,4 @@ export class LiveChannel {
     if (phase.kind === 'greeting') phase.refused(fault)
     this.#part(fault)
   }
-}
-
-/** Resolves with `work`, or after `timeoutMs` without it. */
-async function before(work: Promise<void>, timeoutMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs)
-  })
-  await Promise.race([work, timeout])
-  clearTimeout(timer)
 }
