@@ -27,11 +27,17 @@ const RESERVED: ReadonlySet<string> = new Set(
  * RFC 5890 §2.3.1 keeps for punycode) or `subdomain-reserved`.
  */
 export function parseSubdomain(text: string): Subdomain {
-  if (!isLabel(text)) {
-    throw new TunnelFault('subdomain-invalid', `${JSON.stringify(text.slice(0, LONGEST + 1))} is not such a name.`)
-  }
+  if (!isLabel(text)) throw new TunnelFault('subdomain-invalid', brokenRule(text))
   if (RESERVED.has(text)) throw new TunnelFault('subdomain-reserved', `"${text}" is kept for the service.`)
   return text as Subdomain
+}
+
+/** In words, without the text itself: what was typed here by mistake may be a secret. */
+function brokenRule(text: string): string {
+  if (text.length < SHORTEST || text.length > LONGEST) return `It has ${text.length} characters.`
+  if (/[^a-z0-9-]/.test(text)) return 'It has a character other than a-z, 0-9 and hyphen.'
+  if (text.startsWith('-') || text.endsWith('-')) return 'It begins or ends with a hyphen.'
+  return 'It has hyphens at places 3 and 4, which are kept for punycode.'
 }
 
 /**
@@ -42,9 +48,11 @@ export function subdomainOf(host: string, base: string): Subdomain | undefined {
   const end = nameEnd(host)
   const dot = end - base.length - 1
   if (dot < SHORTEST || host.charCodeAt(dot) !== DOT || !endsWithBase(host, end, base)) return undefined
-  const label = host.slice(0, dot).toLowerCase()
-  if (!isLabel(label) || RESERVED.has(label)) return undefined
-  return label as Subdomain
+  const label = host.slice(0, dot)
+  // Judged before it is lowered: toLowerCase makes ASCII of some letters that are none (U+212A becomes k).
+  if (!isLabel(label, lower)) return undefined
+  const name = label.toLowerCase()
+  return RESERVED.has(name) ? undefined : (name as Subdomain)
 }
 
 /** Whether a Host field names the base domain itself; case, one trailing dot and the port do not matter. */
@@ -77,11 +85,11 @@ function endsWithBase(host: string, end: number, base: string): boolean {
   return true
 }
 
-function isLabel(text: string): boolean {
+function isLabel(text: string, fold: (code: number) => number = asIs): boolean {
   const last = text.length - 1
   if (text.length < SHORTEST || text.length > LONGEST) return false
   for (let i = 0; i <= last; i += 1) {
-    const code = text.charCodeAt(i)
+    const code = fold(text.charCodeAt(i))
     const inner = code === HYPHEN && i > 0 && i < last
     if (!inner && !isDigit(code) && !(code >= 0x61 && code <= 0x7a)) return false
   }
@@ -89,4 +97,5 @@ function isLabel(text: string): boolean {
 }
 
 const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39
+const asIs = (code: number): number => code
 const lower = (code: number): number => (code >= 0x41 && code <= 0x5a ? code + 0x20 : code)

@@ -13,6 +13,7 @@ import { userStore } from './users.ts'
 export { createTable } from './create-table.ts'
 export { createDynamoClient, type DynamoClient, type DynamoClientOptions } from './dynamo-client.ts'
 export type { OnlineRoute, Reservation, Revocation, Route, Task, Ticket, Token, User } from './records.ts'
+export { readSecret } from './secret-value.ts'
 export type {
   ClaimCall,
   Consumed,

@@ -20,6 +20,26 @@ export const losesAnswers = (client: DynamoClient): DynamoClient =>
     throw new Error('the answer is lost')
   })
 
+/** Calls of one kind wait until they are let go; `reached` resolves when the first of them waits. */
+export function holdsBack(client: DynamoClient, command: string) {
+  let letGo = () => {}
+  let arrive = () => {}
+  const gate = new Promise<void>((resolve) => {
+    letGo = resolve
+  })
+  const reached = new Promise<void>((resolve) => {
+    arrive = resolve
+  })
+  const held = intercept(client, async (send, given) => {
+    if (given.constructor.name === command) {
+      arrive()
+      await gate
+    }
+    return send(given)
+  })
+  return { client: held, reached, letGo }
+}
+
 function intercept(client: DynamoClient, behave: (send: Send, command: object) => Promise<unknown>): DynamoClient {
   const wrap = <T extends { send: unknown }>(inner: T): T =>
     new Proxy(inner, {

@@ -2,7 +2,7 @@
 import { COUNT_SETTLED_MS, EPHEMERAL_HOLD_MS, NAME_COOL_DOWN_MS } from '@postern/protocol/limits'
 import { openStore, type ReserveCall, type Stores } from '@postern/protocol/store'
 import { beforeEach, expect, test } from 'vitest'
-import { diesAfter } from './broken-client.ts'
+import { diesAfter, holdsBack } from './broken-client.ts'
 import type { OpenPlace } from './place.ts'
 import { idsInOrder, NOW, newUser, range, unique } from './samples.ts'
 
@@ -60,6 +60,17 @@ export function nameContract(place: () => OpenPlace): void {
     expect(outcomes.filter((each) => each === 'subdomain-quota')).toHaveLength(43)
     const owned = await Promise.all(names.map((name) => stores.reservations.find(name)))
     expect(owned.filter((reservation) => reservation?.username === ann)).toHaveLength(7)
+  })
+
+  test('a name that is counted but still on its way to being reserved is not swept by a rival call', async () => {
+    const [ann, name] = [await newUser(stores, 1), unique('demo')]
+    const slow = holdsBack(place().client, 'PutItemCommand')
+    const first = reserve(ann, name, {}, openStore({ ...place(), client: slow.client }))
+    await slow.reached
+    await expect(reserve(ann, unique('demo'))).rejects.toMatchObject({ code: 'subdomain-quota' })
+    slow.letGo()
+    expect((await first).name).toBe(name)
+    expect(await counted(ann)).toEqual([name])
   })
 
   test('a quota of n takes the nth name and not the one after', async () => {

@@ -1,5 +1,5 @@
 /** What every place promises about routes: epochs, fences, and who may take a slot from whom. */
-import { DeleteItemCommand } from '@aws-sdk/client-dynamodb'
+import { DeleteItemCommand, GetItemCommand } from '@aws-sdk/client-dynamodb'
 import { ROUTE_PURGE_AFTER_MS } from '@postern/protocol/limits'
 import { openStore, type Stores } from '@postern/protocol/store'
 import { beforeEach, expect, test } from 'vitest'
@@ -100,6 +100,23 @@ export function routeContract(place: () => OpenPlace): void {
         offlineSince: NOW + 5,
       },
     ])
+  })
+
+  test('an offline slot is purged after 30 days, and one that is claimed again is not', async () => {
+    const { client, tableName } = place()
+    const call = claim()
+    const purgeAt = async () => {
+      const Key = { pk: { S: `ROUTE#${call.name}` }, sk: { S: 'CONN#0' } }
+      const { Item } = await client.patient.send(
+        new GetItemCommand({ TableName: tableName, Key, ConsistentRead: true }),
+      )
+      return Item?.purgeAt?.N
+    }
+    const { epoch } = await stores.routes.claim(call)
+    await stores.routes.release({ ...call, epoch, now: NOW })
+    expect(await purgeAt()).toBe(String((NOW + ROUTE_PURGE_AFTER_MS) / 1000))
+    await stores.routes.claim(call)
+    expect(await purgeAt()).toBeUndefined()
   })
 
   test('a stale release changes nothing: not by epoch, not by connection, not twice', async () => {

@@ -1,0 +1,37 @@
+/** The control plane behind API Gateway: reads the environment, and serves the app one event at a time. */
+import { randomBytes } from 'node:crypto'
+import { createDynamoClient, openStore, readSecret } from '@postern/protocol/store'
+import { parseDeploymentKeys } from '@postern/protocol/ticket'
+import { createApp } from './app.ts'
+import { parseConfig } from './config.ts'
+import { type HttpApiResult, parseEvent, toRequest, toResult } from './http-api-event.ts'
+import { errorLine, jsonLog } from './log.ts'
+
+const { tableName, settings, channelKeys } = parseConfig(process.env)
+const now = Date.now
+const log = jsonLog(process.stdout, now)
+const stores = openStore({ tableName, client: createDynamoClient() })
+const [keys] = await Promise.all([
+  'arn' in channelKeys ? readSecret(channelKeys.arn).then(parseDeploymentKeys) : parseDeploymentKeys(channelKeys.text),
+  // Resolving credentials, DNS and TLS belong to the start, which has a whole processor, and not to the first caller.
+  stores.tokens.find('warm').catch((error: unknown) => {
+    log({ level: 'warn', message: 'the table did not answer at start', requestId: '', error: errorLine(error) })
+  }),
+])
+
+const app = createApp({
+  stores,
+  keys,
+  settings,
+  now,
+  random: randomBytes,
+  sourceIp: (c) => c.env.sourceIp,
+  requestId: (c) => c.env.requestId,
+  log,
+})
+
+export async function handler(payload: unknown): Promise<HttpApiResult> {
+  const event = parseEvent(payload)
+  const { requestId, http } = event.requestContext
+  return toResult(await app.fetch(toRequest(event), { requestId, sourceIp: http.sourceIp }))
+}
