@@ -22,6 +22,7 @@ export class ChannelListener {
   readonly #options: ChannelListenerOptions
   readonly #tunnels = new Set<Tunnel>()
   readonly #openings = new AbortController()
+  #emptied: (() => void) | undefined
 
   constructor(options: ChannelListenerOptions) {
     this.#options = options
@@ -35,11 +36,13 @@ export class ChannelListener {
     return this.#tunnels
   }
 
-  /** Closes every channel, then the listener. Openings under way are dropped: their tickets stay usable unless just consumed. */
+  /** Closes every channel and releases its route, then the listener. Openings under way are dropped: their tickets stay usable unless just consumed. */
   async stop(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()))
     this.#openings.abort()
-    await Promise.all([...this.#tunnels].map((tunnel) => tunnel.close()))
+    for (const tunnel of this.#tunnels) void tunnel.close()
+    // A tunnel is over when its route is released, which takes longer than its channel.
+    if (this.#tunnels.size > 0) await new Promise<void>((resolve) => (this.#emptied = resolve))
     await closed
   }
 
@@ -59,5 +62,6 @@ export class ChannelListener {
   #over(tunnel: Tunnel, why: Parameters<TunnelEvents['over']>[1]): void {
     this.#tunnels.delete(tunnel)
     this.#options.events.over(tunnel, why)
+    if (this.#tunnels.size === 0) this.#emptied?.()
   }
 }

@@ -83,7 +83,10 @@ export class PublicListener {
   async #acceptProxied(socket: Socket): Promise<void> {
     const { remoteAddress } = socket
     try {
-      const { source, rest } = await readProxyHeader(socket, this.#options.proxyProtocol)
+      const reading = readProxyHeader(socket, this.#options.proxyProtocol)
+      // Accepted paused, which a 'data' listener alone does not undo.
+      socket.resume()
+      const { source, rest } = await reading
       this.#welcome(socket, source.address, rest)
     } catch (error) {
       this.#options.refused(toFault(error, 'proxy-header-invalid'), remoteAddress)
