@@ -1,7 +1,7 @@
 /** Bundles what is published and deployed into each room's dist/. `node local/build.mjs [room …]`; knows nothing of types, which `tsc -b` judges. */
 import { readFileSync } from 'node:fs'
-import { readdir, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { basename, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
@@ -23,7 +23,6 @@ const common = {
   sourcemap: true,
   legalComments: 'none',
   logLevel: 'warning',
-  metafile: true,
 }
 
 /** Stack traces and `error.name` must stay readable. */
@@ -69,20 +68,34 @@ await Promise.all(
     .filter(([room]) => asked.length === 0 || asked.includes(room))
     .map(async ([room, options]) => {
       const started = performance.now()
-      await removeBundles(room)
-      const { metafile } = await build(options)
+      const { outputFiles } = await build({ ...options, write: false })
+      await install(join(root, room, 'dist'), outputFiles)
       const took = Math.round(performance.now() - started)
-      for (const file of Object.keys(metafile.outputs).filter((name) => name.endsWith('.js'))) {
-        const { size } = await stat(join(root, file))
-        console.error(`${file.padEnd(36)} ${(size / 1024).toFixed(0).padStart(6)} KiB ${String(took).padStart(5)} ms`)
+      for (const { path, contents } of outputFiles.filter((file) => file.path.endsWith('.js'))) {
+        const size = `${(contents.length / 1024).toFixed(0)} KiB`
+        console.error(`${relative(root, path).padEnd(36)} ${size.padStart(9)} ${String(took).padStart(5)} ms`)
       }
     }),
 )
 
-/** A chunk of an earlier build would be published too. The types beside it belong to `tsc -b`. */
-async function removeBundles(room) {
-  const folder = join(root, room, 'dist')
-  const files = await readdir(folder).catch(() => [])
-  const stale = files.filter((name) => /\.js(\.map)?$/.test(name))
+/**
+ * Each file appears whole: tests of another terminal may be starting these very bundles. What an earlier build left goes,
+ * or it would be published too; the types beside the bundles belong to `tsc -b`.
+ */
+async function install(folder, files) {
+  await mkdir(folder, { recursive: true })
+  // Chunks before the entries that import them.
+  const chunksFirst = files.toSorted((a, b) => Number(isChunk(b)) - Number(isChunk(a)))
+  for (const { path, contents } of chunksFirst) {
+    const unfinished = `${path}.${process.pid}.new`
+    await writeFile(unfinished, contents)
+    await rename(unfinished, path)
+  }
+  const fresh = new Set(files.map(({ path }) => basename(path)))
+  const stale = (await readdir(folder)).filter((name) => /\.js(\.map)?$/.test(name) && !fresh.has(name))
   await Promise.all(stale.map((name) => rm(join(folder, name), { force: true })))
+}
+
+function isChunk({ path }) {
+  return basename(path).startsWith('chunk-')
 }

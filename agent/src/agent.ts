@@ -5,8 +5,15 @@ import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { AGENT_DRAIN_MS } from '@postern/protocol/limits'
 import type { ChannelTicket } from '@postern/protocol/ticket'
 import { type AgentEvent, type AgentState, FIRST_STATE, step } from './agent-state.ts'
-import type { DialedChannel } from './dial-channel.ts'
-import type { LiveChannel } from './live-channel.ts'
+
+/** An open channel, as far as the loop is concerned (see `LiveChannel`). */
+export interface AgentChannel {
+  /** Resolves when another channel is needed, with the reason. */
+  readonly parted: Promise<TunnelFault>
+  /** Resolves when nothing is left of it. */
+  readonly ended: Promise<void>
+  leave(drainMs: number): void
+}
 
 export interface AgentOptions {
   /** Undefined: names are drawn until one is free. */
@@ -17,7 +24,7 @@ export interface AgentOptions {
     account(signal: AbortSignal): Promise<Account>
     ticket(request: TicketRequest, signal: AbortSignal): Promise<ChannelTicket>
   }
-  dial(ticket: ChannelTicket, signal: AbortSignal): Promise<DialedChannel>
+  dial(ticket: ChannelTicket, signal: AbortSignal): Promise<{ channel: AgentChannel; welcome: Welcome }>
   drawName(): string
   /** Milliseconds of a monotonic clock. */
   now(): number
@@ -38,7 +45,7 @@ export class Agent {
   /** Resolves when told to stop. */
   readonly #stopped: Promise<undefined>
   /** The one online, and those that drain beside it. */
-  readonly #channels = new Set<LiveChannel>()
+  readonly #channels = new Set<AgentChannel>()
   #state: AgentState = FIRST_STATE
   #username: string | undefined
   /** The name that is ours; a drawn one once a ticket was given for it. */
@@ -58,7 +65,7 @@ export class Agent {
    */
   async run(): Promise<TunnelFault | undefined> {
     const { signal } = this.#stopping
-    let channel: LiveChannel | undefined
+    let channel: AgentChannel | undefined
     this.#options.report(this.#state, undefined)
     while (true) {
       const state = this.#state
@@ -91,7 +98,7 @@ export class Agent {
     await Promise.all([...this.#channels].map((channel) => channel.ended))
   }
 
-  async #open(observation: string | undefined, signal: AbortSignal): Promise<LiveChannel | undefined> {
+  async #open(observation: string | undefined, signal: AbortSignal): Promise<AgentChannel | undefined> {
     const { dial, now } = this.#options
     let ticket: ChannelTicket | undefined
     try {
@@ -110,7 +117,7 @@ export class Agent {
     }
   }
 
-  async #part(channel: LiveChannel): Promise<void> {
+  async #part(channel: AgentChannel): Promise<void> {
     const fault = await Promise.race([channel.parted, this.#stopped])
     this.#advance(fault ? { kind: 'parted', fault, at: this.#options.now() } : { kind: 'stopped' })
   }

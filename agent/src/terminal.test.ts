@@ -1,0 +1,59 @@
+import { TunnelFault } from '@postern/protocol/fault'
+import { expect, test } from 'vitest'
+import { Terminal } from './terminal.ts'
+
+function terminal(quiet = false) {
+  const said = { out: '', err: '' }
+  const written = new Terminal({
+    out: (text) => {
+      said.out += text
+    },
+    err: (text) => {
+      said.err += text
+    },
+    color: false,
+    quiet,
+    target: 'http://localhost:3000',
+  })
+  return { written, said }
+}
+
+const online = { kind: 'online', url: 'https://demo.test', subdomain: 'demo' } as const
+const waiting = { kind: 'waiting', why: new TunnelFault('channel-lost'), delayMs: 1234 } as const
+
+test('the URL goes to standard output alone, one line, once', () => {
+  const { written, said } = terminal()
+  for (const status of [{ kind: 'connecting' }, online, waiting, { kind: 'connecting' }, online] as const)
+    written.status(status)
+  expect(said.out).toBe('https://demo.test\n')
+  expect(said.err.trimEnd().split('\n')).toEqual([
+    'tunnel-agent: ready: https://demo.test → http://localhost:3000 (Ctrl+C ends it)',
+    'tunnel-agent: reconnecting in 1.2 s: The channel broke off. Try again in a few seconds; the agent does so by itself.',
+    'tunnel-agent: back: https://demo.test',
+  ])
+})
+
+test('--quiet leaves the URL and errors', () => {
+  const { written, said } = terminal(true)
+  written.status(online)
+  written.status(waiting)
+  written.status(online)
+  written.localServer(new TunnelFault('origin-refused'))
+  written.closing()
+  expect(said).toEqual({ out: 'https://demo.test\n', err: '' })
+  written.fault(new TunnelFault('superseded'))
+  expect(said.err).toMatch(/^tunnel-agent: error: Another agent has taken the subdomain\.\n.*\(superseded\)\n$/)
+})
+
+test('moving to another task is not worth a word', () => {
+  const { written, said } = terminal()
+  for (const status of [online, { kind: 'connecting' }, online] as const) written.status(status)
+  expect(said.err.match(/\n/g)).toHaveLength(1)
+})
+
+test('a token that got into a message is masked', () => {
+  const { written, said } = terminal()
+  written.fault(new TunnelFault('usage-invalid', '"pst_uABC123" is no port.'))
+  expect(said.err).not.toContain('ABC123')
+  expect(said.err).toContain('pst_…')
+})

@@ -1,0 +1,127 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import http from 'node:http'
+import net, { type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+const MAIN = fileURLToPath(new URL('main.ts', import.meta.url))
+/** Four processes compile their sources first. */
+const SLOW = { timeout: 60_000 }
+
+let folder: string
+const started: ChildProcess[] = []
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'postern-local-'))
+})
+
+afterEach(async () => {
+  for (const process of started.splice(0)) process.kill('SIGKILL')
+  await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
+})
+
+/** `npm start`, as far as it is ours; port 0 unless told. */
+function launch(...args: string[]): ChildProcess {
+  const argv = ['--import', import.meta.resolve('tsx'), MAIN, '--data', folder, ...args]
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] })
+  started.push(child)
+  return child
+}
+
+/** Resolves with what it has printed once it serves. */
+async function serving(child: ChildProcess): Promise<string> {
+  let said = ''
+  for await (const chunk of child.stdout!) {
+    said += chunk
+    if (said.includes('Ctrl+C')) return said
+  }
+  throw new Error(`it ended: ${said}${await text(child.stderr!)}`)
+}
+
+async function get(url: string): Promise<string> {
+  const { host, port } = new URL(url)
+  const request = http.get({ host: '127.0.0.1', port, headers: { host }, agent: false })
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+  return text(response)
+}
+
+const urlIn = (said: string): string => /demo server\s+(\S+)/.exec(said)![1]!
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid='])
+  const rows = stdout
+    .trim()
+    .split('\n')
+    .map((row) => row.trim().split(/\s+/).map(Number) as [number, number])
+  return rows.filter(([, parent]) => parent === pid).map(([child]) => child)
+}
+
+/** Resolves when there is no such process; the test's own deadline is the limit. */
+async function gone(pid: number): Promise<void> {
+  while (true) {
+    try {
+      process.kill(pid, 0)
+    } catch {
+      return
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+test(
+  'serves the demo, stops in order on Ctrl+C, and finds its data again; killed, it leaves no process behind',
+  SLOW,
+  async () => {
+    const first = launch('--port', '0')
+    const said = await serving(first)
+    expect(await get(urlIn(said))).toContain('Your request came through the tunnel')
+    const profile = await readFile(join(folder, 'profile.json'), 'utf8')
+    expect((await stat(join(folder, 'profile.json'))).mode & 0o777).toBe(0o600)
+    expect((await stat(join(folder, 'channel-secret.json'))).mode & 0o777).toBe(0o600)
+    expect(said).not.toContain(JSON.parse(profile).token)
+    const children = await childrenOf(first.pid!)
+    expect(children.length).toBe(2)
+    first.kill('SIGINT')
+    expect(await once(first, 'exit')).toEqual([0, null])
+    await Promise.all(children.map(gone))
+
+    const { port } = new URL(urlIn(said))
+    const second = launch('--port', port)
+    expect(urlIn(await serving(second))).toBe(urlIn(said))
+    expect(await readFile(join(folder, 'profile.json'), 'utf8')).toBe(profile)
+    expect(await get(urlIn(said))).toContain('Your request came through the tunnel')
+    const orphans = await childrenOf(second.pid!)
+    expect(orphans.length).toBe(2)
+    second.kill('SIGKILL')
+    await Promise.all(orphans.map(gone))
+  },
+)
+
+test('a port that is taken is said clearly, with the way out, and ends it with exit code 2', SLOW, async () => {
+  const other = net.createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const { port } = other.address() as AddressInfo
+  const child = launch('--port', String(port))
+  const [said, [code]] = await Promise.all([text(child.stderr!), once(child, 'exit')])
+  other.close()
+  expect(code).toBe(2)
+  expect(said).toContain(`127.0.0.1:${port}`)
+  expect(said).toContain('npm start -- --port')
+})
+
+test('a data folder that another start uses is refused, and that start goes on serving', SLOW, async () => {
+  const first = launch('--port', '0')
+  const said = await serving(first)
+  const second = launch('--port', '0')
+  const [complaint, [code]] = await Promise.all([text(second.stderr!), once(second, 'exit')])
+  expect([code, complaint]).toEqual([2, expect.stringContaining('in use')])
+  expect(await get(urlIn(said))).toContain('came through')
+  first.kill('SIGTERM')
+  expect(await once(first, 'exit')).toEqual([0, null])
+})
