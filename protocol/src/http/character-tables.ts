@@ -36,10 +36,10 @@ export const TOKEN = table((code) => {
 export const VALUE = table((code) => (isVisible(code) || isObsText(code) || code === SP || code === HTAB ? 1 : 0))
 
 /**
- * A target: visible characters but `#`. Octets above 0x7f are no URI characters either, but clients send UTF-8 raw and every
- * local server reads it; no server reads it as a delimiter.
+ * A target: visible ASCII but `#`. More than RFC 3986 allows, since browsers leave `|` or `^` as they are; not raw UTF-8, which
+ * servers decode in different ways or refuse.
  */
-export const TARGET = table((code) => ((isVisible(code) && code !== 0x23) || isObsText(code) ? 1 : 0))
+export const TARGET = table((code) => (isVisible(code) && code !== 0x23 ? 1 : 0))
 
 /** RFC 3986 §3.2.2 reg-name without percent-encoding and sub-delims: no name that resolves has them. `_` occurs in practice. */
 export const HOST_NAME = table((code) => (isDigit(code) || isLetter(code) || within('-._')(code) ? 1 : 0))

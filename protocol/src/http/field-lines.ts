@@ -146,12 +146,12 @@ export class FieldLines {
     return this.buffer.toString('latin1', this.valueStart(index), this.valueEnd(index))
   }
 
-  /** The values of every line with that id, joined as RFC 9110 §5.3 allows. */
+  /** The values of every line with that id, joined as RFC 9110 §5.3 allows; empty ones count for nothing. */
   joined(id: FieldId): string | undefined {
     if (!this.has(id)) return undefined
     let text: string | undefined
     for (let i = 0; i < this.count; i++) {
-      if (this.id(i) !== id) continue
+      if (this.id(i) !== id || this.valueStart(i) === this.valueEnd(i)) continue
       text = text === undefined ? this.value(i) : `${text}, ${this.value(i)}`
     }
     return text

@@ -1,4 +1,5 @@
 /** How a message says where its body ends (RFC 9112 §6): Content-Length and Transfer-Encoding, judged together. */
+import { HTAB, SP } from './character-tables.ts'
 import type { FieldLines } from './field-lines.ts'
 import { FIELD, spells } from './field-names.ts'
 import { refuse, type Side } from './rules.ts'
@@ -29,18 +30,28 @@ export function declaredLength(lines: FieldLines, version: 10 | 11, side: Side):
       if (seen) refuse(side, 'content-length-repeated')
       const start = lines.valueStart(i)
       const end = lines.valueEnd(i)
+      if (endsInTab(lines.buffer, end)) refuse(side, 'content-length-syntax')
       length = contentLength(lines.buffer, start, end, side)
       if (lines.buffer[start] === ZERO && end - start > 1) lines.respell(i)
       seen = true
     } else if (id === FIELD.transferEncoding) {
       if (version === 10) refuse(side, 'transfer-encoding-version')
-      if (seen || !isChunked(lines.buffer, lines.valueStart(i), lines.valueEnd(i))) refuse(side, 'transfer-coding')
+      const end = lines.valueEnd(i)
+      if (seen || !isChunked(lines.buffer, lines.valueStart(i), end) || endsInTab(lines.buffer, end))
+        refuse(side, 'transfer-coding')
       lines.respell(i)
       length = CHUNKED
       seen = true
     }
   }
   return length
+}
+
+/** White space behind a value may hold tabs (RFC 9110 §5.6.3), but not every server reads these two fields so. */
+function endsInTab(buffer: Buffer, valueEnd: number): boolean {
+  let at = valueEnd
+  while (buffer[at] === SP) at++
+  return buffer[at] === HTAB
 }
 
 function isChunked(buffer: Buffer, start: number, end: number): boolean {

@@ -1,0 +1,90 @@
+/** `npm run fuzz -- --seconds N [--seed S] [--kind requests|responses] [--case kind:seed]`: our reading against node:http's. */
+import { fork } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+import { readCorpus } from './corpus.ts'
+import { FUZZ_KINDS, type FuzzKind, makeCase } from './fuzz-case.ts'
+import { HttpDifferential } from './run-cases.ts'
+import { addTally, emptyTally, type Tally } from './verdict.ts'
+import type { Order } from './worker.ts'
+
+/** More of one kind teach nothing. */
+const FINDINGS_SHOWN = 10
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '10' },
+    seed: { type: 'string' },
+    kind: { type: 'string' },
+    case: { type: 'string' },
+  },
+})
+
+function kindOf(text: string): FuzzKind {
+  const kind = FUZZ_KINDS.find((known) => known === text)
+  if (kind === undefined) throw new Error(`no kind ${text}: ${FUZZ_KINDS.join(' or ')}`)
+  return kind
+}
+
+async function showCase(text: string): Promise<boolean> {
+  const [kind = '', seed = ''] = text.split(':')
+  const fuzzCase = makeCase(kindOf(kind), Number(seed))
+  const differential = new HttpDifferential()
+  const verdict = await differential.judge(fuzzCase)
+  differential.close()
+  console.log(JSON.stringify({ case: fuzzCase, verdict }, null, 2))
+  return verdict.kind !== 'finding'
+}
+
+async function replayCorpus(): Promise<boolean> {
+  const differential = new HttpDifferential()
+  const entries = readCorpus()
+  let clean = true
+  for (const entry of entries) {
+    const verdict = await differential.judge(entry.case)
+    if (verdict.kind === entry.verdict) continue
+    clean = false
+    console.log(`corpus ${entry.name}: ${JSON.stringify(verdict)} instead of ${entry.verdict}`)
+  }
+  differential.close()
+  console.log(`corpus: ${entries.length} cases replayed`)
+  return clean
+}
+
+function runShard(order: Order, add: (kind: FuzzKind, tally: Tally) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const worker = fork(new URL('./worker.ts', import.meta.url), { execArgv: process.execArgv })
+    worker.on('message', ({ kind, tally }: { kind: FuzzKind; tally: Tally }) => add(kind, tally))
+    worker.once('error', reject)
+    worker.once('exit', (code) =>
+      code === 0 ? resolve() : reject(new Error(`shard ${order.shard} ended with ${code}`)),
+    )
+    worker.send(order)
+  })
+}
+
+async function fuzz(seconds: number, seed: number, kinds: readonly FuzzKind[]): Promise<boolean> {
+  const shards = availableParallelism()
+  console.log(`seed ${seed}, ${shards} processes, ${seconds} s`)
+  const sums = new Map<FuzzKind, Tally>(kinds.map((kind) => [kind, emptyTally()]))
+  const orders = Array.from({ length: shards }, (_, shard) => ({ kinds, seed, shard, shards, seconds }))
+  await Promise.all(orders.map((order) => runShard(order, (kind, tally) => addTally(sums.get(kind)!, tally))))
+
+  let clean = true
+  for (const [kind, { findings, ...counts }] of sums) {
+    console.log(`${kind}:`, counts, `${findings.length} findings`)
+    for (const finding of findings.slice(0, FINDINGS_SHOWN)) {
+      console.log(`  --case ${kind}:${finding.seed}\n    ${finding.what}\n    ${JSON.stringify(finding.message)}`)
+    }
+    if (findings.length > 0) clean = false
+  }
+  return clean
+}
+
+const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed)
+const kinds = values.kind === undefined ? FUZZ_KINDS : [kindOf(values.kind)]
+const clean =
+  values.case === undefined
+    ? (await replayCorpus()) && (await fuzz(Number(values.seconds), seed, kinds))
+    : await showCase(values.case)
+process.exitCode = clean ? 0 : 1

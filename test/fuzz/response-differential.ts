@@ -1,0 +1,64 @@
+/** Compares our reading of responses with node:http's client: what we accept it accepts with the same meaning. */
+import { type ResponseHead, ResponseHeadParser, writeResponseHead } from '@postern/protocol/http'
+import { difference } from './message-seen.ts'
+import { closesEarly, REFUSED_RESPONSES } from './refused-by-us.ts'
+import { type OwnRun, sameRun } from './request-reader.ts'
+import { readByNode } from './response-oracle.ts'
+import { readResponses } from './response-reader.ts'
+import type { Verdict } from './verdict.ts'
+
+export class ResponseDifferential {
+  readonly #again = new ResponseHeadParser()
+
+  async judge(bytes: Buffer, method: string, upgrade: boolean): Promise<Verdict> {
+    let rewriting: string | undefined
+    const ours = readResponses(bytes, method, upgrade, Math.max(1, bytes.length), (head) => {
+      rewriting ??= this.#rewrite(head, method, upgrade)
+    })
+    if (rewriting !== undefined) return { kind: 'finding', what: `rewritten head: ${rewriting}` }
+    const bytewise = readResponses(bytes, method, upgrade, 1, () => undefined)
+    if (!sameRun(ours, bytewise, bytes))
+      return { kind: 'finding', what: `fed byte by byte: ${JSON.stringify(bytewise)} ≠ ${JSON.stringify(ours)}` }
+    return this.#compare(ours, await readByNode(bytes, method, upgrade))
+  }
+
+  #compare(ours: OwnRun, theirs: Awaited<ReturnType<typeof readByNode>>): Verdict {
+    const { ending } = ours
+    for (const [index, message] of ours.messages.entries()) {
+      const counterpart = theirs.messages[index]
+      const isLast = index === ours.messages.length - 1
+      if (counterpart === undefined && closesEarly(ours.messages.slice(0, index))) return { kind: 'both-accept' }
+      if (counterpart === undefined)
+        return { kind: 'finding', what: `message ${index}: refused by node, ${theirs.refusal}` }
+      const inBody = isLast && ending.kind === 'refused' && ending.where === 'body'
+      const comparable = inBody
+        ? { ...counterpart, bodyBytes: message.bodyBytes, complete: message.complete }
+        : counterpart
+      const differs = difference(message, comparable)
+      if (differs !== undefined)
+        return { kind: 'finding', what: `message ${index}: ${differs} (node: ${theirs.refusal ?? 'accepted'})` }
+      if (inBody && counterpart.complete) return explained(ending.rule)
+    }
+    if (ending.kind === 'refused')
+      return theirs.messages.length > ours.messages.length ? explained(ending.rule) : { kind: 'both-refuse' }
+    if (theirs.messages.length > ours.messages.length)
+      return { kind: 'finding', what: `node reads ${theirs.messages.length} messages, we ${ours.messages.length}` }
+    return ending.kind === 'closed' ? { kind: 'both-accept' } : { kind: 'incomplete' }
+  }
+
+  /** What we send on must mean to the visitor what the response meant to us. */
+  #rewrite(head: ResponseHead, method: string, upgrade: boolean): string | undefined {
+    const written = writeResponseHead(head, { visitorVersion: 11, keepAlive: true, requestId: 'r' })
+    this.#again.answer(method, upgrade)
+    const read = this.#again.parse(written, 0, written.length)
+    if (read === undefined || read.bytes !== written.length) return 'has no end, or an early one'
+    for (const key of ['status', 'reason', 'framing', 'upgrade', 'interim'] as const)
+      if (read[key] !== head[key]) return `${key}: ${read[key]} ≠ ${head[key]}`
+    return undefined
+  }
+}
+
+function explained(rule: keyof typeof REFUSED_RESPONSES): Verdict {
+  if (REFUSED_RESPONSES[rule] === undefined) return { kind: 'finding', what: `node accepts what we refuse by ${rule}` }
+  return { kind: 'we-refuse', rule }
+}

@@ -1,0 +1,56 @@
+/** Runs numbered cases of one kind one after another, and counts. */
+import { type FuzzCase, type FuzzKind, makeCase } from './fuzz-case.ts'
+import { caseSeed } from './random.ts'
+import { RequestDifferential } from './request-differential.ts'
+import { ResponseDifferential } from './response-differential.ts'
+import { count, emptyTally, type Tally, type Verdict } from './verdict.ts'
+
+/** Node's streams are taken down on later ticks: this often they get one. */
+const CASES_PER_TURN = 64
+
+export class HttpDifferential {
+  readonly #requests = new RequestDifferential()
+  readonly #responses = new ResponseDifferential()
+
+  close(): void {
+    this.#requests.close()
+  }
+
+  judge(fuzzCase: FuzzCase): Verdict | Promise<Verdict> {
+    const bytes = Buffer.from(fuzzCase.message, 'latin1')
+    if (fuzzCase.kind === 'requests') return this.#requests.judge(bytes)
+    return this.#responses.judge(bytes, fuzzCase.method, fuzzCase.upgrade)
+  }
+}
+
+export interface Run {
+  readonly kind: FuzzKind
+  readonly seed: number
+  /** This shard takes the cases `shard`, `shard + shards`, … */
+  readonly shard: number
+  readonly shards: number
+  /** Asked now and then with the number of cases done. */
+  readonly goesOn: (cases: number) => boolean
+}
+
+export async function runCases({ kind, seed, shard, shards, goesOn }: Run): Promise<Tally> {
+  const differential = new HttpDifferential()
+  const tally = emptyTally()
+  const traceLimit = Error.stackTraceLimit
+  // Half of all cases are refusals, and nobody reads where they were thrown.
+  Error.stackTraceLimit = 0
+  try {
+    for (let index = shard; ; index += shards) {
+      if (tally.cases % CASES_PER_TURN === 0) {
+        await new Promise((resolve) => setImmediate(resolve))
+        if (!goesOn(tally.cases)) return tally
+      }
+      const one = caseSeed(seed, index)
+      const fuzzCase = makeCase(kind, one)
+      count(tally, await differential.judge(fuzzCase), one, fuzzCase.message)
+    }
+  } finally {
+    Error.stackTraceLimit = traceLimit
+    differential.close()
+  }
+}

@@ -1,0 +1,60 @@
+/** How a case can end, and how many did. */
+import type { Rule } from '@postern/protocol/http'
+
+export type Verdict =
+  | { kind: 'both-accept' }
+  | { kind: 'both-refuse' }
+  /** Not even one head is whole. */
+  | { kind: 'incomplete' }
+  /** Node accepts, we do not, and the rule is on the list. */
+  | { kind: 'we-refuse'; rule: Rule }
+  | { kind: 'finding'; what: string }
+
+export interface Tally {
+  cases: number
+  accepted: number
+  refused: number
+  incomplete: number
+  /** By rule. */
+  listed: Record<string, number>
+  findings: Finding[]
+}
+
+export interface Finding {
+  /** The one number that makes the case again. */
+  readonly seed: number
+  readonly what: string
+  /** The bytes, as latin1 text. */
+  readonly message: string
+}
+
+export const emptyTally = (): Tally => ({ cases: 0, accepted: 0, refused: 0, incomplete: 0, listed: {}, findings: [] })
+
+export function count(tally: Tally, verdict: Verdict, seed: number, message: string): void {
+  tally.cases++
+  switch (verdict.kind) {
+    case 'both-accept':
+      tally.accepted++
+      break
+    case 'both-refuse':
+      tally.refused++
+      break
+    case 'incomplete':
+      tally.incomplete++
+      break
+    case 'we-refuse':
+      tally.listed[verdict.rule] = (tally.listed[verdict.rule] ?? 0) + 1
+      break
+    default:
+      tally.findings.push({ seed, what: verdict.what, message })
+  }
+}
+
+export function addTally(sum: Tally, part: Tally): void {
+  sum.cases += part.cases
+  sum.accepted += part.accepted
+  sum.refused += part.refused
+  sum.incomplete += part.incomplete
+  for (const [rule, cases] of Object.entries(part.listed)) sum.listed[rule] = (sum.listed[rule] ?? 0) + cases
+  sum.findings.push(...part.findings)
+}

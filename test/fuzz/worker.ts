@@ -1,0 +1,21 @@
+/** One shard of `npm run fuzz`, as a process of its own: told what to run by its parent, answers with a tally. */
+
+import type { FuzzKind } from './fuzz-case.ts'
+import { runCases } from './run-cases.ts'
+
+export interface Order {
+  readonly kinds: readonly FuzzKind[]
+  readonly seed: number
+  readonly shard: number
+  readonly shards: number
+  readonly seconds: number
+}
+
+process.once('message', async (order: Order) => {
+  for (const kind of order.kinds) {
+    const end = Date.now() + (order.seconds * 1000) / order.kinds.length
+    const tally = await runCases({ ...order, kind, goesOn: () => Date.now() < end })
+    process.send?.({ kind, tally })
+  }
+  process.disconnect()
+})
