@@ -22,14 +22,15 @@ afterEach(async () => {
 const get = (host: string, path = '/'): string => `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`
 const respond = (text: string): string => `HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`
 
-/** Lets requests wait until the test says go. */
+/** Lets requests wait in the middle of their answer until the test says go; those for /probe are answered at once. */
 function playHeld(text: string): () => void {
   let release: () => void = () => {}
   const released = new Promise<void>((resolve) => {
     release = resolve
   })
-  origin.play(async ({ connection, whole }) => {
+  origin.play(async ({ connection, head, whole }) => {
     await whole()
+    if (head.startLine.includes('/probe')) return connection.write(respond('probe'))
     connection.write(`HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text.slice(0, 1)}`)
     await released
     connection.write(text.slice(1))
@@ -100,7 +101,7 @@ describe('a signal to the agent', () => {
     tunnel.process.kill(signal)
     // Its name is withdrawn while they still run.
     await eventually('the name is gone', async () => {
-      const answer = await ask(system, get(tunnel.host))
+      const answer = await ask(system, get(tunnel.host, '/probe'))
       return fieldOf(answer, 'tunnel-error') !== undefined
     })
     release()

@@ -71,7 +71,9 @@ export class VisitorConnection implements Visitor, Perishable {
   /** No further request: an idle connection ends now, a busy one after its response. */
   drain(): void {
     this.#draining = true
-    if (this.#state.kind === 'head' && this.#carry.length === 0) this.#socket.end()
+    if (this.#state.kind !== 'head' || this.#carry.length > 0) return
+    this.#socket.end()
+    this.#linger()
   }
 
   expire(): void {
