@@ -4,7 +4,8 @@ import net from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { TunnelFault } from '../fault.ts'
 import { ANSWER_LINE_BYTES, WORKER_ID_BYTES } from '../limits.ts'
-import { IpNotAllowedFault, OpeningCeilings, openChannel } from './index.ts'
+import { WindowBudget } from '../mux/index.ts'
+import { agentControlStream, Channel, IpNotAllowedFault, OpeningCeilings, openChannel } from './index.ts'
 import { dial, OpeningRig, Relay, readAll, readSome, turn } from './opening-rig.ts'
 
 let rig: OpeningRig
@@ -156,6 +157,34 @@ describe('the white list and the ticket', () => {
     expect(winners).toHaveLength(1)
     for (const outcome of outcomes) if ('refused' in outcome) expect(outcome.refused.code).toBe('ticket-refused')
     expect(rig.consumed).toEqual([ticket.workerId])
+  })
+
+  test('whoever has the key but lost the race is told so on the control stream, and the channel ends in order', async () => {
+    const ticket = rig.issue()
+    rig.beforeConsume = async () => {
+      rig.tickets.delete(ticket.workerId)
+    }
+    const { socket } = await openChannel(await dial(rig.port), ticket)
+    const heard: unknown[] = []
+    await new Promise<void>((resolve) => {
+      const channel = new Channel({
+        socket,
+        side: 'agent',
+        budget: new WindowBudget(0),
+        now: () => performance.now(),
+        peerStreams: 256,
+        events: { closed: resolve, lost: (fault) => resolve(void heard.push(fault)) },
+      })
+      const control = agentControlStream({
+        stream: channel.openControlStream(),
+        now: () => performance.now(),
+        message: (message) => heard.push(message),
+        ended() {},
+      })
+      control.send({ type: 'hello', version: '0', instanceId: 'i', slot: 0, pool: false, rules: {} })
+    })
+    expect(heard).toEqual([{ type: 'refused', fault: 'ticket-refused' }])
+    expect(await rig.refused()).toEqual(withCode('ticket-refused'))
   })
 
   test('a task that drains or is full says so, and the agent learns when to come back', async () => {
