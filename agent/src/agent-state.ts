@@ -2,7 +2,7 @@
 import type { FaultCode, TunnelFault } from '@postern/protocol/fault'
 import { delayAfter, failuresAfterConnection } from './backoff.ts'
 
-export interface History {
+interface History {
   /** Attempts that failed in a row. */
   readonly failures: number
   /** Whether a channel was ever open: from then on the network alone ends nothing. */
@@ -78,7 +78,7 @@ export function step(state: AgentState, event: AgentEvent, temper: Temper): Agen
 }
 
 /** The server's own word, which no retry changes. What the network did (exit 5) is never final by itself. */
-export const isFinal = (fault: TunnelFault): boolean => !fault.retryable && [2, 3, 4].includes(fault.exit)
+const isFinal = (fault: TunnelFault): boolean => !fault.retryable && [2, 3, 4].includes(fault.exit)
 
 const opening = (history: History, observation?: string): AgentState => ({ kind: 'opening', history, observation })
 

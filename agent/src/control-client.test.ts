@@ -46,12 +46,26 @@ describe('the control client', () => {
       const chunks: Buffer[] = []
       for await (const chunk of request) chunks.push(chunk)
       const { method, url, headers } = request
-      seen = [method, url, headers.authorization, headers['user-agent'], JSON.parse(Buffer.concat(chunks).toString())]
+      seen = [
+        method,
+        url,
+        headers.authorization,
+        headers['user-agent'],
+        headers['content-type'],
+        JSON.parse(Buffer.concat(chunks).toString()),
+      ]
       json(response, 201, ticket)
     })
     const asked = { username: 'ann', subdomain: 'demo', observation: 'signed' }
     expect(await control.ticket(asked, signal)).toEqual(ticket)
-    expect(seen).toEqual(['POST', '/v1/tickets', `Bearer ${token.reveal()}`, 'tunnel-agent/9.9.9', asked])
+    expect(seen).toEqual([
+      'POST',
+      '/v1/tickets',
+      `Bearer ${token.reveal()}`,
+      'tunnel-agent/9.9.9',
+      'application/json',
+      asked,
+    ])
   })
 
   test('reads whose token it is', async () => {

@@ -1,8 +1,11 @@
 /** The two calls of the control API that an agent makes. Knows nothing of channels, retries or terminals. */
+import http from 'node:http'
+import https from 'node:https'
 import { type Account, accountSchema, faultOf, type TicketRequest } from '@postern/protocol/api'
 import { TunnelFault } from '@postern/protocol/fault'
 import { API_BODY_BYTES, CONTROL_CALL_TIMEOUT_MS } from '@postern/protocol/limits'
 import { type ChannelTicket, channelTicketSchema, type Secret } from '@postern/protocol/ticket'
+import { messageOf } from './network-error.ts'
 
 export interface ControlClientOptions {
   /** Origin, as `parseServer` gives it. */
@@ -39,30 +42,24 @@ export class ControlClient {
     const { server, token, version } = this.#options
     const deadline = AbortSignal.timeout(CONTROL_CALL_TIMEOUT_MS)
     try {
-      const response = await fetch(server + path, {
+      const { status, text } = await exchange(new URL(path, server), {
         method,
         headers: {
           accept: 'application/json',
           authorization: `Bearer ${token.reveal()}`,
           'user-agent': `tunnel-agent/${version}`,
-          ...(body !== undefined && { 'content-type': 'application/json' }),
         },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
-        // A redirect would carry the token to wherever it leads.
-        redirect: 'manual',
+        body: body === undefined ? undefined : JSON.stringify(body),
         signal: AbortSignal.any([signal, deadline]),
       })
-      const answer = parseJson(await readText(response))
-      if (response.ok) return answer
-      throw (
-        faultOf(answer) ??
-        this.#unreachable(`answered ${response.status} without saying why; is this the tunnel service?`)
-      )
+      const answer = parseJson(text)
+      if (status >= 200 && status < 300) return answer
+      throw faultOf(answer) ?? this.#unreachable(`answered ${status} without saying why; is this the tunnel service?`)
     } catch (error) {
       if (error instanceof TunnelFault) throw error
       if (signal.aborted) throw signal.reason
       if (deadline.aborted) throw this.#unreachable(`no answer within ${CONTROL_CALL_TIMEOUT_MS} ms`, error)
-      throw this.#unreachable(reasonOf(error), error)
+      throw this.#unreachable(messageOf(error), error)
     }
   }
 
@@ -80,16 +77,35 @@ export class ControlClient {
   }
 }
 
-/** @throws if the answer is longer than any answer of the API */
-async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = []
+interface Call {
+  readonly method: string
+  readonly headers: http.OutgoingHttpHeaders
+  readonly body: string | undefined
+  readonly signal: AbortSignal
+}
+
+/**
+ * One request. Not by `fetch`, which refuses some thirty ports that a service may well listen on; and a redirect is an
+ * answer like any other here: followed, it would carry the token to wherever it leads.
+ *
+ * @throws what the connection died of, also if the answer is longer than any answer of the API
+ */
+async function exchange(url: URL, { method, headers, body, signal }: Call): Promise<{ status: number; text: string }> {
+  const content =
+    body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
+  const client = url.protocol === 'https:' ? https : http
+  const request = client.request(url, { method, headers: { ...headers, ...content }, signal })
+  const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+    request.on('response', resolve).on('error', reject).end(body)
+  })
+  const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of response.body ?? []) {
+  for await (const chunk of response) {
     bytes += chunk.length
     if (bytes > API_BODY_BYTES) throw new Error('the answer is too long')
     chunks.push(chunk)
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return { status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }
 }
 
 function parseJson(text: string): unknown {
@@ -99,11 +115,4 @@ function parseJson(text: string): unknown {
     // Whatever stands there, it is no answer of the API: the schema says so.
     return undefined
   }
-}
-
-/** fetch says "fetch failed" and hides what happened in its cause, sometimes one for each address. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const cause = error.cause instanceof AggregateError ? error.cause.errors[0] : error.cause
-  return cause instanceof Error ? cause.message : error.message
 }

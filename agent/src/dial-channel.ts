@@ -5,6 +5,7 @@ import { TunnelFault } from '@postern/protocol/fault'
 import { OPENING_TIMEOUT_MS } from '@postern/protocol/limits'
 import type { ChannelTicket } from '@postern/protocol/ticket'
 import { LiveChannel, type LiveChannelOptions } from './live-channel.ts'
+import { messageOf } from './network-error.ts'
 
 export interface DialedChannel {
   readonly channel: LiveChannel
@@ -50,7 +51,3 @@ function connect(host: string, port: number, signal: AbortSignal): Promise<net.S
     signal.addEventListener('abort', aborted)
   })
 }
-
-/** Of a name with several addresses, Node reports one error for each and an empty message for all. */
-const messageOf = (error: Error): string =>
-  error instanceof AggregateError && error.errors[0] instanceof Error ? error.errors[0].message : error.message

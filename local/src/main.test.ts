@@ -53,13 +53,14 @@ async function get(url: string): Promise<string> {
 
 const urlIn = (said: string): string => /demo server\s+(\S+)/.exec(said)![1]!
 
-async function childrenOf(pid: number): Promise<number[]> {
-  const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid='])
-  const rows = stdout
-    .trim()
-    .split('\n')
-    .map((row) => row.trim().split(/\s+/).map(Number) as [number, number])
-  return rows.filter(([, parent]) => parent === pid).map(([child]) => child)
+/** The data plane's and the agent's process; a compiler's may be there too. */
+async function partsOf(pid: number): Promise<number[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid=,args='])
+  const rows = stdout.split('\n').map((row) => row.trim().split(/\s+/))
+  const parts = /data-plane\/src\/main\.ts|tunnel-agent\.js/
+  return rows
+    .filter(([, parent, ...args]) => Number(parent) === pid && parts.test(args.join(' ')))
+    .map(([id]) => Number(id))
 }
 
 /** Resolves when there is no such process; the test's own deadline is the limit. */
@@ -85,7 +86,7 @@ test(
     expect((await stat(join(folder, 'profile.json'))).mode & 0o777).toBe(0o600)
     expect((await stat(join(folder, 'channel-secret.json'))).mode & 0o777).toBe(0o600)
     expect(said).not.toContain(JSON.parse(profile).token)
-    const children = await childrenOf(first.pid!)
+    const children = await partsOf(first.pid!)
     expect(children.length).toBe(2)
     first.kill('SIGINT')
     expect(await once(first, 'exit')).toEqual([0, null])
@@ -96,7 +97,7 @@ test(
     expect(urlIn(await serving(second))).toBe(urlIn(said))
     expect(await readFile(join(folder, 'profile.json'), 'utf8')).toBe(profile)
     expect(await get(urlIn(said))).toContain('Your request came through the tunnel')
-    const orphans = await childrenOf(second.pid!)
+    const orphans = await partsOf(second.pid!)
     expect(orphans.length).toBe(2)
     second.kill('SIGKILL')
     await Promise.all(orphans.map(gone))
