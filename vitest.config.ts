@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 const rooms = ['protocol', 'control-plane', 'data-plane', 'agent', 'cdk', 'local']
 const base = { environment: 'node', pool: 'forks', reporters: ['default'] } as const
 
-/** unit: beside the code. The other three cross rooms; system builds the bundles first and runs them as processes. */
+/** unit: beside the code. The others cross rooms; hostile and system build the bundles first and run them as processes. */
 export default defineConfig({
   test: {
     projects: [
@@ -17,7 +17,15 @@ export default defineConfig({
       },
       { test: { ...base, name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: 20_000 } },
       { test: { ...base, name: 'interop', include: ['test/interop/**/*.test.ts'], testTimeout: 60_000 } },
-      { test: { ...base, name: 'hostile', include: ['test/hostile/**/*.test.ts'], testTimeout: 120_000 } },
+      {
+        test: {
+          ...base,
+          name: 'hostile',
+          include: ['test/hostile/**/*.test.ts'],
+          globalSetup: ['test/support/build-once.ts'],
+          testTimeout: 120_000,
+        },
+      },
       {
         test: {
           ...base,

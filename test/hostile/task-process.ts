@@ -31,7 +31,7 @@ export async function startTaskProcess(): Promise<TaskProcess> {
   const log: string[] = []
   const child = new Child({
     name: 'data plane',
-    args: ['--import', import.meta.resolve('tsx'), 'data-plane/src/main.ts'],
+    args: ['data-plane/dist/main.js'],
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
     env: {
       ...process.env,
