@@ -118,6 +118,8 @@ export const VISITOR_IDLE_MS = seconds(75)
 export const ORIGIN_FIRST_BYTE_MS = seconds(60)
 /** A body that does not move at all. */
 export const BODY_IDLE_MS = seconds(600)
+/** A name whose agent left so recently is answered "away", not "unknown": it restarts, or its network does. */
+export const AWAY_MS = seconds(60)
 /** Keeps a silent visitor's flow alive in the balancer, which forgets it after 350 s. */
 export const TCP_KEEPALIVE_MS = 60_000
 /** Connections of visitors on one task; beyond it a new one is told 503. */

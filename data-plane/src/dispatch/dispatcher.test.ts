@@ -12,7 +12,10 @@ const route = (): Route => ({
 
 const demo = route()
 const apex = route()
-const routes = new Map([['demo' as Subdomain, demo]])
+const routes = {
+  get: (subdomain: Subdomain) => (subdomain === 'demo' ? demo : undefined),
+  isAway: (subdomain: Subdomain) => subdomain === 'away',
+}
 const dispatcher = new Dispatcher({ base: 'example.com', routes, apex })
 
 test.each(['demo.example.com', 'demo.example.com:8080', 'demo.example.com.'])('%s is the tunnel demo', (host) => {
@@ -27,6 +30,10 @@ test('the base domain itself is the apex', () => {
 test('without an apex the base domain is nobody’s host', () => {
   const alone = new Dispatcher({ base: 'example.com', routes, apex: undefined })
   expect(alone.find('example.com')).toMatchObject({ code: 'host-unknown' })
+})
+
+test('a name whose agent has just left is away, not unknown', () => {
+  expect(dispatcher.find('away.example.com')).toMatchObject({ code: 'tunnel-offline' })
 })
 
 test('a name nobody serves is told from a host that is not ours', () => {

@@ -7,7 +7,11 @@ export interface DispatcherOptions {
   /** The base domain, lower case, without port. */
   readonly base: string
   /** Routes by subdomain. */
-  readonly routes: { get(subdomain: Subdomain): Route | undefined }
+  readonly routes: {
+    get(subdomain: Subdomain): Route | undefined
+    /** Whether a name without route had one until a moment ago. */
+    isAway(subdomain: Subdomain): boolean
+  }
   /** Takes requests for the base domain itself; absent where a balancer sends those to the control plane. */
   readonly apex: Route | undefined
 }
@@ -19,11 +23,12 @@ export class Dispatcher {
     this.#options = options
   }
 
-  /** The route for a request with this (lower-case) Host, or the fault it is answered with: `host-unknown`, `tunnel-not-found`. */
+  /** The route for a request with this (lower-case) Host, or the fault it is answered with: `host-unknown`, `tunnel-not-found`, `tunnel-offline`. */
   find(host: string): Route | TunnelFault {
     const { base, routes, apex } = this.#options
     const subdomain = subdomainOf(host, base)
-    if (subdomain !== undefined) return routes.get(subdomain) ?? new TunnelFault('tunnel-not-found')
+    if (subdomain !== undefined)
+      return routes.get(subdomain) ?? new TunnelFault(routes.isAway(subdomain) ? 'tunnel-offline' : 'tunnel-not-found')
     if (apex !== undefined && isBase(host, base)) return apex
     return new TunnelFault('host-unknown')
   }

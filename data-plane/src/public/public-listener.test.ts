@@ -22,7 +22,7 @@ async function serve(route: ScriptedRoute) {
     context: {
       dispatcher: new Dispatcher({
         base: 'example.com',
-        routes: new Map([['demo' as Subdomain, route]]),
+        routes: { get: (name: Subdomain) => (name === 'demo' ? route : undefined), isAway: () => false },
         apex: undefined,
       }),
       proto: 'https',
