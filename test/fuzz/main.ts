@@ -54,11 +54,16 @@ async function replayCorpus(): Promise<boolean> {
 function runShard(order: Order, add: (kind: FuzzKind, tally: Tally) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const worker = fork(new URL('./worker.ts', import.meta.url), { execArgv: process.execArgv })
-    worker.on('message', ({ kind, tally }: { kind: FuzzKind; tally: Tally }) => add(kind, tally))
+    let answers = 0
+    worker.on('message', ({ kind, tally }: { kind: FuzzKind; tally: Tally }) => {
+      answers++
+      add(kind, tally)
+    })
     worker.once('error', reject)
-    worker.once('exit', (code) =>
-      code === 0 ? resolve() : reject(new Error(`shard ${order.shard} ended with ${code}`)),
-    )
+    worker.once('close', (code) => {
+      if (code === 0 && answers === order.kinds.length) resolve()
+      else reject(new Error(`shard ${order.shard} ended with ${code} after ${answers} answers`))
+    })
     worker.send(order)
   })
 }
@@ -72,11 +77,11 @@ async function fuzz(seconds: number, seed: number, kinds: readonly FuzzKind[]): 
 
   let clean = true
   for (const [kind, { findings, ...counts }] of sums) {
-    console.log(`${kind}:`, counts, `${findings.length} findings`)
+    console.log(`${kind}:`, counts)
     for (const finding of findings.slice(0, FINDINGS_SHOWN)) {
       console.log(`  --case ${kind}:${finding.seed}\n    ${finding.what}\n    ${JSON.stringify(finding.message)}`)
     }
-    if (findings.length > 0) clean = false
+    if (counts.found > 0) clean = false
   }
   return clean
 }

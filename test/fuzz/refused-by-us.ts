@@ -8,11 +8,11 @@ export const REFUSED_REQUESTS: Partial<Record<Rule, string>> = {
   'method-token': 'node skips any number of empty lines, and bare LF among them, before a request; one CRLF is enough',
   'request-line': 'node reads HTTP/0.9 (`GET /` LF), and other bytes than a space before the version',
   'target-character': 'node takes a fragment as part of the target; RFC 9112 §3.2 leaves it no place there',
-  'target-form': 'node takes `*` and other words for any method; only OPTIONS may ask for `*`',
-  'version-syntax': 'node skips several spaces before the version',
+  'target-form': 'node takes `*` for any method, where only OPTIONS may ask for it, and a URL without an authority',
+  'version-syntax': 'node skips several spaces before the version, and takes RTSP/1.0 for one',
   'version-unsupported': 'node reads HTTP/0.9 and HTTP/2.0 in HTTP/1.1 syntax; whoever says so means something else',
   'field-name-lookalike': 'node keeps `Content_Length` apart from `Content-Length`; gateways of the CGI family do not',
-  'host-missing': 'node asks for Host in HTTP/1.1 alone, as we do, but counts one that stands in a folded or odd place',
+  'host-missing': 'node answers such a request 400 by itself, but reads on behind it',
   'host-repeated': 'node takes the first of two Hosts; others take the last',
   'host-syntax': 'node does not read the value of Host; here it decides whose tunnel is reached',
   'host-userinfo': 'node does not read the authority; user information hides the host before an `@`',
@@ -22,14 +22,14 @@ export const REFUSED_REQUESTS: Partial<Record<Rule, string>> = {
   'transfer-encoding-version': 'node reads Transfer-Encoding in HTTP/1.0, which RFC 9112 §6.1 calls faulty',
   'framing-both': 'node refuses both too, unless Transfer-Encoding is empty',
   'connection-syntax': 'node looks for known words and skips the rest; what is no list may hide a close',
-  'chunk-extension': 'node takes an extension without a name, and other letters in it',
+  'chunk-extension': 'node takes an extension without a name, or with an equals sign and no value',
   'trailer-forbidden': 'node keeps trailers apart from the head; a server that merges them would be told another Host',
 }
 
 /** What node's client accepts and we refuse. */
 export const REFUSED_RESPONSES: Partial<Record<Rule, string>> = {
   'line-bare-cr': 'node skips bare CR within a reason',
-  'status-line': 'node takes control characters within a reason',
+  'status-line': 'node takes control characters within a reason, and RTSP/1.0 for a version',
   'status-code': 'node takes 000 to 099',
   'version-unsupported': 'node reads HTTP/0.9 and HTTP/2.0 in HTTP/1.1 syntax',
   'upgrade-unasked': 'node’s client destroys such a connection later, or hands it on; here nobody asked for it',

@@ -17,6 +17,8 @@ export interface Tally {
   incomplete: number
   /** By rule. */
   listed: Record<string, number>
+  found: number
+  /** The first of them. */
   findings: Finding[]
 }
 
@@ -28,7 +30,18 @@ export interface Finding {
   readonly message: string
 }
 
-export const emptyTally = (): Tally => ({ cases: 0, accepted: 0, refused: 0, incomplete: 0, listed: {}, findings: [] })
+/** More of them are one defect over and over. */
+const FINDINGS_KEPT = 100
+
+export const emptyTally = (): Tally => ({
+  cases: 0,
+  accepted: 0,
+  refused: 0,
+  incomplete: 0,
+  listed: {},
+  found: 0,
+  findings: [],
+})
 
 export function count(tally: Tally, verdict: Verdict, seed: number, message: string): void {
   tally.cases++
@@ -46,7 +59,8 @@ export function count(tally: Tally, verdict: Verdict, seed: number, message: str
       tally.listed[verdict.rule] = (tally.listed[verdict.rule] ?? 0) + 1
       break
     default:
-      tally.findings.push({ seed, what: verdict.what, message })
+      tally.found++
+      if (tally.findings.length < FINDINGS_KEPT) tally.findings.push({ seed, what: verdict.what, message })
   }
 }
 
@@ -56,5 +70,6 @@ export function addTally(sum: Tally, part: Tally): void {
   sum.refused += part.refused
   sum.incomplete += part.incomplete
   for (const [rule, cases] of Object.entries(part.listed)) sum.listed[rule] = (sum.listed[rule] ?? 0) + cases
+  sum.found += part.found
   sum.findings.push(...part.findings)
 }

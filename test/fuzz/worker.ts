@@ -15,7 +15,7 @@ process.once('message', async (order: Order) => {
   for (const kind of order.kinds) {
     const end = Date.now() + (order.seconds * 1000) / order.kinds.length
     const tally = await runCases({ ...order, kind, goesOn: () => Date.now() < end })
-    process.send?.({ kind, tally })
+    await new Promise<void>((resolve) => process.send!({ kind, tally }, () => resolve()))
   }
   process.disconnect()
 })

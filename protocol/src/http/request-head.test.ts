@@ -57,6 +57,7 @@ const REFUSED: [title: string, message: string, rule: Rule][] = [
   ['RFC 9112 §3.2: a fragment', line('GET /a#b HTTP/1.1'), 'target-character'],
   ['RFC 9112 §3.2.1: a path without a slash', line('GET a HTTP/1.1'), 'target-form'],
   ['RFC 9112 §3.2.2: another scheme', line('GET ftp://a.example/ HTTP/1.1'), 'target-form'],
+  ['RFC 9112 §3.2.2: four other letters', line('GET xttp://a.example/ HTTP/1.1'), 'target-form'],
   ['RFC 9112 §3.2.2: a scheme without slashes', line('GET http:a.example/ HTTP/1.1'), 'target-form'],
   ['RFC 9112 §3.2.2: no authority', line('GET http:/// HTTP/1.1'), 'target-form'],
   ['RFC 9112 §3.2.2: a query and no authority', line('GET http://?a HTTP/1.1'), 'target-form'],
