@@ -5,7 +5,6 @@ import { pipeline } from 'node:stream/promises'
 import { patternedStream } from '../support/patterned-bytes.ts'
 
 export const FRAMINGS = ['length', 'chunked', 'close'] as const
-export type Framing = (typeof FRAMINGS)[number]
 
 /** Answers /length, /chunked and /close (delimited by the end of the connection) with `bytes` of a pattern. */
 export async function startLargeOrigin(bytes: number): Promise<Server> {
