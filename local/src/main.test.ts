@@ -8,20 +8,22 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url))
 /** Four processes compile their sources first. */
 const SLOW = { timeout: 60_000 }
 
 let folder: string
+/** What the first test leaves for the second. */
+let kept: { readonly profile: string; readonly url: string }
 const started: ChildProcess[] = []
 
-beforeEach(async () => {
+beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'postern-local-'))
 })
 
-afterEach(async () => {
+afterAll(async () => {
   for (const process of started.splice(0)) process.kill('SIGKILL')
   await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
 })
@@ -75,34 +77,39 @@ async function gone(pid: number): Promise<void> {
   }
 }
 
-test(
-  'serves the demo, stops in order on Ctrl+C, and finds its data again; killed, it leaves no process behind',
-  SLOW,
-  async () => {
-    const first = launch('--port', '0')
-    const said = await serving(first)
-    expect(await get(urlIn(said))).toContain('Your request came through the tunnel')
-    const profile = await readFile(join(folder, 'profile.json'), 'utf8')
-    expect((await stat(join(folder, 'profile.json'))).mode & 0o777).toBe(0o600)
-    expect((await stat(join(folder, 'channel-secret.json'))).mode & 0o777).toBe(0o600)
-    expect(said).not.toContain(JSON.parse(profile).token)
-    const children = await partsOf(first.pid!)
-    expect(children.length).toBe(2)
-    first.kill('SIGINT')
-    expect(await once(first, 'exit')).toEqual([0, null])
-    await Promise.all(children.map(gone))
+test('serves the demo, lets nobody else into its data, and stops in order on Ctrl+C', SLOW, async () => {
+  const first = launch('--port', '0')
+  const said = await serving(first)
+  const url = urlIn(said)
+  expect(await get(url)).toContain('Your request came through the tunnel')
+  const profile = await readFile(join(folder, 'profile.json'), 'utf8')
+  expect((await stat(join(folder, 'profile.json'))).mode & 0o777).toBe(0o600)
+  expect((await stat(join(folder, 'channel-secret.json'))).mode & 0o777).toBe(0o600)
+  expect(said).not.toContain(JSON.parse(profile).token)
 
-    const { port } = new URL(urlIn(said))
-    const second = launch('--port', port)
-    expect(urlIn(await serving(second))).toBe(urlIn(said))
-    expect(await readFile(join(folder, 'profile.json'), 'utf8')).toBe(profile)
-    expect(await get(urlIn(said))).toContain('Your request came through the tunnel')
-    const orphans = await partsOf(second.pid!)
-    expect(orphans.length).toBe(2)
-    second.kill('SIGKILL')
-    await Promise.all(orphans.map(gone))
-  },
-)
+  const intruder = launch('--port', '0')
+  const [complaint, [code]] = await Promise.all([text(intruder.stderr!), once(intruder, 'exit')])
+  expect([code, complaint]).toEqual([2, expect.stringContaining('in use')])
+  expect(await get(url)).toContain('came through the tunnel')
+
+  const parts = await partsOf(first.pid!)
+  expect(parts.length).toBe(2)
+  first.kill('SIGINT')
+  expect(await once(first, 'exit')).toEqual([0, null])
+  await Promise.all(parts.map(gone))
+  kept = { profile, url }
+})
+
+test('finds its data again, and leaves no process behind when it is killed', SLOW, async () => {
+  const second = launch('--port', new URL(kept.url).port)
+  expect(urlIn(await serving(second))).toBe(kept.url)
+  expect(await readFile(join(folder, 'profile.json'), 'utf8')).toBe(kept.profile)
+  expect(await get(kept.url)).toContain('Your request came through the tunnel')
+  const orphans = await partsOf(second.pid!)
+  expect(orphans.length).toBe(2)
+  second.kill('SIGKILL')
+  await Promise.all(orphans.map(gone))
+})
 
 test('a port that is taken is said clearly, with the way out, and ends it with exit code 2', SLOW, async () => {
   const other = net.createServer().listen(0, '127.0.0.1')
@@ -114,15 +121,4 @@ test('a port that is taken is said clearly, with the way out, and ends it with e
   expect(code).toBe(2)
   expect(said).toContain(`127.0.0.1:${port}`)
   expect(said).toContain('npm start -- --port')
-})
-
-test('a data folder that another start uses is refused, and that start goes on serving', SLOW, async () => {
-  const first = launch('--port', '0')
-  const said = await serving(first)
-  const second = launch('--port', '0')
-  const [complaint, [code]] = await Promise.all([text(second.stderr!), once(second, 'exit')])
-  expect([code, complaint]).toEqual([2, expect.stringContaining('in use')])
-  expect(await get(urlIn(said))).toContain('came through')
-  first.kill('SIGTERM')
-  expect(await once(first, 'exit')).toEqual([0, null])
 })

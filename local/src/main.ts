@@ -60,7 +60,8 @@ async function main(): Promise<number> {
       dataFolder,
       complaint: (from, line) => process.stderr.write(`[${from}] ${line}\n`),
     })
-    process.stdout.write(welcomeText(system, relative(ROOT, dataFolder)))
+    const shown = relative(ROOT, dataFolder)
+    process.stdout.write(await welcomeText(system, shown.startsWith('..') ? dataFolder : shown))
     const fault = await Promise.race([told, system.broken])
     if (!fault) process.stderr.write('\nstopping\n')
     await system.stop()

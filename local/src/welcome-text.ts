@@ -1,17 +1,18 @@
 /** What `npm start` prints once it serves: an address, and two lines that work when they are copied. */
+import { curlLine } from './curl-line.ts'
 import type { LocalSystem } from './local-system.ts'
 
 /** The folder that an agent in this checkout looks into by itself. */
 export const DEFAULT_FOLDER = '.postern'
 
-export function welcomeText(system: Pick<LocalSystem, 'demoUrl' | 'profile'>, folder: string): string {
+export async function welcomeText(system: Pick<LocalSystem, 'demoUrl' | 'profile'>, folder: string): Promise<string> {
   const agent = 'npx tunnel-agent http 3000 --subdomain hello'
   const elsewhere = folder === DEFAULT_FOLDER ? agent : `TUNNEL_AGENT_CONFIG=${quoted(system.profile)} ${agent}`
   return `
   Postern runs on this machine.
 
     a tunnel to the demo server   ${system.demoUrl}
-    the same from a terminal      curl ${system.demoUrl}/
+    the same from a terminal      ${await curlLine(system.demoUrl)}
     a tunnel of your own          ${elsewhere}
                                   (in this folder, in a second terminal; 3000 is the port of your server)
 
