@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import {
   createServer,
   type IncomingMessage,
@@ -8,8 +9,9 @@ import {
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
+import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { patternedHash, patternedStream } from '../support/patterned-bytes.ts'
+import { patternedHash, patternedPieces, patternedStream } from '../support/patterned-bytes.ts'
 import { canReadMemory, forgetPeak, memoryOf } from '../support/peak-memory.ts'
 import { type RunningAgent, type System, startSystem } from '../support/start-system.ts'
 
@@ -22,6 +24,11 @@ const CEILING_MIB = 150
 let system: System
 let server: Server
 let agent: RunningAgent
+/** Until then nothing of an upload to /later is read. */
+let startReading: () => void
+const readingStarts = new Promise<void>((resolve) => {
+  startReading = resolve
+})
 
 beforeAll(async () => {
   server = createServer((request, response) => void serve(request, response))
@@ -46,6 +53,7 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
     await pipeline(patternedStream(bytes), response).catch(() => undefined)
     return
   }
+  if (request.url === '/later') await readingStarts
   const { hash, bytes } = await digest(request)
   response.end(JSON.stringify({ hash, bytes, length: request.headers['content-length'] ?? null }))
 }
@@ -132,6 +140,37 @@ describe('a visitor that does not read', () => {
     expect((await digest(beside)).bytes).toBe(8 * MiB)
     // Then it reads after all, and nothing is missing.
     expect(await digest(stalled)).toEqual({ hash: patternedHash(64 * MiB), bytes: 64 * MiB })
+    if (canReadMemory) for (const [name, pid] of processes()) expect(memoryOf(pid).peak, name).toBeLessThan(CEILING_MIB)
+  })
+})
+
+describe('a local server that does not read', () => {
+  test('holds the visitor back, and nothing is lost when it reads after all', async () => {
+    const request = startRequest({
+      host: '127.0.0.1',
+      port: system.publicPort,
+      method: 'POST',
+      path: '/later',
+      agent: false,
+      headers: { host: agent.host },
+    })
+    const answered = new Promise<IncomingMessage>((resolve) => request.once('response', resolve))
+    let sent = 0
+    let heldBackAt: number | undefined
+    for (const piece of patternedPieces(64 * MiB)) {
+      sent += piece.length
+      if (request.write(piece)) continue
+      const drained = once(request, 'drain')
+      if ((await Promise.race([drained, setTimeout(500, 'stuck')])) === 'stuck') {
+        heldBackAt = sent
+        startReading()
+      }
+      await drained
+    }
+    request.end()
+    expect(JSON.parse(await text(await answered))).toMatchObject({ hash: patternedHash(64 * MiB), bytes: 64 * MiB })
+    // What is under way then fills the buffers of six sockets and the windows, no more.
+    expect(heldBackAt).toBeLessThan(48 * MiB)
     if (canReadMemory) for (const [name, pid] of processes()) expect(memoryOf(pid).peak, name).toBeLessThan(CEILING_MIB)
   })
 })
