@@ -2,12 +2,12 @@
 import { TunnelFault } from '../fault.ts'
 import { STREAMS_PER_CHANNEL } from '../limits.ts'
 import { ControlAllowance } from './control-allowance.ts'
-import { ALL_FLAGS, Flag, FrameType, GoAwayCode } from './frame.ts'
-import { FrameDecoder, type FrameSink } from './frame-decoder.ts'
-import { PeerIds } from './peer-ids.ts'
+import { Flag, FrameType, GoAwayCode } from './frame.ts'
+import { Inbound, type Session } from './inbound.ts'
 import { MuxStream, type StreamHost } from './raw-stream.ts'
 import { RoundTrip } from './round-trip.ts'
 import type { RawStream } from './stream.ts'
+import { StreamTable } from './stream-table.ts'
 import type { WindowBudget } from './window-budget.ts'
 import { WriteSide } from './write-side.ts'
 
@@ -45,53 +45,46 @@ export interface MuxOptions {
   readonly firstId?: number
 }
 
-/** Ids are 32 bits and never used twice; a session that has used its own up is replaced by a new one. */
-const LAST_ID = 0xffff_ffff
-
-export class Mux implements FrameSink, StreamHost {
-  /** While true no stream is opened in either direction (memory is short): `openStream` throws, the peer's are reset. */
-  refusing = false
-  readonly budget: WindowBudget
-  readonly now: () => number
-  arrivedAt: number
+export class Mux {
   readonly #events: MuxEvents
-  readonly #peerStreams: number
-  readonly #ownStreams: number
-  /** `id % 2` of the streams this side opens. */
-  readonly #ownParity: number
-  readonly #firstId: number
-  #nextId: number
-  #ownOpen = 0
-  #peerOpen = 0
-  readonly #streams = new Map<number, MuxStream>()
-  readonly #peerIds: PeerIds
-  readonly #decoder: FrameDecoder
-  readonly #allowance: ControlAllowance
-  readonly #roundTrip = new RoundTrip()
+  readonly #now: () => number
+  readonly #streams: StreamTable
+  readonly #inbound: Inbound
   readonly #writeSide: WriteSide
+  readonly #roundTrip = new RoundTrip()
+  readonly #host: StreamHost & { arrivedAt: number }
   /** Streams that `pull` made room on; a field so that a flush allocates nothing for it. */
   readonly #roomy: MuxStream[] = []
   #phase: 'open' | 'failed' | 'closed' = 'open'
   #wentAway = false
   #peerWentAway = false
-  /** Whose Data frame is being read; undefined: its payload is discarded. */
-  #receiver: MuxStream | undefined
-  #receiverEnds = false
 
   constructor(options: MuxOptions) {
-    this.budget = options.budget
-    this.now = options.now
-    this.arrivedAt = options.now()
-    this.#events = options.events
-    this.#peerStreams = options.peerStreams
-    this.#ownStreams = options.ownStreams ?? STREAMS_PER_CHANNEL
-    this.#ownParity = options.side === 'agent' ? 1 : 0
-    this.#firstId = options.firstId ?? (options.side === 'agent' ? 1 : 2)
-    this.#nextId = this.#firstId
-    this.#peerIds = new PeerIds(options.side === 'agent' ? 'even' : 'odd')
-    this.#decoder = new FrameDecoder(this)
-    this.#allowance = new ControlAllowance(this.arrivedAt)
-    this.#writeSide = new WriteSide(() => options.events.outputReady())
+    const { events, now, budget, side, peerStreams, ownStreams = STREAMS_PER_CHANNEL, firstId } = options
+    const allowance = new ControlAllowance(now())
+    const writeSide = new WriteSide(() => events.outputReady())
+    const session: Session = {
+      now,
+      accept: (id) => this.#accept(id),
+      ping: (value) => this.#queue(FrameType.ping, Flag.ack, 0, value),
+      pong: (value) => this.#pong(value),
+      goAway: (code) => this.#hearGoAway(code),
+      violate: (rule) => this.#violate(rule),
+    }
+    this.#events = events
+    this.#now = now
+    this.#writeSide = writeSide
+    this.#streams = new StreamTable({ side, ownStreams, peerStreams, firstId })
+    this.#inbound = new Inbound(session, this.#streams, allowance)
+    this.#host = {
+      budget,
+      now,
+      arrivedAt: now(),
+      ready: (stream) => writeSide.ready(stream),
+      credit: (stream) => this.#credit(stream),
+      gone: (stream, tellPeer) => this.#gone(stream, tellPeer),
+      sentPayload: () => allowance.earn(),
+    }
   }
 
   /** Streams open in either direction. */
@@ -116,14 +109,21 @@ export class Mux implements FrameSink, StreamHost {
     return this.#roundTrip.latestMs
   }
 
-  // ── what the channel calls ────────────────────────────────────────────────────────────────────────────────────────
+  /** While true no stream is opened in either direction (memory is short): `openStream` throws, the peer's are reset. */
+  get refusing(): boolean {
+    return this.#streams.refusing
+  }
+
+  set refusing(refusing: boolean) {
+    this.#streams.refusing = refusing
+  }
 
   /** Takes bytes from the transport, in any chunking. Never throws. Streams are delivered slices of `chunk`: it must not be reused. */
   receive(chunk: Buffer): void {
     if (this.#phase !== 'open') return
-    this.arrivedAt = this.now()
+    this.#host.arrivedAt = this.#now()
     try {
-      this.#decoder.decode(chunk)
+      this.#inbound.receive(chunk)
     } catch (error) {
       this.#failInside(error)
     }
@@ -150,15 +150,7 @@ export class Mux implements FrameSink, StreamHost {
   openStream(): RawStream {
     if (this.#phase !== 'open') throw new TunnelFault('channel-closed')
     if (this.#wentAway || this.#peerWentAway) throw new TunnelFault('channel-closed', 'it is going away')
-    if (this.#nextId > LAST_ID) throw new TunnelFault('channel-closed', 'its stream ids are used up')
-    if (this.refusing) throw new TunnelFault('streams-exhausted', 'the tunnel holds too much memory')
-    if (this.#ownOpen >= this.#ownStreams) throw new TunnelFault('streams-exhausted')
-    const stream = new MuxStream(this, this.#nextId, Flag.syn)
-    this.#nextId += 2
-    this.#ownOpen++
-    this.#streams.set(stream.id, stream)
-    this.ready(stream)
-    return stream
+    return this.#begin(this.#streams.takeOwnId(), Flag.syn)
   }
 
   /**
@@ -172,13 +164,12 @@ export class Mux implements FrameSink, StreamHost {
 
   /** Measures the round trip; the answer comes as `pong`. A ping that is still under way is not answered any more. */
   ping(): void {
-    if (this.#phase !== 'open') return
-    this.#queue(FrameType.ping, Flag.syn, 0, this.#roundTrip.start(this.now()))
+    this.#queue(FrameType.ping, Flag.syn, 0, this.#roundTrip.start(this.#now()))
   }
 
   /** Tells the peer that this side opens and accepts nothing further. Open streams go on. Harmless when repeated. */
   goAway(code: number): void {
-    if (this.#phase !== 'open' || this.#wentAway) return
+    if (this.#wentAway) return
     this.#wentAway = true
     this.#queue(FrameType.goAway, 0, 0, code)
   }
@@ -198,19 +189,27 @@ export class Mux implements FrameSink, StreamHost {
   close(fault: TunnelFault): void {
     if (this.#phase === 'closed') return
     this.#phase = 'closed'
-    this.#decoder.stop()
+    this.#inbound.stop()
     this.#writeSide.clearControl()
     this.#abandonAll(fault)
   }
 
-  // ── what streams call (StreamHost) ────────────────────────────────────────────────────────────────────────────────
-
-  ready(stream: MuxStream): void {
+  #begin(id: number, opening: number): MuxStream {
+    const stream = new MuxStream(this.#host, id, opening)
+    this.#streams.add(stream)
     this.#writeSide.ready(stream)
+    return stream
   }
 
-  credit(stream: MuxStream): void {
-    const now = this.now()
+  #accept(id: number): void {
+    if (this.#wentAway || !this.#streams.hasRoomForPeer) return this.#queue(FrameType.windowUpdate, Flag.rst, id, 0)
+    const stream = this.#begin(id, Flag.ack)
+    this.#events.streamOpened(stream)
+    if (!stream.heard) stream.reset()
+  }
+
+  #credit(stream: MuxStream): void {
+    const now = this.#now()
     if (this.#roundTrip.isDue(now)) this.ping()
     const credit = stream.receives.takeCredit(now, this.#roundTrip.latestMs)
     const opening = stream.opening
@@ -218,127 +217,22 @@ export class Mux implements FrameSink, StreamHost {
     this.#queue(FrameType.windowUpdate, opening, stream.id, credit)
   }
 
-  gone(stream: MuxStream, tellPeer: boolean): void {
+  #gone(stream: MuxStream, tellPeer: boolean): void {
     stream.readyIn?.remove(stream)
-    if (!this.#streams.delete(stream.id)) return
-    if (stream.id % 2 === this.#ownParity) this.#ownOpen--
-    else this.#peerOpen--
+    const wasOpen = this.#streams.remove(stream)
     const peerKnows = stream.opening !== Flag.syn
-    if (tellPeer && peerKnows) this.#queue(FrameType.windowUpdate, Flag.rst, stream.id, 0)
+    if (wasOpen && tellPeer && peerKnows) this.#queue(FrameType.windowUpdate, Flag.rst, stream.id, 0)
   }
 
-  sentPayload(): void {
-    this.#allowance.earn()
-  }
-
-  // ── what the decoder calls (FrameSink) ────────────────────────────────────────────────────────────────────────────
-
-  frame(type: number, flags: number, id: number, length: number): void {
-    if (flags > ALL_FLAGS) return this.#violate(`flags ${flags}`)
-    if (type === FrameType.data) this.#dataFrame(flags, id, length)
-    else if (type === FrameType.windowUpdate) this.#windowUpdate(flags, id, length)
-    else if (id !== 0) this.#violate(`stream ${id} in a frame of the session`)
-    else if (type === FrameType.ping) this.#ping(flags, length)
-    else this.#goAway(flags, length)
-  }
-
-  payload(chunk: Buffer, from: number, to: number): void {
-    const receiver = this.#receiver
-    if (receiver?.live) receiver.delivered(chunk, from, to)
-  }
-
-  frameEnd(): void {
-    if (!this.#receiverEnds) return
-    this.#receiverEnds = false
-    this.#peerEnded(this.#receiver)
-  }
-
-  malformed(detail: string): void {
-    this.#violate(detail)
-  }
-
-  // ── frames ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #dataFrame(flags: number, id: number, length: number): void {
-    const stream = flags === 0 ? this.#streams.get(id) : this.#flagged(flags, id)
-    this.#receiver = stream
-    this.#receiverEnds = false
-    if (stream === undefined) {
-      if (!this.#wasOpen(id)) return this.#violate(`data for stream ${id}, which was never opened`)
-    } else {
-      const broken = stream.announced(length)
-      if (broken !== undefined) return this.#violate(`${broken} on stream ${id}`)
-      this.#receiverEnds = (flags & Flag.fin) !== 0
-    }
-    if (length > 0) this.#allowance.earn()
-    else this.#charge()
-  }
-
-  #windowUpdate(flags: number, id: number, credit: number): void {
-    this.#charge()
-    const stream = flags === 0 ? this.#streams.get(id) : this.#flagged(flags, id)
-    if (stream === undefined) {
-      if (!this.#wasOpen(id)) this.#violate(`window update for stream ${id}, which was never opened`)
-      return
-    }
-    if (!stream.credited(credit)) return this.#violate(`window of stream ${id} beyond 32 bits`)
-    if (flags & Flag.fin) this.#peerEnded(stream)
-  }
-
-  /** SYN and RST; ACK asks for nothing, since nobody waits for it. Returns the stream, if it is open afterwards. */
-  #flagged(flags: number, id: number): MuxStream | undefined {
-    if (flags & Flag.syn) this.#accept(id)
-    const stream = this.#streams.get(id)
-    if (stream === undefined || !(flags & Flag.rst)) return stream
-    this.#charge()
-    stream.abandon(new TunnelFault('stream-reset'), false)
-    return undefined
-  }
-
-  #accept(id: number): void {
-    if (id === 0) return this.#violate('SYN for stream 0')
-    if (id % 2 === this.#ownParity) return this.#violate(`SYN for stream ${id}, whose parity is ours`)
-    if (!this.#peerIds.use(id)) return this.#violate(`second SYN for stream ${id}`)
-    if (this.#wentAway || this.refusing || this.#peerOpen >= this.#peerStreams) {
-      this.#charge()
-      this.#queue(FrameType.windowUpdate, Flag.rst, id, 0)
-      return
-    }
-    const stream = new MuxStream(this, id, Flag.ack)
-    this.#peerOpen++
-    this.#streams.set(id, stream)
-    this.ready(stream)
-    this.#events.streamOpened(stream)
-    if (!stream.heard) stream.reset()
-  }
-
-  #peerEnded(stream: MuxStream | undefined): void {
-    const broken = stream?.peerEnded()
-    if (broken !== undefined) this.#violate(`${broken} on stream ${stream?.id}`)
-  }
-
-  #ping(flags: number, value: number): void {
-    this.#charge()
-    if (flags === Flag.syn) return this.#queue(FrameType.ping, Flag.ack, 0, value)
-    if (flags !== Flag.ack) return this.#violate(`ping with flags ${flags}`)
-    const roundTripMs = this.#roundTrip.answer(value, this.now())
+  #pong(value: number): void {
+    const roundTripMs = this.#roundTrip.answer(value, this.#now())
     if (roundTripMs !== undefined) this.#events.pong(roundTripMs)
   }
 
-  #goAway(flags: number, code: number): void {
-    this.#charge()
-    if (flags !== 0) return this.#violate(`GOAWAY with flags ${flags}`)
+  #hearGoAway(code: number): void {
     if (this.#peerWentAway) return
     this.#peerWentAway = true
     this.#events.goAway(code)
-  }
-
-  // ── the rest ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Whether a frame of a stream that is not open may still come in good faith: the peer may not know yet that it is gone. */
-  #wasOpen(id: number): boolean {
-    if (id % 2 !== this.#ownParity) return this.#peerIds.wasUsed(id)
-    return id >= this.#firstId && id < this.#nextId
   }
 
   #queue(type: number, flags: number, id: number, length: number): void {
@@ -346,12 +240,8 @@ export class Mux implements FrameSink, StreamHost {
     if (!this.#writeSide.control(type, flags, id, length)) this.#violate('it does not read what it is sent')
   }
 
-  #charge(): void {
-    if (!this.#allowance.spend(this.now)) this.#violate('a flood of frames without payload')
-  }
-
-  #violate(detail: string): void {
-    this.#fail(new TunnelFault('protocol-violation', detail), GoAwayCode.protocolError)
+  #violate(rule: string): void {
+    this.#fail(new TunnelFault('protocol-violation', rule), GoAwayCode.protocolError)
   }
 
   #failInside(error: unknown): void {
@@ -362,7 +252,7 @@ export class Mux implements FrameSink, StreamHost {
   #fail(fault: TunnelFault, code: number): void {
     if (this.#phase !== 'open') return
     this.#phase = 'failed'
-    this.#decoder.stop()
+    this.#inbound.stop()
     this.#writeSide.clearControl()
     this.#abandonAll(fault)
     this.#writeSide.control(FrameType.goAway, 0, 0, code)
