@@ -47,9 +47,8 @@ export class RequestDifferential {
       if (inBody && counterpart.complete) return explained(ending.rule)
     }
     if (ending.kind === 'refused') {
-      if (theirs.refusal !== undefined && theirs.messages.length === ours.messages.length)
-        return { kind: 'both-refuse' }
-      return theirs.messages.length > ours.messages.length ? explained(ending.rule) : { kind: 'both-refuse' }
+      const nodeReadMore = theirs.messages.length > ours.messages.length
+      return nodeReadMore ? explained(ending.rule) : { kind: 'both-refuse', rule: ending.rule }
     }
     if (ending.kind === 'read' && theirs.messages.length > ours.messages.length)
       return { kind: 'finding', what: `node reads ${theirs.messages.length} messages, we ${ours.messages.length}` }

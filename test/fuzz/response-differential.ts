@@ -40,7 +40,9 @@ export class ResponseDifferential {
       if (inBody && counterpart.complete) return explained(ending.rule)
     }
     if (ending.kind === 'refused')
-      return theirs.messages.length > ours.messages.length ? explained(ending.rule) : { kind: 'both-refuse' }
+      return theirs.messages.length > ours.messages.length
+        ? explained(ending.rule)
+        : { kind: 'both-refuse', rule: ending.rule }
     if (theirs.messages.length > ours.messages.length)
       return { kind: 'finding', what: `node reads ${theirs.messages.length} messages, we ${ours.messages.length}` }
     return ending.kind === 'closed' ? { kind: 'both-accept' } : { kind: 'incomplete' }

@@ -3,7 +3,7 @@ import type { Rule } from '@postern/protocol/http'
 
 export type Verdict =
   | { kind: 'both-accept' }
-  | { kind: 'both-refuse' }
+  | { kind: 'both-refuse'; rule: Rule }
   /** Not even one head is whole. */
   | { kind: 'incomplete' }
   /** Node accepts, we do not, and the rule is on the list. */
