@@ -7,6 +7,7 @@ import type { Contender, Subject } from './contender.ts'
 import { direct } from './contenders/direct.ts'
 import { nginx } from './contenders/nginx.ts'
 import { postern } from './contenders/postern.ts'
+import { spread } from './figures.ts'
 import { socketGenerator } from './load/sockets.ts'
 import { findWrk } from './load/wrk.ts'
 import { describeMachine } from './machine.ts'
@@ -17,6 +18,7 @@ import { markdownTable, tabulate } from './report.ts'
 import { measureRounds, type Series } from './rounds.ts'
 import { scenarios } from './scenarios.ts'
 import { startOrigin } from './start-origin.ts'
+import { summarise } from './statistics.ts'
 import { judgeTargets } from './targets.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -58,13 +60,22 @@ async function bench(options: BenchOptions, command: string): Promise<{ text: st
 
     const { rounds, effort, warmUp } = options
     const chosen = scenarios(generator).filter(({ id }) => options.only?.includes(id) ?? true)
-    const series = await measureRounds({ systems, scenarios: chosen, rounds, effort, warmUp, progress: say })
+    const series = await measureRounds({
+      systems,
+      originPid: origin.pid,
+      scenarios: chosen,
+      rounds,
+      effort,
+      warmUp,
+      progress: say,
+    })
     const minutes = ((performance.now() - begun) / 60_000).toFixed(1)
     facts.set(
       'run',
       `\`${command}\`, ${rounds} rounds of ${effort.seconds} s or ${effort.megabytes} MB, ${minutes} minutes`,
     )
 
+    facts.set('others', describeNoise(series))
     const parts = [markdownTable(tabulate(series)), judgeTargets(series).join('\n')]
     if (other !== undefined)
       parts.push(`This tree as a multiple of ${other.hash}:\n`, compare(series, 'postern', other.hash).join('\n'))
@@ -77,6 +88,11 @@ async function bench(options: BenchOptions, command: string): Promise<{ text: st
 
 const describe = ({ settings }: Contender, finding: Awaited<ReturnType<Contender['find']>>): string =>
   finding.kind === 'found' ? `${finding.version}: ${settings}` : `not installed, so not measured (${finding.remedy})`
+
+function describeNoise(series: readonly Series[]): string {
+  const shares = series.flatMap(({ samples }) => samples.map(({ others }) => others * 100))
+  return `used ${spread(summarise(shares))} % of this machine during the measurements`
+}
 
 async function main(args: readonly string[]): Promise<void> {
   const options = parseOptions(args)

@@ -6,6 +6,7 @@ import type { Origin } from './contender.ts'
 const SCRIPT = fileURLToPath(new URL('origin.ts', import.meta.url))
 
 export interface RunningOrigin extends Origin {
+  readonly pid: number
   stop(): Promise<void>
 }
 
@@ -21,7 +22,7 @@ export function startOrigin(): Promise<RunningOrigin> {
         child.disconnect()
         await exited
       }
-      resolve({ port, stop })
+      resolve({ port, pid: child.pid!, stop })
     })
   })
 }
