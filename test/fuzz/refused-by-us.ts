@@ -22,7 +22,8 @@ export const REFUSED_REQUESTS: Partial<Record<Rule, string>> = {
   'transfer-coding': 'node takes `gzip, chunked`, and an empty Transfer-Encoding for none',
   'transfer-encoding-version': 'node reads Transfer-Encoding in HTTP/1.0, which RFC 9112 §6.1 calls faulty',
   'framing-both': 'node refuses both too, unless Transfer-Encoding is empty',
-  'connection-syntax': 'node looks for known words and skips the rest; what is no list may hide a close',
+  'connection-syntax':
+    'node looks for known words and skips the rest; what is no list, or has tabs in it, may hide a close',
   'chunk-extension': 'node takes an extension without a name, or with an equals sign and no value',
   'trailer-forbidden': 'node keeps trailers apart from the head; a server that merges them would be told another Host',
 }

@@ -3,7 +3,7 @@ import { TunnelFault } from '@postern/protocol/fault'
 import { BodyBoundary, type RequestHead, RequestHeadParser, type Rule, ruleOf } from '@postern/protocol/http'
 import type { MessageSeen } from './message-seen.ts'
 
-export type Ending =
+type Ending =
   | { kind: 'refused'; rule: Rule; where: 'head' | 'body' }
   /** Every byte was read; perhaps a message goes on. */
   | { kind: 'read' }

@@ -22,7 +22,7 @@ export interface Tally {
   findings: Finding[]
 }
 
-export interface Finding {
+interface Finding {
   /** The one number that makes the case again. */
   readonly seed: number
   readonly what: string

@@ -22,7 +22,7 @@ const isVisible = (code: Code) => code > SP && code < 0x7f
 const isObsText = (code: Code) => code >= 0x80
 
 /** A token character that is a letter, a digit or a hyphen. */
-export const TOKEN_PLAIN = 1
+const TOKEN_PLAIN = 1
 /** Any other token character: one that some servers fold into a hyphen. */
 export const TOKEN_ODD = 2
 

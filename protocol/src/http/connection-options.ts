@@ -1,5 +1,5 @@
 /** The options of Connection fields (RFC 9110 §7.6.1): three that are acted on, and names of further hop-by-hop fields. */
-import { HTAB, SP, TOKEN } from './character-tables.ts'
+import { SP, TOKEN } from './character-tables.ts'
 import type { FieldLines } from './field-lines.ts'
 import { FIELD, spells } from './field-names.ts'
 import { refuse, type Side } from './rules.ts'
@@ -22,6 +22,7 @@ export function connectionOptions(lines: FieldLines, side: Side): number {
   let options = 0
   for (let i = 0; i < lines.count; i++) {
     if (lines.id(i) !== FIELD.connection) continue
+    if (lines.endsInTab(i)) refuse(side, 'connection-syntax')
     const end = lines.valueEnd(i)
     for (let at = skipSeparators(buffer, lines.valueStart(i), end); at < end; ) {
       const optionEnd = endOfOption(buffer, at, end, side)
@@ -38,9 +39,9 @@ export function connectionNames(lines: FieldLines): ReadonlySet<string> {
   return new Set(names.map((name) => name.trim()))
 }
 
-/** Empty elements of a list count for nothing (RFC 9110 §5.6.1.2). */
+/** Empty elements of a list count for nothing (RFC 9110 §5.6.1.2). Tabs would be white space too, but servers differ on them. */
 function skipSeparators(buffer: Buffer, at: number, end: number): number {
-  while (at < end && (buffer[at] === COMMA || buffer[at] === SP || buffer[at] === HTAB)) at++
+  while (at < end && (buffer[at] === COMMA || buffer[at] === SP)) at++
   return at
 }
 
@@ -48,7 +49,7 @@ function endOfOption(buffer: Buffer, start: number, end: number, side: Side): nu
   let at = start
   while (at < end && TOKEN[buffer[at]!] !== 0) at++
   const optionEnd = at
-  while (at < end && (buffer[at] === SP || buffer[at] === HTAB)) at++
+  while (at < end && buffer[at] === SP) at++
   if (optionEnd === start || (at < end && buffer[at] !== COMMA)) refuse(side, 'connection-syntax')
   return optionEnd
 }

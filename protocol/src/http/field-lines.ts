@@ -139,6 +139,13 @@ export class FieldLines {
     return (this.present & (1 << id)) !== 0
   }
 
+  /** White space behind a value may hold tabs (RFC 9110 §5.6.3), but not every server knows a word that one follows. */
+  endsInTab(index: number): boolean {
+    let at = this.valueEnd(index)
+    while (this.buffer[at] === SP) at++
+    return this.buffer[at] === HTAB
+  }
+
   name(index: number): string {
     return this.buffer.toString('latin1', this.nameStart(index), this.nameEnd(index))
   }

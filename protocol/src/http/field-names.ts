@@ -101,7 +101,7 @@ export function fieldId(buffer: Uint8Array, start: number, end: number): FieldId
 }
 
 /** The id of a name given as text. */
-export function fieldIdOf(name: string): FieldId {
+function fieldIdOf(name: string): FieldId {
   const bytes = ascii(name)
   return bytes.length === 0 ? FIELD.other : fieldId(bytes, 0, bytes.length)
 }

@@ -1,5 +1,4 @@
 /** How a message says where its body ends (RFC 9112 §6): Content-Length and Transfer-Encoding, judged together. */
-import { HTAB, SP } from './character-tables.ts'
 import type { FieldLines } from './field-lines.ts'
 import { FIELD, spells } from './field-names.ts'
 import { refuse, type Side } from './rules.ts'
@@ -30,14 +29,14 @@ export function declaredLength(lines: FieldLines, version: 10 | 11, side: Side):
       if (seen) refuse(side, 'content-length-repeated')
       const start = lines.valueStart(i)
       const end = lines.valueEnd(i)
-      if (endsInTab(lines.buffer, end)) refuse(side, 'content-length-syntax')
+      if (lines.endsInTab(i)) refuse(side, 'content-length-syntax')
       length = contentLength(lines.buffer, start, end, side)
       if (lines.buffer[start] === ZERO && end - start > 1) lines.respell(i)
       seen = true
     } else if (id === FIELD.transferEncoding) {
       if (version === 10) refuse(side, 'transfer-encoding-version')
       const end = lines.valueEnd(i)
-      if (seen || !isChunked(lines.buffer, lines.valueStart(i), end) || endsInTab(lines.buffer, end))
+      if (seen || !isChunked(lines.buffer, lines.valueStart(i), end) || lines.endsInTab(i))
         refuse(side, 'transfer-coding')
       lines.respell(i)
       length = CHUNKED
@@ -45,13 +44,6 @@ export function declaredLength(lines: FieldLines, version: 10 | 11, side: Side):
     }
   }
   return length
-}
-
-/** White space behind a value may hold tabs (RFC 9110 §5.6.3), but not every server reads these two fields so. */
-function endsInTab(buffer: Buffer, valueEnd: number): boolean {
-  let at = valueEnd
-  while (buffer[at] === SP) at++
-  return buffer[at] === HTAB
 }
 
 function isChunked(buffer: Buffer, start: number, end: number): boolean {

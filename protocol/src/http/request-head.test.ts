@@ -193,6 +193,8 @@ const REFUSED: [title: string, message: string, rule: Rule][] = [
   ],
   ['RFC 9112 §6.1: coding in HTTP/1.0', old(`${HOST}Transfer-Encoding: chunked\r\n`), 'transfer-encoding-version'],
   ['RFC 9110 §7.6.1: a parameter in Connection', get('Connection: close;x\r\n'), 'connection-syntax'],
+  ['RFC 9110 §7.6.1: a tab behind Connection', get('Connection: close\t\r\n'), 'connection-syntax'],
+  ['RFC 9110 §7.6.1: a tab within Connection', get('Connection: close\t, x\r\n'), 'connection-syntax'],
   ['RFC 9110 §7.6.1: two words in Connection', get('Connection: keep-alive close\r\n'), 'connection-syntax'],
 ]
 
