@@ -133,7 +133,11 @@ export class LiveChannel {
       this.#control.send({ type: 'leaving' })
     }
     const timer = setTimeout(() => this.#channel.close(), drainMs)
-    void this.#streams.idle().then(() => this.#channel.close())
+    // Once the server has answered what was said after `leaving`, every stream that it opened before is here.
+    void this.#channel
+      .roundTrip()
+      .then(() => this.#streams.idle())
+      .then(() => this.#channel.close())
     void this.ended.then(() => clearTimeout(timer))
   }
 

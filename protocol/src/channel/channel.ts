@@ -61,6 +61,7 @@ export class Channel {
   #closed: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
   #bytesIn = 0
   #bytesOut = 0
+  #awaitingPong: (() => void)[] = []
 
   constructor(options: ChannelOptions) {
     const { socket, side, budget, now, events, peerStreams } = options
@@ -80,7 +81,7 @@ export class Channel {
           if (side === 'server' && peerStreams === 1) this.#mux.expedite(stream)
           events.streamOpened?.(stream)
         },
-        pong: () => {},
+        pong: () => this.#roundTripDone(),
         goAway: (code) => this.#heardGoAway(code),
         violated: (fault) => this.#violated(fault),
       },
@@ -164,6 +165,13 @@ export class Channel {
     return stream
   }
 
+  /** Resolves when the peer has answered a ping that left after everything said so far, or when the channel is over. */
+  roundTrip(): Promise<void> {
+    if (this.#ended) return Promise.resolve()
+    this.#mux.ping()
+    return new Promise((resolve) => this.#awaitingPong.push(resolve))
+  }
+
   /** GOAWAY, what is queued, the peer's answer, the end; after CLOSE_GRACE_MS the socket is destroyed. Resolves at the end, never rejects. */
   close(): Promise<void> {
     if (this.#ended) return Promise.resolve()
@@ -183,6 +191,13 @@ export class Channel {
 
   get #ended(): boolean {
     return this.#state.kind === 'closed' || this.#state.kind === 'lost'
+  }
+
+  /** The multiplexer reports the answer to its latest ping only, so it is never that of a ping before ours. */
+  #roundTripDone(): void {
+    const waiting = this.#awaitingPong
+    this.#awaitingPong = []
+    for (const resolve of waiting) resolve()
   }
 
   #sayGoAway(): void {
@@ -238,6 +253,7 @@ export class Channel {
     if (state.kind === 'lost') this.#events.lost(state.fault)
     else this.#events.closed?.()
     this.#closed?.resolve()
+    this.#roundTripDone()
   }
 
   #flushSoon(): void {
