@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { TunnelFault } from '@postern/protocol/fault'
+import { CLOSE_GRACE_MS } from '@postern/protocol/limits'
 import { createDynamoClient, openStore } from '@postern/protocol/store'
 import { parseDeploymentKeys } from '@postern/protocol/ticket'
 import pino from 'pino'
@@ -31,17 +32,17 @@ async function main(): Promise<void> {
   const listening = { public: { port: ports.public }, channel: { port: ports.channel }, ops: { port: ports.ops } }
   process.stdout.write(`${JSON.stringify({ event: 'listening', task: config.taskId, ...listening })}\n`)
 
-  const stop = async (why: string): Promise<void> => {
+  const stop = async (why: string, graceMs?: number): Promise<void> => {
     log.info({ why }, 'stopping')
-    await plane.stop()
+    await plane.stop(graceMs)
     client.destroy()
     log.info('stopped')
     process.exit(0)
   }
   process.on('SIGTERM', () => void stop('SIGTERM'))
   process.on('SIGINT', () => void stop('SIGINT'))
-  // Started by a parent over IPC (the local system): without the parent there is nobody to serve.
-  process.on('disconnect', () => void stop('parent gone'))
+  // Started by a parent over IPC (the local system): without the parent the table is gone too.
+  process.on('disconnect', () => void stop('parent gone', CLOSE_GRACE_MS))
 }
 
 main().catch((error: unknown) => {

@@ -36,8 +36,8 @@ export interface DataPlaneDeps {
 
 export interface DataPlane {
   readonly ports: { readonly public: number; readonly channel: number; readonly ops: number }
-  /** Stops in order; harmless when repeated. */
-  stop(): Promise<void>
+  /** Stops in order; what is in flight gets `graceMs`, DRAIN_MS unless told. Harmless when repeated. */
+  stop(graceMs?: number): Promise<void>
 }
 
 type Readiness = 'starting' | 'ready' | 'draining'
@@ -111,11 +111,11 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   readiness = 'ready'
 
   let stopped: Promise<void> | undefined
-  const stop = async (): Promise<void> => {
+  const stop = async (graceMs: number): Promise<void> => {
     // 1. The balancer stops sending, and new channels are told to go elsewhere.
     readiness = 'draining'
     // 2. Requests under way end while their channels still stand.
-    await visitors.drain(DRAIN_MS)
+    await visitors.drain(graceMs)
     // 3. Agents hear GOAWAY and look for another task; their routes are released.
     await channels.stop()
     clearInterval(sweep)
@@ -128,7 +128,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   }
   return {
     ports: { public: publicPort, channel: channelPort, ops: opsPort },
-    stop: () => (stopped ??= stop()),
+    stop: (graceMs = DRAIN_MS) => (stopped ??= stop(graceMs)),
   }
 }
 
