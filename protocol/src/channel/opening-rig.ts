@@ -29,12 +29,15 @@ export class OpeningRig implements OpeningHost<RigTicket> {
   beforeConsume: (workerId: string) => Promise<void> = async () => {}
   refusing: TunnelFault | undefined
   readonly sockets = new Set<net.Socket>()
+  /** Connections accepted so far. */
+  connections = 0
   readonly #server: net.Server
   readonly #outcomes: Outcome[] = []
   readonly #waiting: ((outcome: Outcome) => void)[] = []
 
   constructor(options: Partial<AcceptOptions> = {}, serverOptions: net.ServerOpts = {}) {
     this.#server = net.createServer({ noDelay: true, ...serverOptions }, (raw) => {
+      this.connections += 1
       this.sockets.add(raw)
       raw.once('close', () => this.sockets.delete(raw))
       acceptOpening(raw, this, { proxyProtocol: 'off', ...options }).then(

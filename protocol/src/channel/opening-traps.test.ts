@@ -11,7 +11,8 @@ import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { OpeningCeilings, openChannel } from './index.ts'
 import { dial, OpeningRig, turn } from './opening-rig.ts'
-import { secureAgent } from './secure.ts'
+import { OpeningSocket } from './opening-socket.ts'
+import { secureAgent, secureServer } from './secure.ts'
 
 const withCode = (code: string) => expect.objectContaining({ name: 'TunnelFault', code })
 const TLS13: tls.SecureContextOptions = {
@@ -103,6 +104,25 @@ describe('trap 1: a session of one channel', () => {
     expect(rig.consumed).not.toContain(victim.workerId)
     const [opened] = await Promise.all([openChannel(await dial(rig.port), victim), rig.accepted()])
     opened.socket.destroy()
+  })
+
+  test('proves nothing by itself, were sessions resumed', async () => {
+    const context = tls.createSecureContext(TLS13)
+    const [mine, theirs] = [randomBytes(32), randomBytes(32)]
+    const proofs: unknown[] = []
+    const server = await listening((raw) => {
+      raw.on('error', () => {})
+      const [id, key] = proofs.length === 0 ? ['mine', mine] : ['theirs', theirs]
+      const { socket, event, proof } = secureServer(raw, id as string, key as Buffer, context)
+      socket.on('error', () => {})
+      socket.once(event, () => proofs.push(proof()))
+    })
+    const session = await sessionOf(server.port, async () => {}, 'mine', mine)
+    expect(proofs).toEqual([undefined])
+    expect(await offer(server.port, session, async () => {})).toBe('accepted')
+    while (proofs.length < 2) await turn()
+    expect(proofs[1]).toEqual(withCode('key-mismatch'))
+    server.close()
   })
 
   test('nor does one’s own key under another’s id', async () => {
@@ -274,6 +294,19 @@ describe('trap 3: a reset during the look-up', () => {
     expect(await rig.refused()).toEqual(withCode('channel-lost'))
     peer.destroy()
   })
+})
+
+test('a socket that was destroyed a moment ago is never wrapped', async () => {
+  const socket = await dial(rig.port)
+  const owner = new OpeningSocket(socket)
+  socket.destroy()
+  let wrapped = false
+  const secured = owner.secure((raw) => {
+    wrapped = true
+    return secureAgent(raw, 'some-id', randomBytes(32))
+  })
+  await expect(secured).rejects.toEqual(withCode('channel-lost'))
+  expect(wrapped).toBe(false)
 })
 
 /** A self-signed Ed25519 certificate for `name` (RFC 5280 §4.1, RFC 8410), made here so that no private key lies in the repository. */

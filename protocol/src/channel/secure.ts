@@ -29,11 +29,16 @@ export interface Handshake {
 }
 
 /** Server end: only `identity` has a key, and only a handshake that asked for it on this socket proves anything. */
-export function secureServer(raw: net.Socket, identity: string, key: Uint8Array): Handshake {
+export function secureServer(
+  raw: net.Socket,
+  identity: string,
+  key: Uint8Array,
+  secureContext: tls.SecureContext = CONTEXT,
+): Handshake {
   let asked: string | undefined
   const socket = new tls.TLSSocket(raw, {
     isServer: true,
-    secureContext: CONTEXT,
+    secureContext,
     pskCallback: (_socket: tls.TLSSocket, offered: string) => {
       asked = offered
       return offered === identity ? key : null
