@@ -4,7 +4,8 @@ import { asExpected, readCorpus } from '../fuzz/corpus.ts'
 import type { FuzzKind } from '../fuzz/fuzz-case.ts'
 import { HttpDifferential, runCases } from '../fuzz/run-cases.ts'
 
-const seed = Number(process.env.POSTERN_FUZZ_SEED ?? Date.now() % 2 ** 31)
+/** The same cases each time, so that this test fails for a change of ours alone; new ones are `npm run fuzz`'s to find. */
+const seed = Number(process.env.POSTERN_FUZZ_SEED ?? 1)
 
 describe('the cases that were findings once', () => {
   const differential = new HttpDifferential()
