@@ -288,7 +288,9 @@ export class Exchange implements StreamListener {
     if (head.status === 101) return this.#splice(head, chunk, buffer, from, to)
     const { mayKeepAlive, head: requestHead } = this.#request
     this.#keepAlive = mayKeepAlive && requestHead.keepAlive && keepsVisitor(head, this.#visitorVersion)
-    if (head.keepAlive && this.#requestState === 'sent') this.#reusableMs = idleTime(head)
+    // Node's servers read nothing further on a connection on which they have declined an upgrade.
+    const reusable = head.keepAlive && this.#requestState === 'sent' && requestHead.upgrade === undefined
+    if (reusable) this.#reusableMs = idleTime(head)
     const written = this.#written(head, this.#keepAlive)
     if (needsDechunking(head, this.#visitorVersion)) {
       this.#dechunker = new Dechunker((bytes, start, end) => {

@@ -261,6 +261,16 @@ test('after a 101 bytes pass both ways until both ends have finished', async () 
   await stream.until(({ received, state }) => received.endsWith('bye') && state === 'ended')
 })
 
+test('a stream on which an upgrade was declined carries no further request', async () => {
+  const route = new ScriptedRoute()
+  const { port } = await serve(route)
+  const browser = new Browser(port).send(get('/ws', 'Connection: Upgrade\r\nUpgrade: websocket\r\n'))
+  const lease = await route.leased(0)
+  lease.stream.answer(ok('no'))
+  await browser.until(({ text }) => text.endsWith('no'))
+  expect(lease).toMatchObject({ kept: undefined, left: true })
+})
+
 test('draining ends idle connections at once and busy ones with their response', async () => {
   const route = new ScriptedRoute()
   const { port, listener } = await serve(route)
