@@ -69,7 +69,6 @@ export class Inbound implements FrameSink {
   #data(flags: number, id: number, length: number): void {
     const stream = flags === 0 ? this.#streams.get(id) : this.#flagged(flags, id)
     this.#receiver = stream
-    this.#receiverEnds = false
     if (stream === undefined) {
       if (!this.#streams.wasOpen(id)) return this.#session.violate(`data for stream ${id}, which was never opened`)
     } else {
@@ -78,11 +77,11 @@ export class Inbound implements FrameSink {
       this.#receiverEnds = (flags & Flag.fin) !== 0
     }
     if (length > 0) this.#allowance.earn()
-    else this.#charge()
+    else this.#afford()
   }
 
   #windowUpdate(flags: number, id: number, credit: number): void {
-    this.#charge()
+    if (!this.#afford()) return
     const stream = flags === 0 ? this.#streams.get(id) : this.#flagged(flags, id)
     if (stream === undefined) {
       if (!this.#streams.wasOpen(id)) this.#session.violate(`window update for stream ${id}, which was never opened`)
@@ -97,16 +96,14 @@ export class Inbound implements FrameSink {
     if (flags & Flag.syn) this.#accept(id)
     const stream = this.#streams.get(id)
     if (stream === undefined || !(flags & Flag.rst)) return stream
-    this.#charge()
-    stream.abandon(new TunnelFault('stream-reset'), false)
+    if (this.#afford()) stream.abandon(new TunnelFault('stream-reset'), false)
     return undefined
   }
 
   #accept(id: number): void {
     const broken = this.#streams.takePeerId(id)
     if (broken !== undefined) return this.#session.violate(broken)
-    this.#charge()
-    this.#session.accept(id)
+    if (this.#afford()) this.#session.accept(id)
   }
 
   #peerEnded(stream: MuxStream): void {
@@ -115,19 +112,22 @@ export class Inbound implements FrameSink {
   }
 
   #ping(flags: number, value: number): void {
-    this.#charge()
+    if (!this.#afford()) return
     if (flags === Flag.syn) this.#session.ping(value)
     else if (flags === Flag.ack) this.#session.pong(value)
     else this.#session.violate(`ping with flags ${flags}`)
   }
 
   #goAway(flags: number, code: number): void {
-    this.#charge()
+    if (!this.#afford()) return
     if (flags === 0) this.#session.goAway(code)
     else this.#session.violate(`GOAWAY with flags ${flags}`)
   }
 
-  #charge(): void {
-    if (!this.#allowance.spend(this.#session.now)) this.#session.violate('a flood of frames without payload')
+  /** Charges a frame without payload. False: that was one too many, and the session has ended. */
+  #afford(): boolean {
+    const affordable = this.#allowance.spend(this.#session.now)
+    if (!affordable) this.#session.violate('a flood of frames without payload')
+    return affordable
   }
 }

@@ -1,10 +1,16 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { TunnelFault } from '../fault.ts'
 import { FRAME_PAYLOAD_BYTES, INITIAL_WINDOW_BYTES, STREAM_BACKLOG_BYTES } from '../limits.ts'
+import type { StreamListener } from './stream.ts'
 import { line, Recorder, Solo } from './testing/solo.ts'
 import { WindowBudget } from './window-budget.ts'
 
 const KiB = 1024
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
 const lines = (solo: Solo, maxBytes?: number) => solo.sent(maxBytes).map(line)
 const openedBy = (solo: Solo, id: number) =>
   solo.receive({ type: 'windowUpdate', flags: ['syn'], id }) ?? solo.opened.at(-1)!
@@ -99,7 +105,7 @@ describe('opening a stream', () => {
   it('resets a stream nobody listens to', () => {
     const solo = new Solo()
     solo.onOpened = () => {}
-    solo.receive({ type: 'data', flags: ['syn'], id: 1, payload: Buffer.from('x') })
+    solo.receive({ type: 'windowUpdate', flags: ['syn'], id: 1 })
     expect(lines(solo)).toEqual(['windowUpdate 1 rst 0'])
     expect(solo.mux.openStreams).toBe(0)
   })
@@ -171,6 +177,21 @@ describe('ending a stream', () => {
       { type: 'windowUpdate', flags: ['rst'], id: 2 },
     )
     expect([recorder.chunks.length, solo.faults.length]).toEqual([0, 0])
+  })
+
+  it('keeps nothing of a stream that was reset, even if somebody keeps the stream', async () => {
+    const solo = new Solo()
+    const { stream } = solo.open()
+    const kept = [Buffer.alloc(100 * KiB), { data: () => {}, end: () => {}, reset: () => {}, writable: () => {} }]
+    const seen = kept.map((value) => new WeakRef(value))
+    stream.listen(kept.pop() as StreamListener)
+    stream.write(kept.pop() as Buffer)
+    stream.reset()
+    // What a WeakRef was made of lives until the end of the job.
+    await turn()
+    collectGarbage()
+    expect(seen.map((value) => value.deref())).toEqual([undefined, undefined])
+    expect(stream.id).toBe(2)
   })
 
   it('tells the listener of a reset by the peer, once, also after its FIN', () => {
@@ -328,8 +349,9 @@ describe('the write side', () => {
     expect(lines(solo, 40 * KiB)).toEqual(['data 2 syn 32768', 'data 2 32768'])
     expect(solo.mux.outputWaiting).toBe(true)
     stream.write(Buffer.alloc(1))
+    solo.mux.ping()
     expect(solo.outputReady).toBe(1)
-    expect(lines(solo)).toHaveLength(2)
+    expect(lines(solo)).toHaveLength(3)
     expect(solo.mux.outputWaiting).toBe(false)
     stream.write(Buffer.alloc(1))
     stream.write(Buffer.alloc(1))
