@@ -2,7 +2,7 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb'
 
 /** S, N, BOOL, SS and a map of numbers. */
-export type Attribute = string | number | boolean | ReadonlySet<string> | Readonly<Record<string, number>>
+type Attribute = string | number | boolean | ReadonlySet<string> | Readonly<Record<string, number>>
 /** Undefined ones are left out. */
 export type Attributes = Readonly<Record<string, Attribute | undefined>>
 type Item = Record<string, AttributeValue>

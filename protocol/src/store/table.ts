@@ -22,7 +22,7 @@ export interface Condition {
 }
 
 /** What a conditional write did. `before` is the item it replaced, changed or deleted. */
-export type Written = { kind: 'done'; before: Plain | undefined } | { kind: 'refused' }
+type Written = { kind: 'done'; before: Plain | undefined } | { kind: 'refused' }
 
 export interface Table {
   /** Strongly consistent unless told otherwise. */
