@@ -233,3 +233,16 @@ test('an agent whose server is cut by FIN, RST or silence at every step ends wit
   expect(unhandled).toEqual([])
   server.close()
 })
+
+test('a peer that hears its refusal and never closes is cut off after the grace', async () => {
+  const rig = new OpeningRig()
+  const port = await rig.listen()
+  const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  socket.on('error', () => {})
+  socket.write('nobody-knows-this-one\n')
+  await once(socket.resume(), 'end')
+  expect((await rig.refused()).code).toBe('ticket-refused')
+  while (rig.sockets.size > 0) await turn()
+  socket.destroy()
+  await rig.stop()
+})

@@ -1,4 +1,5 @@
 /** The one owner of a socket while its channel is being opened: listeners, deadline, end. Knows nothing of what is said on it. */
+import { setMaxListeners } from 'node:events'
 import type net from 'node:net'
 import type tls from 'node:tls'
 import ipaddr from 'ipaddr.js'
@@ -41,6 +42,8 @@ export class OpeningSocket {
     raw.on('close', this.#onClose)
     raw.on('end', this.#onClose)
     raw.on('data', this.#onData)
+    // One signal stops all openings of a task; Node 20 suspects a leak at the eleventh.
+    if (signal) setMaxListeners(0, signal)
     signal?.addEventListener('abort', this.#onAbort)
     if (signal?.aborted) this.#onAbort()
     if (raw.destroyed || raw.readableEnded) this.#onClose()

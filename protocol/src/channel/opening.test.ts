@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import net from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { TunnelFault } from '../fault.ts'
@@ -274,6 +274,24 @@ describe('an opening that does not follow the protocol', () => {
     expect(await rig.refused()).toEqual(withCode('server-draining'))
     expect(await opening).toEqual(withCode('server-draining'))
   })
+})
+
+test('a hundred openings that one signal may stop are no suspected leak, and leave no listener on it', async () => {
+  const stop = new AbortController()
+  await rig.stop()
+  rig = new OpeningRig({ signal: stop.signal })
+  await rig.listen()
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', onWarning)
+  const peers = await Promise.all(Array.from({ length: 100 }, () => dial(rig.port)))
+  while (rig.connections < 100) await turn()
+  expect(getEventListeners(stop.signal, 'abort')).toHaveLength(100)
+  for (const peer of peers) peer.destroy()
+  for (let i = 0; i < 100; i += 1) expect(await rig.refused()).toEqual(withCode('channel-lost'))
+  expect(getEventListeners(stop.signal, 'abort')).toHaveLength(0)
+  process.off('warning', onWarning)
+  expect(warnings).toEqual([])
 })
 
 describe('the ceilings of openings', () => {
