@@ -155,7 +155,10 @@ describe('one connection carries many requests', () => {
     })
     const client = await HttpClient.open(system.publicPort)
     expect((await client.ask(get('/two'))).body.toString()).toBe('one')
+    const { connection } = await origin.request()
     for (const path of ['/a', '/b', '/c']) expect((await client.ask(get(path))).body.toString()).toBe(path)
+    // What follows may come at any time, so that connection is never used again.
+    expect(origin.requests.filter((request) => request.connection === connection)).toHaveLength(1)
     client.close()
   })
 
