@@ -40,7 +40,7 @@ export const serverMessages = {
 }
 
 /** Visitor rules. None exists yet, and an unknown one refuses: a rule that is not enforced must not look accepted. */
-export const visitorRules = z.strictObject({})
+const visitorRules = z.strictObject({})
 
 /** What the agent says to the server. */
 export const agentMessages = {
