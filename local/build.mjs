@@ -4,6 +4,7 @@ import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { LAMBDA_BUNDLE } from '../control-plane/bundle.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -48,11 +49,11 @@ const bundles = {
   },
   // What runs in Lambda: its size is paid for at every cold start.
   'control-plane': {
-    ...common,
-    ...small,
-    entryPoints: { lambda: 'control-plane/src/lambda.ts' },
+    ...LAMBDA_BUNDLE,
+    absWorkingDir: root,
     outdir: 'control-plane/dist',
-    banner: REQUIRE,
+    sourcemap: true,
+    logLevel: 'warning',
   },
 }
 

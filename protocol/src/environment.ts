@@ -21,14 +21,13 @@ export const ENV = {
   ipPolicy: 'POSTERN_IP_POLICY',
   /** 1 where 127.0.0.1 and ::1 are the same machine's one address (the local system only). */
   loopbackIsOne: 'POSTERN_LOOPBACK_ONE',
-  /** The channel secret as JSON {current, accepted[]}, or the file that holds it. */
+  /** The channel secret as JSON {current, accepted[]}, the file that holds it, or its ARN in Secrets Manager. */
   channelSecret: 'POSTERN_CHANNEL_SECRET',
   channelSecretFile: 'POSTERN_CHANNEL_SECRET_FILE',
+  channelSecretArn: 'POSTERN_CHANNEL_SECRET_ARN',
   /** host:port of a control plane on the same machine; requests for the base domain go there. */
   apex: 'POSTERN_APEX',
   /** Name of this task; made at start where it is missing. */
   taskId: 'POSTERN_TASK_ID',
   logLevel: 'POSTERN_LOG_LEVEL',
 } as const
-
-export type EnvironmentVariable = (typeof ENV)[keyof typeof ENV]

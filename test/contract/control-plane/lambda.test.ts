@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { type EmbeddedTable, startEmbeddedTable } from '@postern/local/embedded-table'
-import { CONTROL_ENV } from '@postern/protocol/api'
+import { ENV } from '@postern/protocol/environment'
 import { createDynamoClient, openStore, type Stores } from '@postern/protocol/store'
 import { channelTicketSchema, newDeploymentSecret, workerIdHash } from '@postern/protocol/ticket'
 import { build } from 'esbuild'
@@ -32,12 +32,12 @@ beforeAll(async () => {
   stores = openStore({ tableName: table.tableName, client })
   token = await grant(stores, 'ann')
   environment = {
-    [CONTROL_ENV.table]: table.tableName,
-    [CONTROL_ENV.base]: 'example.com',
-    [CONTROL_ENV.publicUrl]: 'https://{subdomain}.example.com',
-    [CONTROL_ENV.channelHost]: 'channel.example.com',
-    [CONTROL_ENV.channelPort]: '7000',
-    [CONTROL_ENV.channelKeys]: newDeploymentSecret(randomBytes),
+    [ENV.table]: table.tableName,
+    [ENV.base]: 'example.com',
+    [ENV.publicUrl]: 'https://{subdomain}.example.com',
+    [ENV.channelHost]: 'channel.example.com',
+    [ENV.channelPort]: '7000',
+    [ENV.channelSecret]: newDeploymentSecret(randomBytes),
     AWS_ENDPOINT_URL: table.endpoint,
     AWS_REGION: 'eu-west-1',
     AWS_ACCESS_KEY_ID: 'test',
@@ -192,5 +192,5 @@ test('a table out of reach at start does not keep it from starting, and is 503 t
 })
 
 test('a setting that is missing ends the start and is named', async () => {
-  await expect(start({ [CONTROL_ENV.channelPort]: '' })).rejects.toThrow(CONTROL_ENV.channelPort)
+  await expect(start({ [ENV.channelPort]: '' })).rejects.toThrow(ENV.channelPort)
 })
