@@ -26,9 +26,6 @@ const common = {
   logLevel: 'warning',
 }
 
-/** Stack traces and `error.name` must stay readable. */
-const small = { minify: true, keepNames: true }
-
 const bundles = {
   // What is published: its dependencies are installed beside it, all else (protocol and what that uses) is inside.
   agent: {
@@ -39,10 +36,9 @@ const bundles = {
     chunkNames: 'chunk-[hash]',
     external: Object.keys(JSON.parse(readFileSync(join(root, 'agent/package.json'), 'utf8')).dependencies),
   },
-  // What runs in the container: one file, no node_modules beside it.
+  // What runs in the container: one file, no node_modules beside it. Not minified, so that stack traces stay readable.
   'data-plane': {
     ...common,
-    ...small,
     entryPoints: { main: 'data-plane/src/main.ts' },
     outdir: 'data-plane/dist',
     banner: REQUIRE,

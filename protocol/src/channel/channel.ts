@@ -165,7 +165,7 @@ export class Channel {
     return stream
   }
 
-  /** Resolves when the peer has answered a ping that left after everything said so far, or when the channel is over. */
+  /** Resolves when the peer has answered a ping that left behind all that was said on the control stream, or when the channel is over. */
   roundTrip(): Promise<void> {
     if (this.#ended) return Promise.resolve()
     this.#mux.ping()
