@@ -1,0 +1,63 @@
+/** One request on its way to the local server: the head, then the body as it comes, and what may have to be sent again. Knows nothing of the response. */
+import { BodyBoundary, type RequestHead } from '@postern/protocol/http'
+import { REPLAY_BYTES } from '@postern/protocol/limits'
+import type { ByteStream } from '@postern/protocol/mux'
+
+export class RequestSender {
+  readonly #head: Buffer
+  readonly #body = new BodyBoundary('request')
+  /** The body so far, while it may have to be sent again; undefined once it may not. */
+  #kept: Buffer[] | undefined
+  #keptBytes = 0
+
+  /** `bytes`: the head as the local server shall see it. */
+  constructor(head: RequestHead, bytes: Buffer) {
+    this.#head = bytes
+    this.#body.start(head.framing, head.contentLength)
+  }
+
+  /** The whole request has been sent. */
+  get done(): boolean {
+    return this.#body.done
+  }
+
+  /** Whether all that was sent could be sent again. */
+  get repeatable(): boolean {
+    return this.#kept !== undefined
+  }
+
+  /** `keep`: remember the body, up to REPLAY_BYTES. */
+  begin(stream: ByteStream, keep: boolean): void {
+    if (keep) this.#kept = []
+    stream.write(this.#head)
+  }
+
+  /** The index behind the last byte of [from, to) that belongs to this request. @throws TunnelFault `request-invalid` */
+  measure(chunk: Buffer, from: number, to: number): number {
+    return this.#body.advance(chunk, from, to)
+  }
+
+  /** Sends a piece of the body. False: enough for now. */
+  send(piece: Buffer, stream: ByteStream): boolean {
+    if (this.#kept !== undefined) {
+      this.#keptBytes += piece.length
+      if (this.#keptBytes <= REPLAY_BYTES) this.#kept.push(piece)
+      else this.#kept = undefined
+    }
+    return stream.write(piece)
+  }
+
+  /** Sends all of it once more; after that, never again. False: enough for now. */
+  repeat(stream: ByteStream): boolean {
+    const kept = this.#kept ?? []
+    this.#kept = undefined
+    let room = stream.write(this.#head)
+    for (const piece of kept) room = stream.write(piece)
+    return room
+  }
+
+  /** A byte of the response came: nothing will be sent again. */
+  forget(): void {
+    this.#kept = undefined
+  }
+}

@@ -1,0 +1,209 @@
+/** Passes a response on from its stream to the visitor: heads written anew, the body to its end, credit as the visitor reads. Knows nothing of the request's fate. */
+import { TunnelFault } from '@postern/protocol/fault'
+import {
+  BodyBoundary,
+  type CookieFence,
+  Dechunker,
+  HeadCarry,
+  keepsVisitor,
+  needsDechunking,
+  type RequestHead,
+  type ResponseHead,
+  ResponseHeadParser,
+  writeResponseHead,
+} from '@postern/protocol/http'
+import { IDLE_STREAM_MS, INTERIM_RESPONSES } from '@postern/protocol/limits'
+import type { ByteStream } from '@postern/protocol/mux'
+
+export interface ResponseRelayOptions {
+  readonly request: RequestHead
+  readonly requestId: string
+  /** False: the response says `Connection: close`, whatever the two sides would like. */
+  readonly mayKeepAlive: boolean
+  readonly cookies: CookieFence
+  /** To the visitor. False: enough for now; `drained` follows. */
+  write(bytes: Buffer): boolean
+}
+
+export type ResponseState =
+  /** Nothing of the final response has been written; there may have been interim ones. */
+  | 'awaited'
+  | 'body'
+  | 'whole'
+  /** After a 101: bytes pass as they are. */
+  | 'spliced'
+
+/** Up to this, a head and the beginning of its body are copied together, which costs less than a write of two buffers. */
+const JOINED_BYTES = 16 * 1024
+
+export class ResponseRelay {
+  state: ResponseState = 'awaited'
+  /** Whether the visitor's connection may carry another request after this response. */
+  keepAlive = false
+  /** How long the local server keeps the connection for another request: 0 if it does not, or if it has sent more than the response. */
+  originIdleMs = 0
+  readonly #options: ResponseRelayOptions
+  readonly #visitorVersion: 10 | 11
+  readonly #parser = new ResponseHeadParser()
+  readonly #body = new BodyBoundary('response')
+  #carry: HeadCarry | undefined
+  #dechunker: Dechunker | undefined
+  #interims = 0
+  #visitorFull = false
+  /** Bytes that wait in the visitor's socket and are not yet given back to the stream's window. */
+  #owed = 0
+
+  constructor(options: ResponseRelayOptions) {
+    this.#options = options
+    this.#visitorVersion = options.request.version
+    this.#parser.answer(options.request.method, options.request.upgrade !== undefined)
+  }
+
+  /** Takes what came on the stream. @throws TunnelFault `origin-invalid` */
+  read(chunk: Buffer, stream: ByteStream): void {
+    switch (this.state) {
+      case 'body':
+        return this.#readBody(chunk, 0, chunk.length, undefined, stream)
+      case 'spliced':
+        return this.#deliver(chunk, chunk.length, stream)
+      case 'awaited':
+        return this.#readHead(chunk, stream)
+      case 'whole':
+        this.#tooMuch(chunk.length, stream)
+    }
+  }
+
+  /** The stream has ended: what that makes of the response. */
+  streamEnded(): 'cut' | 'whole' | 'spliced' {
+    if (this.state === 'body' && this.#body.end() === 'complete') this.state = 'whole'
+    return this.state === 'whole' || this.state === 'spliced' ? this.state : 'cut'
+  }
+
+  /** Whether the visitor has read all that it was given. */
+  get settled(): boolean {
+    return this.#owed === 0
+  }
+
+  /** The visitor has room again: the stream gets its credit. */
+  drained(stream: ByteStream): void {
+    const owed = this.#owed
+    this.#owed = 0
+    if (owed > 0) stream.consume(owed)
+  }
+
+  /** Lets go of what is half read. */
+  release(): void {
+    this.#parser.release()
+    this.#carry = undefined
+  }
+
+  #readHead(chunk: Buffer, stream: ByteStream): void {
+    let buffer = chunk
+    let from = 0
+    let to = chunk.length
+    if (this.#carry !== undefined) {
+      this.#carry.append(chunk, 0, chunk.length)
+      buffer = this.#carry.buffer
+      to = this.#carry.length
+    }
+    for (;;) {
+      const head = this.#parser.parse(buffer, from, to)
+      if (head === undefined) {
+        this.#keepPart(buffer, from, to)
+        return stream.consume(chunk.length)
+      }
+      from += head.bytes
+      if (!head.interim) {
+        // Bytes of this chunk that belonged to heads have moved on; the rest is credited with the body.
+        stream.consume(chunk.length - (to - from))
+        return this.#begin(head, buffer, from, to, stream)
+      }
+      if (++this.#interims > INTERIM_RESPONSES) throw new TunnelFault('origin-invalid', 'Too many interim responses.')
+      if (this.#visitorVersion === 11) this.#options.write(this.#written(head, true))
+    }
+  }
+
+  #keepPart(buffer: Buffer, from: number, to: number): void {
+    if (this.#carry !== undefined && from === 0) return
+    const part = new HeadCarry()
+    part.append(buffer, from, to)
+    this.#carry = part
+  }
+
+  #begin(head: ResponseHead, buffer: Buffer, from: number, to: number, stream: ByteStream): void {
+    const { request, mayKeepAlive } = this.#options
+    if (head.status === 101) {
+      const written = this.#written(head, true)
+      this.release()
+      this.state = 'spliced'
+      return this.#deliver(joined(written, buffer, from, to), to - from, stream)
+    }
+    this.keepAlive = mayKeepAlive && request.keepAlive && keepsVisitor(head, this.#visitorVersion)
+    // Node's servers read nothing further on a connection on which they have declined an upgrade.
+    this.originIdleMs = head.keepAlive && request.upgrade === undefined ? idleTime(head) : 0
+    const written = this.#written(head, this.keepAlive)
+    if (needsDechunking(head, this.#visitorVersion)) this.#dechunker = this.#newDechunker()
+    this.#body.start(head.framing, head.contentLength)
+    this.release()
+    this.#readBody(buffer, from, to, written, stream)
+  }
+
+  #readBody(buffer: Buffer, from: number, to: number, head: Buffer | undefined, stream: ByteStream): void {
+    const end = this.#body.advance(buffer, from, to)
+    this.state = this.#body.done ? 'whole' : 'body'
+    if (head !== undefined && (this.#dechunker !== undefined || end - from > JOINED_BYTES)) {
+      this.#options.write(head)
+      head = undefined
+    }
+    if (this.#dechunker !== undefined) this.#deliverDechunked(this.#dechunker, buffer, from, end, stream)
+    else if (head !== undefined) this.#deliver(joined(head, buffer, from, end), end - from, stream)
+    else this.#deliver(buffer.subarray(from, end), end - from, stream)
+    if (end < to) this.#tooMuch(to - end, stream)
+  }
+
+  /** `credit` bytes of the stream's window are given back as soon as the visitor takes more. */
+  #deliver(bytes: Buffer, credit: number, stream: ByteStream): void {
+    if (bytes.length === 0) return
+    if (!this.#options.write(bytes)) this.#owed += credit
+    else if (credit > 0) stream.consume(credit)
+  }
+
+  #newDechunker(): Dechunker {
+    const dechunker = new Dechunker((bytes, start, end) => {
+      this.#visitorFull = !this.#options.write(bytes.subarray(start, end))
+    })
+    dechunker.start()
+    return dechunker
+  }
+
+  #deliverDechunked(dechunker: Dechunker, buffer: Buffer, from: number, end: number, stream: ByteStream): void {
+    dechunker.advance(buffer, from, end)
+    if (this.#visitorFull) this.#owed += end - from
+    else if (end > from) stream.consume(end - from)
+  }
+
+  /** The local server sent more than the response: whatever it is, it must not become the answer to another request. */
+  #tooMuch(bytes: number, stream: ByteStream): void {
+    this.originIdleMs = 0
+    stream.consume(bytes)
+  }
+
+  #written(head: ResponseHead, keepAlive: boolean): Buffer {
+    const { requestId, cookies } = this.#options
+    return writeResponseHead(head, { visitorVersion: this.#visitorVersion, keepAlive, requestId, cookies })
+  }
+}
+
+/** A second less than the local server says, or what most servers grant. */
+function idleTime(head: ResponseHead): number {
+  const told = head.keepAliveTimeoutMs
+  return told === undefined ? IDLE_STREAM_MS : Math.max(0, Math.min(IDLE_STREAM_MS, told - 1000))
+}
+
+function joined(head: Buffer, body: Buffer, from: number, to: number): Buffer {
+  if (from === to) return head
+  const bytes = Buffer.allocUnsafe(head.length + to - from)
+  head.copy(bytes, 0)
+  body.copy(bytes, head.length, from, to)
+  return bytes
+}
