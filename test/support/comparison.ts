@@ -78,7 +78,7 @@ async function observe({ origin, visit, script }: Comparison, port: number): Pro
 }
 
 /** A message as text, the masked fields left out: what must be equal, in a form whose differences can be read. */
-function unmasked(message: Message, mask: Readonly<Record<string, string>>): unknown {
+export function unmasked(message: Message, mask: Readonly<Record<string, string>>): unknown {
   return {
     startLine: message.startLine,
     lines: message.lines.map(withoutPadding).filter((line) => mask[line.split(':', 1)[0]!.toLowerCase()] === undefined),
