@@ -5,7 +5,7 @@ import { contentOf, fieldOf, fieldsOf, readResponse, statusOf } from '../support
 import { RawConnection } from '../support/raw-connection.ts'
 import { type Script, ScriptedOrigin } from '../support/scripted-origin.ts'
 import { type System, startSystem } from '../support/start-system.ts'
-import { ask } from '../support/visits.ts'
+import { ask, eventually } from '../support/visits.ts'
 
 let system: System
 let origin: ScriptedOrigin
@@ -290,6 +290,45 @@ describe('an end on one side is an end on the other', () => {
     visitor.reset()
     expect(await connection.over()).toBe('cut')
     expect(connection.endedAt - left).toBeLessThan(1000)
+  })
+
+  test('600 visitors that vanish at every stage leave nothing behind', async () => {
+    // More than twice the streams of a channel: one that was kept for each would be noticed.
+    origin.play(async ({ head, connection, whole }) => {
+      if (head.startLine.includes('/silent')) return connection.over().then(() => undefined)
+      if (head.startLine.includes('/endless')) {
+        connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+        while (connection.ending === 'open') {
+          connection.write(`400\r\n${'x'.repeat(0x400)}\r\n`)
+          await new Promise((resolve) => setTimeout(resolve, 1))
+        }
+        return
+      }
+      await whole()
+      connection.write(respond('ok'))
+    })
+    const stages = [
+      'GET / HTT',
+      get('/silent'),
+      get('/endless'),
+      get('/') + get('/silent'),
+      `POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 100\r\n\r\nhalf`,
+      `POST /silent HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`,
+    ]
+    const vanish = async (turn: number): Promise<void> => {
+      const visitor = await RawConnection.open(system.publicPort)
+      visitor.write(stages[turn % stages.length]!)
+      await new Promise((resolve) => setTimeout(resolve, turn % 7))
+      if (turn % 2 === 0) visitor.reset()
+      else visitor.close()
+    }
+    for (let turn = 0; turn < 600; turn += 50) {
+      await Promise.all(Array.from({ length: 50 }, (_, index) => vanish(turn + index)))
+    }
+    // What is left are kept connections, of which a tunnel has 64 at most, each idle for seconds at most.
+    const open = (): number => origin.connections.filter(({ socket }) => !socket.destroyed).length
+    await eventually('at most 64 connections to the local server', () => open() <= 64)
+    expect((await ask(system, get('/'))).body.toString()).toBe('ok')
   })
 
   test.each([
