@@ -30,7 +30,7 @@ async function routeGone(host: string, since: number): Promise<number> {
   for (;;) {
     const answer = await within<Ending, 'hang'>(
       HANG_MS,
-      download({ port: system.publicPort, host, path: '/length' }, () => {}),
+      download({ port: system.publicPort, host, framing: 'length' }, () => {}),
       'hang',
     )
     if (answer === 'hang') return Infinity
@@ -52,7 +52,7 @@ test('row 1: an agent killed in a download never leaves a response that looks wh
     let killedAt = Number.NaN
     const ending = await within<Ending, 'hang'>(
       HANG_MS,
-      download({ port: system.publicPort, host: agent.host, path: `/${framing}` }, (bytes) => {
+      download({ port: system.publicPort, host: agent.host, framing }, (bytes) => {
         if (bytes < point || killedAt > 0) return
         killedAt = performance.now()
         agent.process.kill('SIGKILL')

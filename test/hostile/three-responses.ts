@@ -1,8 +1,9 @@
 /** Three requests and their responses, framed in every way HTTP/1.1 has, and a judge of each at both ends. Knows nothing of tunnels. */
 import { once } from 'node:events'
 import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
+import { visitUntilClosed } from './closing-visit.ts'
 
 /**
  * What became of one response as a visitor sees it. `refused`: a whole answer of the tunnel's own. `short`: it looks whole
@@ -89,18 +90,17 @@ async function inPieces(message: Buffer, write: (piece: Buffer) => void): Promis
 }
 
 /**
- * The visitor: one kept-alive connection for the first two requests, then either one that is answered until the connection closes,
- * or one of HTTP/1.0. Answers the three verdicts; judged by `node:http`, which is nobody's accomplice.
+ * The visitor: one kept-alive connection for the first two requests, whose answers `node:http` judges; then one whose answer ends
+ * with the connection, as HTTP/1.1 or as HTTP/1.0. Answers the three verdicts.
  */
 export async function threeResponses(port: number, host: string, last: '/close' | '/old'): Promise<Verdict[]> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   try {
-    const verdicts = [
+    return [
       await ask(agent, { port, host, method: 'GET', path: '/length' }),
       await ask(agent, { port, host, method: 'POST', path: '/chunked' }),
-      last === '/old' ? await askOld(port, host) : await ask(agent, { port, host, method: 'POST', path: '/close' }),
+      await askClosing(port, host, last),
     ]
-    return verdicts
   } finally {
     agent.destroy()
   }
@@ -110,14 +110,12 @@ interface Asked {
   readonly port: number
   readonly host: string
   readonly method: 'GET' | 'POST'
-  readonly path: string
+  readonly path: '/length' | '/chunked'
 }
 
 function ask(agent: Agent, { port, host, method, path }: Asked): Promise<Verdict> {
   return new Promise((resolve) => {
-    const headers: Record<string, string> = { host }
-    // One upload of each framing.
-    if (path === '/chunked') headers['content-length'] = String(UPLOAD.length)
+    const headers = method === 'POST' ? { host, 'content-length': UPLOAD.length } : { host }
     const req = request({ agent, host: '127.0.0.1', port, method, path, headers }, async (res) => {
       const body = await bodyOf(res)
       if (body === 'cut') resolve('cut')
@@ -141,20 +139,27 @@ async function bodyOf(message: IncomingMessage): Promise<Buffer | 'cut'> {
   return message.complete ? Buffer.concat(chunks) : 'cut'
 }
 
-/** An HTTP/1.0 visitor: what came before a clean end of the connection is the response. */
-function askOld(port: number, host: string): Promise<Verdict> {
-  return new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1' })
-    let text = ''
-    socket.on('data', (chunk: Buffer) => {
+/** What came before a clean end of the connection is the response. The request has an upload in chunks, or is of HTTP/1.0. */
+async function askClosing(port: number, host: string, path: '/close' | '/old'): Promise<Verdict> {
+  let text = ''
+  const ending = await visitUntilClosed({
+    port,
+    ask: (socket) => {
+      if (path === '/old') socket.write(`GET /old HTTP/1.0\r\nHost: ${host}\r\n\r\n`)
+      else void upload(socket, host)
+    },
+    heard: (chunk) => {
       text += chunk.toString('latin1')
-    })
-    socket.on('error', () => resolve('cut'))
-    socket.on('end', () => {
-      const [head = '', body = ''] = text.split('\r\n\r\n', 2)
-      if (/^tunnel-error:/im.test(head)) resolve('refused')
-      else resolve(body === BODY.toString() ? 'whole' : 'short')
-    })
-    socket.write(`GET /old HTTP/1.0\r\nHost: ${host}\r\n\r\n`)
+    },
   })
+  if (ending === 'RST') return 'cut'
+  const [head = '', body = ''] = text.split('\r\n\r\n', 2)
+  if (/^tunnel-error:/im.test(head)) return 'refused'
+  return body === BODY.toString() ? 'whole' : 'short'
+}
+
+async function upload(socket: Socket, host: string): Promise<void> {
+  socket.write(`POST /close HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n`)
+  await inPieces(UPLOAD, (piece) => socket.write(`${piece.length.toString(16)}\r\n${piece}\r\n`))
+  socket.write('0\r\n\r\n')
 }
