@@ -24,7 +24,7 @@ export const RESPONSE_MASK: Readonly<Record<string, string>> = {
   'x-request-id': 'one id from the visitor to the local server, ours',
 }
 
-export interface Observed extends Answer {
+interface Observed extends Answer {
   /** As the local server received it. */
   readonly request: Message
 }

@@ -1,7 +1,7 @@
 /** A man in the middle of TCP connections: passes every byte on and keeps it. Knows nothing of what the bytes mean. */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
-export interface Recording {
+interface Recording {
   /** From whoever connected. */
   readonly fromClient: Buffer[]
   readonly fromServer: Buffer[]
