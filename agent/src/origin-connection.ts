@@ -19,6 +19,8 @@ type Local =
   | { readonly kind: 'connected'; readonly socket: Socket }
   | { readonly kind: 'over' }
 
+const NOTHING = Buffer.alloc(0)
+
 export class OriginConnection implements StreamListener, LocalServerListener {
   readonly #options: OriginConnectionOptions
   readonly #stream: RawStream
@@ -75,10 +77,7 @@ export class OriginConnection implements StreamListener, LocalServerListener {
       if (!this.#stream.write(chunk)) socket.pause()
     })
     socket.on('drain', () => this.#credit())
-    socket.on('end', () => {
-      this.#localEnded = true
-      this.#stream.end()
-    })
+    socket.on('end', () => this.#localEnds(socket))
     // 'close' follows and judges; without a listener the process would end.
     socket.on('error', () => undefined)
     socket.on('close', () => this.#closed(socket))
@@ -88,6 +87,21 @@ export class OriginConnection implements StreamListener, LocalServerListener {
 
   failed(fault: OriginConnectFault): void {
     this.#abandon(fault.code, true)
+  }
+
+  /**
+   * Node 20 reports a reset that arrives together with data as an end, and the answer would look whole (Node 24 does not). The
+   * system knows better and says so at the next write; one of no bytes sends nothing. A failure of it is followed by 'close'.
+   */
+  #localEnds(socket: Socket): void {
+    const ended = (error?: Error | null): void => {
+      if (error) return
+      this.#localEnded = true
+      this.#stream.end()
+    }
+    // With bytes still to go the answer would come after them, and the local server may well have ended without wanting them.
+    if (socket.writableEnded || socket.writableLength > 0) ended()
+    else socket.write(NOTHING, ended)
   }
 
   /** After `end` the answer is whole, however the other direction went; before it, it is cut and must look so. */

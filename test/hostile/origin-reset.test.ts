@@ -1,0 +1,52 @@
+/** A local server that breaks off in the middle of a response, by a reset: the visitor must not take it for whole. */
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Server } from 'node:net'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { visitUntilClosed } from './closing-visit.ts'
+import { dialAgent } from './dial-agent.ts'
+import { inParallel, size } from './experiment.ts'
+import { BASE, type MemoryTask, startMemoryTask } from './memory-task.ts'
+
+const RESETS = size(200, 2000)
+/** Delimited by the end of the connection, so that nothing but the way it ends tells that half of it is missing. */
+const HALF = 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nthe first half, '
+
+let task: MemoryTask
+let origin: Server
+beforeAll(async () => {
+  task = await startMemoryTask()
+  origin = createServer((socket) => {
+    socket.on('data', () => {
+      socket.write(HALF)
+      // At once: the reset arrives together with the data.
+      socket.resetAndDestroy()
+    })
+  })
+  origin.listen(0, '127.0.0.1')
+  await once(origin, 'listening')
+})
+afterAll(async () => {
+  await task.plane.stop()
+  origin.close()
+})
+
+test('a response that the local server cuts by a reset never ends as if it were complete', async () => {
+  const { port: originPort } = origin.address() as AddressInfo
+  const ticket = await task.desk.issue('reset', task.plane.ports.channel)
+  const channel = await dialAgent(ticket, originPort)
+  const endings = { FIN: 0, RST: 0 }
+  await inParallel(RESETS, 8, async () => {
+    let text = ''
+    const ending = await visitUntilClosed({
+      port: task.plane.ports.public,
+      ask: (socket) => socket.write(`GET / HTTP/1.1\r\nHost: reset.${BASE}\r\nConnection: close\r\n\r\n`),
+      heard: (chunk) => {
+        text += chunk.toString('latin1')
+      },
+    })
+    // Where the reset overtook the data the visitor is told by an answer of the tunnel's own.
+    if (!text.includes('tunnel-error: origin-closed')) endings[ending] += 1
+  })
+  expect(endings.FIN).toBe(0)
+  channel.leave(0)
+})
