@@ -9,8 +9,8 @@ export interface ClosingVisit {
 }
 
 /**
- * Up to libuv 1.48 (Node 20) a reset that arrives together with data is reported as an end. The system knows better, and says so at
- * the next write; one of no bytes tells without being sent.
+ * Node 20 reports a reset that arrives together with data as an end (its libuv does; Node 24's does not). The system knows better, and
+ * says so at the next write; one of no bytes tells without being sent.
  */
 const PROBE = Buffer.alloc(0)
 
