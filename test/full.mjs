@@ -43,7 +43,12 @@ for (const [part, command] of Object.entries(PARTS)) {
   console.log(`\n${part}: ${result.passed ? 'passed' : 'FAILED'} in ${result.seconds} s\n`)
   results.push(result)
 }
-const rows = existsSync(countsFile) ? readFileSync(countsFile, 'utf8').trim().split('\n').map((line) => JSON.parse(line)) : []
+const rows = existsSync(countsFile)
+  ? readFileSync(countsFile, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+  : []
 rmSync(folder, { recursive: true, force: true })
 
 const report = reportOf(results, rows)
@@ -74,7 +79,7 @@ async function run(part, [program, ...args]) {
 /** The counts that the part ends with: those of vitest, or of the fuzzer. */
 function sumOf(said) {
   const tests = /^\s*Tests\s+(.+?)\s*\(\d+\)\s*$/m.exec(said)
-  if (tests) return `tests: ${tests[1].replaceAll('|', ',').replaceAll(/\s+/g, ' ')}`
+  if (tests) return `tests: ${tests[1].replaceAll(/\s*\|\s*/g, ', ')}`
   const total = (name) =>
     [...said.matchAll(new RegExp(`^\\s*${name}: (\\d+)`, 'gm'))].reduce((sum, [, n]) => sum + Number(n), 0)
   return `${total('cases').toLocaleString('en')} cases, ${total('found')} findings`
