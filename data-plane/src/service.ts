@@ -90,11 +90,11 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   const memoryCheck = setInterval(() => memory.check(), MEMORY_CHECK_MS)
   const visitors = new PublicListener({
     proxyProtocol: config.proxyProtocol,
+    now,
     context: {
       dispatcher: new Dispatcher({ base: config.base, routes, apex: config.apex && new SocketRoute(config.apex) }),
       proto: config.publicUrl.startsWith('https:') ? 'https' : 'http',
       cookies: new CookieFence(config.base),
-      now,
       newRequestId: new RequestIds(bootId).next,
       failed: (requestId, fault) => log.info({ requestId, fault: fault.code, detail: fault.detail }, 'request failed'),
     },

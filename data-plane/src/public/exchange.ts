@@ -1,11 +1,11 @@
 /** One request and its response over one stream: when it is sent again, when it is over, and as what. Knows nothing of the visitor's next request. */
 import { TunnelFault, toFault } from '@postern/protocol/fault'
-import type { CookieFence, RequestHead } from '@postern/protocol/http'
+import type { BodyBoundary, CookieFence, RequestHead } from '@postern/protocol/http'
 import { BODY_IDLE_MS, ORIGIN_FIRST_BYTE_MS } from '@postern/protocol/limits'
 import type { StreamListener } from '@postern/protocol/mux'
 import type { Lease, Route } from '../route/route.ts'
 import { RequestSender } from './request-sender.ts'
-import { ResponseRelay } from './response-relay.ts'
+import { type ResponseReader, ResponseRelay } from './response-relay.ts'
 
 /** The visitor's connection, as an exchange sees it. */
 export interface Visitor {
@@ -39,6 +39,9 @@ export interface ExchangeRequest {
   /** False when the task drains: the response says `Connection: close`. */
   readonly mayKeepAlive: boolean
   readonly cookies: CookieFence
+  /** Finds the end of the request's body. */
+  readonly body: BodyBoundary
+  readonly reader: ResponseReader
 }
 
 export class Exchange implements StreamListener {
@@ -58,14 +61,15 @@ export class Exchange implements StreamListener {
   #over = false
 
   /** Sends the head at once. @throws TunnelFault when the route has no stream. */
-  constructor(visitor: Visitor, route: Route, { head, headBytes, id, mayKeepAlive, cookies }: ExchangeRequest) {
+  constructor(visitor: Visitor, route: Route, request: ExchangeRequest) {
+    const { head, headBytes, id, mayKeepAlive, cookies, body, reader } = request
     this.#visitor = visitor
     this.#route = route
     this.#version = head.version
     this.#idempotent = head.idempotent
-    this.#request = new RequestSender(head, headBytes)
+    this.#request = new RequestSender(head, headBytes, body)
     const write = (bytes: Buffer): boolean => visitor.write(bytes)
-    this.#response = new ResponseRelay({ request: head, requestId: id, mayKeepAlive, cookies, write })
+    this.#response = new ResponseRelay({ reader, request: head, requestId: id, mayKeepAlive, cookies, write })
     this.#lease = route.lease(head.version === 10 ? 'fresh' : this.#idempotent ? 'idle' : 'young')
     this.#lease.stream.listen(this)
     this.#request.begin(this.#lease.stream, this.#lease.reused)

@@ -19,6 +19,7 @@ async function serve(route: ScriptedRoute) {
   const faults: string[] = []
   const listener = new PublicListener({
     proxyProtocol: 'off',
+    now: () => performance.now(),
     context: {
       dispatcher: new Dispatcher({
         base: 'example.com',
@@ -27,7 +28,6 @@ async function serve(route: ScriptedRoute) {
       }),
       proto: 'https',
       cookies: new CookieFence('example.com'),
-      now: () => performance.now(),
       newRequestId: new RequestIds('0123456789ab').next,
       failed: (_id, fault) => faults.push(fault.code),
     },

@@ -10,6 +10,8 @@ import { VisitorConnection, type VisitorContext } from './visitor-connection.ts'
 export interface PublicListenerOptions {
   readonly proxyProtocol: ProxyPolicy
   readonly context: VisitorContext
+  /** Monotonic milliseconds. */
+  now(): number
   /** A connection that came to nothing before its first request, for the log. */
   refused(fault: TunnelFault, address: string | undefined): void
 }
@@ -20,11 +22,12 @@ export class PublicListener {
   readonly #sockets = new Set<Socket>()
   readonly #visitors = new Set<VisitorConnection>()
   readonly #sweeper: Sweeper
+  readonly #deadlineIn = (ms: number): number => this.#sweeper.deadlineIn(ms)
   #emptied: (() => void) | undefined
 
   constructor(options: PublicListenerOptions) {
     this.#options = options
-    this.#sweeper = new Sweeper(options.context.now, SWEEP_MS)
+    this.#sweeper = new Sweeper(options.now, SWEEP_MS)
   }
 
   get visitors(): number {
@@ -96,7 +99,7 @@ export class PublicListener {
   #welcome(socket: Socket, address: string | undefined, first: Buffer): void {
     // No address: the visitor left before its connection was looked at.
     if (address === undefined || socket.destroyed) return void socket.destroy()
-    const visitor = new VisitorConnection(socket, address, first, this.#options.context)
+    const visitor = new VisitorConnection(socket, address, first, this.#options.context, this.#deadlineIn)
     const unwatch = this.#sweeper.add(visitor)
     this.#visitors.add(visitor)
     socket.on('close', () => {

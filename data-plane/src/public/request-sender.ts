@@ -1,18 +1,21 @@
 /** One request on its way to the local server: the head, then the body as it comes, and what may have to be sent again. Knows nothing of the response. */
-import { BodyBoundary, type RequestHead } from '@postern/protocol/http'
+import type { BodyBoundary, RequestHead } from '@postern/protocol/http'
 import { REPLAY_BYTES } from '@postern/protocol/limits'
 import type { ByteStream } from '@postern/protocol/mux'
 
+const NOTHING = Buffer.alloc(0)
+
 export class RequestSender {
-  readonly #head: Buffer
-  readonly #body = new BodyBoundary('request')
+  #head: Buffer
+  readonly #body: BodyBoundary
   /** The body so far, while it may have to be sent again; undefined once it may not. */
   #kept: Buffer[] | undefined
   #keptBytes = 0
 
-  /** `bytes`: the head as the local server shall see it. */
-  constructor(head: RequestHead, bytes: Buffer) {
+  /** `bytes`: the head as the local server shall see it. `body`: what finds the body's end. */
+  constructor(head: RequestHead, bytes: Buffer, body: BodyBoundary) {
     this.#head = bytes
+    this.#body = body
     this.#body.start(head.framing, head.contentLength)
   }
 
@@ -56,8 +59,9 @@ export class RequestSender {
     return room
   }
 
-  /** A byte of the response came: nothing will be sent again. */
+  /** A byte of the response came: nothing will be sent again, and nothing of it is held any longer. */
   forget(): void {
+    this.#head = NOTHING
     this.#kept = undefined
   }
 }

@@ -1,7 +1,7 @@
 /** Passes a response on from its stream to the visitor: heads written anew, the body to its end, credit as the visitor reads. Knows nothing of the request's fate. */
 import { TunnelFault } from '@postern/protocol/fault'
 import {
-  BodyBoundary,
+  type BodyBoundary,
   type CookieFence,
   Dechunker,
   HeadCarry,
@@ -9,13 +9,20 @@ import {
   needsDechunking,
   type RequestHead,
   type ResponseHead,
-  ResponseHeadParser,
+  type ResponseHeadParser,
   writeResponseHead,
 } from '@postern/protocol/http'
 import { IDLE_STREAM_MS, INTERIM_RESPONSES } from '@postern/protocol/limits'
 import type { ByteStream } from '@postern/protocol/mux'
 
+/** What reads responses; a visitor's connection keeps one from each exchange to the next. */
+export interface ResponseReader {
+  readonly heads: ResponseHeadParser
+  readonly body: BodyBoundary
+}
+
 export interface ResponseRelayOptions {
+  readonly reader: ResponseReader
   readonly request: RequestHead
   readonly requestId: string
   /** False: the response says `Connection: close`, whatever the two sides would like. */
@@ -33,7 +40,7 @@ export type ResponseState =
   /** After a 101: bytes pass as they are. */
   | 'spliced'
 
-/** Up to this, a head and the beginning of its body are copied together, which costs less than a write of two buffers. */
+/** Up to this, the beginning of a body is copied behind its head, which costs less than a write of two buffers. */
 const JOINED_BYTES = 16 * 1024
 
 export class ResponseRelay {
@@ -44,8 +51,8 @@ export class ResponseRelay {
   originIdleMs = 0
   readonly #options: ResponseRelayOptions
   readonly #visitorVersion: 10 | 11
-  readonly #parser = new ResponseHeadParser()
-  readonly #body = new BodyBoundary('response')
+  readonly #parser: ResponseHeadParser
+  readonly #body: BodyBoundary
   #carry: HeadCarry | undefined
   #dechunker: Dechunker | undefined
   #interims = 0
@@ -56,6 +63,8 @@ export class ResponseRelay {
   constructor(options: ResponseRelayOptions) {
     this.#options = options
     this.#visitorVersion = options.request.version
+    this.#parser = options.reader.heads
+    this.#body = options.reader.body
     this.#parser.answer(options.request.method, options.request.upgrade !== undefined)
   }
 
@@ -63,7 +72,7 @@ export class ResponseRelay {
   read(chunk: Buffer, stream: ByteStream): void {
     switch (this.state) {
       case 'body':
-        return this.#readBody(chunk, 0, chunk.length, undefined, stream)
+        return this.#readBody(chunk, stream)
       case 'spliced':
         return this.#deliver(chunk, chunk.length, stream)
       case 'awaited':
@@ -133,32 +142,40 @@ export class ResponseRelay {
   #begin(head: ResponseHead, buffer: Buffer, from: number, to: number, stream: ByteStream): void {
     const { request, mayKeepAlive } = this.#options
     if (head.status === 101) {
-      const written = this.#written(head, true)
+      const written = this.#written(head, true, buffer, from, to)
       this.release()
       this.state = 'spliced'
-      return this.#deliver(joined(written, buffer, from, to), to - from, stream)
+      return this.#deliver(written, to - from, stream)
     }
     this.keepAlive = mayKeepAlive && request.keepAlive && keepsVisitor(head, this.#visitorVersion)
     // Node's servers read nothing further on a connection on which they have declined an upgrade.
     this.originIdleMs = head.keepAlive && request.upgrade === undefined ? idleTime(head) : 0
-    const written = this.#written(head, this.keepAlive)
     if (needsDechunking(head, this.#visitorVersion)) this.#dechunker = this.#newDechunker()
     this.#body.start(head.framing, head.contentLength)
+    const end = this.#advance(buffer, from, to)
+    if (this.#dechunker !== undefined || end - from > JOINED_BYTES) {
+      this.#options.write(this.#written(head, this.keepAlive))
+      this.#passOn(buffer, from, end, stream)
+    } else this.#deliver(this.#written(head, this.keepAlive, buffer, from, end), end - from, stream)
     this.release()
-    this.#readBody(buffer, from, to, written, stream)
+    if (end < to) this.#tooMuch(to - end, stream)
   }
 
-  #readBody(buffer: Buffer, from: number, to: number, head: Buffer | undefined, stream: ByteStream): void {
+  #readBody(chunk: Buffer, stream: ByteStream): void {
+    const end = this.#advance(chunk, 0, chunk.length)
+    this.#passOn(chunk, 0, end, stream)
+    if (end < chunk.length) this.#tooMuch(chunk.length - end, stream)
+  }
+
+  #advance(buffer: Buffer, from: number, to: number): number {
     const end = this.#body.advance(buffer, from, to)
     this.state = this.#body.done ? 'whole' : 'body'
-    if (head !== undefined && (this.#dechunker !== undefined || end - from > JOINED_BYTES)) {
-      this.#options.write(head)
-      head = undefined
-    }
+    return end
+  }
+
+  #passOn(buffer: Buffer, from: number, end: number, stream: ByteStream): void {
     if (this.#dechunker !== undefined) this.#deliverDechunked(this.#dechunker, buffer, from, end, stream)
-    else if (head !== undefined) this.#deliver(joined(head, buffer, from, end), end - from, stream)
     else this.#deliver(buffer.subarray(from, end), end - from, stream)
-    if (end < to) this.#tooMuch(to - end, stream)
   }
 
   /** `credit` bytes of the stream's window are given back as soon as the visitor takes more. */
@@ -188,9 +205,11 @@ export class ResponseRelay {
     stream.consume(bytes)
   }
 
-  #written(head: ResponseHead, keepAlive: boolean): Buffer {
+  /** The head as the visitor gets it, with the beginning of the body behind it, if given. */
+  #written(head: ResponseHead, keepAlive: boolean, buffer?: Buffer, from = 0, to = 0): Buffer {
     const { requestId, cookies } = this.#options
-    return writeResponseHead(head, { visitorVersion: this.#visitorVersion, keepAlive, requestId, cookies })
+    const forwarding = { visitorVersion: this.#visitorVersion, keepAlive, requestId, cookies }
+    return writeResponseHead(head, forwarding, buffer && { buffer, from, to })
   }
 }
 
@@ -198,12 +217,4 @@ export class ResponseRelay {
 function idleTime(head: ResponseHead): number {
   const told = head.keepAliveTimeoutMs
   return told === undefined ? IDLE_STREAM_MS : Math.max(0, Math.min(IDLE_STREAM_MS, told - 1000))
-}
-
-function joined(head: Buffer, body: Buffer, from: number, to: number): Buffer {
-  if (from === to) return head
-  const bytes = Buffer.allocUnsafe(head.length + to - from)
-  head.copy(bytes, 0)
-  body.copy(bytes, head.length, from, to)
-  return bytes
 }

@@ -2,11 +2,13 @@
 import type { Socket } from 'node:net'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import {
+  BodyBoundary,
   type CookieFence,
   ForwardedFields,
   HeadCarry,
   type RequestHead,
   RequestHeadParser,
+  ResponseHeadParser,
   writeRequestHead,
 } from '@postern/protocol/http'
 import { HEAD_TIMEOUT_MS, LINGER_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
@@ -19,8 +21,6 @@ export interface VisitorContext {
   readonly dispatcher: Dispatcher
   readonly proto: 'http' | 'https'
   readonly cookies: CookieFence
-  /** Monotonic milliseconds. */
-  now(): number
   newRequestId(): string
   /** A failure on this connection, for the log. */
   failed(requestId: string, fault: TunnelFault): void
@@ -43,7 +43,10 @@ export class VisitorConnection implements Visitor, Perishable {
   readonly #socket: Socket
   readonly #context: VisitorContext
   readonly #forwarded: ForwardedFields
+  readonly #deadlineIn: (ms: number) => number
   readonly #parser = new RequestHeadParser()
+  readonly #requestBody = new BodyBoundary('request')
+  readonly #reader = { heads: new ResponseHeadParser(), body: new BodyBoundary('response') }
   readonly #carry = new HeadCarry()
   #state: State = HEAD
   /** Read, but not yet wanted: the next pipelined request, or bytes behind an upgrade. */
@@ -54,12 +57,19 @@ export class VisitorConnection implements Visitor, Perishable {
   #ended = false
   #draining = false
 
-  /** `socket` is paused; `first` is what was already read from it. */
-  constructor(socket: Socket, clientAddress: string, first: Buffer, context: VisitorContext) {
+  /** `socket` is paused; `first` is what was already read from it; `deadlineIn`: the deadline of what may take so many milliseconds. */
+  constructor(
+    socket: Socket,
+    clientAddress: string,
+    first: Buffer,
+    context: VisitorContext,
+    deadlineIn: (ms: number) => number,
+  ) {
     this.#socket = socket
     this.#context = context
     this.#forwarded = new ForwardedFields(clientAddress, context.proto)
-    this.deadline = context.now() + VISITOR_IDLE_MS
+    this.#deadlineIn = deadlineIn
+    this.deadline = deadlineIn(VISITOR_IDLE_MS)
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('end', () => this.#readEnd())
     socket.on('drain', () => this.#drained())
@@ -109,7 +119,7 @@ export class VisitorConnection implements Visitor, Perishable {
   }
 
   expireIn(ms: number): void {
-    this.deadline = this.#context.now() + ms
+    this.deadline = this.#deadlineIn(ms)
   }
 
   exchangeOver(outcome: Outcome): void {
@@ -226,6 +236,8 @@ export class VisitorConnection implements Visitor, Perishable {
       id: requestId,
       mayKeepAlive: !this.#draining,
       cookies: this.#context.cookies,
+      body: this.#requestBody,
+      reader: this.#reader,
     }
     try {
       this.#state = { kind: 'exchange', exchange: new Exchange(this, found, request), head, requestId }

@@ -1,18 +1,22 @@
-/** The memory that heads are written into before they are copied out once. Knows nothing of HTTP but its line end. */
-import { HEAD_BYTES } from '../limits.ts'
+/** The memory that heads are written into and handed out from, never written twice. Knows nothing of HTTP but its line end. */
 
-/** The largest head there is, rewritten with our own fields, fits; extra lines may make it grow. */
-const FIRST_BYTES = HEAD_BYTES + 8 * 1024
+/**
+ * Serves about 150 small exchanges, and is what one slow reader of a head keeps at most. A head that does not fit into
+ * what is left moves on to the next one.
+ */
+const SLAB_BYTES = 64 * 1024
 
 /** Below this many bytes a loop is cheaper than the call into native code. */
 const SHORT_SPAN_BYTES = 48
 
 export class HeadSlab {
-  #buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)
-  #length = 0
+  #buffer = Buffer.allocUnsafeSlow(SLAB_BYTES)
+  /** Where the head that is being written begins, and where it goes on. */
+  #start = 0
+  #at = 0
 
   begin(): void {
-    this.#length = 0
+    this.#start = this.#at
   }
 
   /** Appends the bytes of `source` in [from, to). */
@@ -21,28 +25,29 @@ export class HeadSlab {
     if (length <= 0) return
     this.#reserve(length)
     const target = this.#buffer
-    if (length > SHORT_SPAN_BYTES) source.copy(target, this.#length, from, to)
-    else for (let i = 0, at = this.#length; i < length; i++) target[at + i] = source[from + i]!
-    this.#length += length
+    if (length > SHORT_SPAN_BYTES) source.copy(target, this.#at, from, to)
+    else for (let i = 0, at = this.#at; i < length; i++) target[at + i] = source[from + i]!
+    this.#at += length
   }
 
   /** Appends text of code points up to 255, one byte each. */
   text(text: string): void {
     this.#reserve(text.length)
-    this.#length += this.#buffer.write(text, this.#length, 'latin1')
+    this.#at += this.#buffer.write(text, this.#at, 'latin1')
   }
 
-  /** What was written since `begin`, in memory of its own. */
+  /** What was written since `begin`; it is the caller's, and never written again. */
   take(): Buffer {
-    const head = Buffer.allocUnsafe(this.#length)
-    this.#buffer.copy(head, 0, 0, this.#length)
-    return head
+    return this.#buffer.subarray(this.#start, this.#at)
   }
 
   #reserve(length: number): void {
-    if (this.#length + length <= this.#buffer.length) return
-    const grown = Buffer.allocUnsafeSlow(2 * (this.#length + length))
-    this.#buffer.copy(grown, 0, 0, this.#length)
-    this.#buffer = grown
+    if (this.#at + length <= this.#buffer.length) return
+    const written = this.#at - this.#start
+    const next = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, 2 * (written + length)))
+    this.#buffer.copy(next, 0, this.#start, this.#at)
+    this.#buffer = next
+    this.#start = 0
+    this.#at = written
   }
 }

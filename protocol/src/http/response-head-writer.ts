@@ -34,8 +34,18 @@ export function needsDechunking(head: ResponseHead, visitorVersion: 10 | 11): bo
   return head.framing === 'chunked' && visitorVersion === 10
 }
 
-/** The head as it is sent on to the visitor. An interim head is never for an HTTP/1.0 visitor (RFC 9110 §15.2). */
-export function writeResponseHead(head: ResponseHead, forwarding: ResponseForwarding): Buffer {
+/** Bytes of a body that go with their head in one piece of memory. */
+export interface BodySpan {
+  readonly buffer: Buffer
+  readonly from: number
+  readonly to: number
+}
+
+/**
+ * The head as it is sent on to the visitor, with the beginning of its body behind it, if given. An interim head is never for an
+ * HTTP/1.0 visitor (RFC 9110 §15.2).
+ */
+export function writeResponseHead(head: ResponseHead, forwarding: ResponseForwarding, body?: BodySpan): Buffer {
   slab.begin()
   const dropped = DROPPED | unfitFraming(head, forwarding.visitorVersion)
   copyLines(head, statusLine(head), dropped, SET_COOKIE, writeCookie, forwarding)
@@ -46,6 +56,7 @@ export function writeResponseHead(head: ResponseHead, forwarding: ResponseForwar
       `X-Request-Id: ${forwarding.requestId}\r\n${via}${connectionLines(head, forwarding)}${forwarding.extraLines ?? ''}\r\n`,
     )
   }
+  if (body !== undefined) slab.span(body.buffer, body.from, body.to)
   return slab.take()
 }
 
