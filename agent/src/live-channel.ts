@@ -158,7 +158,8 @@ export class LiveChannel {
         return
       case 'superseded':
         // Our own next channel took over: that is the plan, not the end.
-        if (message.byInstance !== this.#instanceId) this.#dismissed(new TunnelFault('superseded', `It is instance ${message.byInstance}.`))
+        if (message.byInstance !== this.#instanceId)
+          this.#dismissed(new TunnelFault('superseded', `It is instance ${message.byInstance}.`))
         return
       case 'revoked':
         this.#dismissed(new TunnelFault('revoked'))

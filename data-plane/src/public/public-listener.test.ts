@@ -15,10 +15,10 @@ afterEach(async () => {
 })
 
 /** A listener for the one tunnel demo.example.com, and what it logged. */
-async function serve(route: ScriptedRoute) {
+async function serve(route: ScriptedRoute, proxyProtocol: 'required' | 'optional' | 'off' = 'off') {
   const faults: string[] = []
   const listener = new PublicListener({
-    proxyProtocol: 'off',
+    proxyProtocol,
     now: () => performance.now(),
     context: {
       dispatcher: new Dispatcher({
@@ -31,7 +31,7 @@ async function serve(route: ScriptedRoute) {
       newRequestId: new RequestIds('0123456789ab').next,
       failed: (_id, fault) => faults.push(fault.code),
     },
-    refused: () => {},
+    refused: (fault) => faults.push(fault.code),
   })
   const server = listener.createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -294,4 +294,34 @@ test('no stream to be had is said with its code', async () => {
   const browser = new Browser(port).send(get('/'))
   await browser.until(({ text }) => text.includes('tunnel-error: streams-exhausted'))
   expect(browser.text).toMatch(/^HTTP\/1\.1 503 /)
+})
+
+/** A PROXY v2 header that speaks for 203.0.113.9:4711 (haproxy.org proxy-protocol.txt §2.2). */
+const PROXY_HEADER = Buffer.from(
+  '0d0a0d0a000d0a515549540a' + '2111000c' + 'cb007109' + '7f000001' + '1267' + '1f90',
+  'hex',
+)
+
+test.each(['required', 'optional'] as const)(
+  'with the PROXY header %s, the visitor is the one it names',
+  async (policy) => {
+    const route = new ScriptedRoute()
+    const { port } = await serve(route, policy)
+    const browser = new Browser(port)
+    browser.socket.write(Buffer.concat([PROXY_HEADER, Buffer.from(get('/behind'))]))
+    const { stream } = await route.leased(0)
+    expect(stream.received).toContain('X-Forwarded-For: 203.0.113.9\r\n')
+    stream.answer(ok('seen'))
+    await browser.until(({ text }) => text.endsWith('seen'))
+  },
+)
+
+test('without a required PROXY header nothing is served', async () => {
+  const route = new ScriptedRoute()
+  const { port, faults } = await serve(route, 'required')
+  const browser = new Browser(port).send(get('/'))
+  await browser.until(({ ended, error }) => ended || error !== undefined)
+  expect(browser.text).toBe('')
+  expect(faults).toEqual(['proxy-header-invalid'])
+  expect(route.leases).toHaveLength(0)
 })
