@@ -19,7 +19,7 @@ export interface Subject {
   stop(): Promise<void>
 }
 
-export type Finding =
+type Finding =
   | { readonly kind: 'found'; readonly version: string }
   /** `remedy` is the command that would change that. */
   | { readonly kind: 'missing'; readonly remedy: string }

@@ -29,7 +29,7 @@ export interface Scenario {
   run(target: Target, effort: Effort): Promise<Outcome>
 }
 
-export const CONNECTIONS = 64
+const CONNECTIONS = 64
 
 export const scenarios = (generator: LoadGenerator): readonly Scenario[] => [
   small('small', `small request, ${CONNECTIONS} connections`, CONNECTIONS, generator),

@@ -4,6 +4,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { setTimeout as after } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { Contender, Subject } from '../contender.ts'
@@ -11,6 +13,9 @@ import { installed } from '../installed.ts'
 
 const HOST = 'nginx.localhost'
 const START_MS = 5000
+
+/** nginx would outlive us: a shell ends it as soon as our end of its standard input is closed, however that came. */
+const GUARD = '"$0" -c "$1" -p "$2" & echo $!; cat; kill $!; wait'
 
 /**
  * Both ends keep connections, as our own do; bodies stream both ways instead of going through files; the request carries the
@@ -71,22 +76,28 @@ export const nginx: Contender = {
     const port = await freePort()
     const file = join(folder, 'nginx.conf')
     await writeFile(file, configuration(folder, port, origin.port))
-    const master = spawn(path, ['-c', file, '-p', folder], { stdio: ['ignore', 'ignore', 'inherit'] })
-    const ended = new Promise<void>((resolve) => master.on('exit', () => resolve()))
+    const guard = spawn('sh', ['-c', GUARD, path, file, folder], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const ended = new Promise<void>((resolve) => guard.on('exit', () => resolve()))
     const stop = async (): Promise<void> => {
-      master.kill('SIGTERM')
+      guard.stdin.end()
       await ended
       await rm(folder, { recursive: true, force: true })
     }
     try {
+      const master = Number(await firstLine(guard.stdout))
       await answers(port)
-      const pids = [master.pid!, ...(await childrenOf(master.pid!))]
+      const pids = [master, ...(await childrenOf(master))]
       return { target: { port, host: HOST }, processes: new Map([['nginx', pids]]), stop } satisfies Subject
     } catch (error) {
       await stop()
       throw error
     }
   },
+}
+
+async function firstLine(stream: Readable): Promise<string> {
+  for await (const line of createInterface({ input: stream })) return line
+  throw new Error('the shell that starts nginx said nothing')
 }
 
 /** nginx cannot be told to choose a port and say which. Another program could take it in between; then nginx says so and the run ends. */
