@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 const rooms = ['protocol', 'control-plane', 'data-plane', 'agent', 'cdk', 'local']
@@ -6,6 +7,8 @@ const base = { environment: 'node', pool: 'forks', reporters: ['default'] } as c
 /** unit: beside the code. The others cross rooms; hostile and system build the bundles first and run them as processes. */
 export default defineConfig({
   test: {
+    // Left to itself, vitest leaves one core idle; these tests wait more than they compute.
+    maxWorkers: Math.max(2, availableParallelism()),
     projects: [
       {
         test: {
