@@ -12,7 +12,7 @@ import {
   serverControlStream,
 } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
-import { HEARTBEAT_MS, HELLO_TIMEOUT_MS } from '@postern/protocol/limits'
+import { HEARTBEAT_MS, HELLO_TIMEOUT_MS, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
 import type { RawStream, WindowBudget } from '@postern/protocol/mux'
 import type { AgentTicket } from './ticket-host.ts'
 
@@ -49,6 +49,8 @@ export interface TunnelEvents {
 type TunnelState =
   | { readonly kind: 'greeting'; readonly deadline: NodeJS.Timeout }
   | { readonly kind: 'claiming'; readonly hello: Hello }
+  /** Told so; the channel closes. */
+  | { readonly kind: 'refused' }
   | { readonly kind: 'serving'; readonly hello: Hello; readonly claim: Claim; readonly withdraw: () => void }
   /** No new visitors; what is open finishes. */
   | { readonly kind: 'leaving'; readonly hello: Hello; readonly claim: Claim }
@@ -62,7 +64,7 @@ export class Tunnel {
   readonly #channel: Channel
   #control: ControlStream<ServerMessage, AgentMessage> | undefined
   #state: TunnelState
-  /** What the agent said of streams that it is about to reset. Bounded by the streams that are open. */
+  /** What the agent said of streams that it is about to reset; as many as there can be streams. */
   readonly #failures = new Map<number, StreamFaultMessage>()
 
   constructor(opening: AcceptedOpening<AgentTicket>, deps: TunnelDeps) {
@@ -173,24 +175,41 @@ export class Tunnel {
     switch (message.type) {
       case 'hello':
         if (this.#state.kind === 'greeting') void this.#claim(this.#state.deadline, message)
-        else this.#channel.destroy(new TunnelFault('protocol-violation', 'A second hello.'))
+        else if (this.#state.kind !== 'refused')
+          this.#channel.destroy(new TunnelFault('protocol-violation', 'A second hello.'))
         return
       case 'stream-fault':
-        if (this.#failures.size < this.#channel.streams) this.#failures.set(message.streamId, message)
-        return
+        return this.#noteFailure(message)
       case 'leaving':
         this.#leave()
         return
     }
   }
 
+  /** Of a stream that nobody asks about any more the note stays behind, until newer ones push it out. */
+  #noteFailure(message: StreamFaultMessage): void {
+    this.#failures.set(message.streamId, message)
+    if (this.#failures.size <= STREAMS_PER_CHANNEL) return
+    const [oldest] = this.#failures.keys()
+    this.#failures.delete(oldest!)
+  }
+
   #controlEnded(fault: TunnelFault | undefined): void {
-    if (this.#state.kind === 'over') return
-    if (this.#state.kind === 'greeting' && fault !== undefined) this.#refuse(fault)
-    else
-      this.#channel.destroy(
-        fault ?? new TunnelFault('protocol-violation', 'The control stream ended before the channel.'),
-      )
+    if (this.#isOver()) return
+    switch (fault?.code) {
+      case 'channel-closed':
+      case 'channel-lost':
+        // The channel's own end, which is reported by the channel.
+        return
+      case undefined:
+      case 'stream-reset':
+        return this.#channel.destroy(
+          new TunnelFault('protocol-violation', 'The control stream ended before the channel.'),
+        )
+      default:
+        if (this.#state.kind === 'greeting') this.#refuse(fault!)
+        else this.#channel.destroy(fault!)
+    }
   }
 
   async #claim(deadline: NodeJS.Timeout, hello: Hello): Promise<void> {
@@ -200,7 +219,9 @@ export class Tunnel {
     try {
       claim = await this.#deps.claim(this.ticket, hello, this.connId)
     } catch (error) {
-      this.#refuse(toFault(error, 'store-unavailable'))
+      const fault = toFault(error, 'store-unavailable')
+      if (this.#isOver()) await this.#reportOver(undefined, fault)
+      else this.#refuse(fault)
       return
     }
     // The channel may have ended while the table was asked; the claim must not outlive it.
@@ -224,6 +245,7 @@ export class Tunnel {
 
   #refuse(fault: TunnelFault): void {
     if (this.#state.kind === 'greeting') clearTimeout(this.#state.deadline)
+    this.#state = { kind: 'refused' }
     this.#control?.send({
       type: 'refused',
       fault: fault.code,

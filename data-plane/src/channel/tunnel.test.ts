@@ -1,0 +1,207 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import type { Subdomain } from '@postern/protocol/address'
+import { acceptOpening, agentControlStream, Channel, openChannel, type ServerMessage } from '@postern/protocol/channel'
+import { TunnelFault } from '@postern/protocol/fault'
+import { WindowBudget } from '@postern/protocol/mux'
+import { afterEach, expect, test } from 'vitest'
+import type { AgentTicket } from './ticket-host.ts'
+import { type Claim, Tunnel, type TunnelDeps } from './tunnel.ts'
+
+const cleanups: (() => void | Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+const now = () => performance.now()
+
+const ticket: AgentTicket = {
+  idHash: 'hash',
+  username: 'ada',
+  subdomain: 'demo' as Subdomain,
+  reservationId: 'r',
+  tokenHash: 't',
+  encryptionKey: randomBytes(32),
+  expiresAt: Date.now() + 60_000,
+  allowedIps: new Set(['*']),
+}
+
+/** Values that come one by one, to be waited for. */
+class Inbox<T> {
+  readonly all: T[] = []
+  #wake = () => {}
+
+  put(value: T): void {
+    this.all.push(value)
+    this.#wake()
+  }
+
+  async first(): Promise<T> {
+    const deadline = Date.now() + 5000
+    while (this.all.length === 0) {
+      if (Date.now() > deadline) throw new Error('nothing came')
+      await Promise.race([
+        new Promise<void>((resolve) => (this.#wake = resolve)),
+        new Promise((resolve) => setTimeout(resolve, 100)),
+      ])
+    }
+    return this.all[0]!
+  }
+}
+
+/** A tunnel over a real channel, its agent, and what either of them heard. */
+async function setup(claim: TunnelDeps['claim']) {
+  const overs = new Inbox<{ fault: TunnelFault | undefined; release: TunnelFault | undefined }>()
+  const said = new Inbox<ServerMessage>()
+  const published: string[] = []
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  cleanups.push(() => void server.close())
+
+  const accepted = once(server, 'connection').then(async ([socket]) => {
+    const opening = await acceptOpening(
+      socket,
+      {
+        taskId: 'task',
+        refusal: () => undefined,
+        find: async () => ticket,
+        addressKey: () => '*',
+        observe: () => '',
+        consume: async () => {},
+        now: Date.now,
+      },
+      { proxyProtocol: 'off' },
+    )
+    return new Tunnel(opening, {
+      taskId: 'task',
+      budget: new WindowBudget(0),
+      now,
+      claim,
+      publish: (tunnel) => {
+        published.push(tunnel.subdomain)
+        return () => published.pop()
+      },
+      urlOf: (subdomain) => `http://${subdomain}.example.com`,
+      newId: () => 'conn',
+      events: { welcomed: () => {}, over: (_tunnel, why) => overs.put(why) },
+    })
+  })
+  const raw = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const { socket } = await openChannel(raw, {
+    workerId: 'worker-0123456789',
+    encryptionKeyText: Buffer.from(ticket.encryptionKey).toString('hex'),
+  })
+  const channel = new Channel({
+    socket,
+    side: 'agent',
+    budget: new WindowBudget(0),
+    now,
+    peerStreams: 8,
+    events: { lost: () => {} },
+  })
+  cleanups.push(() => channel.destroy(new TunnelFault('channel-closed')))
+  const control = agentControlStream({
+    stream: channel.openControlStream(),
+    now,
+    message: (message) => said.put(message),
+    ended: () => {},
+  })
+  const hello = { type: 'hello', version: '1', instanceId: 'i', slot: 0, pool: false, rules: {} } as const
+  return { tunnel: await accepted, control, channel, hello, overs, said, published }
+}
+
+const granted = (released: string[] = []): Claim => ({
+  epoch: 7,
+  release: async () => void released.push('released'),
+})
+
+test('hello is answered by welcome once the name is claimed and visitors are let in', async () => {
+  const { control, hello, said, published, tunnel } = await setup(async () => granted())
+  control.send(hello)
+  expect(await said.first()).toMatchObject({ type: 'welcome', subdomain: 'demo', epoch: 7 })
+  expect(published).toEqual(['demo'])
+  expect(tunnel.serving).toBe(true)
+})
+
+test('a claim that is refused is told, and the tunnel is over', async () => {
+  const { control, hello, said, overs, published } = await setup(async () => {
+    throw new TunnelFault('subdomain-taken')
+  })
+  control.send(hello)
+  expect(await said.first()).toMatchObject({ type: 'refused', fault: 'subdomain-taken' })
+  expect((await overs.first()).release).toBeUndefined()
+  expect(published).toEqual([])
+})
+
+test('a channel that is lost while its name is claimed leaves nothing claimed', async () => {
+  const released: string[] = []
+  let grant = (_claim: Claim) => {}
+  const asked = new Inbox<true>()
+  const { control, hello, channel, overs, published } = await setup(() => {
+    asked.put(true)
+    return new Promise<Claim>((resolve) => (grant = resolve))
+  })
+  control.send(hello)
+  await asked.first()
+  channel.destroy(new TunnelFault('channel-closed'))
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  grant(granted(released))
+  await overs.first()
+  expect(released).toEqual(['released'])
+  expect(published).toEqual([])
+})
+
+test('a claim that fails after its channel was lost still ends the tunnel, once', async () => {
+  let fail = (_why: TunnelFault) => {}
+  const asked = new Inbox<true>()
+  const { control, hello, channel, overs } = await setup(() => {
+    asked.put(true)
+    return new Promise<Claim>((_resolve, reject) => (fail = reject))
+  })
+  control.send(hello)
+  await asked.first()
+  channel.destroy(new TunnelFault('channel-closed'))
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  fail(new TunnelFault('store-unavailable'))
+  await overs.first()
+  expect(overs.all).toHaveLength(1)
+})
+
+test('leaving takes visitors away at once, and the end releases the name', async () => {
+  const released: string[] = []
+  const { control, hello, said, published, channel, overs, tunnel } = await setup(async () => granted(released))
+  control.send(hello)
+  await said.first()
+  control.send({ type: 'leaving' })
+  await channel.roundTrip()
+  expect(published).toEqual([])
+  expect(tunnel.serving).toBe(false)
+  await channel.close()
+  expect(await overs.first()).toEqual({ fault: undefined, release: undefined })
+  expect(released).toEqual(['released'])
+})
+
+test('what the agent says of a stream is kept until it is asked for, whatever was never asked for', async () => {
+  const { control, hello, said, channel, tunnel } = await setup(async () => granted())
+  control.send(hello)
+  await said.first()
+  for (let id = 2; id <= 20; id += 2)
+    control.send({ type: 'stream-fault', streamId: id, fault: 'origin-refused', unsent: true })
+  await channel.roundTrip()
+  expect(tunnel.takeFailure(20)).toMatchObject({ fault: { code: 'origin-refused' }, unsent: true })
+  expect(tunnel.takeFailure(20)).toBeUndefined()
+})
+
+test('a release that fails is reported, not lost', async () => {
+  const { control, hello, said, overs, tunnel } = await setup(async () => ({
+    epoch: 1,
+    release: async () => {
+      throw new TunnelFault('store-unavailable')
+    },
+  }))
+  control.send(hello)
+  await said.first()
+  await tunnel.close()
+  expect((await overs.first()).release).toMatchObject({ code: 'store-unavailable' })
+})
