@@ -69,7 +69,10 @@ test('row 4: of 200 openings with one ticket one wins, and neither replays nor w
   }
   await relay.stop()
 
-  expect([...faults.keys()], 'what the losers were told').toEqual(['ticket-refused'])
+  // A table that does not answer in time leaves an outcome unknown: that is said as such, never as a refusal. On a busy machine a few are.
+  const { 'ticket-refused': refused = 0, 'server-busy': unknown = 0, ...others } = Object.fromEntries(faults)
+  expect(others, 'what else the losers were told').toEqual({})
+  expect(unknown / (refused + unknown), 'losers whose outcome stayed unknown').toBeLessThan(0.01)
   const losers = [...faults].map(([code, times]) => `${times} ${code}`).join(', ')
   tell(
     4,
