@@ -2,7 +2,13 @@ import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 const rooms = ['protocol', 'control-plane', 'data-plane', 'agent', 'cdk', 'local']
-const base = { environment: 'node', pool: 'forks', reporters: ['default'] } as const
+const base = {
+  environment: 'node',
+  pool: 'forks',
+  reporters: ['default'],
+  // The SDK's notice that it will drop Node 20 one day, eight lines for each process.
+  env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
+} as const
 
 /** unit: beside the code. The others cross rooms; hostile and system build the bundles first and run them as processes. */
 export default defineConfig({

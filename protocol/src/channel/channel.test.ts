@@ -6,7 +6,7 @@ import { TunnelFault } from '../fault.ts'
 import { CLOSE_GRACE_MS, HEARTBEAT_MS, SILENCE_MS, SOCKET_BACKLOG_BYTES } from '../limits.ts'
 import { type RawStream, type StreamListener, WindowBudget } from '../mux/index.ts'
 import { Channel, openChannel } from './index.ts'
-import { dial, OpeningRig, Relay, turn } from './opening-rig.ts'
+import { dial, OpeningRig, Relay, turn } from './testing/opening-rig.ts'
 
 vi.hoisted(() => {
   process.env.POSTERN_TIME_SCALE = '0.05'

@@ -7,7 +7,7 @@ import vm from 'node:vm'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { TunnelFault } from '../fault.ts'
 import { OpeningCeilings, openChannel } from './index.ts'
-import { dial, OpeningRig, type RigTicket, turn } from './opening-rig.ts'
+import { dial, OpeningRig, type RigTicket, turn } from './testing/opening-rig.ts'
 
 vi.hoisted(() => {
   process.env.POSTERN_TIME_SCALE = '0.2'

@@ -10,9 +10,9 @@ import tls from 'node:tls'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { OpeningCeilings, openChannel } from './index.ts'
-import { dial, OpeningRig, turn } from './opening-rig.ts'
 import { OpeningSocket } from './opening-socket.ts'
 import { secureAgent, secureServer } from './secure.ts'
+import { dial, OpeningRig, turn } from './testing/opening-rig.ts'
 
 const withCode = (code: string) => expect.objectContaining({ name: 'TunnelFault', code })
 const TLS13: tls.SecureContextOptions = {

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseProxyHeader } from './index.ts'
-import { dial, OpeningRig } from './opening-rig.ts'
+import { dial, OpeningRig } from './testing/opening-rig.ts'
 
 interface Vector {
   proxyHeader: string

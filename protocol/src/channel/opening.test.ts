@@ -6,7 +6,7 @@ import { TunnelFault } from '../fault.ts'
 import { ANSWER_LINE_BYTES, WORKER_ID_BYTES } from '../limits.ts'
 import { WindowBudget } from '../mux/index.ts'
 import { agentControlStream, Channel, IpNotAllowedFault, OpeningCeilings, openChannel } from './index.ts'
-import { dial, OpeningRig, Relay, readAll, readSome, turn } from './opening-rig.ts'
+import { dial, OpeningRig, Relay, readAll, readSome, turn } from './testing/opening-rig.ts'
 
 let rig: OpeningRig
 

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import { PROXY_HEADER_BYTES } from '../limits.ts'
 import { openChannel, type ProxyPolicy, parseProxyHeader, readProxyHeader } from './index.ts'
-import { dial, OpeningRig } from './opening-rig.ts'
+import { dial, OpeningRig } from './testing/opening-rig.ts'
 
 const SIGNATURE = '0d0a0d0a000d0a515549540a'
 const ipv4 = (address: string, port: number, tlv = Buffer.alloc(0)) => {

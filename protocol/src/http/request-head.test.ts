@@ -4,7 +4,7 @@ import { TunnelFault } from '../fault.ts'
 import { HEAD_BYTES, HEAD_FIELDS, TARGET_BYTES } from '../limits.ts'
 import { type RequestHead, RequestHeadParser } from './request-head.ts'
 import { RULES, type Rule } from './rules.ts'
-import { verdictOf } from './verdict.ts'
+import { verdictOf } from './testing/verdict.ts'
 
 const HOST = 'Host: a.example\r\n'
 const GET = 'GET / HTTP/1.1\r\n'

@@ -4,7 +4,7 @@ import { TunnelFault } from '../fault.ts'
 import { HEAD_BYTES, HEAD_FIELDS } from '../limits.ts'
 import { type ResponseHead, ResponseHeadParser } from './response-head.ts'
 import type { Rule } from './rules.ts'
-import { verdictOf } from './verdict.ts'
+import { verdictOf } from './testing/verdict.ts'
 
 interface Asked {
   method?: string

@@ -3,14 +3,14 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import net from 'node:net'
 import type tls from 'node:tls'
-import { TunnelFault } from '../fault.ts'
+import { TunnelFault } from '../../fault.ts'
 import {
   type AcceptedOpening,
   type AcceptOptions,
   acceptOpening,
   type OpenableTicket,
   type OpeningHost,
-} from './opening.ts'
+} from '../opening.ts'
 
 export interface RigTicket extends OpenableTicket {
   readonly workerId: string

@@ -1,7 +1,7 @@
 /** For tests: what a parser says of some bytes, as a plain value, fed whole or in pieces. */
-import { TunnelFault } from '../fault.ts'
-import type { MessageHead } from './message-head.ts'
-import { ruleOf } from './rules.ts'
+import { TunnelFault } from '../../fault.ts'
+import type { MessageHead } from '../message-head.ts'
+import { ruleOf } from '../rules.ts'
 
 interface Parser<Head extends MessageHead> {
   parse(buffer: Buffer, from: number, to: number): Head | undefined
