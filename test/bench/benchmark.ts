@@ -1,9 +1,8 @@
 /** One whole run: contenders found, started, proven and measured, and what came of it as text. Knows nothing of the process. */
 import { performance } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
-import { checkSystem } from './check.ts'
 import { compare } from './comparison.ts'
-import type { Contender, Subject } from './contender.ts'
+import type { Contender } from './contender.ts'
 import { direct } from './contenders/direct.ts'
 import { nginx } from './contenders/nginx.ts'
 import { postern } from './contenders/postern.ts'
@@ -42,44 +41,29 @@ export async function benchmark(
   const facts = new Map(await describeMachine(ROOT))
   const generator = (await findWrk()) ?? socketGenerator
   facts.set('load', generator.version)
-  const contenders: Contender[] = [direct, nginx, postern('postern', ROOT, facts.get('Postern')!)]
+  const wanted: Contender[] = [direct, nginx, postern('postern', ROOT, facts.get('Postern')!)]
   const other = options.against === undefined ? undefined : await buildOtherCommit(ROOT, options.against)
   if (other !== undefined) {
     undo.push(other.remove)
-    contenders.push(postern(other.hash, other.root, `commit ${other.hash}`))
+    wanted.push(postern(other.hash, other.root, `commit ${other.hash}`))
+  }
+  const contenders: Contender[] = []
+  for (const contender of wanted) {
+    const finding = await contender.find()
+    facts.set(contender.name, describe(contender, finding))
+    if (finding.kind === 'found') contenders.push(contender)
+    else progress(`${contender.name}: ${facts.get(contender.name)}`)
   }
 
   const origin = await startOrigin()
   undo.push(origin.stop)
-  const systems = new Map<string, Subject>()
-  for (const contender of contenders) {
-    const finding = await contender.find()
-    facts.set(contender.name, describe(contender, finding))
-    if (finding.kind === 'missing') {
-      progress(`${contender.name}: ${facts.get(contender.name)}`)
-      continue
-    }
-    const subject = await contender.start(origin)
-    undo.push(subject.stop)
-    systems.set(contender.name, subject)
-    await checkSystem(contender.name, subject.target)
-  }
-
   const { rounds, effort, warmUp } = options
   const chosen = scenarios(generator).filter(({ id }) => options.only?.includes(id) ?? true)
-  const series = await measureRounds({
-    systems,
-    originPid: origin.pid,
-    scenarios: chosen,
-    rounds,
-    effort,
-    warmUp,
-    progress,
-  })
+  const series = await measureRounds({ contenders, origin, scenarios: chosen, rounds, effort, warmUp, progress })
   const minutes = ((performance.now() - begun) / 60_000).toFixed(1)
   facts.set(
     'run',
-    `\`${command}\`, ${rounds} rounds of ${effort.seconds} s or ${effort.megabytes} MB, ${minutes} minutes`,
+    `\`${command}\`, ${rounds} rounds, each with processes started anew, of ${effort.seconds} s or ${effort.megabytes} MB; ${minutes} minutes`,
   )
 
   facts.set('others', describeNoise(series))

@@ -1,8 +1,10 @@
 /** Measures every scenario on every system, interleaved, so that what slows the machine down for a while hits all alike. */
-import type { Subject } from './contender.ts'
+import { checkSystem } from './check.ts'
+import type { Contender, Subject } from './contender.ts'
 import { type CpuTime, cpuTimeBetween, cpuTimeOf } from './cpu-time.ts'
 import { readMachine, shareOfOthers } from './machine-noise.ts'
 import type { Effort, Outcome, Scenario } from './scenarios.ts'
+import type { RunningOrigin } from './start-origin.ts'
 
 /** One scenario on one system in one round. */
 export interface Sample extends Outcome {
@@ -20,37 +22,47 @@ export interface Series {
 }
 
 export interface RoundsOptions {
-  readonly systems: ReadonlyMap<string, Subject>
-  readonly originPid: number
+  readonly contenders: readonly Contender[]
+  readonly origin: RunningOrigin
   readonly scenarios: readonly Scenario[]
   readonly rounds: number
   readonly effort: Effort
-  /** Before the rounds, so that no system is measured while it is still being compiled. */
+  /** Of each scenario, so that no system is measured while it is still being compiled. */
   readonly warmUp: Effort
   progress(text: string): void
 }
 
-/** Each round goes through the systems in another order: what one leaves behind is not always the same one's burden. */
+/**
+ * Each round starts every system anew, because two processes of one program differ by more than two measurements of one
+ * process (memory layout, what was compiled when: 10 % were seen), and goes through them in another order.
+ */
 export async function measureRounds(options: RoundsOptions): Promise<Series[]> {
-  const { systems, originPid, scenarios, rounds, effort, warmUp, progress } = options
-  const series = scenarios.flatMap((scenario) =>
-    [...systems].map(([system, subject]) => ({ scenario, system, subject, samples: [] as Sample[] })),
+  const series = options.scenarios.flatMap((scenario) =>
+    options.contenders.map(({ name }) => ({ scenario, system: name, samples: [] as Sample[] })),
   )
-  for (const { scenario, system, subject } of series) {
-    progress(`warming up: ${scenario.title}, ${system}`)
-    await scenario.run(subject.target, warmUp)
-  }
-  for (let round = 0; round < rounds; round++) {
-    for (const scenario of scenarios) {
-      const row = series.filter((entry) => entry.scenario === scenario)
-      for (let n = 0; n < row.length; n++) {
-        const { system, subject, samples } = row[(n + round) % row.length]!
-        progress(`round ${round + 1} of ${rounds}: ${scenario.title}, ${system}`)
-        samples.push(await measure(scenario, subject, originPid, effort))
+  for (let round = 0; round < options.rounds; round++) {
+    const systems = new Map<string, Subject>()
+    try {
+      for (const contender of options.contenders) {
+        options.progress(`round ${round + 1} of ${options.rounds}: starting ${contender.name}`)
+        const subject = await contender.start(options.origin)
+        systems.set(contender.name, subject)
+        await checkSystem(contender.name, subject.target)
+        for (const scenario of options.scenarios) await scenario.run(subject.target, options.warmUp)
       }
+      for (const scenario of options.scenarios) {
+        const row = series.filter((entry) => entry.scenario === scenario)
+        for (let n = 0; n < row.length; n++) {
+          const { system, samples } = row[(n + round) % row.length]!
+          options.progress(`round ${round + 1} of ${options.rounds}: ${scenario.title}, ${system}`)
+          samples.push(await measure(scenario, systems.get(system)!, options.origin.pid, options.effort))
+        }
+      }
+    } finally {
+      for (const subject of systems.values()) await subject.stop()
     }
   }
-  return series.map(({ scenario, system, samples }) => ({ scenario, system, samples }))
+  return series
 }
 
 async function measure(scenario: Scenario, subject: Subject, originPid: number, effort: Effort): Promise<Sample> {
