@@ -1,7 +1,8 @@
 /** One case of the HTTP fuzz: bytes, and for a response the request that it answers. Made from a seed, or read from the corpus. */
+
+import { SeededRandom } from '../support/seeded-random.ts'
 import { requests, responses } from './http-grammar.ts'
 import { mutate } from './mutate.ts'
-import { Random } from './random.ts'
 
 /** Messages are latin1 text: one character for each byte. */
 export type FuzzCase =
@@ -13,7 +14,7 @@ export type FuzzKind = FuzzCase['kind']
 export const FUZZ_KINDS: readonly FuzzKind[] = ['requests', 'responses']
 
 export function makeCase(kind: FuzzKind, seed: number): FuzzCase {
-  const random = new Random(seed)
+  const random = new SeededRandom(seed)
   if (kind === 'requests') return { kind, message: mutate(random, requests(random)) }
   const message = mutate(random, responses(random))
   return { kind, message, method: random.pick(['GET', 'GET', 'GET', 'POST', 'HEAD']), upgrade: random.once(4) }

@@ -1,4 +1,6 @@
 /** Makes HTTP/1.1 messages that are nearly right: each part is drawn from what is common and from what parsers disagree on. */
+
+import type { SeededRandom } from '../support/seeded-random.ts'
 import {
   BODY_ENDS,
   CODINGS,
@@ -16,17 +18,16 @@ import {
   VALUES,
   VERSIONS,
 } from './http-parts.ts'
-import type { Random } from './random.ts'
 
 /** A list whose first items are the harmless ones is drawn from its head most of the time. */
-function mostly<Item>(random: Random, items: readonly Item[], harmless: number): Item {
+function mostly<Item>(random: SeededRandom, items: readonly Item[], harmless: number): Item {
   return random.once(20) ? random.pick(items) : items[random.below(harmless)]!
 }
 
-const line = (random: Random, name: string, value: string) =>
+const line = (random: SeededRandom, name: string, value: string) =>
   `${name}${mostly(random, COLONS, 6)}${value}${mostly(random, ENDS, 12)}`
 
-function framingFields(random: Random): string {
+function framingFields(random: SeededRandom): string {
   const length = () => line(random, random.once(8) ? 'content-length' : 'Content-Length', mostly(random, LENGTHS, 5))
   const coding = () =>
     line(random, random.once(8) ? 'transfer-encoding' : 'Transfer-Encoding', mostly(random, CODINGS, 3))
@@ -50,7 +51,7 @@ function framingFields(random: Random): string {
   }
 }
 
-function otherFields(random: Random): string {
+function otherFields(random: SeededRandom): string {
   let fields = ''
   for (let more = random.below(4); more > 0; more--) {
     switch (random.below(6)) {
@@ -70,7 +71,7 @@ function otherFields(random: Random): string {
   return fields
 }
 
-function chunkedBody(random: Random): string {
+function chunkedBody(random: SeededRandom): string {
   let body = ''
   for (let more = random.below(3); more > 0; more--) {
     body += `${mostly(random, SIZES, 7)}${mostly(random, ENDS, 12)}abcde${mostly(random, BODY_ENDS, 6)}`
@@ -80,14 +81,14 @@ function chunkedBody(random: Random): string {
 }
 
 /** A body that often fits the framing fields, and sometimes does not. */
-function body(random: Random, fields: string): string {
+function body(random: SeededRandom, fields: string): string {
   if (random.once(12)) return random.pick(['abcde', '0\r\n\r\n', 'GET / HTTP/1.1\r\n\r\n', ''])
   if (/chunked/i.test(fields)) return chunkedBody(random)
   const length = /content-length:[ \t]*(\d{1,2})\b/i.exec(fields)
   return length === null ? '' : 'x'.repeat(Number(length[1]))
 }
 
-function request(random: Random): string {
+function request(random: SeededRandom): string {
   const separator = () => (random.once(40) ? random.pick(['  ', '\t', '', ' \r']) : ' ')
   const start = `${mostly(random, METHODS, 6)}${separator()}${mostly(random, TARGETS, 3)}${separator()}${mostly(random, VERSIONS, 7)}${mostly(random, ENDS, 12)}`
   const host = random.once(20) ? '' : line(random, random.once(10) ? 'host' : 'Host', mostly(random, HOSTS, 3))
@@ -98,13 +99,13 @@ function request(random: Random): string {
 }
 
 /** One to three requests in a row, as latin1 text. */
-export function requests(random: Random): string {
+export function requests(random: SeededRandom): string {
   let text = ''
   for (let more = random.once(3) ? 1 + random.below(3) : 1; more > 0; more--) text += request(random)
   return text
 }
 
-function response(random: Random, status: string): string {
+function response(random: SeededRandom, status: string): string {
   const start = `${mostly(random, VERSIONS, 7)}${random.once(40) ? random.pick(['  ', '\t', '']) : ' '}${status}${mostly(random, ENDS, 12)}`
   const framing = framingFields(random)
   const fields = random.once(2) ? otherFields(random) + framing : framing + otherFields(random)
@@ -112,7 +113,7 @@ function response(random: Random, status: string): string {
 }
 
 /** Perhaps an interim response, then one, as latin1 text. */
-export function responses(random: Random): string {
+export function responses(random: SeededRandom): string {
   let text = ''
   while (random.once(8))
     text += `HTTP/1.1 ${random.pick(['100 Continue', '103 Early Hints', '102 Processing'])}\r\n${otherFields(random)}\r\n`

@@ -1,5 +1,5 @@
 /** Damages a message in the ways that parsers are known to disagree on. Knows nothing of HTTP's grammar. */
-import type { Random } from './random.ts'
+import type { SeededRandom } from '../support/seeded-random.ts'
 
 const FRAGMENTS = [
   '\r\n',
@@ -29,7 +29,7 @@ const FRAGMENTS = [
 ]
 
 /** The message with up to four pieces of damage; mostly none, so that what is right is tried too. */
-export function mutate(random: Random, message: string): string {
+export function mutate(random: SeededRandom, message: string): string {
   let text = message
   for (let more = random.once(3) ? 1 + random.below(4) : 0; more > 0 && text !== ''; more--) {
     const at = random.below(text.length)

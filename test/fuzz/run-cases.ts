@@ -1,6 +1,7 @@
 /** Runs numbered cases of one kind one after another, and counts. */
+
+import { caseSeed } from './case-seed.ts'
 import { type FuzzCase, type FuzzKind, makeCase } from './fuzz-case.ts'
-import { caseSeed } from './random.ts'
 import { RequestDifferential } from './request-differential.ts'
 import { ResponseDifferential } from './response-differential.ts'
 import { count, emptyTally, type Tally, type Verdict } from './verdict.ts'

@@ -2,7 +2,7 @@
 
 import { randomInt } from 'node:crypto'
 import { appendFileSync } from 'node:fs'
-import { SeededRandom } from './seeded-random.ts'
+import { SeededRandom } from '../support/seeded-random.ts'
 
 /** The full size is asked for by `npm run test:full`; what `npm test` runs is the first number. */
 const FULL = process.env.POSTERN_FULL === '1'

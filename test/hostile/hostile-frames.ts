@@ -1,6 +1,7 @@
 /** What a hostile peer can say once it has proven its key: what must be borne, and what must end the channel. Knows nothing of sockets. */
+
+import type { SeededRandom } from '../support/seeded-random.ts'
 import { Flag, frame, Type } from './hostile-peer.ts'
-import type { SeededRandom } from './seeded-random.ts'
 
 /** Streams that the peer tried to open beside its control stream. Never empty. */
 export interface Said {

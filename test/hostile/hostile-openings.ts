@@ -1,6 +1,7 @@
 /** What can be said to a channel port before any key is proven. Knows nothing of what becomes of it. */
+
+import type { SeededRandom } from '../support/seeded-random.ts'
 import type { Overheard } from './overheard-opening.ts'
-import type { SeededRandom } from './seeded-random.ts'
 
 const PROXY_SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
 

@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { memoryOf } from '../support/peak-memory.ts'
+import type { SeededRandom } from '../support/seeded-random.ts'
 import { dialAgent } from './dial-agent.ts'
 import { chance as chanceOf, inParallel, size, tell, within } from './experiment.ts'
 import { startGoodTunnel } from './good-tunnel.ts'
@@ -11,7 +12,6 @@ import { begin, borne, helloLine, noise, REPLIES, torn, VIOLATIONS } from './hos
 import { hostileOpening } from './hostile-openings.ts'
 import { HostilePeer } from './hostile-peer.ts'
 import { type Overheard, overhear } from './overheard-opening.ts'
-import type { SeededRandom } from './seeded-random.ts'
 import { BASE, lastWords, startTaskProcess, type TaskProcess } from './task-process.ts'
 
 /** Of 50,000 cases: 3,000 openings, and channels of one case for each frame and one for what ends it. */

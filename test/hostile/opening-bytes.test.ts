@@ -15,8 +15,8 @@ import {
 import { TunnelFault } from '@postern/protocol/fault'
 import type { StreamListener } from '@postern/protocol/mux'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { SeededRandom } from '../support/seeded-random.ts'
 import { MemorySocket } from './memory-socket.ts'
-import { SeededRandom } from './seeded-random.ts'
 
 // A peer that does not close after a refusal is given up after the grace; there are hundreds of those here.
 vi.hoisted(() => {
