@@ -108,10 +108,6 @@ export class Tunnel {
     return 'claim' in this.#state ? this.#state.claim.epoch : undefined
   }
 
-  get roundTripMs(): number | undefined {
-    return this.#channel.roundTripMs
-  }
-
   /** Bytes through the channel so far. */
   get traffic(): { readonly in: number; readonly out: number } {
     return { in: this.#channel.bytesIn, out: this.#channel.bytesOut }

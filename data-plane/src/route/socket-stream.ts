@@ -43,10 +43,6 @@ export class SocketStream implements ByteStream {
     if (this.#owed <= 0) this.#socket.resume()
   }
 
-  get alive(): boolean {
-    return !this.#over && !this.#socket.destroyed && !this.#socket.writableEnded
-  }
-
   #deliver(chunk: Buffer): void {
     this.#owed += chunk.length
     this.#listener?.data(chunk)
