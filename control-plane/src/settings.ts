@@ -19,7 +19,7 @@ export interface Settings {
 }
 
 export interface ControlDeps {
-  stores: Pick<Stores, 'tickets' | 'tokens' | 'users' | 'reservations'>
+  stores: Stores
   keys: DeploymentKeys
   settings: Settings
   /** Milliseconds since 1970. */

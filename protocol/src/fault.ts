@@ -82,6 +82,13 @@ export const FAULTS = {
   ),
   'token-expired': entry(false, 401, 3, 'The token has expired.', 'Rotate it, or ask an administrator for a new one.'),
   'token-revoked': entry(false, 401, 3, 'The token has been revoked.', 'Ask an administrator for a new one.'),
+  'too-many-failures': entry(
+    true,
+    429,
+    3,
+    'Too many tokens that are not good came from this address.',
+    'Wait as long as Retry-After says, and look for the agent that has a wrong token.',
+  ),
   'user-disabled': entry(
     false,
     403,
@@ -127,6 +134,30 @@ export const FAULTS = {
     4,
     'The account holds as many subdomains as it may.',
     'Release one, or ask an administrator for more.',
+  ),
+
+  'tunnel-quota': entry(
+    false,
+    403,
+    4,
+    'The account has as many tunnels open as it may.',
+    'Close one, or ask an administrator for more.',
+  ),
+
+  // control plane: what is administered
+  'user-taken': entry(
+    false,
+    409,
+    2,
+    'There is a user of this name already.',
+    'Change that user, or take another name.',
+  ),
+  'already-bootstrapped': entry(
+    false,
+    409,
+    2,
+    'This deployment has its first administrator already.',
+    'Use that token, or make another one with bootstrap --force.',
   ),
 
   // opening a channel

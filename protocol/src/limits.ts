@@ -187,6 +187,41 @@ export const API_BODY_BYTES = 16 * KiB
 /** Names an account may hold unless its user item says otherwise. */
 export const DEFAULT_MAX_SUBDOMAINS = 20
 
+/** Tunnels an account may have open at once unless its user item says otherwise. */
+export const DEFAULT_MAX_TUNNELS = 20
+/** No account needs more names than a table item can list: 400 KB hold some 5,000 of the longest. */
+export const MOST_SUBDOMAINS = 1000
+export const MOST_TUNNELS = 1000
+/** Patterns of one token or account. */
+export const MOST_PATTERNS = 50
+/** Items of one page of a list, unless asked for otherwise, and at most: each is one read. */
+export const PAGE_ITEMS = 50
+export const MOST_PAGE_ITEMS = 100
+/** Lifetimes of tokens unless asked for otherwise, and at most: whoever left takes no token along for years. */
+export const TOKEN_LIFE_DAYS = 90
+export const ADMIN_TOKEN_LIFE_DAYS = 30
+export const MOST_TOKEN_LIFE_DAYS = 365
+/** A rotated token goes on for a day, so that the new one can be brought to where the old one is. Not scaled: agents read it in days. */
+export const TOKEN_OVERLAP_MS = 86_400_000
+/** An expired token stays in the lists for as long as the audit rows that name it. */
+export const TOKEN_PURGE_AFTER_MS = 90 * 86_400_000
+export const AUDIT_PURGE_AFTER_MS = 90 * 86_400_000
+/** A mistyped token in an agent that tries again every few seconds stays below; guessing 178 bits is hopeless at any rate, so this spares the table. */
+export const FAILED_AUTHS_PER_MINUTE = 10
+
+// ── revocation ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** With the table's latency and the cut itself well under five seconds. */
+export const REVOCATION_POLL_MS = seconds(2)
+/** A ticket issued just before a revocation may open a channel up to a minute and an opening later; rows this old are applied again. Not scaled: tickets are not. */
+export const REVOCATION_WINDOW_MS = 120_000
+/** Every live token is read again this often, for a revocation that was never listed. */
+export const TOKEN_RECHECK_MS = seconds(600)
+/** Re-readings under way at once: 10,000 tunnels are 17 a second. */
+export const TOKEN_RECHECKS_AT_ONCE = 10
+/** A row of the list of tunnels outlives its channel, which lives a day, by at most this, if a crash leaves it. */
+export const TUNNEL_PURGE_AFTER_MS = 3 * 86_400_000
+
 // ── stopping ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Fargate kills a task 120 s after SIGTERM; a process that is still there at 110 s ends itself. */

@@ -1,6 +1,6 @@
 /** The answer of `GET /v1/me`: what a token may do. */
 import * as z from 'zod/mini'
-import { usernameSchema } from './ticket-request.ts'
+import { usernameSchema } from './fields.ts'
 
 export const accountSchema = z.object({
   username: usernameSchema,

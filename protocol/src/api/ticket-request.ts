@@ -1,10 +1,6 @@
 /** What an agent sends to get a ticket (step 1 of the protocol). */
 import * as z from 'zod/mini'
-
-/** Names of accounts: they stand in keys of the table and in audit lines, so nothing that could end either. */
-export const usernameSchema = z
-  .string()
-  .check(z.minLength(1), z.maxLength(64), z.regex(/^[A-Za-z0-9][A-Za-z0-9._@-]*$/))
+import { usernameSchema } from './fields.ts'
 
 /** `subdomain` is only text here: `parseSubdomain` judges it, and says which rule it breaks. */
 export const ticketRequestSchema = z.strictObject({

@@ -22,11 +22,14 @@ export type Token = z.infer<typeof tokenSchema>
 
 export const userSchema = z.object({
   username: z.string(),
+  /** Patterns of the names that its tokens may ask for, whatever the tokens say; absent means none. */
+  patterns: z.optional(names),
   /** The names that count against the quota, each with the time it was counted. */
   subdomains: z.record(z.string(), time),
   maxSubdomains: z.number(),
   maxTunnels: z.number(),
   disabled: z.boolean(),
+  createdAt: time,
 })
 export type User = z.infer<typeof userSchema>
 
@@ -51,6 +54,9 @@ export const ticketSchema = z.object({
   subdomain: z.string(),
   reservationId: z.string(),
   tokenHash: z.string(),
+  /** When the token that asked ends, and with it the channel that this ticket opens. */
+  tokenExpiresAt: time,
+  issuedAt: time,
   /** Address keys, never empty. */
   allowedIps: names,
   sealedKey: z.string(),
@@ -99,7 +105,35 @@ export const revocationSchema = z.object({
   what: z.enum(['token', 'user', 'subdomain']),
   /** The token's hash, the username or the name. */
   key: z.string(),
-  /** Channels that were claimed before this are cut. */
+  /** Channels whose ticket was issued at this time or before are cut: both times are the control plane's. */
   notBefore: time,
 })
 export type Revocation = z.infer<typeof revocationSchema>
+
+/** One slot of a name that is on line, in the list of all tunnels. The route is the truth; a row may be left over by a crash. */
+export const tunnelSchema = z.object({
+  name: z.string(),
+  slot: z.number(),
+  username: z.string(),
+  taskId: z.string(),
+  bootId: z.string(),
+  connId: z.string(),
+  claimedAt: time,
+})
+export type TunnelRow = z.infer<typeof tunnelSchema>
+
+export const auditSchema = z.object({
+  at: time,
+  /** The user, or `deployer` for whoever has the table itself. */
+  actor: z.string(),
+  /** Of the token that was used, where one was. */
+  tokenId: z.optional(z.string()),
+  /** What was done: the name of the operation, or `useTicket`. */
+  action: z.string(),
+  /** Whom or what it was done to: a token's id, a username, a name. */
+  target: z.string(),
+  ip: z.string(),
+  /** `done`, or the code of the fault it was refused with. */
+  result: z.string(),
+})
+export type AuditEntry = z.infer<typeof auditSchema>

@@ -1,8 +1,19 @@
 /** What the planes may ask of the table, one interface for each noun. Knows nothing of DynamoDB. */
-import type { Reservation, Revocation, Route, Task, Ticket, Token, User } from './records.ts'
+import type { AuditEntry, Reservation, Revocation, Route, Task, Ticket, Token, TunnelRow, User } from './records.ts'
 
 /** Hands out ids that sort by the time they were made (ULID). */
 export type NewId = () => string
+
+/** Which part of a list: at most `limit` items after the place where another page ended. */
+export interface PageCall {
+  readonly after?: string | undefined
+  readonly limit: number
+}
+/** `next` is where the following page begins; absent on the last one. A page may be shorter than asked for, and still have a next. */
+export interface Page<T> {
+  readonly items: readonly T[]
+  readonly next?: string | undefined
+}
 
 export interface TicketStore {
   /** Records a ticket that nobody has yet. */
@@ -23,17 +34,28 @@ export interface TokenStore {
   create(token: Omit<Token, 'tokenStatus' | 'lastUsedDay'>): Promise<void>
   /** Notes the day (yyyy-mm-dd) of use; at most one write a day is needed. */
   touch(call: { tokenHash: string; day: string }): Promise<void>
-  /** Harmless when repeated. Answers whether there is such a token. */
-  revoke(call: { tokenHash: string; now: number; newId: NewId }): Promise<boolean>
+  findById(tokenId: string): Promise<Token | undefined>
+  /** In the order of their ids, and so of their making. */
+  list(call: PageCall): Promise<Page<Token>>
+  listOf(username: string, call: PageCall): Promise<Page<Token>>
+  /** Harmless when repeated. Answers whether there is such a token; with `owner`, whether there is one of theirs. */
+  revoke(call: { tokenHash: string; owner?: string | undefined; now: number; newId: NewId }): Promise<boolean>
+  /** Lets the token end at `at`, unless it ends sooner. Answers whether there is such a token, of `owner` where given, that is active. */
+  expire(call: { tokenHash: string; owner?: string | undefined; at: number }): Promise<boolean>
 }
 
 export interface UserStore {
   find(username: string): Promise<User | undefined>
   /** Answers whether the user was made; false: there is one of this name, which is left as it is. */
-  create(user: Omit<User, 'subdomains' | 'disabled'> & { createdAt: number }): Promise<boolean>
-  /** Answers whether there is such a user. */
-  setDisabled(username: string, disabled: boolean): Promise<boolean>
+  create(user: Omit<User, 'subdomains' | 'disabled'>): Promise<boolean>
+  /** By name. */
+  list(call: PageCall): Promise<Page<User>>
+  /** Changes what is given, and answers the user as they are then; undefined: there is no such user. */
+  update(username: string, changes: UserChanges): Promise<User | undefined>
+  /** Answers whether there was such a user. Tokens and names of theirs are the caller's business, beforehand. */
+  remove(username: string): Promise<boolean>
 }
+export type UserChanges = Partial<Pick<User, 'patterns' | 'maxSubdomains' | 'maxTunnels' | 'disabled'>>
 
 export interface ReservationStore {
   find(name: string): Promise<Reservation | undefined>
@@ -43,8 +65,12 @@ export interface ReservationStore {
    * @throws TunnelFault `subdomain-taken`, `subdomain-quota` or `user-disabled`.
    */
   reserve(call: ReserveCall): Promise<Reservation>
-  /** Gives the name back; it is held for its owner for a week. Answers whether it was theirs. */
-  release(call: { name: string; username: string; now: number }): Promise<boolean>
+  /** By name; of all accounts. */
+  list(call: PageCall): Promise<Page<Reservation>>
+  /** By name. */
+  listOf(username: string, call: PageCall): Promise<Page<Reservation>>
+  /** Gives the name back; it is held for its owner for a week. Answers whether it was theirs; without `owner`, whether it was anybody's. */
+  release(call: { name: string; owner?: string | undefined; now: number }): Promise<boolean>
 }
 export interface ReserveCall {
   name: string
@@ -96,6 +122,26 @@ export interface RevocationStore {
   since(cursor: string): Promise<Revocation[]>
 }
 
+/** The list of all tunnels that are on line, for people. Nothing on the way of a request reads it. */
+export interface TunnelStore {
+  put(row: TunnelRow): Promise<void>
+  /** Only if the row is still that channel's. */
+  remove(call: { name: string; slot: number; connId: string }): Promise<void>
+  /** By name. Rows of tasks that are gone are among them. */
+  list(call: PageCall): Promise<Page<TunnelRow>>
+}
+
+export interface AuditStore {
+  add(call: Omit<AuditEntry, 'at'> & { now: number; newId: NewId }): Promise<void>
+  /** Of one day (yyyy-mm-dd, UTC), oldest first. */
+  list(day: string, call: PageCall): Promise<Page<AuditEntry>>
+}
+
+export interface FailedAuthStore {
+  /** Counts one more failure of `address` (an address key) in the running minute, and answers how many there are. */
+  count(call: { address: string; now: number }): Promise<number>
+}
+
 export interface Stores {
   readonly tickets: TicketStore
   readonly tokens: TokenStore
@@ -104,4 +150,7 @@ export interface Stores {
   readonly routes: RouteStore
   readonly tasks: TaskStore
   readonly revocations: RevocationStore
+  readonly tunnels: TunnelStore
+  readonly audit: AuditStore
+  readonly failedAuth: FailedAuthStore
 }

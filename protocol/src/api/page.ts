@@ -1,0 +1,19 @@
+/** How lists are asked for and answered, one page at a time. Knows nothing of what is listed. */
+import * as z from 'zod/mini'
+import { MOST_PAGE_ITEMS } from '../limits.ts'
+
+/** Query parameters are text: `limit` is judged as digits, and read as a number. */
+const limit = z.pipe(
+  z.string().check(z.regex(/^[1-9]\d{0,2}$/)),
+  z.pipe(z.transform(Number), z.int().check(z.lte(MOST_PAGE_ITEMS))),
+)
+
+/** Of every list. `cursor` is the `next` of the page before, unchanged. */
+export const pageQuery = {
+  cursor: z.optional(z.string().check(z.maxLength(512), z.regex(/^[\w-]+$/))),
+  limit: z.optional(limit),
+}
+
+/** A page may be shorter than asked for, even empty, and still have a `next`; the list is over where that is missing. */
+export const pageOf = <T extends z.ZodMiniType>(item: T) =>
+  z.object({ items: z.array(item), next: z.optional(z.string()) })
