@@ -184,6 +184,11 @@ export const SLOTS_PER_NAME = 8
 
 /** A ticket request is under 200 bytes, an observation under 1 KiB. */
 export const API_BODY_BYTES = 16 * KiB
+/** The longest page is some 360 KB: 100 accounts with 50 patterns of 63 characters each. */
+export const API_ANSWER_BYTES = MiB
+/** A caller that only reads waits this long by itself when it is told to come back, and so often: longer is for its person to decide. Not scaled: it is compared with what the service said. */
+export const READ_AGAIN_WAIT_MS = 5000
+export const READ_AGAIN_TIMES = 2
 /** Names an account may hold unless its user item says otherwise. */
 export const DEFAULT_MAX_SUBDOMAINS = 20
 
@@ -192,6 +197,8 @@ export const DEFAULT_MAX_TUNNELS = 20
 /** No account needs more names than a table item can list: 400 KB hold some 5,000 of the longest. */
 export const MOST_SUBDOMAINS = 1000
 export const MOST_TUNNELS = 1000
+/** Names whose routes are read side by side where an account's open tunnels are counted: 1,000 names are 50 round trips. */
+export const ROUTES_READ_AT_ONCE = 20
 /** Patterns of one token or account. */
 export const MOST_PATTERNS = 50
 /** Items of one page of a list, unless asked for otherwise, and at most: each is one read. */
@@ -208,6 +215,10 @@ export const TOKEN_PURGE_AFTER_MS = 90 * 86_400_000
 export const AUDIT_PURGE_AFTER_MS = 90 * 86_400_000
 /** A mistyped token in an agent that tries again every few seconds stays below; guessing 178 bits is hopeless at any rate, so this spares the table. */
 export const FAILED_AUTHS_PER_MINUTE = 10
+/** Addresses beyond that limit which one process remembers for the minute, each to spare a write: about 1 MB. Later ones cost a write each. */
+export const FAILED_AUTH_ADDRESSES = 10_000
+/** A counter of failures is over after its minute; a few more cover clocks that differ. */
+export const FAILED_AUTH_PURGE_AFTER_MS = 300_000
 
 // ── revocation ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

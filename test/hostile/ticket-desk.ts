@@ -4,6 +4,9 @@ import { TICKET_LIFE_MS } from '@postern/protocol/limits'
 import type { TicketStore } from '@postern/protocol/store'
 import { type ChannelTicket, type DeploymentKeys, newWorkerId, sealKey, workerIdHash } from '@postern/protocol/ticket'
 
+/** The token that these tickets claim to come from is good for longer than any test. */
+const TOKEN_LIFE_MS = 86_400_000
+
 export interface TicketDesk {
   /** A ticket for 127.0.0.1 that names this port (a proxy's, for instance). */
   issue(subdomain: string, port: number): Promise<ChannelTicket>
@@ -16,11 +19,14 @@ export function ticketDesk(tickets: Pick<TicketStore, 'issue'>, keys: Deployment
       const encryptionKey = randomBytes(32)
       const username = 'alice'
       const bound = { idHash: workerIdHash(workerId), username, subdomain }
-      const expiresAt = Date.now() + TICKET_LIFE_MS
+      const issuedAt = Date.now()
+      const expiresAt = issuedAt + TICKET_LIFE_MS
       await tickets.issue({
         ...bound,
         reservationId: '01JD0000000000000000000000',
         tokenHash: '0'.repeat(64),
+        tokenExpiresAt: issuedAt + TOKEN_LIFE_MS,
+        issuedAt,
         allowedIps: new Set(['127.0.0.1']),
         sealedKey: sealKey(encryptionKey, bound, keys, randomBytes),
         expiresAt,

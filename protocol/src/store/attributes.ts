@@ -3,17 +3,19 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb'
 
 /** S, N, BOOL, SS and a map of numbers. */
 type Attribute = string | number | boolean | ReadonlySet<string> | Readonly<Record<string, number>>
-/** Undefined ones are left out. */
+/** Undefined ones are left out, and so are empty sets, which DynamoDB does not have: an absent set is an empty one. */
 export type Attributes = Readonly<Record<string, Attribute | undefined>>
 type Item = Record<string, AttributeValue>
 
 export function marshal(attributes: Attributes): Item {
   const item: Item = {}
   for (const [name, value] of Object.entries(attributes)) {
-    if (value !== undefined) item[name] = marshalOne(value)
+    if (value !== undefined && !isEmptySet(value)) item[name] = marshalOne(value)
   }
   return item
 }
+
+const isEmptySet = (value: Attribute): boolean => value instanceof Set && value.size === 0
 
 function marshalOne(value: Attribute): AttributeValue {
   if (typeof value === 'string') return { S: value }

@@ -1,5 +1,7 @@
 /** The door of the table, and the only place of the project that speaks to AWS. */
+import { auditStore } from './audit.ts'
 import type { DynamoClient } from './dynamo-client.ts'
+import { failedAuthStore } from './failed-auth.ts'
 import { reservationStore } from './reservations.ts'
 import { revocationStore } from './revocations.ts'
 import { routeStore } from './routes.ts'
@@ -8,16 +10,32 @@ import { openTable } from './table.ts'
 import { taskStore } from './tasks.ts'
 import { ticketStore } from './tickets.ts'
 import { tokenStore } from './tokens.ts'
+import { tunnelStore } from './tunnels.ts'
 import { userStore } from './users.ts'
 
 export { createTable } from './create-table.ts'
 export { createDynamoClient, type DynamoClient, type DynamoClientOptions } from './dynamo-client.ts'
-export type { OnlineRoute, Reservation, Revocation, Route, Task, Ticket, Token, User } from './records.ts'
+export type {
+  AuditEntry,
+  OnlineRoute,
+  Reservation,
+  Revocation,
+  Route,
+  Task,
+  Ticket,
+  Token,
+  TunnelRow,
+  User,
+} from './records.ts'
 export { readSecret } from './secret-value.ts'
 export type {
+  AuditStore,
   ClaimCall,
   Consumed,
+  FailedAuthStore,
   NewId,
+  Page,
+  PageCall,
   ReservationStore,
   ReserveCall,
   RevocationStore,
@@ -26,6 +44,8 @@ export type {
   TaskStore,
   TicketStore,
   TokenStore,
+  TunnelStore,
+  UserChanges,
   UserStore,
 } from './stores.ts'
 
@@ -42,5 +62,8 @@ export function openStore({ tableName, client }: { tableName: string; client: Dy
     routes: routeStore(table),
     tasks: taskStore(table),
     revocations,
+    tunnels: tunnelStore(table),
+    audit: auditStore(table),
+    failedAuth: failedAuthStore(table),
   }
 }

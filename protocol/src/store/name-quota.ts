@@ -8,14 +8,14 @@ import { userKey } from './users.ts'
 
 const HAS_ROOM =
   'attribute_exists(#pk) AND #disabled = :false AND (attribute_exists(#subdomains.#counted) OR size(#subdomains) < #maxSubdomains)'
-const IS_COUNTED = 'attribute_exists(#subdomains.#counted)'
-const IS_COUNTED_SO = '#subdomains.#counted = :countedAt'
+const IS_COUNTED_AT = '#subdomains.#counted = :countedAt'
+const IS_COUNTED_BY = '#subdomains.#counted <= :countedAt'
 
 export interface NameQuota {
   /** @throws TunnelFault `subdomain-quota` or `user-disabled`. */
   count(username: string, name: string, now: number): Promise<void>
-  /** Takes the name off the count; with `countedAt` only if nobody counted it again since. */
-  uncount(username: string, name: string, countedAt?: number): Promise<boolean>
+  /** Takes the name off the count, if it was counted at that very time, or by then: not if it was counted again since. */
+  uncount(username: string, name: string, counted: { at: number } | { by: number }): Promise<boolean>
 }
 
 export function nameQuota(
@@ -33,10 +33,13 @@ export function nameQuota(
     return written.kind === 'done'
   }
 
-  const uncount: NameQuota['uncount'] = async (username, name, countedAt) => {
+  const uncount: NameQuota['uncount'] = async (username, name, counted) => {
     const written = await table.update(userKey(username), {
       expression: 'REMOVE #subdomains.#counted',
-      condition: countedAt === undefined ? { clause: IS_COUNTED } : { clause: IS_COUNTED_SO, values: { countedAt } },
+      condition:
+        'at' in counted
+          ? { clause: IS_COUNTED_AT, values: { countedAt: counted.at } }
+          : { clause: IS_COUNTED_BY, values: { countedAt: counted.by } },
       values: {},
       paths: { '#counted': name },
     })
@@ -52,7 +55,7 @@ export function nameQuota(
     const swept = await Promise.all(
       settled.map(async ([name, countedAt]) => {
         const reservation = await findReservation(name)
-        return !belongsTo(reservation, user, now) && uncount(user.username, name, countedAt)
+        return !belongsTo(reservation, user, now) && uncount(user.username, name, { at: countedAt })
       }),
     )
     return swept.includes(true)

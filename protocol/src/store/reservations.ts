@@ -2,8 +2,10 @@
 import { TunnelFault } from '../fault.ts'
 import { EPHEMERAL_HOLD_MS, NAME_COOL_DOWN_MS } from '../limits.ts'
 import { nameQuota } from './name-quota.ts'
+import { readPage } from './pages.ts'
 import { type Reservation, reservationSchema } from './records.ts'
 import type { ReservationStore, ReserveCall, UserStore } from './stores.ts'
+import { subdomainList } from './subdomain-list.ts'
 import { type Key, purgeAt, readAs, type Table } from './table.ts'
 
 const key = (name: string): Key => ({ pk: `SUB#${name}`, sk: 'SUB' })
@@ -15,7 +17,9 @@ const key = (name: string): Key => ({ pk: `SUB#${name}`, sk: 'SUB' })
 const IS_FREE_FOR =
   'attribute_not_exists(#pk) OR #heldUntil < :now OR (#username = :username AND attribute_exists(#releasedAt))'
 const IS_STILL = '#reservationId = :reservationId AND attribute_not_exists(#releasedAt)'
-const IS_THEIRS = '#username = :username AND attribute_not_exists(#releasedAt)'
+const IS_RANDOM_STILL = `${IS_STILL} AND attribute_exists(#heldUntil)`
+const IS_SOMEBODYS = 'attribute_exists(#pk) AND attribute_not_exists(#releasedAt)'
+const IS_THEIRS = `#username = :owner AND ${IS_SOMEBODYS}`
 
 /** A name in daily use is written once an hour at most. */
 const KEEP_ALIVE_EVERY_MS = 3_600_000
@@ -27,8 +31,7 @@ export function reservationStore(table: Table, users: UserStore): ReservationSto
   }
   const quota = nameQuota(table, users, find)
 
-  const list = (reservation: Reservation) =>
-    table.put({ pk: 'SUBS', sk: reservation.name, username: reservation.username, ...purge(reservation) })
+  const names = subdomainList(table)
 
   return {
     find,
@@ -46,29 +49,53 @@ export function reservationStore(table: Table, users: UserStore): ReservationSto
       await quota.count(username, name, now)
       const reservation = newReservation(call)
       const written = await table.put(
-        { ...key(name), ...reservation, ...purge(reservation) },
+        { ...key(name), ...reservation, purgeAt: reservation.heldUntil && purgeAt(reservation.heldUntil) },
         { clause: IS_FREE_FOR, values: { now, username } },
       )
       if (written.kind === 'done') {
-        await list(reservation)
+        await names.put(reservation)
         return reservation
       }
       const winner = await find(name)
       if (winner && isKept(winner, call)) return keep(winner, call)
-      await quota.uncount(username, name, now)
+      await quota.uncount(username, name, { at: now })
       throw taken(name)
     },
 
-    /** A crash between the two leaves the name counted until the quota is full and the count is swept. */
-    async release({ name, username, now }) {
+    async list(call) {
+      return readPage(await names.page(call), ({ name }) => find(name))
+    },
+
+    /** From the count of the account, which every name of theirs is on. What a crash has left on it is not shown. */
+    async listOf(username, { after = '', limit }) {
+      const user = await users.find(username)
+      const rest = Object.keys(user?.subdomains ?? {})
+        .filter((name) => name > after)
+        .sort()
+      const items = rest.slice(0, limit)
+      const next = rest.length > limit ? items.at(-1) : undefined
+      return readPage({ items, next }, async (name) => {
+        const reservation = await find(name)
+        return reservation && isOwnedBy(reservation, username) ? reservation : undefined
+      })
+    },
+
+    /**
+     * Give back, then take off the count, then let the list forget it. A crash after the first leaves the name counted until
+     * the quota is full and the count is swept; a crash before the last leaves a row in the list of a name that is gone one
+     * day, which `list` passes over.
+     */
+    async release({ name, owner, now }) {
       const heldUntil = now + NAME_COOL_DOWN_MS
       const written = await table.update(key(name), {
         expression: 'SET #heldUntil = :heldUntil, #purgeAt = :purgeAt, #releasedAt = :now',
-        condition: { clause: IS_THEIRS, values: { username } },
+        condition: owner === undefined ? { clause: IS_SOMEBODYS } : { clause: IS_THEIRS, values: { owner } },
         values: { heldUntil, purgeAt: purgeAt(heldUntil), now },
       })
       if (written.kind === 'refused') return false
-      await quota.uncount(username, name)
+      const released = readAs(reservationSchema, written.before ?? {})
+      await quota.uncount(released.username, name, { by: now })
+      await names.forget(released, heldUntil)
       return true
     },
   }
@@ -88,12 +115,16 @@ export function reservationStore(table: Table, users: UserStore): ReservationSto
             expression: 'SET #heldUntil = :heldUntil, #purgeAt = :purgeAt',
             values: { heldUntil: kept.heldUntil, purgeAt: purgeAt(kept.heldUntil) },
           }),
-      condition: { clause: IS_STILL, values: { reservationId: found.reservationId } },
+      condition: {
+        // One that was made a lasting name a moment ago must not get an end again.
+        clause: kept.heldUntil === undefined ? IS_STILL : IS_RANDOM_STILL,
+        values: { reservationId: found.reservationId },
+      },
     })
     if (written.kind === 'refused')
       throw new TunnelFault('store-unavailable', 'The name was changed at the same moment.')
     // A crash before this leaves the list's row to be purged with the old hold; the next extension writes it again.
-    await list(kept)
+    await names.put(kept)
     return kept
   }
 }
@@ -107,14 +138,14 @@ const newReservation = ({ name, username, ephemeral, now, newId }: ReserveCall):
   createdAt: now,
 })
 
+const isOwnedBy = (reservation: Reservation, username: string): boolean =>
+  reservation.username === username && reservation.releasedAt === undefined
+
 const isOver = (reservation: Reservation, now: number): boolean =>
   reservation.heldUntil !== undefined && reservation.heldUntil < now
 
 /** Whether `username` has the name now, counted against their quota. */
 const isKept = (reservation: Reservation, { username, now }: { username: string; now: number }): boolean =>
-  reservation.username === username && reservation.releasedAt === undefined && !isOver(reservation, now)
-
-const purge = ({ heldUntil }: Reservation): { purgeAt?: number } =>
-  heldUntil === undefined ? {} : { purgeAt: purgeAt(heldUntil) }
+  isOwnedBy(reservation, username) && !isOver(reservation, now)
 
 const taken = (name: string): TunnelFault => new TunnelFault('subdomain-taken', `"${name}" is in use.`)

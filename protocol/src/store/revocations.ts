@@ -2,14 +2,14 @@
 import { REVOCATION_PURGE_AFTER_MS } from '../limits.ts'
 import { revocationSchema } from './records.ts'
 import type { RevocationStore } from './stores.ts'
-import { purgeAt, readAs, type Table } from './table.ts'
+import { purgeAt, readAs, type Table, timeKey } from './table.ts'
 
 const PARTITION = 'REVOKE'
 
 export function revocationStore(table: Table): RevocationStore {
   return {
     async add({ now, newId, ...revocation }) {
-      const cursor = `${String(now).padStart(15, '0')}#${newId()}`
+      const cursor = timeKey(now, newId())
       const item = {
         pk: PARTITION,
         sk: cursor,

@@ -11,9 +11,10 @@ import type * as z from 'zod/mini'
 import { TunnelFault } from '../fault.ts'
 import { type Attributes, marshal, unmarshal } from './attributes.ts'
 import type { DynamoClient } from './dynamo-client.ts'
+import type { Page, PageCall } from './stores.ts'
 
 export type Key = { pk: string; sk: string }
-type Plain = Record<string, unknown>
+export type Plain = Record<string, unknown>
 
 /** An expression names attributes as `#attribute`, so that none can be a reserved word, and values as `:value`. */
 export interface Condition {
@@ -31,12 +32,17 @@ export interface Table {
   /** `paths` are further names, for parts of a map whose names come from outside. */
   update(
     key: Key,
-    update: { expression: string; condition: Condition; values: Attributes; paths?: Record<string, string> },
+    update: { expression: string; condition?: Condition; values: Attributes; paths?: Record<string, string> },
   ): Promise<Written>
   /** Never repeated by the SDK, so that an attempt cannot meet its own deletion. */
   remove(key: Key, condition: Condition): Promise<Written>
   /** All items of a partition whose sort key is greater than `after`, in order. */
   list(pk: string, options?: { after?: string; consistent?: boolean }): Promise<Plain[]>
+  /**
+   * The items of a partition whose sort keys begin with `prefix`, in order, from behind `after` on; strongly consistent.
+   * `after` and `next` are sort keys without the prefix, so that a place from outside cannot lead out of the list.
+   */
+  page(pk: string, call: PageCall & { prefix?: string }): Promise<Page<Plain>>
 }
 
 /**
@@ -76,9 +82,9 @@ export function openTable(tableName: string, client: DynamoClient): Table {
             TableName: tableName,
             Key: marshal(key),
             UpdateExpression: expression,
-            ConditionExpression: condition.clause,
+            ...(condition && { ConditionExpression: condition.clause }),
             ReturnValues: 'ALL_OLD',
-            ...placeholders(`${expression} ${condition.clause}`, { ...values, ...condition.values }, paths),
+            ...placeholders(`${expression} ${condition?.clause ?? ''}`, { ...values, ...condition?.values }, paths),
           }),
         ),
       ),
@@ -119,6 +125,27 @@ export function openTable(tableName: string, client: DynamoClient): Table {
       } while (start !== undefined)
       return items
     },
+
+    async page(pk, { prefix = '', after = '', limit }) {
+      const clause = prefix === '' ? '#pk = :pk' : '#pk = :pk AND begins_with(#sk, :prefix)'
+      const { Items: found = [], LastEvaluatedKey: stopped } = await call(() =>
+        patient.send(
+          new QueryCommand({
+            TableName: tableName,
+            KeyConditionExpression: clause,
+            ConsistentRead: true,
+            // One more than asked for tells whether there is a next page: the table itself only says where it stopped.
+            Limit: limit + 1,
+            ...(after !== '' && { ExclusiveStartKey: marshal({ pk, sk: `${prefix}${after}` }) }),
+            ...placeholders(clause, prefix === '' ? { pk } : { pk, prefix }),
+          }),
+        ),
+      )
+      const items = found.slice(0, limit).map(unmarshal)
+      const last = items.at(-1)?.sk
+      const more = found.length > limit || stopped !== undefined
+      return { items, ...(more && typeof last === 'string' && { next: last.slice(prefix.length) }) }
+    },
   }
 }
 
@@ -129,6 +156,9 @@ export function readAs<T>(schema: z.ZodMiniType<T>, item: Plain): T {
   const fields = read.error.issues.map((issue) => issue.path.join('.')).join(', ')
   throw new TunnelFault('internal-error', `An item of the table cannot be read: ${fields}.`)
 }
+
+/** A sort key for lists in the order of time; `id` keeps two of one millisecond apart. */
+export const timeKey = (time: number, id: string): string => `${String(time).padStart(15, '0')}#${id}`
 
 /** Seconds since 1970, as DynamoDB's TTL wants them, of a time in milliseconds. */
 export const purgeAt = (time: number): number => Math.ceil(time / 1000)

@@ -83,7 +83,7 @@ export function nameContract(place: () => OpenPlace): void {
   test('a name given back makes room at once, and waits a week for its owner', async () => {
     const [ann, bob, name] = [await newUser(stores, 1), await newUser(stores), unique('demo')]
     const first = await reserve(ann, name)
-    expect(await stores.reservations.release({ name, username: ann, now: NOW })).toBe(true)
+    expect(await stores.reservations.release({ name, owner: ann, now: NOW })).toBe(true)
     await reserve(ann, unique('demo'))
     const end = NOW + NAME_COOL_DOWN_MS
     await expect(reserve(bob, name, { now: end })).rejects.toMatchObject({ code: 'subdomain-taken' })
@@ -95,7 +95,7 @@ export function nameContract(place: () => OpenPlace): void {
   test('within that week its owner has it back, under a later reservation', async () => {
     const [ann, name] = [await newUser(stores), unique('demo')]
     const first = await reserve(ann, name)
-    await stores.reservations.release({ name, username: ann, now: NOW })
+    await stores.reservations.release({ name, owner: ann, now: NOW })
     const second = await reserve(ann, name, { now: NOW + 1 })
     expect(second.reservationId > first.reservationId).toBe(true)
     expect(second.heldUntil).toBeUndefined()
@@ -105,9 +105,9 @@ export function nameContract(place: () => OpenPlace): void {
   test('only the owner gives a name back, and only once', async () => {
     const [ann, bob, name] = [await newUser(stores), await newUser(stores), unique('demo')]
     await reserve(ann, name)
-    expect(await stores.reservations.release({ name, username: bob, now: NOW })).toBe(false)
-    expect(await stores.reservations.release({ name, username: ann, now: NOW })).toBe(true)
-    expect(await stores.reservations.release({ name, username: ann, now: NOW + 1 })).toBe(false)
+    expect(await stores.reservations.release({ name, owner: bob, now: NOW })).toBe(false)
+    expect(await stores.reservations.release({ name, owner: ann, now: NOW })).toBe(true)
+    expect(await stores.reservations.release({ name, owner: ann, now: NOW + 1 })).toBe(false)
   })
 
   test("a random name is its owner's until the millisecond its hold ends", async () => {
@@ -147,7 +147,7 @@ export function nameContract(place: () => OpenPlace): void {
   test('nobody reserves for an account that does not exist or is disabled', async () => {
     const ann = await newUser(stores)
     await expect(reserve(unique('nobody'), unique('demo'))).rejects.toMatchObject({ code: 'user-disabled' })
-    expect(await stores.users.setDisabled(ann, true)).toBe(true)
+    expect(await stores.users.update(ann, { disabled: true })).toMatchObject({ disabled: true })
     await expect(reserve(ann, unique('demo'))).rejects.toMatchObject({ code: 'user-disabled' })
   })
 
@@ -173,7 +173,7 @@ export function nameContract(place: () => OpenPlace): void {
     const [ann, name] = [await newUser(stores, 1), unique('demo')]
     await reserve(ann, name)
     const dying = openStore({ ...place(), client: diesAfter(place().client, 1) })
-    await expect(dying.reservations.release({ name, username: ann, now: NOW })).rejects.toMatchObject({
+    await expect(dying.reservations.release({ name, owner: ann, now: NOW })).rejects.toMatchObject({
       code: 'store-unavailable',
     })
     await reserve(ann, unique('demo'), { now: NOW + COUNT_SETTLED_MS + 1 })

@@ -22,6 +22,8 @@ export const ticket = (changes: Partial<Ticket> = {}): Ticket => ({
   subdomain: 'demo',
   reservationId: '01J00000000000000000000001',
   tokenHash: 'a'.repeat(64),
+  tokenExpiresAt: NOW + 86_400_000,
+  issuedAt: NOW,
   allowedIps: new Set(['192.0.2.1']),
   sealedKey: '01234567.sealed',
   expiresAt: NOW + 60_000,

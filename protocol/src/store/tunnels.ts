@@ -1,0 +1,27 @@
+/** The list of all tunnels that are on line, for people to read. The routes are the truth; this only says where to look. */
+import { TUNNEL_PURGE_AFTER_MS } from '../limits.ts'
+import { readPage } from './pages.ts'
+import { tunnelSchema } from './records.ts'
+import type { TunnelStore } from './stores.ts'
+import { type Key, purgeAt, readAs, type Table } from './table.ts'
+
+const PARTITION = 'TUNNELS'
+const key = (name: string, slot: number): Key => ({ pk: PARTITION, sk: `${name}#${slot}` })
+
+const IS_THIS_CHANNELS = '#connId = :connId'
+
+export function tunnelStore(table: Table): TunnelStore {
+  return {
+    async put(row) {
+      await table.put({ ...key(row.name, row.slot), ...row, purgeAt: purgeAt(row.claimedAt + TUNNEL_PURGE_AFTER_MS) })
+    },
+
+    async remove({ name, slot, connId }) {
+      await table.remove(key(name, slot), { clause: IS_THIS_CHANNELS, values: { connId } })
+    },
+
+    async list(call) {
+      return readPage(await table.page(PARTITION, call), (row) => readAs(tunnelSchema, row))
+    },
+  }
+}
