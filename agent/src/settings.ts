@@ -1,10 +1,9 @@
 /** What the agent works with, put together from flags, environment and profile, in this order. Knows no other source. */
-import { isIP } from 'node:net'
 import { parseSubdomain, type Subdomain } from '@postern/protocol/address'
+import { type Profile, parseProfile, parseServer } from '@postern/protocol/client'
 import { TunnelFault } from '@postern/protocol/fault'
 import { checkToken, Secret } from '@postern/protocol/ticket'
 import type { HttpFlags } from './args.ts'
-import { type Profile, parseProfile } from './profile.ts'
 
 export interface Settings {
   /** Origin of the control API: `https://base`, or `http://` on loopback. */
@@ -39,28 +38,6 @@ export async function readSettings(sources: SettingsSources): Promise<Settings> 
       `None for ${server}: give --token-file <path or ->, or set TUNNEL_AGENT_TOKEN.`,
     )
   return { server, token, subdomain }
-}
-
-/**
- * The origin of a server. A name alone means https. In clear only to this machine: the token would be readable on the way.
- *
- * @throws TunnelFault `config-invalid`
- */
-export function parseServer(text: string): string {
-  const whole = text.includes('://') ? text : `https://${text}`
-  const url = URL.canParse(whole) ? new URL(whole) : undefined
-  if (!url || !/^https?:$/.test(url.protocol) || !url.hostname) throw badServer(text, 'expected https://<base domain>')
-  if (url.username || url.password) throw new TunnelFault('config-invalid', 'The server must not hold credentials.')
-  if (url.pathname !== '/' || url.search || url.hash) throw badServer(text, 'expected no path')
-  if (url.protocol === 'http:' && !isLoopback(url.hostname))
-    throw badServer(text, 'http:// would send the token in clear; only this machine may be spoken to so. Use https://')
-  return url.origin
-}
-
-/** @param hostname as a URL has it: lower case, IPv4 normalised, IPv6 in brackets */
-function isLoopback(hostname: string): boolean {
-  if (hostname === '[::1]' || hostname === 'localhost' || hostname.endsWith('.localhost')) return true
-  return isIP(hostname) === 4 && hostname.startsWith('127.')
 }
 
 async function readToken({ flags, environment, readFile, readStandardInput }: SettingsSources) {
@@ -103,6 +80,3 @@ async function readNamedFile(path: string, readFile: SettingsSources['readFile']
 }
 
 const nonEmpty = (text: string | undefined): string | undefined => (text === '' ? undefined : text)
-
-const badServer = (text: string, why: string): TunnelFault =>
-  new TunnelFault('config-invalid', `${JSON.stringify(text)} is no usable server: ${why}.`)
