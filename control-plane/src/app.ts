@@ -1,99 +1,66 @@
-/** The control plane as one app: which calls there are, and what each answer is. Knows nothing of what serves it. */
-import { type Account, ticketRequestSchema } from '@postern/protocol/api'
+/** The control plane as one app: every operation at its address, every refusal a problem document. Knows nothing of what serves it. */
+import { OPERATIONS, type Operation, type OperationId } from '@postern/protocol/api'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
-import type { Context } from 'hono'
 import { Hono } from 'hono/tiny'
 import { ulid } from 'ulid'
-import { authenticate, requireScope } from './authenticate.ts'
-import { errorLine, jsonLog, masked } from './log.ts'
-import { readBody } from './read-body.ts'
-import { answer, refuse } from './respond.ts'
+import { type CarryOutDeps, carryOut, type Seen } from './carry-out.ts'
+import { failedAuthLimit } from './failed-auth.ts'
+import { errorLine, jsonLog, masked, stackOf } from './log.ts'
+import { routePattern } from './read-params.ts'
+import { refuse } from './respond.ts'
 import type { ControlDeps } from './settings.ts'
-import { issueTicket } from './tickets/issue-ticket.ts'
 
 export { jsonLog, type Log, type LogEntry } from './log.ts'
 export type { ControlDeps, Settings } from './settings.ts'
 
-/** What is known of a request while it is answered. */
-interface Call {
-  requestId: string
-  username?: string
-  /** The methods of this path, where another one was asked for (RFC 9110 §15.5.6). */
-  allow?: string
-}
-type Bindings = { Variables: { call: Call } }
-type Handler = (c: Context<Bindings>, call: Call) => Promise<object>
+type Bindings = { Variables: { seen: Seen } }
 
-/** The app; `fetch` is what serves it. Every answer is JSON, every refusal a problem document. */
-export function createApp(deps: ControlDeps): Hono<Bindings> {
-  const { now, random, log = jsonLog(process.stderr, now) } = deps
+/** The app; `fetch` is what serves it. */
+export function createApp(given: ControlDeps): Hono<Bindings> {
+  const { now, random, log = jsonLog(process.stderr, now), measure } = given
   const newId = (): string => ulid(now(), () => (random(1)[0] ?? 0) / 256)
   const newRequestId = (): string => Buffer.from(random(9)).toString('base64url')
-  const whoAsks = (c: Context, call: Call) => authenticate(c, { ...deps, log, requestId: call.requestId })
-
-  const ticket: Handler = async (c, call) => {
-    const token = await whoAsks(c, call)
-    call.username = token.username
-    requireScope(token, 'tunnel')
-    const request = await readBody(c, ticketRequestSchema)
-    const sourceIp = deps.sourceIp(c)
-    if (sourceIp === undefined) throw new TunnelFault('internal-error', 'The address of the caller is not known.')
-    return issueTicket({ request, token, sourceIp }, { ...deps, newId })
-  }
-
-  const me: Handler = async (c, call) => {
-    const token = await whoAsks(c, call)
-    call.username = token.username
-    const account: Account = {
-      username: token.username,
-      scopes: [...token.scopes],
-      subdomains: [...(token.subdomains ?? [])],
-      expiresAt: new Date(token.expiresAt).toISOString(),
-    }
-    return account
-  }
-
-  const CALLS: Record<string, Partial<Record<'GET' | 'POST', Handler>>> = {
-    '/': { POST: ticket },
-    '/v1/tickets': { POST: ticket },
-    '/v1/me': { GET: me },
-    '/healthz': { GET: async () => ({ status: 'ok' }) },
-  }
+  const deps: CarryOutDeps = { ...given, log, newId, limitFailures: failedAuthLimit(given, log) }
 
   const app = new Hono<Bindings>()
 
   app.use(async (c, next) => {
-    const call: Call = { requestId: deps.requestId?.(c) ?? newRequestId() }
-    c.set('call', call)
+    const seen: Seen = { requestId: deps.requestId?.(c) ?? newRequestId() }
+    c.set('seen', seen)
     const start = performance.now()
     await next()
+    const ms = Math.round((performance.now() - start) * 10) / 10
+    const { requestId, operation, username } = seen
     const { status } = c.res
-    const fault = c.error && toFault(c.error)
+    const code = c.error && toFault(c.error).code
     log({
       level: status < 500 ? 'info' : 'error',
       message: 'request',
-      requestId: call.requestId,
-      username: call.username,
+      requestId,
+      username,
+      operation,
       method: c.req.method,
       path: masked(c.req.path),
       status,
-      code: fault?.code,
+      code,
       ip: deps.sourceIp(c),
-      ms: Math.round(performance.now() - start),
+      ms,
       ...(status >= 500 && c.error && { error: errorLine(c.error) }),
+      ...(code === 'internal-error' && { stack: stackOf(c.error) }),
     })
+    measure?.({ operation: operation ?? 'none', status, code, ms, requestId })
   })
 
-  for (const [path, handlers] of Object.entries(CALLS)) {
-    for (const [method, handle] of Object.entries(handlers)) {
-      app.on(method, path, async (c) => {
-        const call = c.get('call')
-        return answer(await handle(c, call), call.requestId)
-      })
-    }
-    const allow = Object.keys(handlers).flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
+  const methods = new Map<string, Operation['method'][]>()
+  for (const [id, operation] of Object.entries(OPERATIONS) as [OperationId, Operation][]) {
+    const path = routePattern(operation)
+    app.on(operation.method, path, (c) => carryOut(c, id, c.get('seen'), deps))
+    methods.set(path, [...(methods.get(path) ?? []), operation.method])
+  }
+  for (const [path, served] of methods) {
+    const allow = served.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ')
     app.all(path, (c) => {
-      c.get('call').allow = allow.join(', ')
+      c.get('seen').allow = allow
       throw new TunnelFault('method-not-allowed')
     })
   }
@@ -102,7 +69,7 @@ export function createApp(deps: ControlDeps): Hono<Bindings> {
   })
 
   app.onError((error, c) => {
-    const { requestId, allow } = c.get('call')
+    const { requestId, allow } = c.get('seen')
     return refuse(toFault(error), requestId, allow === undefined ? {} : { allow })
   })
   return app

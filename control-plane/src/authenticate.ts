@@ -1,11 +1,16 @@
 /** Who is asking: the token of a request, and what the table knows of it. */
-import type { Scope } from '@postern/protocol/api'
+import type { Operation } from '@postern/protocol/api'
 import { TunnelFault } from '@postern/protocol/fault'
-import type { Token } from '@postern/protocol/store'
+import type { Token, User } from '@postern/protocol/store'
 import { checkToken, Secret, tokenHash } from '@postern/protocol/ticket'
 import type { Context } from 'hono'
 import { errorLine, type Log } from './log.ts'
 import type { ControlDeps } from './settings.ts'
+
+export interface Caller {
+  readonly token: Token
+  readonly user: User
+}
 
 /**
  * The token that a request carries (RFC 6750 §2.1), if it is good now and its account too.
@@ -14,7 +19,7 @@ import type { ControlDeps } from './settings.ts'
 export async function authenticate(
   c: Context,
   { stores, now, log, requestId }: Pick<ControlDeps, 'stores' | 'now'> & { log: Log; requestId: string },
-): Promise<Token> {
+): Promise<Caller> {
   const secret = bearer(c.req.header('authorization'))
   checkToken(secret.reveal())
   const token = await stores.tokens.find(tokenHash(secret))
@@ -31,12 +36,14 @@ export async function authenticate(
       log({ level: 'warn', message: 'the day of use was not noted', requestId, error: errorLine(error) })
     })
   }
-  return token
+  return { token, user }
 }
 
-/** @throws TunnelFault `scope-missing` */
-export function requireScope(token: Token, scope: Scope): void {
-  if (!token.scopes.has(scope)) throw new TunnelFault('scope-missing', `It needs the scope "${scope}".`)
+/** Whose things a call without a scope of its own is about is its handler's business. @throws TunnelFault `scope-missing` */
+export function requireScope({ scopes }: Token, who: Operation['who']): void {
+  if ((who === 'tunnel' || who === 'admin') && !scopes.has(who)) {
+    throw new TunnelFault('scope-missing', `It needs the scope "${who}".`)
+  }
 }
 
 function bearer(header: string | undefined): Secret {

@@ -1,6 +1,6 @@
 /** One call of the API as its handler sees it: who asks, and what for, already judged. Knows nothing of HTTP. */
 import type { OPERATIONS, Operation, OperationId } from '@postern/protocol/api'
-import type { NewId, Token } from '@postern/protocol/store'
+import type { NewId, Token, User } from '@postern/protocol/store'
 import type * as z from 'zod/mini'
 import type { ControlDeps } from './settings.ts'
 
@@ -11,6 +11,8 @@ type Read<O, Part extends 'query' | 'body'> =
 export interface Call<O extends Operation = Operation> {
   /** The caller's token, good and with the scope that the operation asks for. */
   readonly token: O['who'] extends 'anyone' ? undefined : Token
+  /** Whose it is, not disabled; read after the token. */
+  readonly user: O['who'] extends 'anyone' ? undefined : User
   readonly params: { readonly [Name in Names<O['path']>]: string }
   readonly query: Read<O, 'query'>
   readonly body: Read<O, 'body'>
@@ -20,7 +22,7 @@ export interface Call<O extends Operation = Operation> {
 }
 
 /** What handlers work with. */
-export type HandlerDeps = Omit<ControlDeps, 'sourceIp' | 'requestId' | 'log'> & { readonly newId: NewId }
+export type HandlerDeps = Omit<ControlDeps, 'sourceIp' | 'requestId' | 'log' | 'measure'> & { readonly newId: NewId }
 
 type Answer<O extends Operation> = O extends { answer: infer S extends z.ZodMiniType } ? z.input<S> : undefined
 

@@ -11,10 +11,13 @@ export type Log = (entry: LogEntry) => void
 
 /** Longer paths are not ours. */
 const LONGEST_TEXT = 200
+/** Some thirty frames. */
+const LONGEST_STACK = 4000
 const TOKEN = /pst_[ua]?[0-9A-Za-z]*/g
 
 /** `text` without anything that looks like a token: people paste them into every field there is. */
-export const masked = (text: string): string => text.slice(0, LONGEST_TEXT).replaceAll(TOKEN, 'pst_[secret]')
+export const masked = (text: string, longest = LONGEST_TEXT): string =>
+  text.slice(0, longest).replaceAll(TOKEN, 'pst_[secret]')
 
 /** A log that writes lines of JSON to `stream`, with the time of `now`. */
 export const jsonLog =
@@ -30,3 +33,7 @@ export function errorLine(error: unknown): string {
   }
   return masked(parts.join(' ← '))
 }
+
+/** Where an error that nobody foresaw came from, masked; undefined if it is none. */
+export const stackOf = (error: unknown): string | undefined =>
+  error instanceof Error ? masked(error.stack ?? '', LONGEST_STACK) : undefined

@@ -4,6 +4,7 @@ import type { Stores } from '@postern/protocol/store'
 import type { DeploymentKeys, Random } from '@postern/protocol/ticket'
 import type { Context } from 'hono'
 import type { Log } from './log.ts'
+import type { Measure } from './metrics.ts'
 
 export interface Settings {
   /** The base domain, in lower case, without a port. */
@@ -31,4 +32,6 @@ export interface ControlDeps {
   requestId?: (c: Context) => string | undefined
   /** Without it, one line of JSON per request on stderr. */
   log?: Log
+  /** Told of every answer; without it nobody counts. */
+  measure?: Measure
 }
