@@ -14,6 +14,8 @@ export const tokenSchema = z.object({
   subdomains: z.optional(names),
   createdAt: time,
   expiresAt: time,
+  /** What it was made for, in ms: rotation brings `expiresAt` forward, and makes another one of this length. */
+  lifeMs: z.optional(z.number()),
   /** The last day it was used, as yyyy-mm-dd. */
   lastUsedDay: z.optional(z.string()),
   label: z.string(),
