@@ -17,6 +17,8 @@ export interface Call<O extends Operation = Operation> {
   readonly query: Read<O, 'query'>
   readonly body: Read<O, 'body'>
   readonly sourceIp: string
+  /** ms since 1970, before it was read who asks: a revocation that this call has not seen is later. */
+  readonly askedAt: number
   /** For the audit: what the call is about, where the path does not name it. Set by the handler. */
   target: string | undefined
 }

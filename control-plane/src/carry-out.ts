@@ -28,7 +28,7 @@ export type CarryOutDeps = ControlDeps & { log: Log; newId: NewId; limitFailures
 
 /** `Handlers` has for each operation the handler of its own kind of call; which kind it is depends on the id alone. */
 type AnyHandler = (call: AnyCall, deps: HandlerDeps) => Promise<object | undefined>
-type AnyCall = Pick<Call, 'sourceIp' | 'target'> &
+type AnyCall = Pick<Call, 'sourceIp' | 'askedAt' | 'target'> &
   Partial<Caller> & { params: Record<string, string>; query?: unknown; body?: unknown }
 
 /** @throws TunnelFault whatever the call is refused with */
@@ -37,8 +37,9 @@ export async function carryOut(c: Context, id: OperationId, seen: Seen, deps: Ca
   seen.operation = id
   const sourceIp = deps.sourceIp(c)
   if (sourceIp === undefined) throw new TunnelFault('internal-error', 'The address of the caller is not known.')
+  const askedAt = deps.now()
   const caller = operation.who === 'anyone' ? undefined : await admit(c, sourceIp, seen, deps)
-  const call: AnyCall = { ...caller, params: {}, sourceIp, target: undefined }
+  const call: AnyCall = { ...caller, params: {}, sourceIp, askedAt, target: undefined }
   const note = async (result: string | undefined) => {
     if (caller === undefined || result === undefined || !operation.audited) return
     const target = call.target ?? Object.values(call.params)[0] ?? ''

@@ -13,7 +13,7 @@ const KEY_BYTES = 32
  * @throws TunnelFault `username-mismatch`, `subdomain-invalid`, `-reserved`, `-not-allowed`, `-taken`, `-quota`,
  * `tunnel-quota`, `observation-refused` or `store-unavailable`
  */
-export const issueTicket: HandlerOf<'issueTicket'> = async ({ token, user, body, sourceIp }, deps) => {
+export const issueTicket: HandlerOf<'issueTicket'> = async ({ token, user, body, sourceIp, askedAt }, deps) => {
   const { stores, keys, settings, random, newId } = deps
   const { username, tokenHash } = token
   if (body.username !== username) throw new TunnelFault('username-mismatch', `The token is ${username}'s.`)
@@ -22,7 +22,8 @@ export const issueTicket: HandlerOf<'issueTicket'> = async ({ token, user, body,
     if (!allowsSubdomain(patterns ?? [], subdomain)) throw new TunnelFault('subdomain-not-allowed')
   }
 
-  const now = deps.now()
+  // Channels are cut by the time of their ticket: one that was asked for before a revocation must not be later than it.
+  const now = askedAt
   const { observation, ephemeral = false } = body
   const allowedIps = await whiteList({ sourceIp, observation, token, now }, deps)
   await requireRoomForTunnel({ user, subdomain, now }, stores)

@@ -2,8 +2,8 @@
 import type { HandlerDeps } from '../call.ts'
 
 /**
- * @param notBefore ms since 1970, taken before it was read whose name it is: the tickets of whoever gets it after that are
- * later, and stay.
+ * @param notBefore ms since 1970, when the name was still its owner's: the tickets of whoever gets it later are later, and
+ * stay.
  */
 export const cutName = (
   name: string,

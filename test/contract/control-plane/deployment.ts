@@ -71,8 +71,9 @@ export async function deploy(settings: Partial<Settings> = {}): Promise<Deployme
 
 /** A user, unless there is one, and a token of theirs; answers its text. */
 export async function grant(stores: Stores, username: string, changes: Partial<Token> = {}): Promise<string> {
-  await stores.users.create({ username, maxSubdomains: 3, maxTunnels: 5, createdAt: START })
-  const token = newToken('user', randomBytes)
+  const patterns = new Set(['*'])
+  await stores.users.create({ username, patterns, maxSubdomains: 3, maxTunnels: 5, createdAt: START })
+  const token = newToken(changes.scopes?.has('admin') ? 'admin' : 'user', randomBytes)
   await stores.tokens.create({
     tokenHash: tokenHash(token),
     tokenId: randomBytes(8).toString('hex'),
