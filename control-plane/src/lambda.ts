@@ -6,6 +6,7 @@ import { createApp } from './app.ts'
 import { parseConfig } from './config.ts'
 import { type HttpApiResult, parseEvent, toRequest, toResult } from './http-api-event.ts'
 import { errorLine, jsonLog } from './log.ts'
+import { embeddedMetrics } from './metrics.ts'
 
 const { tableName, settings, channelKeys } = parseConfig(process.env)
 const now = Date.now
@@ -13,10 +14,7 @@ const log = jsonLog(process.stdout, now)
 const stores = openStore({ tableName, client: createDynamoClient() })
 const [keys] = await Promise.all([
   'arn' in channelKeys ? readSecret(channelKeys.arn).then(parseDeploymentKeys) : parseDeploymentKeys(channelKeys.text),
-  // Resolving credentials, DNS and TLS belong to the start, which has a whole processor, and not to the first caller.
-  stores.tokens.find('warm').catch((error: unknown) => {
-    log({ level: 'warn', message: 'the table did not answer at start', requestId: '', error: errorLine(error) })
-  }),
+  callTable(),
 ])
 
 const app = createApp({
@@ -28,10 +26,22 @@ const app = createApp({
   sourceIp: (c) => c.env.sourceIp,
   requestId: (c) => c.env.requestId,
   log,
+  measure: embeddedMetrics(process.stdout, now),
 })
 
 export async function handler(payload: unknown): Promise<HttpApiResult> {
   const event = parseEvent(payload)
   const { requestId, http } = event.requestContext
   return toResult(await app.fetch(toRequest(event), { requestId, sourceIp: http.sourceIp }))
+}
+
+/** Resolving credentials, DNS and TLS belong to the start, which has a whole processor, and not to the first caller. */
+async function callTable(): Promise<void> {
+  const start = performance.now()
+  try {
+    await stores.tokens.find('warm')
+    log({ level: 'info', message: 'the table answers', requestId: '', ms: Math.round(performance.now() - start) })
+  } catch (error) {
+    log({ level: 'warn', message: 'the table did not answer at start', requestId: '', error: errorLine(error) })
+  }
 }

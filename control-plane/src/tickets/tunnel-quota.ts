@@ -1,7 +1,8 @@
 /** Whether an account may have one more tunnel open. Knows nothing of tickets. */
 import { TunnelFault } from '@postern/protocol/fault'
 import { ROUTES_READ_AT_ONCE } from '@postern/protocol/limits'
-import type { Stores, Task, User } from '@postern/protocol/store'
+import type { Stores, User } from '@postern/protocol/store'
+import { liveTasks } from '../tunnels/live-tasks.ts'
 
 interface QuotaCall {
   readonly user: User
@@ -17,21 +18,18 @@ interface QuotaCall {
  */
 export async function requireRoomForTunnel(
   { user, subdomain, now }: QuotaCall,
-  { routes, tasks }: Pick<Stores, 'routes' | 'tasks'>,
+  stores: Pick<Stores, 'routes' | 'tasks'>,
 ): Promise<void> {
   const others = Object.keys(user.subdomains).filter((name) => name !== subdomain)
   // Nothing is read for an account that could not exceed it if all its names were open.
   if (others.length < user.maxTunnels) return
-  const living = new Set((await tasks.list()).filter(({ leaseUntil }) => leaseUntil > now).map(processOf))
+  const live = await liveTasks(stores, now)
   let open = 0
   for (let at = 0; open < user.maxTunnels && at < others.length; at += ROUTES_READ_AT_ONCE) {
-    const slots = await Promise.all(others.slice(at, at + ROUTES_READ_AT_ONCE).map((name) => routes.list(name)))
+    const slots = await Promise.all(others.slice(at, at + ROUTES_READ_AT_ONCE).map((name) => stores.routes.list(name)))
     for (const slotsOfName of slots) {
-      if (slotsOfName.some((route) => route.routeState === 'online' && living.has(processOf(route)))) open += 1
+      if (slotsOfName.some((route) => route.routeState === 'online' && live.has(route))) open += 1
     }
   }
   if (open >= user.maxTunnels) throw new TunnelFault('tunnel-quota', `The account may have ${user.maxTunnels}.`)
 }
-
-/** A task that was started anew has the tunnels of its former process no more. */
-const processOf = ({ taskId, bootId }: Pick<Task, 'taskId' | 'bootId'>): string => `${taskId} ${bootId}`

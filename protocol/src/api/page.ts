@@ -4,13 +4,13 @@ import { MOST_PAGE_ITEMS } from '../limits.ts'
 
 /** Query parameters are text: `limit` is judged as digits, and read as a number. */
 const limit = z.pipe(
-  z.string().check(z.regex(/^[1-9]\d{0,2}$/)),
-  z.pipe(z.transform(Number), z.int().check(z.lte(MOST_PAGE_ITEMS))),
+  z.string().check(z.regex(/^[1-9]\d{0,2}$/, `a whole number from 1 to ${MOST_PAGE_ITEMS}`)),
+  z.pipe(z.transform(Number), z.int().check(z.gte(1), z.lte(MOST_PAGE_ITEMS))),
 )
 
 /** Of every list. `cursor` is the `next` of the page before, unchanged. */
 export const pageQuery = {
-  cursor: z.optional(z.string().check(z.maxLength(512), z.regex(/^[\w-]+$/))),
+  cursor: z.optional(z.string().check(z.maxLength(512), z.regex(/^[\w-]+$/, 'the `next` of the page before'))),
   limit: z.optional(limit),
 }
 
