@@ -30,16 +30,16 @@ export function reservationStore(table: Table, users: UserStore): ReservationSto
     return item && readAs(reservationSchema, item)
   }
   const quota = nameQuota(table, users, find)
-
   const names = subdomainList(table)
 
   return {
     find,
 
     /**
-     * Count, then reserve, then list. A crash after the count leaves a name counted that nobody has, until the quota is
-     * full and the count is swept; a crash before the list leaves a name out of the list of all names, until it is
-     * reserved anew. Never is a name reserved that was not counted.
+     * Count, then list, then reserve. A crash after the count leaves a name counted that nobody has, until the quota is
+     * full and the count is swept; a crash before the reservation leaves a row in the list of a name that nobody has, which
+     * `list` passes over. Never is a name reserved that was not counted, or a lasting one that is not listed. A random name
+     * is listed last, because its row may not be there for good: a crash leaves it out until the next extension.
      */
     async reserve(call) {
       const { name, username, now } = call
@@ -48,12 +48,13 @@ export function reservationStore(table: Table, users: UserStore): ReservationSto
       if (found && found.username !== username && !isOver(found, now)) throw taken(name)
       await quota.count(username, name, now)
       const reservation = newReservation(call)
+      if (!reservation.ephemeral) await names.put(reservation)
       const written = await table.put(
         { ...key(name), ...reservation, purgeAt: reservation.heldUntil && purgeAt(reservation.heldUntil) },
         { clause: IS_FREE_FOR, values: { now, username } },
       )
       if (written.kind === 'done') {
-        await names.put(reservation)
+        if (reservation.ephemeral) await names.put(reservation)
         return reservation
       }
       const winner = await find(name)
@@ -95,12 +96,16 @@ export function reservationStore(table: Table, users: UserStore): ReservationSto
       if (written.kind === 'refused') return false
       const released = readAs(reservationSchema, written.before ?? {})
       await quota.uncount(released.username, name, { by: now })
-      await names.forget(released, heldUntil)
+      await names.forget({ name, releasedAt: now, heldUntil })
       return true
     },
   }
 
-  /** Extends the hold of a random name, or makes a lasting one of it. */
+  /**
+   * Extends the hold of a random name, or makes a lasting one of it. A crash between the two leaves the row of an extended
+   * name to be purged with the old hold, unless the next extension comes first, and that of a name that was to last in the list
+   * for longer than the name.
+   */
   async function keep(found: Reservation, { ephemeral, now }: ReserveCall): Promise<Reservation> {
     if (found.heldUntil === undefined) return found
     const { heldUntil: _, ...rest } = found
@@ -108,6 +113,7 @@ export function reservationStore(table: Table, users: UserStore): ReservationSto
       ? { ...found, heldUntil: now + EPHEMERAL_HOLD_MS }
       : { ...rest, ephemeral: false }
     if (kept.heldUntil !== undefined && kept.heldUntil - found.heldUntil < KEEP_ALIVE_EVERY_MS) return found
+    if (!kept.ephemeral) await names.put(kept)
     const written = await table.update(key(found.name), {
       ...(kept.heldUntil === undefined
         ? { expression: 'SET #ephemeral = :ephemeral REMOVE #heldUntil, #purgeAt', values: { ephemeral: false } }
@@ -123,8 +129,7 @@ export function reservationStore(table: Table, users: UserStore): ReservationSto
     })
     if (written.kind === 'refused')
       throw new TunnelFault('store-unavailable', 'The name was changed at the same moment.')
-    // A crash before this leaves the list's row to be purged with the old hold; the next extension writes it again.
-    await names.put(kept)
+    if (kept.ephemeral) await names.put(kept)
     return kept
   }
 }

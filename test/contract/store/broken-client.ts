@@ -20,8 +20,9 @@ export const losesAnswers = (client: DynamoClient): DynamoClient =>
     throw new Error('the answer is lost')
   })
 
-/** Calls of one kind wait until they are let go; `reached` resolves when the first of them waits. */
-export function holdsBack(client: DynamoClient, command: string) {
+/** Calls of one kind, after the first `passing` of them, wait until they are let go; `reached` resolves when the first of them waits. */
+export function holdsBack(client: DynamoClient, command: string, passing = 0) {
+  let left = passing
   let letGo = () => {}
   let arrive = () => {}
   const gate = new Promise<void>((resolve) => {
@@ -32,8 +33,10 @@ export function holdsBack(client: DynamoClient, command: string) {
   })
   const held = intercept(client, async (send, given) => {
     if (given.constructor.name === command) {
-      arrive()
-      await gate
+      if (left === 0) {
+        arrive()
+        await gate
+      } else left -= 1
     }
     return send(given)
   })

@@ -1,9 +1,13 @@
 import { afterAll, beforeAll, describe } from 'vitest'
-import { accountContract } from './account-contract.ts'
 import { nameContract } from './name-contract.ts'
+import { nameListContract } from './name-list-contract.ts'
 import { type OpenPlace, PLACES } from './place.ts'
+import { recordContract } from './record-contract.ts'
 import { routeContract } from './route-contract.ts'
+import { taskContract } from './task-contract.ts'
 import { ticketContract } from './ticket-contract.ts'
+import { tokenContract } from './token-contract.ts'
+import { userContract } from './user-contract.ts'
 
 for (const place of PLACES) {
   const title = place.skipped
@@ -20,6 +24,10 @@ for (const place of PLACES) {
     describe('tickets', () => ticketContract(get))
     describe('names', () => nameContract(get))
     describe('routes', () => routeContract(get))
-    describe('accounts and tasks', () => accountContract(get))
+    describe('tokens', () => tokenContract(get))
+    describe('users', () => userContract(get))
+    describe('lists of names', () => nameListContract(get))
+    describe('tasks and revocations', () => taskContract(get))
+    describe('tunnels, audit, failures', () => recordContract(get))
   })
 }

@@ -1,0 +1,21 @@
+/** An item as it lies in the table, for what no store tells: when it is purged, which attributes it has not. */
+import { DeleteItemCommand, GetItemCommand } from '@aws-sdk/client-dynamodb'
+import type { OpenPlace } from './place.ts'
+
+export async function storedItem({ client, tableName }: OpenPlace, pk: string, sk: string) {
+  const Key = { pk: { S: pk }, sk: { S: sk } }
+  const { Item } = await client.patient.send(new GetItemCommand({ TableName: tableName, Key, ConsistentRead: true }))
+  return Item
+}
+
+/** Seconds since 1970. */
+export async function purgeAtOf(place: OpenPlace, pk: string, sk: string): Promise<number | undefined> {
+  const purgeAt = (await storedItem(place, pk, sk))?.purgeAt?.N
+  return purgeAt === undefined ? undefined : Number(purgeAt)
+}
+
+/** As the table does by itself, some time after `purgeAt`. */
+export async function purge({ client, tableName }: OpenPlace, pk: string, sk: string): Promise<void> {
+  const Key = { pk: { S: pk }, sk: { S: sk } }
+  await client.patient.send(new DeleteItemCommand({ TableName: tableName, Key }))
+}

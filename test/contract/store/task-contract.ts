@@ -1,0 +1,56 @@
+/** What every place promises about leases and revocations. */
+import { LEASE_MS } from '@postern/protocol/limits'
+import { openStore, type Stores } from '@postern/protocol/store'
+import { beforeEach, expect, test } from 'vitest'
+import type { OpenPlace } from './place.ts'
+import { idsInOrder, NOW, range, task, unique } from './samples.ts'
+
+export function taskContract(place: () => OpenPlace): void {
+  const newId = idsInOrder()
+  let stores: Stores
+  beforeEach(() => {
+    stores = openStore(place())
+  })
+
+  test('revocations are read in order from where one last was', async () => {
+    const keys = range(5).map(() => unique('key'))
+    const start = NOW + 1_000_000
+    for (const [i, key] of keys.entries()) {
+      await stores.revocations.add({ what: 'user', key, notBefore: start, now: start + i, newId })
+    }
+    const all = (await stores.revocations.since('')).filter(({ key }) => keys.includes(key))
+    expect(all.map(({ key }) => key)).toEqual(keys)
+    const rest = await stores.revocations.since(all[1]?.cursor ?? '')
+    expect(rest.map(({ key }) => key)).toEqual(keys.slice(2))
+  })
+
+  test('of 50 processes that take one task id at once exactly one has the lease', async () => {
+    const call = task()
+    const outcomes = await Promise.all(range(50).map((i) => stores.tasks.renew({ ...call, bootId: `boot-${i}` })))
+    expect(outcomes.filter((each) => each === 'renewed')).toHaveLength(1)
+  })
+
+  test('a lease is renewed by its process, and another one waits to the millisecond until it is over', async () => {
+    const call = task()
+    const other = { ...call, bootId: 'boot-2' }
+    expect(await stores.tasks.renew(call)).toBe('renewed')
+    expect(await stores.tasks.renew({ ...call, now: NOW + 5000, tunnels: 3 })).toBe('renewed')
+    expect(await stores.tasks.list()).toContainEqual({
+      ...{ taskId: call.taskId, bootId: 'boot-1', addr: call.addr, draining: false, version: '0.1.0' },
+      ...{ tunnels: 3, leaseUntil: NOW + 5000 + LEASE_MS },
+    })
+    const over = NOW + 5000 + LEASE_MS
+    expect(await stores.tasks.renew({ ...other, now: over })).toBe('refused')
+    expect(await stores.tasks.renew({ ...other, now: over + 1 })).toBe('renewed')
+    expect(await stores.tasks.renew({ ...call, now: over + 2 })).toBe('refused')
+  })
+
+  test("a task that ends gives up its own lease and nobody else's", async () => {
+    const call = task()
+    await stores.tasks.renew(call)
+    await stores.tasks.end({ taskId: call.taskId, bootId: 'boot-2' })
+    expect((await stores.tasks.list()).map(({ taskId }) => taskId)).toContain(call.taskId)
+    await stores.tasks.end(call)
+    expect((await stores.tasks.list()).map(({ taskId }) => taskId)).not.toContain(call.taskId)
+  })
+}
