@@ -36,6 +36,16 @@ const bundles = {
     chunkNames: 'chunk-[hash]',
     external: Object.keys(JSON.parse(readFileSync(join(root, 'agent/package.json'), 'utf8')).dependencies),
   },
+  // The SDK of AWS is in a chunk of its own, which one command loads.
+  admin: {
+    ...common,
+    entryPoints: { main: 'admin/src/main.ts' },
+    outdir: 'admin/dist',
+    splitting: true,
+    chunkNames: 'chunk-[hash]',
+    external: Object.keys(JSON.parse(readFileSync(join(root, 'admin/package.json'), 'utf8')).dependencies),
+    banner: REQUIRE,
+  },
   // What runs in the container: one file, no node_modules beside it. Not minified, so that stack traces stay readable.
   'data-plane': {
     ...common,

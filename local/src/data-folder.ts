@@ -11,6 +11,8 @@ export interface DataFolder {
   readonly channelSecret: string
   /** What an agent in this checkout reads: server and token. */
   readonly profile: string
+  /** While the system runs: where it is, for whoever administers it. */
+  readonly system: string
 }
 
 /** Opens the folder, or makes it. Nobody else on this machine may look into it: it holds keys and a token. */
@@ -21,6 +23,7 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
     table: join(path, 'table'),
     channelSecret: join(path, 'channel-secret.json'),
     profile: join(path, 'profile.json'),
+    system: join(path, 'system.json'),
   }
   if ((await readIfThere(folder.channelSecret)) === undefined)
     await writePrivate(folder.channelSecret, newDeploymentSecret(randomBytes))

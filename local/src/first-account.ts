@@ -1,9 +1,9 @@
 /** Makes sure that there is an account with a token for the local agent, and that the profile names both server and token. */
 import { randomBytes } from 'node:crypto'
+import { parseProfile, profileText } from '@postern/protocol/client'
 import type { Stores } from '@postern/protocol/store'
-import { checkToken, newToken, Secret, tokenHash } from '@postern/protocol/ticket'
+import { newToken, type Secret, tokenHash } from '@postern/protocol/ticket'
 import { ulid } from 'ulid'
-import * as z from 'zod/mini'
 import { readIfThere, writePrivate } from './data-folder.ts'
 
 export interface FirstAccountOptions {
@@ -21,22 +21,22 @@ export const FIRST_USERNAME = 'local'
 /** Tokens live 90 days; this one is made anew by a start that finds less than this of it left. */
 const TOKEN_LIFE_MS = 90 * 86_400_000
 const TOKEN_RENEW_MS = 7 * 86_400_000
+const EVERY_NAME = '*'
 /** As many names as a person can invent, on a machine of their own. */
 const MAX_NAMES = 1000
-
-const profileSchema = z.object({ token: z.string() })
 
 /** The token is kept from start to start, as long as table and profile agree on it. */
 export async function ensureFirstAccount(options: FirstAccountOptions): Promise<void> {
   const { stores, profile, server, now } = options
   await stores.users.create({
     username: FIRST_USERNAME,
+    patterns: new Set([EVERY_NAME]),
     maxSubdomains: MAX_NAMES,
     maxTunnels: MAX_NAMES,
     createdAt: now(),
   })
   const token = (await usableToken(options)) ?? (await makeToken(stores, FIRST_USERNAME, now()))
-  await writePrivate(profile, `${JSON.stringify({ version: 1, server, token: token.reveal() }, undefined, 2)}\n`)
+  await writePrivate(profile, profileText({ server, token }))
 }
 
 /** A token for `username` that may ask for every name. */
@@ -47,7 +47,7 @@ export async function makeToken(stores: Pick<Stores, 'tokens'>, username: string
     tokenId: ulid(now),
     username,
     scopes: new Set(['tunnel']),
-    subdomains: new Set(['*']),
+    subdomains: new Set([EVERY_NAME]),
     createdAt: now,
     expiresAt: now + TOKEN_LIFE_MS,
     label: 'made by npm start',
@@ -57,7 +57,7 @@ export async function makeToken(stores: Pick<Stores, 'tokens'>, username: string
 
 async function usableToken({ stores, profile, now }: FirstAccountOptions): Promise<Secret | undefined> {
   const text = await readIfThere(profile)
-  const token = text === undefined ? undefined : tokenIn(text)
+  const token = text === undefined ? undefined : tokenIn(text, profile)
   if (!token) return undefined
   const known = await stores.tokens.find(tokenHash(token))
   const usable = known?.tokenStatus === 'active' && known.expiresAt > now() + TOKEN_RENEW_MS
@@ -65,11 +65,9 @@ async function usableToken({ stores, profile, now }: FirstAccountOptions): Promi
 }
 
 /** Undefined for a profile that somebody has damaged: it is written anew. */
-function tokenIn(text: string): Secret | undefined {
+function tokenIn(text: string, path: string): Secret | undefined {
   try {
-    const { token } = profileSchema.parse(JSON.parse(text))
-    checkToken(token)
-    return new Secret(token)
+    return parseProfile(text, path).token
   } catch {
     return undefined
   }

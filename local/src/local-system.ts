@@ -1,11 +1,12 @@
 /** The whole system on one machine: what it is made of, and the order in which it starts and stops. Knows nothing of the process or the terminal. */
 
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
+import { localSystemText } from '@postern/protocol/client'
 import { TunnelFault } from '@postern/protocol/fault'
 import { createDynamoClient, openStore } from '@postern/protocol/store'
 import type { Child } from './child.ts'
 import { startControlServer } from './control-server.ts'
-import { openDataFolder } from './data-folder.ts'
+import { openDataFolder, writePrivate } from './data-folder.ts'
 import { startDemoServer } from './demo-server.ts'
 import { startEmbeddedTable } from './embedded-table.ts'
 import { ensureFirstAccount } from './first-account.ts'
@@ -93,6 +94,9 @@ export async function startLocalSystem(options: LocalSystemOptions): Promise<Loc
 
     const server = `http://${BASE}:${place.port}`
     await ensureFirstAccount({ stores, profile: folder.profile, server, now: Date.now })
+    const whereabouts = { server, table: { endpoint: table.endpoint, name: table.tableName } }
+    await writePrivate(folder.system, localSystemText(whereabouts))
+    undo.push(() => rm(folder.system, { force: true }))
 
     // The demo server stops first of all: it ends its event streams, for which the agent would wait. The agent stops before
     // the data plane, so that it can say that it leaves.

@@ -1,4 +1,5 @@
-/** What `npm start` prints once it serves: an address, and two lines that work when they are copied. */
+/** What `npm start` prints once it serves: an address, and lines that work when they are copied. */
+import { dirname } from 'node:path'
 import { curlLine } from './curl-line.ts'
 import type { LocalSystem } from './local-system.ts'
 
@@ -8,6 +9,7 @@ export const DEFAULT_FOLDER = '.postern'
 export async function welcomeText(system: Pick<LocalSystem, 'demoUrl' | 'profile'>, folder: string): Promise<string> {
   const agent = 'npx tunnel-agent http 3000 --subdomain hello'
   const elsewhere = folder === DEFAULT_FOLDER ? agent : `TUNNEL_AGENT_CONFIG=${quoted(system.profile)} ${agent}`
+  const admin = folder === DEFAULT_FOLDER ? '' : ` --local ${quoted(dirname(system.profile))}`
   return `
   Postern runs on this machine.
 
@@ -15,6 +17,7 @@ export async function welcomeText(system: Pick<LocalSystem, 'demoUrl' | 'profile
     the same from a terminal      ${await curlLine(system.demoUrl)}
     a tunnel of your own          ${elsewhere}
                                   (in this folder, in a second terminal; 3000 is the port of your server)
+    an administrator's token      npx tunnel-admin bootstrap --save${admin}
 
   Ctrl+C stops everything; the next start finds its data again in ${folder}.
 

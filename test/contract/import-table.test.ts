@@ -10,6 +10,16 @@ const FORBIDDEN = [
   ['agent/src', '../../data-plane/src/service.ts'],
   ['agent/src', '@postern/protocol/store'],
   ['agent/src', '@aws-sdk/client-dynamodb'],
+  ['agent/src', '@postern/admin'],
+  ['admin/src', '@postern/agent'],
+  ['admin/src', '../../agent/src/settings.ts'],
+  ['admin/src/commands', '@postern/protocol/store'],
+  ['admin/src', '@postern/protocol/store'],
+  ['admin/src/bootstrap', '@postern/control-plane'],
+  ['admin/src/bootstrap', '@aws-sdk/client-dynamodb'],
+  ['control-plane/src', '@postern/admin'],
+  ['data-plane/src/channel', '@postern/admin'],
+  ['protocol/src/client', '@postern/admin'],
   ['control-plane/src', '@postern/agent'],
   ['control-plane/src', '@aws-sdk/client-dynamodb'],
   ['cdk/lib', '@postern/control-plane'],
@@ -22,6 +32,8 @@ const FORBIDDEN = [
 ] as const
 
 const ALLOWED = [
+  ['admin/src', '@postern/protocol/client'],
+  ['admin/src/bootstrap', '@postern/protocol/store'],
   ['agent/src', '@postern/protocol/channel'],
   ['protocol/src/store', '@aws-sdk/client-dynamodb'],
   ['data-plane/src/public', '../dispatch/dispatcher.ts'],

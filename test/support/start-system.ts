@@ -138,6 +138,11 @@ export class System {
     return this.ports.public
   }
 
+  /** Of the embedded table, for whoever has it in hand. */
+  get table(): { readonly endpoint: string; readonly name: string } {
+    return { endpoint: this.#endpoint, name: this.#tableName }
+  }
+
   /** The base domain, as an agent is told it: step 1 goes through the public port to the control plane. */
   get server(): string {
     return `http://${BASE}:${this.ports.public}`
@@ -210,7 +215,13 @@ export class System {
   }
 
   async #newToken(username: string): Promise<Secret> {
-    await this.stores.users.create({ username, maxSubdomains: 100, maxTunnels: 100, createdAt: Date.now() })
+    await this.stores.users.create({
+      username,
+      patterns: new Set(['*']),
+      maxSubdomains: 100,
+      maxTunnels: 100,
+      createdAt: Date.now(),
+    })
     return makeToken(this.stores, username, Date.now())
   }
 

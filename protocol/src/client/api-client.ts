@@ -15,6 +15,9 @@ export interface ApiClientOptions {
   readonly program: string
 }
 
+/** Of a caller that never gives up before the call's own deadline. */
+const UNENDED = new AbortController().signal
+
 type Names<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}` ? Name | Names<Rest> : never
 type Table = typeof OPERATIONS
 type Sent<O, Part extends 'query' | 'body'> = O extends Record<Part, infer S extends z.ZodMiniType> ? z.input<S> : never
@@ -51,7 +54,7 @@ export class ApiClient {
   /**
    * @throws TunnelFault what the server said, or `server-unreachable` if nobody of ours answers; `signal.reason` when aborted
    */
-  async call<Id extends OperationId>(id: Id, given: Given<Id>, signal: AbortSignal): Promise<AnswerOf<Id>> {
+  async call<Id extends OperationId>(id: Id, given: Given<Id>, signal: AbortSignal = UNENDED): Promise<AnswerOf<Id>> {
     const operation: Operation = OPERATIONS[id]
     const { params, query, body } = given as Parts
     const address = addressOf(operation.path, params, query)
