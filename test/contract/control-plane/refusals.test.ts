@@ -13,9 +13,12 @@ beforeAll(async () => {
   token = await grant(deployment.stores, 'ann')
 })
 afterAll(() => deployment.stop())
+let callers = 0
 beforeEach(() => {
   deployment.at.now = START
-  deployment.caller.ip = '192.0.2.1'
+  // Failed authentications are limited by address: each test has its own.
+  callers += 1
+  deployment.caller.ip = `198.51.${callers >> 8}.${callers & 255}`
   deployment.logged.length = 0
 })
 
@@ -26,6 +29,7 @@ interface Ask {
   bearer?: string | undefined
   authorization?: string
   type?: string | undefined
+  encoding?: string
   body?: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>
 }
 const ask = ({ method = 'POST', path = '/', body = JSON.stringify(demo), ...more }: Ask) => {
@@ -34,7 +38,11 @@ const ask = ({ method = 'POST', path = '/', body = JSON.stringify(demo), ...more
   const authorization = more.authorization ?? (bearer === undefined ? undefined : `Bearer ${bearer}`)
   return deployment.app.request(path, {
     method,
-    headers: { ...(type && { 'content-type': type }), ...(authorization && { authorization }) },
+    headers: {
+      ...(type && { 'content-type': type }),
+      ...(authorization && { authorization }),
+      ...(more.encoding && { 'content-encoding': more.encoding }),
+    },
     ...(method === 'POST' && { body, duplex: 'half' }),
   } as RequestInit)
 }
@@ -74,7 +82,14 @@ describe('a ticket is refused', () => {
     })
   }
 
-  test.each<[string, FaultCode, () => Ask, string?]>([
+  const brokenOff = () =>
+    new ReadableStream<Uint8Array>({
+      pull(controller) {
+        controller.error(new Error('canary'))
+      },
+    })
+
+  test.each<[string, FaultCode, () => Ask & { query?: string }, string?]>([
     ['without a token', 'token-missing', () => ({ bearer: undefined })],
     ['with another scheme', 'token-missing', () => ({ authorization: `Basic ${btoa('ann:secret')}` })],
     ['with two tokens', 'token-missing', () => ({ authorization: `Bearer ${token} ${token}` })],
@@ -90,6 +105,51 @@ describe('a ticket is refused', () => {
       'content-type-unsupported',
       () => ({ type: undefined, body: new Uint8Array([0x7b, 0x7d]) }),
     ],
+    ['when the body is compressed', 'content-type-unsupported', () => ({ encoding: 'gzip' }), 'content-encoding'],
+    [
+      'when there is no body',
+      'request-malformed',
+      () => ({ type: undefined, body: new Uint8Array() }),
+      'username: string expected',
+    ],
+    [
+      'when the body is 16 KiB of brackets',
+      'request-malformed',
+      () => ({ body: '['.repeat(API_BODY_BYTES) }),
+      'not JSON',
+    ],
+    [
+      'when the body is nested as deeply as it can be',
+      'request-malformed',
+      () => ({ body: '['.repeat(API_BODY_BYTES / 2) + ']'.repeat(API_BODY_BYTES / 2) }),
+      'object expected',
+    ],
+    [
+      'when a field is nested as deeply as it can be',
+      'request-malformed',
+      () => ({ body: `{"username":${'['.repeat(8000)}${']'.repeat(8000)},"subdomain":"demo"}` }),
+      'username: string expected',
+    ],
+    [
+      'with a prototype as a field',
+      'request-malformed',
+      () => ({ body: '{"__proto__":{"username":"ann"},"username":"ann","subdomain":"demo"}' }),
+      '__proto__: no such field',
+    ],
+    [
+      'with the fields of a prototype alone',
+      'request-malformed',
+      () => ({ body: '{"__proto__":{"username":"ann","subdomain":"demo"}}' }),
+      'username: string expected',
+    ],
+    [
+      'with fields that every object has',
+      'request-malformed',
+      () => json({ ...demo, constructor: 1, toString: 1 }),
+      'constructor: no such field, toString: no such field',
+    ],
+    ['when the body breaks off', 'request-malformed', () => ({ body: brokenOff() }), 'broke off'],
+    ['with a parameter in the query', 'request-malformed', () => ({ query: '?x=1' }), 'In the query: x: no such field'],
     ['when the body is not JSON', 'request-malformed', () => ({ body: '{"username": ' }), 'not JSON'],
     ['when the body is empty', 'request-malformed', () => ({ body: '' }), 'not JSON'],
     ['when the body is not UTF-8', 'request-malformed', () => ({ body: new Uint8Array([0x22, 0xff, 0x22]) }), 'UTF-8'],
@@ -138,7 +198,8 @@ describe('a ticket is refused', () => {
   ])('%s: %s', async (_, code, make, detail) => {
     for (const path of ['/', '/v1/tickets']) {
       deployment.logged.length = 0
-      const problem = await expectProblem(await ask({ path, ...make() }), code)
+      const { query = '', ...more } = make()
+      const problem = await expectProblem(await ask({ path: path + query, ...more }), code)
       if (detail !== undefined) expect(problem.detail).toContain(detail)
     }
     expect(await deployment.stores.reservations.find('demo')).toBeUndefined()
@@ -163,12 +224,12 @@ describe('a ticket is refused', () => {
     const bob = await grant(deployment.stores, 'bob')
     const body = JSON.stringify({ username: 'bob', subdomain: 'bobs' })
     expect((await ask({ bearer: bob, body })).status).toBe(200)
-    await deployment.stores.users.setDisabled('bob', true)
+    await deployment.stores.users.update('bob', { disabled: true })
     for (const call of [{ body }, { path: '/v1/me', method: 'GET' }]) {
       deployment.logged.length = 0
       await expectProblem(await ask({ bearer: bob, ...call }), 'user-disabled')
     }
-    await deployment.stores.users.setDisabled('bob', false)
+    await deployment.stores.users.update('bob', { disabled: false })
     expect((await ask({ bearer: bob, body })).status).toBe(200)
   })
 
@@ -202,14 +263,113 @@ test.each([
   ['PUT', '/v1/tickets', 'POST'],
   ['POST', '/v1/me', 'GET, HEAD'],
   ['DELETE', '/healthz', 'GET, HEAD'],
+  ['OPTIONS', '/v1/users', 'POST, GET, HEAD'],
+  ['PUT', '/v1/users/ann', 'GET, HEAD, PATCH, DELETE'],
+  ['GET', '/v1/tokens/x/rotate', 'POST'],
 ])('%s %s is not served, and the answer lists what is', async (method, path, allow) => {
   const response = await ask({ method, path })
   expect(response.headers.get('allow')).toBe(allow)
   await expectProblem(response, 'method-not-allowed')
 })
 
-test.each(['/nothing', '/v1', '//', '/V1/ME', '/v1/tickets/../me/x'])('%s is not found', async (path) => {
-  await expectProblem(await ask({ path }), 'not-found')
+test.each(['/nothing', '/v1', '//', '/V1/ME', '/v1/tickets/../me/x', '/v1/users/a/b'])(
+  '%s is not found',
+  async (path) => {
+    await expectProblem(await ask({ path }), 'not-found')
+  },
+)
+
+test.each(['%', '%zz', '%ff', 'ann%'])(
+  'a parameter of the path that cannot be decoded, %s, is not found',
+  async (id) => {
+    await expectProblem(await ask({ method: 'DELETE', path: `/v1/tokens/${id}` }), 'not-found')
+  },
+)
+
+describe('a query is refused', () => {
+  test.each([
+    ['?x=1', 'In the query: x: no such field.'],
+    ['?limit=0', 'In the query: limit: a whole number from 1 to 100 expected.'],
+    ['?limit=101', 'In the query: limit: at most 100 expected.'],
+    ['?limit=1e1', 'In the query: limit: a whole number from 1 to 100 expected.'],
+    ['?limit=', 'In the query: limit: a whole number from 1 to 100 expected.'],
+    ['?limit=1&limit=2', 'A parameter of the query stands there more than once.'],
+    ['?cursor=%20', 'In the query: cursor: the `next` of the page before expected.'],
+    ['?username=-', 'In the query: username: a letter or digit, then letters, digits and . _ @ - expected.'],
+    ['?__proto__=1', 'In the query: __proto__: no such field.'],
+    [`?${'x'.repeat(40)}=1`, 'In the query: a field that is not known.'],
+  ])('%s: %s', async (query, detail) => {
+    const problem = await expectProblem(await ask({ method: 'GET', path: `/v1/tokens${query}` }), 'request-malformed')
+    expect(problem.detail).toBe(detail)
+  })
+})
+
+test('HEAD is GET without the body', async () => {
+  const response = await ask({ method: 'HEAD', path: '/v1/me' })
+  expect([response.status, response.headers.get('content-type'), await response.text()]).toEqual([
+    200,
+    'application/json',
+    '',
+  ])
+  expect((await ask({ method: 'HEAD', path: '/v1/me', bearer: undefined })).status).toBe(401)
+  expect((await ask({ method: 'HEAD', path: '/v1/tickets' })).headers.get('allow')).toBe('POST')
+})
+
+test('what is declared to be too long is not read at all', async () => {
+  let asked = 0
+  const body = new ReadableStream(
+    {
+      pull() {
+        asked += 1
+      },
+    },
+    { highWaterMark: 0 },
+  )
+  const headers = {
+    ...{ authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    'content-length': String(1024 * 1024),
+  }
+  const init = { method: 'POST', headers, body, duplex: 'half' }
+  await expectProblem(await deployment.app.request('/v1/tickets', init as RequestInit), 'body-too-large')
+  expect(asked).toBe(0)
+})
+
+test('what is too long is read no further than that', async () => {
+  let sent = 0
+  const body = new ReadableStream<Uint8Array>(
+    {
+      pull(controller) {
+        sent += 1024
+        controller.enqueue(new Uint8Array(1024).fill(0x20))
+        if (sent === 1024 * 1024) controller.close()
+      },
+    },
+    { highWaterMark: 0 },
+  )
+  await expectProblem(await ask({ body }), 'body-too-large')
+  expect(sent).toBeLessThanOrEqual(API_BODY_BYTES + 2048)
+})
+
+test('an error that nobody foresaw says nothing, and the log where it was', async () => {
+  const { users } = deployment.stores
+  const { find } = users
+  users.find = () => Promise.reject(new TypeError(`canary ${token}`))
+  try {
+    const response = await ask({ method: 'GET', path: '/v1/me' })
+    const copy = response.clone()
+    await expectProblem(response, 'internal-error')
+    const text = await copy.text()
+    expect(text).not.toMatch(/canary|TypeError|at .*\.ts/)
+    expect(Object.keys(JSON.parse(text)).sort()).toEqual(['advice', 'code', 'requestId', 'status', 'title', 'type'])
+  } finally {
+    users.find = find
+  }
+  expect(deployment.logged[0]).toMatchObject({
+    level: 'error',
+    operation: 'getMe',
+    error: 'TypeError: canary pst_[secret]',
+    stack: expect.stringMatching(/refusals\.test\.ts/),
+  })
 })
 
 test('a token in the path comes back in no answer and no log line', async () => {
