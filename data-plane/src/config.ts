@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { ENV } from '@postern/protocol/environment'
 import { TunnelFault } from '@postern/protocol/fault'
+import { readSecret } from '@postern/protocol/store'
 import * as z from 'zod/mini'
 
 const port = z.pipe(
@@ -24,6 +25,7 @@ const environmentSchema = z.object({
   [ENV.loopbackIsOne]: z.optional(z.enum(['0', '1'])),
   [ENV.channelSecret]: z.optional(z.string()),
   [ENV.channelSecretFile]: z.optional(z.string()),
+  [ENV.channelSecretArn]: z.optional(z.string().check(z.minLength(1))),
   [ENV.apex]: z.optional(hostAndPort),
   [ENV.taskId]: z.optional(z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/))),
   [ENV.logLevel]: z._default(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info'),
@@ -47,8 +49,11 @@ export interface Config {
   readonly logLevel: string
 }
 
-/** @throws TunnelFault `config-invalid`, naming every variable that is missing or wrong. */
-export function readConfig(environment: NodeJS.ProcessEnv): Config {
+/**
+ * Asks Secrets Manager where the channel secret is given by its ARN.
+ * @throws TunnelFault `config-invalid`, naming every variable that is missing or wrong, or the secret that cannot be read.
+ */
+export async function readConfig(environment: NodeJS.ProcessEnv): Promise<Config> {
   const parsed = z.safeParse(environmentSchema, environment)
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
@@ -66,17 +71,26 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     proxyProtocol: env[ENV.proxyProtocol],
     ipPolicy: env[ENV.ipPolicy],
     loopbackIsOne: env[ENV.loopbackIsOne] === '1',
-    channelSecret: readSecret(env[ENV.channelSecret], env[ENV.channelSecretFile]),
+    channelSecret: await channelSecret(env),
     apex: splitHostPort(env[ENV.apex]),
     taskId: env[ENV.taskId] ?? `task-${randomBytes(6).toString('hex')}`,
     logLevel: env[ENV.logLevel],
   }
 }
 
-function readSecret(text: string | undefined, file: string | undefined): string {
-  if (text !== undefined) return text
-  if (file === undefined)
-    throw new TunnelFault('config-invalid', `${ENV.channelSecret} or ${ENV.channelSecretFile} is needed`)
+/** Two of them could differ, and nobody would see which one counts. */
+async function channelSecret(env: z.output<typeof environmentSchema>): Promise<string> {
+  const { [ENV.channelSecret]: text, [ENV.channelSecretFile]: file, [ENV.channelSecretArn]: arn } = env
+  const given = [text, file, arn].filter((source) => source !== undefined)
+  if (given.length !== 1) {
+    const sources = `${ENV.channelSecret}, ${ENV.channelSecretFile} and ${ENV.channelSecretArn}`
+    throw new TunnelFault('config-invalid', `Of ${sources} exactly one is needed.`)
+  }
+  if (arn !== undefined) return readSecret(arn)
+  return file === undefined ? text! : readText(file)
+}
+
+function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (cause) {

@@ -17,7 +17,7 @@ function memoryLimit(): number {
 }
 
 async function main(): Promise<void> {
-  const config = readConfig(process.env)
+  const config = await readConfig(process.env)
   const log = pino({ level: config.logLevel, base: { task: config.taskId } }, pino.destination(2))
   const client = createDynamoClient()
   const plane = await startDataPlane(config, {
@@ -32,13 +32,18 @@ async function main(): Promise<void> {
   const listening = { public: { port: ports.public }, channel: { port: ports.channel }, ops: { port: ports.ops } }
   process.stdout.write(`${JSON.stringify({ event: 'listening', task: config.taskId, ...listening })}\n`)
 
-  const stop = async (why: string, graceMs?: number): Promise<void> => {
+  const stop = async (why: string, graceMs?: number, exit = 0): Promise<void> => {
     log.info({ why }, 'stopping')
     await plane.stop(graceMs)
     client.destroy()
     log.info('stopped')
-    process.exit(0)
+    process.exit(exit)
   }
+  // Whatever it would still serve may be served by its namesake.
+  void plane.fenced.then((fault) => {
+    log.error({ err: fault }, 'fenced')
+    return stop('fenced', 0, fault.exit)
+  })
   process.on('SIGTERM', () => void stop('SIGTERM'))
   process.on('SIGINT', () => void stop('SIGINT'))
   // Started by a parent over IPC (the local system): without the parent the table is gone too.

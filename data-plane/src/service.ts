@@ -4,26 +4,50 @@ import type { AddressInfo, Server } from 'node:net'
 import { OpeningCeilings } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
 import { CookieFence } from '@postern/protocol/http'
-import { DRAIN_MS, MEMORY_CHECK_MS, SWEEP_MS, WINDOW_BUDGET_BYTES } from '@postern/protocol/limits'
+import {
+  DRAIN_MS,
+  LEASE_RENEW_MS,
+  MEMORY_CHECK_MS,
+  REVOCATION_POLL_MS,
+  SWEEP_MS,
+  TOKEN_RECHECK_TICK_MS,
+  WINDOW_BUDGET_BYTES,
+} from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
-import type { Stores } from '@postern/protocol/store'
+import type { AuditStore, RevocationStore, Stores, TaskStore, TokenStore, TunnelStore } from '@postern/protocol/store'
 import type { DeploymentKeys } from '@postern/protocol/ticket'
 import type { Logger } from 'pino'
+import { ulid } from 'ulid'
 import { ChannelListener } from './channel/channel-listener.ts'
-import { claimRoute } from './channel/claim-route.ts'
+import { type ClaimRouteDeps, claimRoute } from './channel/claim-route.ts'
 import { MemoryGuard } from './channel/memory-guard.ts'
 import { ticketHost } from './channel/ticket-host.ts'
 import type { Tunnel } from './channel/tunnel.ts'
+import { repeat } from './cluster/repeat.ts'
+import { RevocationWatch } from './cluster/revocation-watch.ts'
+import { TaskLease } from './cluster/task-lease.ts'
+import { TokenCheck } from './cluster/token-check.ts'
 import type { Config } from './config.ts'
 import { Dispatcher } from './dispatch/dispatcher.ts'
+import { AuditTrail } from './ops/audit-trail.ts'
 import { createOpsServer } from './ops/ops-server.ts'
 import { PublicListener } from './public/public-listener.ts'
 import { RequestIds } from './public/request-ids.ts'
 import { LocalRoutes } from './route/local-routes.ts'
 import { SocketRoute } from './route/socket-route.ts'
+import { VERSION } from './version.ts'
+
+/** What a task may do to the table; its role there allows no more. */
+export interface PlaneStores extends Pick<Stores, 'tickets' | 'routes'> {
+  readonly tokens: Pick<TokenStore, 'find'>
+  readonly tasks: Pick<TaskStore, 'renew' | 'end'>
+  readonly revocations: Pick<RevocationStore, 'since'>
+  readonly tunnels: Pick<TunnelStore, 'put' | 'remove'>
+  readonly audit: Pick<AuditStore, 'add'>
+}
 
 export interface DataPlaneDeps {
-  readonly stores: Pick<Stores, 'tickets' | 'routes'>
+  readonly stores: PlaneStores
   readonly keys: DeploymentKeys
   readonly log: Logger
   /** Milliseconds since 1970. */
@@ -36,13 +60,15 @@ export interface DataPlaneDeps {
 
 export interface DataPlane {
   readonly ports: { readonly public: number; readonly channel: number; readonly ops: number }
+  /** Resolves when another process has the id of this task: whoever hears it stops this one at once. */
+  readonly fenced: Promise<TunnelFault>
   /** Stops in order; what is in flight gets `graceMs`, DRAIN_MS unless told. Harmless when repeated. */
   stop(graceMs?: number): Promise<void>
 }
 
 type Readiness = 'starting' | 'ready' | 'draining'
 
-/** @throws TunnelFault `port-taken` */
+/** @throws TunnelFault `port-taken`; `config-invalid` if another process is this task */
 export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
   const { stores, keys, log, clock, now } = deps
   const bootId = randomUUID()
@@ -50,6 +76,38 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
 
   const routes = new LocalRoutes(now)
   const sweep = setInterval(() => routes.sweep(), SWEEP_MS)
+  const tunnels = (): ReadonlySet<Tunnel> => channels.tunnels
+  const watch = new RevocationWatch({ revocations: stores.revocations, tunnels, clock, now })
+  const tokens = new TokenCheck({
+    tokens: stores.tokens,
+    tunnels,
+    now,
+    random: Math.random,
+    unreadable: (fault) => log.error({ err: fault }, 'a token cannot be read; its tunnels stay'),
+  })
+  const lease = new TaskLease({
+    tasks: stores.tasks,
+    // No address: nothing listens for other tasks.
+    task: { taskId: config.taskId, bootId, addr: '', version: VERSION },
+    facts: () => ({ draining: readiness === 'draining', tunnels: tunnels().size }),
+    clock,
+    now,
+  })
+  const audit = new AuditTrail({
+    audit: stores.audit,
+    clock,
+    newId: () => ulid(),
+    lost: (entry, fault) => log.error({ err: fault, entry }, 'an audit entry could not be written'),
+  })
+  const claims: ClaimRouteDeps = {
+    routes: stores.routes,
+    tunnels: stores.tunnels,
+    taskId: config.taskId,
+    bootId,
+    clock,
+    now,
+    unlisted: (row, fault) => log.warn({ err: fault, row }, 'the list of tunnels could not be written'),
+  }
   const channels = new ChannelListener({
     host: ticketHost({
       taskId: config.taskId,
@@ -66,14 +124,20 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       taskId: config.taskId,
       budget: new WindowBudget(Math.min(WINDOW_BUDGET_BYTES, deps.memoryLimit / 4)),
       now,
-      claim: (ticket, hello, connId) =>
-        claimRoute(ticket, hello, connId, { routes: stores.routes, taskId: config.taskId, bootId, clock }),
+      claim: async (ticket, hello, connId) => {
+        watch.admit(ticket)
+        return claimRoute(ticket, hello, connId, claims)
+      },
       publish: (tunnel) => routes.add(tunnel),
       urlOf: (subdomain) => config.publicUrl.replace('{subdomain}', subdomain),
       newId: randomUUID,
     },
     events: {
-      welcomed: (tunnel) => log.info({ ...facts(tunnel), client: tunnel.clientAddress }, 'tunnel open'),
+      welcomed: (tunnel) => {
+        log.info({ ...facts(tunnel), client: tunnel.clientAddress }, 'tunnel open')
+        const { username, subdomain } = tunnel.ticket
+        audit.ticketUsed({ username, subdomain, ip: tunnel.clientAddress })
+      },
       over: (tunnel, { fault, release }) => {
         log.info({ ...facts(tunnel), ...tunnel.traffic, fault: fault?.code, detail: fault?.detail }, 'tunnel over')
         if (release !== undefined) log.warn({ ...facts(tunnel), err: release }, 'the route could not be released')
@@ -103,11 +167,45 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   })
   const ops = createOpsServer({ ready: () => readiness === 'ready' })
 
-  // Health first, so that whoever watches can see the rest come up; agents before visitors, so that a visitor finds tunnels.
+  // What is asked of the table again and again. Out of its reach everything that is open stays open.
+  const again = (what: string, everyMs: number, round: () => Promise<void>): (() => Promise<void>) =>
+    repeat({
+      everyMs,
+      round,
+      now,
+      failed: (fault) => log.warn({ err: fault }, `${what}: the table does not answer; tunnels stay as they are`),
+      recovered: () => log.info(`${what}: the table answers again`),
+    })
+  let loops: (() => Promise<void>)[] = []
+  const giveUpLease = async (): Promise<void> => {
+    await Promise.all(loops.map((end) => end()))
+    try {
+      await lease.end()
+    } catch (error) {
+      log.warn({ err: error }, 'the lease could not be given up; it ends by itself')
+    }
+  }
+
+  // Health first, so that whoever watches can see the rest come up.
   const opsPort = await listen(ops, config.opsPort, '0.0.0.0')
-  const channelPort = await listen(channels.server, config.channelPort, config.publicHosts[0]!)
+  let channelPort: number
   let publicPort = config.publicPort
-  for (const host of config.publicHosts) publicPort = await listen(visitors.createServer(), publicPort, host)
+  try {
+    // The lease next: routes of a task without one are nobody's.
+    loops = [
+      again('lease', LEASE_RENEW_MS, () => lease.round()),
+      again('revocations', REVOCATION_POLL_MS, () => watch.round()),
+      again('tokens', TOKEN_RECHECK_TICK_MS, () => tokens.round()),
+    ]
+    const refused = await Promise.race([lease.settled, lease.lost])
+    if (refused) throw refused
+    // Agents before visitors, so that a visitor finds tunnels.
+    channelPort = await listen(channels.server, config.channelPort, config.publicHosts[0]!)
+    for (const host of config.publicHosts) publicPort = await listen(visitors.createServer(), publicPort, host)
+  } catch (error) {
+    await giveUpLease()
+    throw error
+  }
   readiness = 'ready'
 
   let stopped: Promise<void> | undefined
@@ -120,7 +218,10 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     await channels.stop()
     clearInterval(sweep)
     clearInterval(memoryCheck)
-    // 4. Health last: until here the process is alive, and says so.
+    // 4. Nothing is left that a revocation could end or that a lease keeps alive.
+    await giveUpLease()
+    await audit.settled()
+    // 5. Health last: until here the process is alive, and says so.
     await new Promise<void>((resolve) => {
       ops.close(() => resolve())
       ops.closeAllConnections()
@@ -128,6 +229,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   }
   return {
     ports: { public: publicPort, channel: channelPort, ops: opsPort },
+    fenced: lease.lost,
     stop: (graceMs = DRAIN_MS) => (stopped ??= stop(graceMs)),
   }
 }

@@ -230,6 +230,10 @@ export const REVOCATION_WINDOW_MS = 120_000
 export const TOKEN_RECHECK_MS = seconds(600)
 /** Re-readings under way at once: 10,000 tunnels are 17 a second. */
 export const TOKEN_RECHECKS_AT_ONCE = 10
+/** Tokens whose turn has come are looked for this often: 10,000 tunnels are 85 each time. */
+export const TOKEN_RECHECK_TICK_MS = seconds(5)
+/** A row of the list of tunnels is written again this often, in case a race or a hand has taken it: 10,000 tunnels are 3 writes a second. */
+export const TUNNEL_ROW_AGAIN_MS = seconds(3600)
 /** A row of the list of tunnels outlives its channel, which lives a day, by at most this, if a crash leaves it. */
 export const TUNNEL_PURGE_AFTER_MS = 3 * 86_400_000
 

@@ -1,8 +1,11 @@
 /** The stores of a data plane in memory, for experiments about bytes, where a table would only take time. One process, so every call is atomic. */
+import type { PlaneStores } from '@postern/data-plane'
 import { TunnelFault } from '@postern/protocol/fault'
-import type { RouteStore, Stores, Ticket } from '@postern/protocol/store'
+import type { RouteStore, Ticket } from '@postern/protocol/store'
+import { deskToken } from './ticket-desk.ts'
 
-export function memoryStores(): Pick<Stores, 'tickets' | 'routes'> {
+/** Its one token is the desk's; nothing is ever revoked, and what is only for people to read is dropped. */
+export function memoryStores(): PlaneStores {
   const tickets = new Map<string, Ticket>()
   const epochs = new Map<string, number>()
   return {
@@ -34,5 +37,10 @@ export function memoryStores(): Pick<Stores, 'tickets' | 'routes'> {
         throw new TunnelFault('internal-error', 'These experiments list no routes.')
       },
     },
+    tokens: { find: async () => ({ ...deskToken(Date.now()), tokenStatus: 'active' }) },
+    tasks: { renew: async () => 'renewed', end: async () => {} },
+    revocations: { since: async () => [] },
+    tunnels: { put: async () => {}, remove: async () => {} },
+    audit: { add: async () => {} },
   }
 }

@@ -6,7 +6,7 @@ import { createDynamoClient, openStore } from '@postern/protocol/store'
 import { newDeploymentSecret, parseDeploymentKeys } from '@postern/protocol/ticket'
 import { Child } from '../../local/src/child.ts'
 import { startEmbeddedTable } from '../../local/src/embedded-table.ts'
-import { type TicketDesk, ticketDesk } from './ticket-desk.ts'
+import { deskToken, type TicketDesk, ticketDesk } from './ticket-desk.ts'
 
 export const BASE = 'test.localhost'
 const STOP_GRACE_MS = 5000
@@ -27,6 +27,8 @@ export interface TaskProcess {
 export async function startTaskProcess(): Promise<TaskProcess> {
   const table = await startEmbeddedTable()
   const client = createDynamoClient({ endpoint: table.endpoint })
+  const stores = openStore({ tableName: table.tableName, client })
+  await stores.tokens.create(deskToken(Date.now()))
   const channelSecret = newDeploymentSecret(randomBytes)
   const log: string[] = []
   const child = new Child({
@@ -64,7 +66,7 @@ export async function startTaskProcess(): Promise<TaskProcess> {
     pid: child.pid,
     publicPort: listening.public.port,
     channelPort: listening.channel.port,
-    desk: ticketDesk(openStore({ tableName: table.tableName, client }).tickets, parseDeploymentKeys(channelSecret)),
+    desk: ticketDesk(stores.tickets, parseDeploymentKeys(channelSecret)),
     log,
     get alive() {
       return alive

@@ -1,11 +1,23 @@
 /** Issues tickets straight into a store, as the control plane would after its checks. Knows nothing of tokens or quotas. */
 import { randomBytes } from 'node:crypto'
 import { TICKET_LIFE_MS } from '@postern/protocol/limits'
-import type { TicketStore } from '@postern/protocol/store'
+import type { TicketStore, TokenStore } from '@postern/protocol/store'
 import { type ChannelTicket, type DeploymentKeys, newWorkerId, sealKey, workerIdHash } from '@postern/protocol/ticket'
 
-/** The token that these tickets claim to come from is good for longer than any test. */
+/** Longer than any test. */
 const TOKEN_LIFE_MS = 86_400_000
+
+/** The token that these tickets come from. A table that is asked for it must have it, or the tunnels end. */
+export const deskToken = (now: number): Parameters<TokenStore['create']>[0] => ({
+  tokenHash: '0'.repeat(64),
+  tokenId: 'desk',
+  username: 'alice',
+  scopes: new Set(['tunnel']),
+  subdomains: new Set(['*']),
+  createdAt: now,
+  expiresAt: now + TOKEN_LIFE_MS,
+  label: 'desk',
+})
 
 export interface TicketDesk {
   /** A ticket for 127.0.0.1 that names this port (a proxy's, for instance). */
@@ -17,15 +29,15 @@ export function ticketDesk(tickets: Pick<TicketStore, 'issue'>, keys: Deployment
     async issue(subdomain, port) {
       const workerId = newWorkerId(randomBytes)
       const encryptionKey = randomBytes(32)
-      const username = 'alice'
-      const bound = { idHash: workerIdHash(workerId), username, subdomain }
       const issuedAt = Date.now()
+      const { tokenHash, username, expiresAt: tokenExpiresAt } = deskToken(issuedAt)
+      const bound = { idHash: workerIdHash(workerId), username, subdomain }
       const expiresAt = issuedAt + TICKET_LIFE_MS
       await tickets.issue({
         ...bound,
         reservationId: '01JD0000000000000000000000',
-        tokenHash: '0'.repeat(64),
-        tokenExpiresAt: issuedAt + TOKEN_LIFE_MS,
+        tokenHash,
+        tokenExpiresAt,
         issuedAt,
         allowedIps: new Set(['127.0.0.1']),
         sealedKey: sealKey(encryptionKey, bound, keys, randomBytes),

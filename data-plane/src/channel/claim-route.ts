@@ -1,10 +1,11 @@
-/** Takes a name in the table for a channel, and lets it go again. Knows nothing of the channel itself. */
+/** Takes a name in the table for a channel, lists the tunnel there, and lets both go again. Knows nothing of the channel itself. */
 import type { Hello } from '@postern/protocol/channel'
 import type { RouteStore } from '@postern/protocol/store'
+import { ListedTunnel, type ListedTunnelDeps } from './listed-tunnel.ts'
 import type { AgentTicket } from './ticket-host.ts'
 import type { Claim } from './tunnel.ts'
 
-export interface ClaimRouteDeps {
+export interface ClaimRouteDeps extends ListedTunnelDeps {
   readonly routes: RouteStore
   readonly taskId: string
   readonly bootId: string
@@ -23,6 +24,7 @@ export async function claimRoute(
   deps: ClaimRouteDeps,
 ): Promise<Claim> {
   const { routes, taskId, bootId, clock } = deps
+  const claimedAt = clock()
   const slot = { name: ticket.subdomain, slot: hello.slot, connId }
   const { epoch } = await routes.claim({
     ...slot,
@@ -33,14 +35,22 @@ export async function claimRoute(
     pool: hello.pool,
     username: ticket.username,
     tokenHash: ticket.tokenHash,
-    now: clock(),
+    now: claimedAt,
   })
+  // Nobody waits for the list: visitors reach the name already.
+  const listed = new ListedTunnel({ ...slot, username: ticket.username, taskId, bootId, claimedAt }, deps)
   let released: Promise<unknown> | undefined
   return {
     epoch,
     async release() {
       released ??= routes.release({ ...slot, epoch, now: clock() })
-      await released
+      const removed = listed.remove()
+      try {
+        await released
+      } finally {
+        await removed
+      }
     },
+    relist: () => listed.again(),
   }
 }

@@ -22,6 +22,8 @@ const ticket: AgentTicket = {
   subdomain: 'demo' as Subdomain,
   reservationId: 'r',
   tokenHash: 't',
+  tokenExpiresAt: Date.now() + 86_400_000,
+  issuedAt: Date.now(),
   encryptionKey: randomBytes(32),
   expiresAt: Date.now() + 60_000,
   allowedIps: new Set(['*']),
@@ -114,6 +116,7 @@ async function setup(claim: TunnelDeps['claim']) {
 const granted = (released: string[] = []): Claim => ({
   epoch: 7,
   release: async () => void released.push('released'),
+  relist: async () => void released.push('relisted'),
 })
 
 test('hello is answered by welcome once the name is claimed and visitors are let in', async () => {
@@ -199,6 +202,7 @@ test('a release that fails is reported, not lost', async () => {
     release: async () => {
       throw new TunnelFault('store-unavailable')
     },
+    relist: async () => {},
   }))
   control.send(hello)
   await said.first()

@@ -20,6 +20,8 @@ import type { AgentTicket } from './ticket-host.ts'
 export interface Claim {
   readonly epoch: number
   release(): Promise<void>
+  /** Makes sure that the tunnel is in the list of all tunnels. Never rejects. */
+  relist(): Promise<void>
 }
 
 export interface TunnelDeps {
@@ -60,17 +62,22 @@ export class Tunnel {
   readonly connId: string
   readonly ticket: AgentTicket
   readonly clientAddress: string
+  /** When its token ends, as far as is known here: the ticket's word until the token is read again. */
+  tokenExpiresAt: number
   readonly #deps: TunnelDeps
   readonly #channel: Channel
   #control: ControlStream<ServerMessage, AgentMessage> | undefined
   #state: TunnelState
   /** What the agent said of streams that it is about to reset; as many as there can be streams. */
   readonly #failures = new Map<number, StreamFaultMessage>()
+  /** Why we ended it, if we did. */
+  #cutBy: TunnelFault | undefined
 
   constructor(opening: AcceptedOpening<AgentTicket>, deps: TunnelDeps) {
     this.connId = deps.newId()
     this.ticket = opening.ticket
     this.clientAddress = opening.clientAddress
+    this.tokenExpiresAt = opening.ticket.tokenExpiresAt
     this.#deps = deps
     const deadline = setTimeout(
       () => this.#refuse(new TunnelFault('hello-invalid', 'No hello came in time.')),
@@ -156,6 +163,31 @@ export class Tunnel {
   async close(): Promise<void> {
     this.#leave()
     await this.#channel.close()
+  }
+
+  /**
+   * The right to the tunnel is gone: the agent is told, which is final for it. Streams still open are reset within
+   * CLOSE_GRACE_MS, whatever the agent does. Only of a channel that has its name; otherwise, and when repeated, nothing.
+   */
+  revoke(detail: string): void {
+    this.#cut(new TunnelFault('revoked', detail))
+  }
+
+  /** As `revoke`, but this channel alone ends: the agent asks for another. `why` is for the log. */
+  disconnect(why: TunnelFault): void {
+    this.#cut(why)
+  }
+
+  /** Puts it into the list of all tunnels again, should it be missing there. Never rejects. */
+  async relist(): Promise<void> {
+    if (this.#state.kind === 'serving') await this.#state.claim.relist()
+  }
+
+  #cut(why: TunnelFault): void {
+    if (this.#cutBy !== undefined || (this.#state.kind !== 'serving' && this.#state.kind !== 'leaving')) return
+    this.#cutBy = why
+    if (why.code === 'revoked') this.#control?.send({ type: 'revoked' })
+    void this.close()
   }
 
   #controlOpened(stream: RawStream): void {
@@ -261,10 +293,11 @@ export class Tunnel {
   #finish(fault: TunnelFault | undefined): void {
     this.#leave()
     const state = this.#state
+    const why = this.#cutBy ?? fault
     this.#state = { kind: 'over' }
     if (state.kind === 'greeting') clearTimeout(state.deadline)
     // A claim that is still under way reports the end itself, because it has something to release.
-    if (state.kind !== 'claiming') void this.#reportOver(state.kind === 'leaving' ? state.claim : undefined, fault)
+    if (state.kind !== 'claiming') void this.#reportOver(state.kind === 'leaving' ? state.claim : undefined, why)
   }
 
   async #reportOver(claim: Claim | undefined, fault: TunnelFault | undefined): Promise<void> {
