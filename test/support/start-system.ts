@@ -1,26 +1,40 @@
 /**
- * A whole system for a test: embedded table in memory and control plane here, data plane and agents as real processes
- * from the built bundles. Knows nothing of what is tested.
+ * A whole system for a test: embedded table in memory and control plane here, data planes and agents as real processes
+ * from the built bundles. When it stops, everything it leaves behind is searched for its secrets. Knows nothing of what is tested.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { createApp } from '@postern/control-plane'
-import { startControlServer } from '@postern/local/control-server'
-import { startEmbeddedTable } from '@postern/local/embedded-table'
+import { type EmbeddedTable, startEmbeddedTable } from '@postern/local/embedded-table'
 import { makeToken } from '@postern/local/first-account'
 import type { IpPolicy } from '@postern/protocol/address'
 import { ENV } from '@postern/protocol/environment'
 import { createDynamoClient, openStore, type Stores } from '@postern/protocol/store'
-import { newDeploymentSecret, parseDeploymentKeys, type Secret } from '@postern/protocol/ticket'
+import { newDeploymentSecret, type Secret } from '@postern/protocol/ticket'
+import { Canaries, type Place } from './canaries.ts'
+import { searchAll } from './canary-tally.ts'
+import { addDeploymentSecret } from './deployment-canaries.ts'
+import { opsAnswers } from './ops-answers.ts'
+import { ServedControlPlane } from './served-control-plane.ts'
+import { dumpTable } from './table-dump.ts'
 import { TestProcess } from './test-process.ts'
 
 export interface SystemOptions {
   readonly ipPolicy?: IpPolicy
   /** For every process: POSTERN_TIME_SCALE and the like. */
   readonly env?: Readonly<Record<string, string>>
+}
+
+export interface ProcessStart {
+  /** For messages. */
+  readonly name: string
+  /** Arguments for Node: script and its arguments. */
+  readonly args: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** So many new tokens are shown to a person on its standard output, once each. None unless told. */
+  readonly newTokens?: number
 }
 
 export interface AgentStart {
@@ -53,84 +67,70 @@ export interface Ports {
 }
 
 const BASE = 'localhost'
+/** No port: which one it is is known only after the processes have been told this. */
+const PUBLIC_URL = `http://{subdomain}.${BASE}`
 const bundle = (room: string): string => fileURLToPath(new URL(`../../${room}/dist/main.js`, import.meta.url))
+
+interface Parts {
+  readonly options: SystemOptions
+  readonly canaries: Canaries
+  readonly table: EmbeddedTable
+  readonly stores: Stores
+  readonly control: ServedControlPlane
+  readonly secretFile: string
+  readonly undo: (() => unknown)[]
+}
 
 export class System {
   readonly base = BASE
   readonly stores: Stores
-  /** The control plane without the data plane before it: it answers while no data plane runs. */
-  readonly controlUrl: string
+  /** Where a test may say of which secrets it knows. */
+  readonly canaries: Canaries
+  readonly control: ServedControlPlane
   /** The latest one started. */
   dataPlane!: TestProcess
   ports!: Ports
-  readonly #endpoint: string
-  readonly #tableName: string
-  readonly #secretFile: string
-  readonly #controlPort: number
-  readonly #options: SystemOptions
+  readonly #parts: Parts
+  /** Not a constant, so that it can be searched for. */
+  readonly #awsSecretKey = randomBytes(20).toString('hex')
   readonly #tokens = new Map<string, Promise<Secret>>()
-  readonly #processes: TestProcess[] = []
-  readonly #undo: (() => unknown)[]
+  readonly #processes: { process: TestProcess; newTokens?: number | undefined; ports?: Ports }[] = []
 
-  private constructor(parts: {
-    stores: Stores
-    endpoint: string
-    tableName: string
-    secretFile: string
-    controlPort: number
-    options: SystemOptions
-    undo: (() => unknown)[]
-  }) {
+  private constructor(parts: Parts) {
     this.stores = parts.stores
-    this.#endpoint = parts.endpoint
-    this.#tableName = parts.tableName
-    this.#secretFile = parts.secretFile
-    this.#controlPort = parts.controlPort
-    this.controlUrl = `http://127.0.0.1:${parts.controlPort}`
-    this.#options = parts.options
-    this.#undo = parts.undo
+    this.canaries = parts.canaries
+    this.control = parts.control
+    this.#parts = parts
+    this.canaries.add('the AWS secret key', this.#awsSecretKey)
   }
 
   static async start(options: SystemOptions = {}): Promise<System> {
+    const canaries = new Canaries()
     const undo: (() => unknown)[] = []
     const folder = await mkdtemp(join(tmpdir(), 'postern-test-'))
     undo.push(() => rm(folder, { recursive: true, force: true }))
-    const secret = newDeploymentSecret(randomBytes)
     const secretFile = join(folder, 'channel-secret.json')
-    await writeFile(secretFile, secret, { mode: 0o600 })
 
     const table = await startEmbeddedTable()
     undo.push(() => table.stop())
     const client = createDynamoClient({ endpoint: table.endpoint })
     undo.push(() => client.destroy())
     const stores = openStore({ tableName: table.tableName, client })
-    const control = await startControlServer()
+    const ipPolicy = options.ipPolicy ?? 'observed'
+    const settings = { base: BASE, publicUrl: PUBLIC_URL, channelHost: '127.0.0.1', ipPolicy }
+    const control = await ServedControlPlane.start({ stores, canaries, settings })
     undo.push(() => control.stop())
 
-    const { endpoint, tableName } = table
-    const system = new System({ stores, endpoint, tableName, secretFile, controlPort: control.port, options, undo })
+    const system = new System({ options, canaries, table, stores, control, secretFile, undo })
     try {
+      const secret = newDeploymentSecret(randomBytes)
+      await system.giveDataPlanes(secret)
       await system.startDataPlane()
+      control.use({ secret, channelPort: system.ports.channel })
     } catch (error) {
       await system.stop()
       throw error
     }
-    const app = createApp({
-      stores,
-      keys: parseDeploymentKeys(secret),
-      settings: {
-        base: BASE,
-        publicUrl: system.#publicUrl,
-        channelHost: '127.0.0.1',
-        channelPort: system.ports.channel,
-        ipPolicy: options.ipPolicy ?? 'observed',
-      },
-      now: Date.now,
-      random: randomBytes,
-      sourceIp: (c) => c.env.sourceIp,
-      log: () => undefined,
-    })
-    control.serve((request, sourceIp) => app.fetch(request, { sourceIp }))
     return system
   }
 
@@ -138,14 +138,28 @@ export class System {
     return this.ports.public
   }
 
-  /** Of the embedded table, for whoever has it in hand. */
-  get table(): { readonly endpoint: string; readonly name: string } {
-    return { endpoint: this.#endpoint, name: this.#tableName }
-  }
-
   /** The base domain, as an agent is told it: step 1 goes through the public port to the control plane. */
   get server(): string {
     return `http://${BASE}:${this.ports.public}`
+  }
+
+  /** The control plane without the data plane before it: it answers while no data plane runs. */
+  get controlUrl(): string {
+    return `http://127.0.0.1:${this.control.port}`
+  }
+
+  /** What whoever has the table itself is told in its environment. */
+  get tableEnv(): Readonly<Record<string, string>> {
+    return {
+      [ENV.table]: this.#parts.table.tableName,
+      AWS_ENDPOINT_URL_DYNAMODB: this.#parts.table.endpoint,
+      AWS_REGION: 'local',
+      AWS_ACCESS_KEY_ID: 'embedded',
+      AWS_SECRET_ACCESS_KEY: this.#awsSecretKey,
+      AWS_SESSION_TOKEN: '',
+      AWS_PROFILE: '',
+      AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
+    }
   }
 
   /** `user`'s token, the same at each call; the user is made when missing. */
@@ -158,32 +172,33 @@ export class System {
     return token
   }
 
-  /** Starts a data plane (again on `ports`, where they are given) and waits until it listens. */
+  /** The text of the channel secret for data planes that are started from now on. */
+  async giveDataPlanes(secret: string): Promise<void> {
+    addDeploymentSecret(this.canaries, secret)
+    await writeFile(this.#parts.secretFile, secret, { mode: 0o600 })
+  }
+
+  /** Starts a data plane, beside those that run (or again on `ports`, where they are given), and waits until it listens. */
   async startDataPlane(ports: Ports = { public: 0, channel: 0, ops: 0 }): Promise<TestProcess> {
-    const dataPlane = this.#run('data plane', [bundle('data-plane')], {
-      [ENV.table]: this.#tableName,
+    const env = {
+      ...this.tableEnv,
       [ENV.base]: BASE,
-      [ENV.publicUrl]: this.#publicUrl,
+      [ENV.publicUrl]: PUBLIC_URL,
       [ENV.publicHosts]: '127.0.0.1',
       [ENV.publicPort]: String(ports.public),
       [ENV.channelPort]: String(ports.channel),
       [ENV.opsPort]: String(ports.ops),
       [ENV.proxyProtocol]: 'off',
-      [ENV.ipPolicy]: this.#options.ipPolicy ?? 'observed',
-      [ENV.channelSecretFile]: this.#secretFile,
-      [ENV.apex]: `127.0.0.1:${this.#controlPort}`,
+      [ENV.ipPolicy]: this.#parts.options.ipPolicy ?? 'observed',
+      [ENV.channelSecretFile]: this.#parts.secretFile,
+      [ENV.apex]: `127.0.0.1:${this.control.port}`,
       [ENV.logLevel]: 'info',
-      AWS_ENDPOINT_URL_DYNAMODB: this.#endpoint,
-      AWS_REGION: 'local',
-      AWS_ACCESS_KEY_ID: 'embedded',
-      AWS_SECRET_ACCESS_KEY: 'embedded',
-      AWS_SESSION_TOKEN: '',
-      AWS_PROFILE: '',
-      AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
-    })
+    }
+    const dataPlane = this.run({ name: 'data plane', args: [bundle('data-plane')], env })
     const listening = JSON.parse(await dataPlane.firstLine())
     this.dataPlane = dataPlane
     this.ports = { public: listening.public.port, channel: listening.channel.port, ops: listening.ops.port }
+    this.#processes.find(({ process }) => process === dataPlane)!.ports = this.ports
     return dataPlane
   }
 
@@ -192,7 +207,8 @@ export class System {
     const token = start.token ?? (await this.token(start.username ?? 'tester')).reveal()
     const name = start.subdomain === undefined ? [] : ['--subdomain', start.subdomain]
     const args = ['http', String(start.target), '--server', start.server ?? this.server, ...name, ...(start.args ?? [])]
-    return this.#run('agent', [bundle('agent'), ...args], { TUNNEL_AGENT_TOKEN: token, ...start.env })
+    const env = { TUNNEL_AGENT_TOKEN: token, ...start.env }
+    return this.run({ name: 'agent', args: [bundle('agent'), ...args], env })
   }
 
   /** Starts an agent and waits for its URL. */
@@ -202,34 +218,48 @@ export class System {
     return { process, url, host: new URL(url).host }
   }
 
-  /** Ends every process and serves nothing more. Harmless when repeated. */
-  async stop(): Promise<void> {
-    // Agents first, so that they can say that they leave.
-    for (const process of this.#processes.splice(0).reverse()) await process.stop()
-    for (const undo of this.#undo.splice(0).reverse()) await undo()
+  /** Starts any process of the system: it is stopped with it, and what it writes is searched like everything else. */
+  run({ name, args, env, newTokens }: ProcessStart): TestProcess {
+    const { TUNNEL_AGENT_TOKEN: _token, TUNNEL_AGENT_SERVER: _server, ...inherited } = globalThis.process.env
+    const process = new TestProcess({ name, args, env: { ...inherited, ...this.#parts.options.env, ...env } })
+    this.#processes.push({ process, newTokens })
+    return process
   }
 
-  /** No port: which one it is is known only after the process has been told this. */
-  get #publicUrl(): string {
-    return `http://{subdomain}.${BASE}`
+  /**
+   * Ends every process, serves nothing more, and looks for secrets. Harmless when repeated.
+   * @throws Error that names every place where something of a secret stands that may not
+   */
+  async stop(): Promise<void> {
+    const processes = this.#processes.splice(0)
+    const undo = this.#parts.undo.splice(0)
+    if (undo.length === 0) return
+    const places: Place[] = []
+    try {
+      for (const { process, ports } of processes) {
+        if (ports !== undefined && process.running) places.push(...(await opsAnswers(ports.ops)))
+      }
+      // Agents first, so that they can say that they leave.
+      for (const { process } of processes.toReversed()) await process.stop()
+      places.push({ name: 'the table', bytes: await dumpTable(this.#parts.table) })
+    } finally {
+      for (const step of undo.reverse()) await step()
+    }
+    for (const [index, { process, newTokens }] of processes.entries()) {
+      const name = `process ${index + 1} (${process.name})`
+      places.push({ name: `standard output of ${name}`, bytes: process.written('stdout'), newTokens: newTokens ?? 0 })
+      places.push({ name: `standard error of ${name}`, bytes: process.written('stderr') })
+    }
+    searchAll(this.canaries, [...places, ...this.control.places])
   }
 
   async #newToken(username: string): Promise<Secret> {
-    await this.stores.users.create({
-      username,
-      patterns: new Set(['*']),
-      maxSubdomains: 100,
-      maxTunnels: 100,
-      createdAt: Date.now(),
-    })
-    return makeToken(this.stores, username, Date.now())
-  }
-
-  #run(name: string, args: readonly string[], env: Record<string, string>): TestProcess {
-    const { TUNNEL_AGENT_TOKEN: _token, TUNNEL_AGENT_SERVER: _server, ...inherited } = globalThis.process.env
-    const process = new TestProcess({ name, args, env: { ...inherited, ...this.#options.env, ...env } })
-    this.#processes.push(process)
-    return process
+    const [maxSubdomains, maxTunnels] = [100, 100]
+    const patterns = new Set(['*'])
+    await this.stores.users.create({ username, patterns, maxSubdomains, maxTunnels, createdAt: Date.now() })
+    const token = await makeToken(this.stores, username, Date.now())
+    this.canaries.add(`the token of ${username}`, token.reveal())
+    return token
   }
 }
 

@@ -1,5 +1,6 @@
 /** A real process under test: what it said is kept, it can be waited for, and it never outlives the test. Knows nothing of what it runs. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { StringDecoder } from 'node:string_decoder'
 
 export interface TestProcessOptions {
   /** For messages. */
@@ -8,6 +9,8 @@ export interface TestProcessOptions {
   readonly args: readonly string[]
   readonly env: NodeJS.ProcessEnv
 }
+
+type Output = 'stdout' | 'stderr'
 
 export interface Exit {
   readonly code: number | null
@@ -25,6 +28,7 @@ export class TestProcess {
   stdout = ''
   stderr = ''
   readonly #process: ChildProcess
+  readonly #written: Record<Output, Buffer[]> = { stdout: [], stderr: [] }
   #exit: Exit | undefined
   #waiting = new Set<() => void>()
 
@@ -32,14 +36,14 @@ export class TestProcess {
     this.name = name
     // The IPC channel ends it when the test's process is gone, however that came about.
     this.#process = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
-    this.#process.stdout!.setEncoding('utf8').on('data', (text: string) => {
-      this.stdout += text
-      this.#wake()
-    })
-    this.#process.stderr!.setEncoding('utf8').on('data', (text: string) => {
-      this.stderr += text
-      this.#wake()
-    })
+    for (const output of ['stdout', 'stderr'] as const) {
+      const decoder = new StringDecoder('utf8')
+      this.#process[output]!.on('data', (bytes: Buffer) => {
+        this.#written[output].push(bytes)
+        this[output] += decoder.write(bytes)
+        this.#wake()
+      })
+    }
     this.exited = new Promise((resolve) => {
       // 'close' comes after the last byte of output, 'exit' need not.
       this.#process.once('close', (code, signal) => {
@@ -52,6 +56,15 @@ export class TestProcess {
 
   get pid(): number {
     return this.#process.pid!
+  }
+
+  get running(): boolean {
+    return this.#exit === undefined
+  }
+
+  /** Every byte it has written so far, whether it is text or not. */
+  written(output: Output): Buffer {
+    return Buffer.concat(this.#written[output])
   }
 
   /** The first line of standard output. */
@@ -78,7 +91,7 @@ export class TestProcess {
     return exit
   }
 
-  async #seen(stream: 'stdout' | 'stderr', pattern: RegExp, from = 0): Promise<string> {
+  async #seen(stream: Output, pattern: RegExp, from = 0): Promise<string> {
     const deadline = performance.now() + PATIENCE_MS
     while (true) {
       const match = pattern.exec(this[stream].slice(from))

@@ -1,0 +1,98 @@
+/** The control plane of a system under test, served by this process: everything it logs, measures and answers is kept, every secret in it known. */
+import { randomBytes } from 'node:crypto'
+import { createApp, type Settings } from '@postern/control-plane'
+import { type ControlServer, startControlServer } from '@postern/local/control-server'
+import type { Stores } from '@postern/protocol/store'
+import { parseDeploymentKeys } from '@postern/protocol/ticket'
+import type { Canaries, Place } from './canaries.ts'
+
+/** What may change while it runs. */
+export interface ControlPlaneState {
+  /** Text of the channel secret. */
+  readonly secret: string
+  /** Where new tickets lead. */
+  readonly channelPort: number
+}
+
+export interface ControlPlaneOptions {
+  readonly stores: Stores
+  readonly canaries: Canaries
+  readonly settings: Omit<Settings, 'channelPort'>
+}
+
+export class ServedControlPlane {
+  readonly port: number
+  readonly #server: ControlServer
+  readonly #options: ControlPlaneOptions
+  #state: Partial<ControlPlaneState> = {}
+  #logged = ''
+  #answered = ''
+
+  private constructor(server: ControlServer, options: ControlPlaneOptions) {
+    this.port = server.port
+    this.#server = server
+    this.#options = options
+  }
+
+  /** Listens at once; answers 503 until `use` has told it both a secret and a port. */
+  static async start(options: ControlPlaneOptions): Promise<ServedControlPlane> {
+    return new ServedControlPlane(await startControlServer(), options)
+  }
+
+  /** Goes on with these changes, like a Lambda that was deployed again: calls under way end as they began. */
+  use(changes: Partial<ControlPlaneState>): void {
+    this.#state = { ...this.#state, ...changes }
+    const { secret, channelPort } = this.#state
+    if (secret === undefined || channelPort === undefined) return
+    const { stores, settings } = this.#options
+    const keep = (entry: object): void => {
+      this.#logged += `${JSON.stringify(entry)}\n`
+    }
+    const app = createApp({
+      stores,
+      keys: parseDeploymentKeys(secret),
+      settings: { ...settings, channelPort },
+      now: Date.now,
+      random: randomBytes,
+      sourceIp: (c) => c.env.sourceIp,
+      log: keep,
+      measure: keep,
+    })
+    this.#server.serve(async (request, sourceIp) => {
+      const presented = /^Bearer (pst_\w{16,})$/.exec(request.headers.get('authorization') ?? '')?.[1]
+      if (presented !== undefined) this.#options.canaries.add('a token that was presented', presented)
+      const response = await app.fetch(request, { sourceIp })
+      this.#read(await response.clone().text())
+      return response
+    })
+  }
+
+  /** What it has left behind so far. */
+  get places(): Place[] {
+    return [
+      { name: 'the log of the control plane', bytes: Buffer.from(this.#logged) },
+      { name: 'the answers of the control plane', bytes: Buffer.from(this.#answered) },
+    ]
+  }
+
+  stop(): Promise<void> {
+    return this.#server.stop()
+  }
+
+  /** Keeps an answer without the secrets that it is there to hand out: nothing else of it may show one. */
+  #read(text: string): void {
+    const { canaries } = this.#options
+    const withoutSecrets = (key: string, value: unknown): unknown => {
+      if (typeof value !== 'string' || !Object.hasOwn(HANDED_OUT, key)) return value
+      canaries.add(HANDED_OUT[key as keyof typeof HANDED_OUT], value)
+      return undefined
+    }
+    this.#answered += text.startsWith('{') ? `${JSON.stringify(JSON.parse(text, withoutSecrets))}\n` : text
+  }
+}
+
+const HANDED_OUT = {
+  token: 'a token that was made',
+  workerId: 'the id of a ticket',
+  encryptionKeyText: 'the key of a ticket',
+}
