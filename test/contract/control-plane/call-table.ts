@@ -1,6 +1,7 @@
 /** Every operation once: a call that is carried out, and what of it can be refused in its own way. */
 import { OPERATIONS, type OperationId } from '@postern/protocol/api'
 import type { FaultCode } from '@postern/protocol/fault'
+import type { Token } from '@postern/protocol/store'
 import { Secret, tokenHash } from '@postern/protocol/ticket'
 import { type Ask, type Deployment, deploy, grant } from './deployment.ts'
 import { openTunnel } from './open-tunnel.ts'
@@ -12,6 +13,10 @@ export interface World extends Deployment {
   root: string
   /** root's, for administration alone. */
   adminOnly: string
+  /** A user, unless there is one, and a token of theirs. */
+  give(username: string, changes?: Partial<Token>): Promise<string>
+  /** Every token that was given. */
+  given: string[]
   /** A name that nobody has used. */
   fresh(): string
 }
@@ -40,17 +45,23 @@ export async function newWorld(): Promise<World> {
   const deployment = await deploy()
   const { stores } = deployment
   const scopes = (...of: string[]) => ({ scopes: new Set(of) })
-  const ann = await grant(stores, 'ann')
-  const bob = await grant(stores, 'bob')
-  const root = await grant(stores, 'root', scopes('admin', 'tunnel'))
-  const adminOnly = await grant(stores, 'root', scopes('admin'))
+  const given: string[] = []
+  const give: World['give'] = async (username, changes) => {
+    const text = await grant(stores, username, changes)
+    given.push(text)
+    return text
+  }
+  const ann = await give('ann')
+  const bob = await give('bob')
+  const root = await give('root', scopes('admin', 'tunnel'))
+  const adminOnly = await give('root', scopes('admin'))
   for (const username of ['ann', 'bob']) await stores.users.update(username, { maxSubdomains: 1000, maxTunnels: 1000 })
   let names = 0
   const fresh = () => {
     names += 1
     return `name-${names}`
   }
-  return { ...deployment, ann, bob, root, adminOnly, fresh }
+  return { ...deployment, ann, bob, root, adminOnly, give, given, fresh }
 }
 
 export const idOf = async ({ stores }: Deployment, text: string): Promise<string> =>
@@ -58,11 +69,11 @@ export const idOf = async ({ stores }: Deployment, text: string): Promise<string
 
 /** A token of its own for one test. */
 const tokenOf = async (world: World, username: string): Promise<{ id: string }> => ({
-  id: await idOf(world, await grant(world.stores, username)),
+  id: await idOf(world, await world.give(username)),
 })
-const userOf = async ({ stores, fresh }: World): Promise<{ username: string }> => {
+const userOf = async ({ give, fresh }: World): Promise<{ username: string }> => {
   const username = fresh()
-  await grant(stores, username)
+  await give(username)
   return { username }
 }
 const nameOf = async ({ stores, fresh, at }: World, username: string): Promise<{ name: string }> => {
@@ -119,7 +130,7 @@ export const ROWS: Record<OperationId, Row> = {
   rotateToken: {
     good: async (world) => ({ bearer: world.ann, params: await tokenOf(world, 'ann') }),
     beyond: async (world) => {
-      const bearer = await grant(world.stores, 'root')
+      const bearer = await world.give('root')
       return { bearer, params: { id: await idOf(world, world.adminOnly) } }
     },
     foreign: {

@@ -33,7 +33,7 @@ export interface Deployment {
   call(ask: Ask): Promise<Answered>
   /** Every answer to a `call`. */
   answered: Answered[]
-  /** Every write that anybody sent to the table: its command, partition and expression. */
+  /** Every write that was done to the table: its command, partition and expression. */
   written: string[]
   /** All items, in no order: what somebody sees who can read the table. */
   dump(): Promise<Item[]>
@@ -68,9 +68,10 @@ export async function deploy(settings: Partial<Settings> = {}): Promise<Deployme
   for (const one of [client.patient, client.once]) {
     one.middlewareStack.add(
       (next, { commandName = '' }) =>
-        (args) => {
+        async (args) => {
+          const output = await next(args)
           if (/^(Put|Update|Delete)/.test(commandName)) written.push(writeOf(commandName, args.input))
-          return next(args)
+          return output
         },
       { step: 'initialize' },
     )

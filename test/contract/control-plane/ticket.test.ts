@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { ScanCommand } from '@aws-sdk/client-dynamodb'
 import { addressKey } from '@postern/protocol/address'
 import { problemSchema } from '@postern/protocol/api'
-import { TICKET_LIFE_MS } from '@postern/protocol/limits'
+import { LEASE_MS, TICKET_LIFE_MS } from '@postern/protocol/limits'
 import { createDynamoClient } from '@postern/protocol/store'
 import {
   type ChannelTicket,
@@ -71,7 +71,11 @@ describe('the steps of the founding document, as far as the control plane takes 
     const { workerId, encryptionKeyText } = await ticketOf(demo)
     const idHash = workerIdHash(workerId)
     const stored = await deployment.stores.tickets.find(idHash)
-    expect(stored).toMatchObject({ username: 'ann', subdomain: 'demo', tokenHash: tokenHash(new Secret(token)) })
+    expect(stored).toMatchObject({
+      ...{ username: 'ann', subdomain: 'demo', tokenHash: tokenHash(new Secret(token)) },
+      // What the channel server judges revocations and the token's end by.
+      ...{ issuedAt: START, tokenExpiresAt: START + 90 * 86_400_000 },
+    })
     const key = openSealedKey(stored?.sealedKey ?? '', { idHash, ...demo }, deployment.keys)
     expect(Buffer.from(key).toString('hex')).toBe(encryptionKeyText)
   })
@@ -124,6 +128,95 @@ test('a token asks only for names that fit its patterns', async () => {
   const bearer = await grant(deployment.stores, 'ann', { subdomains: new Set(['ann-*']) })
   expect((await ask({ ...demo, subdomain: 'ann-1' }, '/', bearer)).status).toBe(200)
   expect(await codeOf(await ask(demo, '/', bearer))).toBe('subdomain-not-allowed')
+})
+
+test('an account asks only for names that fit its patterns too', async () => {
+  const { users } = deployment.stores
+  await users.update('ann', { patterns: new Set(['ann-*']) })
+  expect((await ask({ ...demo, subdomain: 'ann-1' })).status).toBe(200)
+  expect(await codeOf(await ask(demo))).toBe('subdomain-not-allowed')
+  await users.update('ann', { patterns: new Set() })
+  expect(await codeOf(await ask({ ...demo, subdomain: 'ann-1' }))).toBe('subdomain-not-allowed')
+})
+
+describe('an account has as many tunnels open as it may', () => {
+  const task = { taskId: 'task-1', bootId: 'boot-1' }
+  const holds = { connId: 'conn', instanceId: 'agent', pool: false, username: 'ann', tokenHash: 'hash' }
+  const renew = (now: number, bootId = task.bootId) =>
+    deployment.stores.tasks.renew({
+      ...{ ...task, bootId, now, addr: '127.0.0.1:1' },
+      ...{ draining: false, tunnels: 0, version: 'test' },
+    })
+  const open = async (name: string) => {
+    await ticketOf({ ...demo, subdomain: name })
+    const { reservationId = '' } = (await deployment.stores.reservations.find(name)) ?? {}
+    const claim = { ...holds, ...task, name, slot: 0, reservationId, now: START }
+    return { ...claim, ...(await deployment.stores.routes.claim(claim)) }
+  }
+  beforeEach(async () => {
+    await deployment.stores.users.update('ann', { maxTunnels: 2, maxSubdomains: 10 })
+    await renew(START)
+  })
+
+  test('a further name is refused, one that is open is not, and nothing is reserved', async () => {
+    await open('one')
+    await open('two')
+    const refused = await ask({ ...demo, subdomain: 'third' })
+    expect([refused.status, await codeOf(refused)]).toEqual([403, 'tunnel-quota'])
+    expect(await deployment.stores.reservations.find('third')).toBeUndefined()
+    await ticketOf({ ...demo, subdomain: 'one' })
+  })
+
+  test('one that is closed makes room', async () => {
+    await open('one')
+    const { name, slot, connId, epoch } = await open('two')
+    await deployment.stores.routes.release({ name, slot, connId, epoch, now: START })
+    await ticketOf({ ...demo, subdomain: 'third' })
+  })
+
+  test('names without a tunnel do not count', async () => {
+    for (const name of ['one', 'two', 'third', 'fourth']) await ticketOf({ ...demo, subdomain: name })
+  })
+
+  test('tunnels of a task that is gone do not count', async () => {
+    await open('one')
+    await open('two')
+    deployment.at.now = START + LEASE_MS
+    await ticketOf({ ...demo, subdomain: 'third' })
+  })
+
+  test('tunnels of the former process of a task do not count', async () => {
+    await open('one')
+    await open('two')
+    await deployment.stores.tasks.end(task)
+    await renew(START, 'boot-2')
+    await ticketOf({ ...demo, subdomain: 'third' })
+  })
+
+  test('an account that may have none has none', async () => {
+    await deployment.stores.users.update('ann', { maxTunnels: 0 })
+    expect(await codeOf(await ask(demo))).toBe('tunnel-quota')
+  })
+
+  test('neither routes nor tasks are read where all the names together are too few', async () => {
+    const { stores } = deployment
+    const { tasks, routes } = stores
+    const reads: string[] = []
+    const [listTasks, listRoutes] = [tasks.list, routes.list]
+    tasks.list = () => {
+      reads.push('tasks')
+      return listTasks()
+    }
+    routes.list = (name, options) => {
+      reads.push(name)
+      return listRoutes(name, options)
+    }
+    await ticketOf({ ...demo, subdomain: 'one' })
+    await ticketOf({ ...demo, subdomain: 'two' })
+    expect(reads).toEqual([])
+    await ticketOf({ ...demo, subdomain: 'third' })
+    expect(reads.sort()).toEqual(['one', 'tasks', 'two'])
+  })
 })
 
 describe('when the channel server sees another address', () => {
