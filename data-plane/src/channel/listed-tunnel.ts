@@ -39,8 +39,9 @@ export class ListedTunnel {
   async remove(): Promise<void> {
     if (!this.#removed) {
       this.#removed = true
+      const { name, slot, connId } = this.#row
       this.#writing = this.#writing
-        .then(() => this.#write(() => this.#deps.tunnels.remove(this.#row)))
+        .then(() => this.#write(() => this.#deps.tunnels.remove({ name, slot, connId })))
         .then(() => undefined)
     }
     await this.#writing
