@@ -11,8 +11,8 @@ const TOKEN = /pst_[ua][0-9A-Za-z]{36}/
 
 export const createToken: HandlerOf<'createToken'> = async (call, deps) => {
   const { token: caller, body } = call
+  call.target = body.username ?? caller.username
   const username = actingFor(caller, body.username)
-  call.target = username
   const scopes = new Set<string>(body.scopes ?? ['tunnel'])
   const patterns = body.subdomains ?? (isAdmin(caller) ? ['*'] : [...(caller.subdomains ?? [])])
   requireWithin(caller, scopes, patterns)

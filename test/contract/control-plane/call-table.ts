@@ -21,7 +21,7 @@ export interface World extends Deployment {
   fresh(): string
 }
 
-type Part = Omit<Ask, 'method' | 'path'> & { params?: Record<string, string>; query?: string }
+type Part = Omit<Ask, 'method' | 'path' | 'body'> & { params?: Record<string, string>; query?: string; body?: object }
 type Make = (world: World) => Promise<Part> | Part
 
 export interface Row {
