@@ -69,7 +69,13 @@ describe('row 19: a secret is found however it is written', () => {
   })
 
   test('hashes, ids and other tokens are none', () => {
-    const others = [token(), randomBytes(32).toString('hex'), '01KAS1XJ3N8W2V6Q4Z0R5T7Y9B', 'pst_[secret]', text.slice(0, 12)]
+    const others = [
+      token(),
+      randomBytes(32).toString('hex'),
+      '01KAS1XJ3N8W2V6Q4Z0R5T7Y9B',
+      'pst_[secret]',
+      text.slice(0, 12),
+    ]
     expect(canaries.find([place(others.join('\n'))])).toEqual([])
   })
 
@@ -84,6 +90,13 @@ describe('row 19: a secret is found however it is written', () => {
     expect(canaries.find([place(Buffer.from(text).toString('base64'), 1)])).toHaveLength(1)
   })
 })
+
+/** What a system says of what it leaves behind. */
+const complaintOf = (system: System): Promise<Error> =>
+  system.stop().then(
+    () => expect.unreachable('it has found nothing'),
+    (reason) => reason,
+  )
 
 describe('row 19: a system that leaves a secret behind says where as it stops', () => {
   let system: System
@@ -116,7 +129,7 @@ describe('row 19: a system that leaves a secret behind says where as it stops', 
   ])('by a process that does %s', async (script, complaint) => {
     const { key, process } = await leak(script)
     expect(process.written('stdout').length + process.written('stderr').length).toBeGreaterThan(0)
-    const error: Error = await system.stop().then(expect.unreachable, (reason) => reason)
+    const error = await complaintOf(system)
     expect(error.message).toMatch(complaint)
     expect(error.message).not.toContain(key.slice(0, 16))
   })
@@ -138,7 +151,7 @@ describe('row 19: a system that leaves a secret behind says where as it stops', 
     const bearer = `Bearer ${(await system.token('tester')).reveal()}`
     const made = await ask(system, ticketRequest(system.base, bearer, { label }).replace('POST /', 'POST /v1/tokens'))
     expect(statusOf(made), contentOf(made).toString()).toBe(201)
-    const error: Error = await system.stop().then(expect.unreachable, (reason) => reason)
+    const error = await complaintOf(system)
     const places = error.message.split('\n').slice(1)
     expect(places.map((line) => line.split(' shows ')[0]).sort()).toEqual([
       'the answers of the control plane',
@@ -147,7 +160,13 @@ describe('row 19: a system that leaves a secret behind says where as it stops', 
   })
 
   test('in the table', async () => {
-    const audit = { actor: 'tester', action: 'planted', ip: '127.0.0.1', result: 'done', newId: () => '01KAS1XJ3N8W2V6Q4Z0R5T7Y9B' }
+    const audit = {
+      actor: 'tester',
+      action: 'planted',
+      ip: '127.0.0.1',
+      result: 'done',
+      newId: () => '01KAS1XJ3N8W2V6Q4Z0R5T7Y9B',
+    }
     await system.stores.audit.add({ ...audit, target: (await system.token('tester')).reveal(), now: Date.now() })
     await expect(system.stop()).rejects.toThrow('the table shows the token of tester, as text')
   })
