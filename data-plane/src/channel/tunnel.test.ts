@@ -4,6 +4,7 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import type { Subdomain } from '@postern/protocol/address'
 import { acceptOpening, agentControlStream, Channel, openChannel, type ServerMessage } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
+import { CLOSE_GRACE_MS } from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
 import { afterEach, expect, test } from 'vitest'
 import type { AgentTicket } from './ticket-host.ts'
@@ -56,6 +57,7 @@ class Inbox<T> {
 async function setup(claim: TunnelDeps['claim']) {
   const overs = new Inbox<{ fault: TunnelFault | undefined; release: TunnelFault | undefined }>()
   const said = new Inbox<ServerMessage>()
+  const channelEvents = new Inbox<string>()
   const published: string[] = []
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -100,17 +102,34 @@ async function setup(claim: TunnelDeps['claim']) {
     budget: new WindowBudget(0),
     now,
     peerStreams: 8,
-    events: { lost: () => {} },
+    events: {
+      goAway: () => channelEvents.put('goAway'),
+      closed: () => channelEvents.put('closed'),
+      lost: (fault) => channelEvents.put(fault.code),
+    },
   })
   cleanups.push(() => channel.destroy(new TunnelFault('channel-closed')))
   const control = agentControlStream({
     stream: channel.openControlStream(),
     now,
-    message: (message) => said.put(message),
+    message: (message) => {
+      said.put(message)
+      if (message.type === 'revoked') channelEvents.put('revoked')
+    },
     ended: () => {},
   })
   const hello = { type: 'hello', version: '1', instanceId: 'i', slot: 0, pool: false, rules: {} } as const
-  return { tunnel: await accepted, control, channel, hello, overs, said, published }
+  return {
+    tunnel: await accepted,
+    control,
+    channel,
+    hello,
+    overs,
+    said,
+    published,
+    channelEvents,
+    silence: () => socket.pause(),
+  }
 }
 
 const granted = (released: string[] = []): Claim => ({
@@ -208,4 +227,63 @@ test('a release that fails is reported, not lost', async () => {
   await said.first()
   await tunnel.close()
   expect((await overs.first()).release).toMatchObject({ code: 'store-unavailable' })
+})
+
+test('a revoked tunnel says so before it goes away, and what was open is reset, not ended', async () => {
+  const released: string[] = []
+  const { control, hello, said, overs, published, tunnel, channelEvents } = await setup(async () => granted(released))
+  control.send(hello)
+  await said.first()
+  const stream = tunnel.openStream()
+  const ends: string[] = []
+  stream.listen({
+    data: () => {},
+    writable: () => {},
+    end: () => void ends.push('ended'),
+    reset: () => void ends.push('reset'),
+  })
+  tunnel.revoke('Its token was revoked.')
+  tunnel.revoke('Its token was revoked.')
+  tunnel.disconnect(new TunnelFault('token-expired'))
+  expect(published).toEqual([])
+  expect(await overs.first()).toMatchObject({ fault: { code: 'revoked', detail: 'Its token was revoked.' } })
+  expect(ends).toEqual(['reset'])
+  expect(channelEvents.all).toEqual(['revoked', 'goAway', 'closed'])
+  expect(released).toEqual(['released'])
+  expect(overs.all).toHaveLength(1)
+})
+
+test('a disconnected tunnel only goes away, and the log hears why', async () => {
+  const { control, hello, said, overs, tunnel, channelEvents } = await setup(async () => granted())
+  control.send(hello)
+  await said.first()
+  tunnel.disconnect(new TunnelFault('token-expired'))
+  expect(await overs.first()).toMatchObject({ fault: { code: 'token-expired' } })
+  expect(channelEvents.all).toEqual(['goAway', 'closed'])
+})
+
+test('an agent that does not answer the end is cut off after CLOSE_GRACE_MS', async () => {
+  const { control, hello, said, overs, tunnel, silence } = await setup(async () => granted())
+  control.send(hello)
+  await said.first()
+  silence()
+  const began = performance.now()
+  tunnel.revoke('Its token was revoked.')
+  await overs.first()
+  expect(performance.now() - began).toBeGreaterThan(CLOSE_GRACE_MS - 50)
+  expect(performance.now() - began).toBeLessThan(CLOSE_GRACE_MS + 1000)
+})
+
+test('only a tunnel on line is put into the list again', async () => {
+  const did: string[] = []
+  const { control, hello, said, tunnel } = await setup(async () => granted(did))
+  await tunnel.relist()
+  expect(did).toEqual([])
+  control.send(hello)
+  await said.first()
+  await tunnel.relist()
+  expect(did).toEqual(['relisted'])
+  await tunnel.close()
+  await tunnel.relist()
+  expect(did).toEqual(['relisted', 'released'])
 })
