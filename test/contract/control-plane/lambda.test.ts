@@ -132,9 +132,41 @@ test('the same event with its body in base64 is the same call', async () => {
 
 test('a recorded GET with a query and cookies is answered', async () => {
   const lambda = await start()
-  const answer = await lambda.invoke(await recorded('get-me'))
+  const answer = await lambda.invoke(await recorded('list-tokens'))
   expect(answer.statusCode).toBe(200)
-  expect(JSON.parse(answer.body)).toMatchObject({ username: 'ann' })
+  expect(JSON.parse(answer.body)).toMatchObject({ items: [{ username: 'ann' }] })
+})
+
+test('every method is served, with parameters of the path as API Gateway decodes them', async () => {
+  const lambda = await start()
+  const admin = await grant(stores, 'root', { scopes: new Set(['admin']) })
+  const event = await recorded('post-ticket')
+  const ask = async (method: string, rawPath: string, body?: object) => {
+    const { body: _, ...bare } = event
+    const { 'content-type': type, 'content-length': __, ...headers } = event.headers
+    const sent = body && Buffer.from(JSON.stringify(body)).toString('base64')
+    const { http } = event.requestContext
+    const { statusCode, body: answer } = await lambda.invoke({
+      ...{ ...bare, rawPath, routeKey: `${method} ${rawPath}`, cookies: ['a=1', 'b=2'] },
+      headers: { ...headers, authorization: `Bearer ${admin}`, ...(body && { 'content-type': type }) },
+      ...(sent !== undefined && { body: sent, isBase64Encoded: true }),
+      requestContext: { ...event.requestContext, http: { ...http, method, path: rawPath } },
+    })
+    return [statusCode, answer === '' ? undefined : JSON.parse(answer)]
+  }
+  const eve = { username: 'eve@example.com' }
+  expect(await ask('POST', '/v1/users', eve)).toMatchObject([201, eve])
+  expect(await ask('GET', '/v1/users/eve@example.com')).toMatchObject([200, eve])
+  expect(await ask('GET', '/v1/users/eve%40example.com')).toMatchObject([200, eve])
+  expect(await ask('PATCH', '/v1/users/eve@example.com', { maxTunnels: 1 })).toMatchObject([200, { maxTunnels: 1 }])
+  expect(await ask('PUT', '/v1/subdomains/eves', eve)).toMatchObject([200, { name: 'eves', ...eve }])
+  expect(await ask('DELETE', '/v1/subdomains/eves')).toEqual([204, undefined])
+  expect(await ask('HEAD', '/v1/users/eve@example.com')).toEqual([200, undefined])
+  expect(await ask('GET', '/v1/users/eve?username=ann')).toMatchObject([404, { code: 'not-found' }])
+  expect(await ask('GET', '/v1/users/100%')).toMatchObject([404, { code: 'not-found' }])
+  expect(await ask('OPTIONS', '/v1/users')).toMatchObject([405, { code: 'method-not-allowed' }])
+  // A call without a body or its type: what its schema takes of nothing.
+  expect(await ask('PUT', '/v1/subdomains/roots')).toMatchObject([200, { username: 'root' }])
 })
 
 test.each([
@@ -162,8 +194,9 @@ test('each request is one line of JSON on stdout, without the token, the id or t
   const event = await recorded('post-ticket')
   const ticket = JSON.parse((await lambda.invoke(event)).body)
   await lambda.invoke({ ...event, rawPath: `/${token}` })
-  const lines = (await lambda.lines(2)).map((line) => JSON.parse(line))
-  expect(lines).toMatchObject([
+  const lines = (await lambda.lines(5)).map((line) => JSON.parse(line))
+  expect(lines[0]).toMatchObject({ level: 'info', message: 'the table answers', ms: expect.any(Number) })
+  expect(lines.filter(({ message }) => message === 'request')).toMatchObject([
     {
       level: 'info',
       requestId: 'UR1cagG7liAEJqQ=',
@@ -176,6 +209,23 @@ test('each request is one line of JSON on stdout, without the token, the id or t
     { level: 'info', status: 404, code: 'not-found', path: '/pst_[secret]' },
   ])
   for (const secret of [token, ticket.workerId, ticket.encryptionKeyText]) expect(lambda.output()).not.toContain(secret)
+})
+
+test('each answer is one document of metrics on stdout', async () => {
+  const lambda = await start()
+  const event = await recorded('post-ticket')
+  await lambda.invoke(event)
+  await lambda.invoke({ ...event, headers: {} })
+  const documents = (await lambda.lines(5)).map((line) => JSON.parse(line)).filter((line) => '_aws' in line)
+  expect(documents).toMatchObject([
+    { TicketsIssued: 1, Calls: 1, Operation: 'issueTicketAtRoot', Status: '2xx', requestId: 'UR1cagG7liAEJqQ=' },
+    { Refusals: 1, Calls: 1, Operation: 'issueTicketAtRoot', Status: '4xx', Code: 'token-missing' },
+  ])
+  for (const { _aws, Latency } of documents) {
+    expect(Math.abs(_aws.Timestamp - Date.now())).toBeLessThan(60_000)
+    expect(Latency).toBeGreaterThan(0)
+    for (const { Namespace } of _aws.CloudWatchMetrics) expect(Namespace).toBe('Postern')
+  }
 })
 
 test('an event of another kind is an error of the function, not an answer', async () => {
