@@ -70,11 +70,13 @@ function aligned(rows: readonly (readonly string[])[]): string {
 const printable = (text: string): string =>
   text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`)
 
-/** JSON leaves the second half of the control characters as they are, and a terminal may obey them. */
+/** The same as JSON says it: it leaves some of these characters as they are, and a terminal may obey them. */
 const jsonText = (value: unknown): string =>
-  JSON.stringify(value, undefined, 2).replace(
-    /[\u007f-\u009f\u2028\u2029]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  JSON.stringify(value, undefined, 2).replace(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
   )
 
 /** Whatever a person typed into the wrong place may stand in a message; a token never leaves with it. */

@@ -11,9 +11,12 @@ export const addCommand = (parent: Command, usage: string, summary: string): Com
     .option('--json', "print the API's own objects as JSON", false)
     .addOption(new Option('--token [value]').hideHelp())
 
-/** An option that may be given several times. */
-export const severalTimes = (flags: string, description: string): Option =>
-  new Option(flags, description).argParser((value: string, before: string[] = []) => [...before, value])
+/** An option that may be given several times. @param choices what it may be; without them, anything */
+export const severalTimes = (flags: string, description: string, choices?: readonly string[]): Option =>
+  new Option(flags, description).argParser((value: string, before: string[] = []) => {
+    if (choices && !choices.includes(value)) throw new InvalidArgumentError(`It may be ${choices.join(' or ')}.`)
+    return [...before, value]
+  })
 
 /** The service says which numbers it takes; here it is only one at all. */
 export function wholeNumber(text: string): number {

@@ -21,7 +21,9 @@ export function addTokenCommands(program: Command, does: (run: Run) => void): vo
   addCommand(token, 'create', 'make a token; standard output carries it alone')
     .option('--user <name>', 'whose it is; without it your own')
     .option('--label <text>', 'what it is for')
-    .addOption(severalTimes('--scope <scope>', 'what it may do; several times for several').choices(SCOPES))
+    .addOption(
+      severalTimes('--scope <scope>', `what it may do (${SCOPES.join(', ')}); several times for several`, SCOPES),
+    )
     .addOption(patternOption())
     .option('--days <number>', 'how long it is good', wholeNumber)
     .action(({ user, label, scope, pattern, days }: CreateFlags) =>
