@@ -40,7 +40,8 @@ async function callTable(): Promise<void> {
   const start = performance.now()
   try {
     await stores.tokens.find('warm')
-    log({ level: 'info', message: 'the table answers', requestId: '', ms: Math.round(performance.now() - start) })
+    const ms = Math.round((performance.now() - start) * 10) / 10
+    log({ level: 'info', message: 'the table answers', requestId: '', ms })
   } catch (error) {
     log({ level: 'warn', message: 'the table did not answer at start', requestId: '', error: errorLine(error) })
   }

@@ -1,6 +1,8 @@
 /** One whole run: contenders found, started, proven and measured, and what came of it as text. Knows nothing of the process. */
 import { performance } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
+import { measureColdStart } from './cold-start/cold-start.ts'
+import { reportColdStart } from './cold-start/report.ts'
 import { compare } from './comparison.ts'
 import type { Contender } from './contender.ts'
 import { direct } from './contenders/direct.ts'
@@ -38,6 +40,7 @@ export async function benchmark(
   { command, undo, progress }: BenchmarkContext,
 ): Promise<{ text: string; errors: number }> {
   const begun = performance.now()
+  const wants = (id: string): boolean => options.only?.includes(id) ?? true
   const facts = new Map(await describeMachine(ROOT))
   const generator = (await findWrk()) ?? socketGenerator
   facts.set('load', generator.version)
@@ -58,16 +61,25 @@ export async function benchmark(
   const origin = await startOrigin()
   undo.push(origin.stop)
   const { rounds, effort, warmUp } = options
-  const chosen = scenarios(generator).filter(({ id }) => options.only?.includes(id) ?? true)
-  const series = await measureRounds({ contenders, origin, scenarios: chosen, rounds, effort, warmUp, progress })
+  const chosen = scenarios(generator).filter(({ id }) => wants(id))
+  const loaded = chosen.length > 0
+  const series = loaded
+    ? await measureRounds({ contenders, origin, scenarios: chosen, rounds, effort, warmUp, progress })
+    : []
+  if (wants('cold-start')) progress('cold start of the Lambda')
+  const coldStart = wants('cold-start') ? await measureColdStart(ROOT, options.coldStarts) : undefined
   const minutes = ((performance.now() - begun) / 60_000).toFixed(1)
   facts.set(
     'run',
     `\`${command}\`, ${rounds} rounds, each with processes started anew, of ${effort.seconds} s or ${effort.megabytes} MB; ${minutes} minutes`,
   )
 
-  facts.set('others', describeNoise(series))
-  const parts = [markdownTable(tabulate(series)), judgeTargets(series).join('\n')]
+  const parts: string[] = []
+  if (loaded) {
+    facts.set('others', describeNoise(series))
+    parts.push(markdownTable(tabulate(series)), judgeTargets(series).join('\n'))
+  }
+  if (coldStart !== undefined) parts.push(reportColdStart(coldStart))
   if (other !== undefined)
     parts.push(`This tree as a multiple of ${other.hash}:\n`, compare(series, 'postern', other.hash).join('\n'))
   parts.push([...facts].map(([name, value]) => `- ${name}: ${value}`).join('\n'))

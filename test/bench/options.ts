@@ -7,6 +7,8 @@ export interface BenchOptions {
   readonly effort: Effort
   /** Of each scenario on each system before the rounds. */
   readonly warmUp: Effort
+  /** Processes of the Lambda. */
+  readonly coldStarts: number
   /** Ids of the scenarios; undefined for all. */
   readonly only: readonly string[] | undefined
   /** A commit whose build is measured beside this one. */
@@ -19,7 +21,8 @@ export interface BenchOptions {
 const WHOLE: Effort = { seconds: 4, megabytes: 500 }
 const QUICK: Effort = { seconds: 2, megabytes: 100 }
 const WARM_UP: Effort = { seconds: 2, megabytes: 100 }
-const SCENARIOS = ['small', 'latency', 'download', 'upload']
+const SCENARIOS = ['small', 'latency', 'download', 'upload', 'cold-start']
+const COLD_STARTS = 15
 
 export const USAGE = `npm run bench -- [options]
 
@@ -50,5 +53,5 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
   const only = values.only?.split(',')
   for (const id of only ?? []) if (!SCENARIOS.includes(id)) throw new RangeError(`--only ${id} is no scenario`)
   const record = !quick && only === undefined && against === undefined
-  return { rounds, effort: quick ? QUICK : WHOLE, warmUp: WARM_UP, only, against, record }
+  return { rounds, effort: quick ? QUICK : WHOLE, warmUp: WARM_UP, coldStarts: COLD_STARTS, only, against, record }
 }
