@@ -23,6 +23,8 @@ import { TestProcess } from './test-process.ts'
 
 export interface SystemOptions {
   readonly ipPolicy?: IpPolicy
+  /** Text of the channel secret; a new one unless told. */
+  readonly secret?: string
   /** For every process: POSTERN_TIME_SCALE and the like. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -123,7 +125,7 @@ export class System {
 
     const system = new System({ options, canaries, table, stores, control, secretFile, undo })
     try {
-      const secret = newDeploymentSecret(randomBytes)
+      const secret = options.secret ?? newDeploymentSecret(randomBytes)
       await system.giveDataPlanes(secret)
       await system.startDataPlane()
       control.use({ secret, channelPort: system.ports.channel })
@@ -146,6 +148,11 @@ export class System {
   /** The control plane without the data plane before it: it answers while no data plane runs. */
   get controlUrl(): string {
     return `http://127.0.0.1:${this.control.port}`
+  }
+
+  /** Of the embedded table, for whoever has it in hand. */
+  get table(): { readonly endpoint: string; readonly name: string } {
+    return { endpoint: this.#parts.table.endpoint, name: this.#parts.table.tableName }
   }
 
   /** What whoever has the table itself is told in its environment. */
@@ -178,8 +185,14 @@ export class System {
     await writeFile(this.#parts.secretFile, secret, { mode: 0o600 })
   }
 
-  /** Starts a data plane, beside those that run (or again on `ports`, where they are given), and waits until it listens. */
-  async startDataPlane(ports: Ports = { public: 0, channel: 0, ops: 0 }): Promise<TestProcess> {
+  /**
+   * Starts a data plane, beside those that run (or again on `ports`, where they are given), and waits until it listens.
+   * @param changes to its environment
+   */
+  async startDataPlane(
+    ports: Ports = { public: 0, channel: 0, ops: 0 },
+    changes: Readonly<Record<string, string>> = {},
+  ): Promise<TestProcess> {
     const env = {
       ...this.tableEnv,
       [ENV.base]: BASE,
@@ -193,6 +206,7 @@ export class System {
       [ENV.channelSecretFile]: this.#parts.secretFile,
       [ENV.apex]: `127.0.0.1:${this.control.port}`,
       [ENV.logLevel]: 'info',
+      ...changes,
     }
     const dataPlane = this.run({ name: 'data plane', args: [bundle('data-plane')], env })
     const listening = JSON.parse(await dataPlane.firstLine())
@@ -226,6 +240,11 @@ export class System {
     return process
   }
 
+  /** All that stands in the table, one item a line. */
+  dumpTable(): Promise<Buffer> {
+    return dumpTable(this.#parts.table)
+  }
+
   /**
    * Ends every process, serves nothing more, and looks for secrets. Harmless when repeated.
    * @throws Error that names every place where something of a secret stands that may not
@@ -241,7 +260,7 @@ export class System {
       }
       // Agents first, so that they can say that they leave.
       for (const { process } of processes.toReversed()) await process.stop()
-      places.push({ name: 'the table', bytes: await dumpTable(this.#parts.table) })
+      places.push({ name: 'the table', bytes: await this.dumpTable() })
     } finally {
       for (const step of undo.reverse()) await step()
     }
