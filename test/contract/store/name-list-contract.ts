@@ -122,6 +122,31 @@ export function nameListContract(place: () => OpenPlace): void {
     expect(await purgeAtOf(place(), 'SUBS', name)).toBeUndefined()
   })
 
+  test('the row of a name that was made to last stays, even if the row of a use of it comes late', async () => {
+    const [ann, name] = [await newUser(stores), unique('demo')]
+    await reserve(ann, name, { ephemeral: true })
+    const slow = holdsBack(place().client, 'PutItemCommand')
+    const later = { ephemeral: true, now: NOW + EPHEMERAL_HOLD_MS / 2 }
+    const use = reserve(ann, name, later, openStore({ ...place(), client: slow.client }))
+    await slow.reached
+    await reserve(ann, name, { now: later.now })
+    slow.letGo()
+    await use
+    expect(await stores.reservations.find(name)).not.toHaveProperty('heldUntil')
+    expect(await purgeAtOf(place(), 'SUBS', name)).toBeUndefined()
+  })
+
+  test("the row of a new owner's name stays, even if that of the old owner's random name comes late", async () => {
+    const [ann, bob, name] = [await newUser(stores), await newUser(stores), unique('demo')]
+    const slow = holdsBack(place().client, 'PutItemCommand', 1)
+    const old = reserve(ann, name, { ephemeral: true }, openStore({ ...place(), client: slow.client }))
+    await slow.reached
+    await reserve(bob, name, { now: NOW + EPHEMERAL_HOLD_MS + 1 })
+    slow.letGo()
+    await old
+    expect(await purgeAtOf(place(), 'SUBS', name)).toBeUndefined()
+  })
+
   test('the row of a random name goes with its hold, and that of a lasting one when it was given back', async () => {
     const ann = await newUser(stores)
     const [random, lasting] = [unique('demo'), unique('demo')]
