@@ -26,7 +26,8 @@ export type NewToken = z.infer<typeof newTokenSchema>
 export const createTokenSchema = z.strictObject({
   /** Another than one's own only for an administrator. */
   username: z.optional(usernameSchema),
-  label: z.optional(z.string().check(z.maxLength(100))),
+  /** It is shown on terminals. */
+  label: z.optional(z.string().check(z.maxLength(100), z.regex(/^\P{Cc}*$/u, 'text without control characters'))),
   scopes: z.optional(scopesSchema),
   subdomains: z.optional(patternsSchema),
   expiresInDays: z.optional(z.int().check(z.gte(1), z.lte(MOST_TOKEN_LIFE_DAYS))),

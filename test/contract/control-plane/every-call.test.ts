@@ -1,18 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import {
-  type AuditView,
-  type NewToken,
-  OPERATIONS,
-  type Operation,
-  type OperationId,
-  problemSchema,
-} from '@postern/protocol/api'
-import { FAULTS, type FaultCode } from '@postern/protocol/fault'
+import { type AuditView, type NewToken, OPERATIONS, type Operation, type OperationId } from '@postern/protocol/api'
+import type { FaultCode } from '@postern/protocol/fault'
 import { API_BODY_BYTES } from '@postern/protocol/limits'
 import { type ChannelTicket, newToken, Secret, tokenHash } from '@postern/protocol/ticket'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { askOf, newWorld, ROWS, type Row, type World } from './call-table.ts'
-import { type Answered, type Ask, START } from './deployment.ts'
+import { type Ask, START } from './deployment.ts'
+import { expectProblem } from './expect-problem.ts'
 
 const IDS = Object.keys(OPERATIONS) as OperationId[]
 const DONE = 'done'
@@ -151,13 +145,6 @@ const COLUMNS: Record<string, Column> = {
 
 /** What a refused call may write: that it was tried, that it failed, and that its token was used today. */
 const isTrace = (write: string): boolean => /^\w+ (AUDIT#|RL#)|#lastUsedDay/.test(write)
-
-function expectProblem({ status, headers, json: body }: Answered, code: FaultCode): void {
-  const { title, advice, status: documented } = FAULTS[code]
-  const problem = problemSchema.parse(body)
-  expect(problem).toMatchObject({ code, title, advice, status: documented, requestId: headers.get('x-request-id') })
-  expect([status, headers.get('content-type')]).toEqual([documented, 'application/problem+json'])
-}
 
 test('the table has a row for every operation, and says what it takes to go wrong', () => {
   expect(Object.keys(ROWS).sort()).toEqual([...IDS].sort())
