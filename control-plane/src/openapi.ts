@@ -32,7 +32,7 @@ export const getOpenApi: HandlerOf<'getOpenApi'> = async () => {
 }
 
 /** OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1). */
-export function openApiDocument(): Json & { openapi: string } {
+function openApiDocument(): Json & { openapi: string } {
   const paths: Record<string, Json> = {}
   for (const [id, operation] of Object.entries<Operation>(OPERATIONS)) {
     paths[operation.path] = { ...paths[operation.path], [operation.method.toLowerCase()]: describe(id, operation) }

@@ -28,7 +28,7 @@ export interface ColdStart {
   readonly parts: readonly Part[]
 }
 
-export interface Part {
+interface Part {
   readonly name: string
   /** Of the bundle. */
   readonly bytes: number
