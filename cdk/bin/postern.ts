@@ -1,7 +1,8 @@
-/** The deployment: which stacks there are. Account and region come from the command line's profile. */
+/** The deployment, from the context of the command line. The only place that reads it. */
 import { App } from 'aws-cdk-lib'
-import { StateStack } from '../lib/state-stack.ts'
+import { parseConfig } from '../lib/config.ts'
+import { deployment } from '../lib/deployment.ts'
 
 const app = new App()
-new StateStack(app, 'PosternState', { description: 'Postern: the table that everything else can be made again from' })
+deployment(app, parseConfig(app.node.getAllContext()))
 app.synth()

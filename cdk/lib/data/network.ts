@@ -1,0 +1,27 @@
+/** The network of the data plane: public subnets, and no NAT gateway. Knows nothing of what runs in it. */
+import { Validations } from 'aws-cdk-lib'
+import { GatewayVpcEndpointAwsService, IpProtocol, SubnetType, Vpc } from 'aws-cdk-lib/aws-ec2'
+import type { Construct } from 'constructs'
+import { ZONES } from '../zones.ts'
+
+export function network(scope: Construct, { dualStack }: { dualStack: boolean }): Vpc {
+  const vpc = new Vpc(scope, 'Vpc', {
+    maxAzs: ZONES,
+    // A NAT gateway costs more than all the rest of a small deployment. Tasks have public addresses, and security groups that
+    // admit the balancer alone.
+    natGateways: 0,
+    subnetConfiguration: [{ name: 'Public', subnetType: SubnetType.PUBLIC, cidrMask: 20 }],
+    ...(dualStack && { ipProtocol: IpProtocol.DUAL_STACK }),
+    // What goes to the table and to the image's layers costs nothing and leaves by no public address.
+    gatewayEndpoints: {
+      Table: { service: GatewayVpcEndpointAwsService.DYNAMODB },
+      Layers: { service: GatewayVpcEndpointAwsService.S3 },
+    },
+  })
+  Validations.of(vpc).acknowledge({
+    id: 'AwsSolutions-VPC7',
+    reason:
+      'Flow logs cost by the gigabyte and name only the balancer. Who opened which channel, and whom it was refused, is in the log of the data plane.',
+  })
+  return vpc
+}

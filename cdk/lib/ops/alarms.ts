@@ -1,0 +1,182 @@
+/** What wakes somebody, and from which value on. Each has a heading of its name in docs/runbook.md. Knows nothing of who is woken. */
+import {
+  Alarm,
+  ComparisonOperator,
+  type IAlarmAction,
+  type IMetric,
+  TreatMissingData,
+} from 'aws-cdk-lib/aws-cloudwatch'
+import type { Construct } from 'constructs'
+import type { Config } from '../config.ts'
+import type { Watched } from './watched.ts'
+
+interface Rule {
+  readonly name: string
+  /** One sentence, for a mail that is read at night. */
+  readonly says: string
+  readonly metric: IMetric
+  readonly when: '>' | '>=' | '<'
+  readonly value: number
+  /** Periods of the metric in a row. */
+  readonly periods: number
+  /** What no data means: nothing to complain of, unless told. */
+  readonly missing?: TreatMissingData
+}
+
+const COMPARISON = {
+  '>': ComparisonOperator.GREATER_THAN_THRESHOLD,
+  '>=': ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+  '<': ComparisonOperator.LESS_THAN_THRESHOLD,
+} as const
+
+/** ACM renews 60 days before the end: at 30 it has failed for a month, and there is a month left. */
+const CERTIFICATE_DAYS = 30
+
+function rules(on: Watched, { mostTasks, taskCount, taskCpu }: Config): Rule[] {
+  const tunnels = (1000 * taskCpu) / 1024
+  return [
+    {
+      name: 'NoHealthyTask',
+      says: 'No task of the data plane answers: every tunnel is down.',
+      metric: on.healthyTasks,
+      when: '<',
+      value: 1,
+      periods: 2,
+      missing: TreatMissingData.BREACHING,
+    },
+    {
+      name: 'UnhealthyTask',
+      says: 'A task has not been ready for ten minutes; ECS should have replaced it.',
+      metric: on.unhealthyTasks,
+      when: '>=',
+      value: 1,
+      periods: 10,
+    },
+    {
+      name: 'TasksFull',
+      says: 'Tasks hold a fifth more tunnels than they are sized for, and scaling does not keep up.',
+      metric: on.tunnelsPerTask,
+      when: '>',
+      value: 1.2 * tunnels,
+      periods: 15,
+    },
+    ...(mostTasks > taskCount
+      ? [
+          {
+            name: 'MostTasksReached',
+            says: `All ${mostTasks} tasks that scaling may start are running.`,
+            metric: on.healthyTasks,
+            when: '>=',
+            value: mostTasks,
+            periods: 15,
+          } as const,
+        ]
+      : []),
+    {
+      name: 'TaskCpuHigh',
+      says: 'Tasks use more than 85 % of their processor for 15 minutes: requests wait.',
+      metric: on.cpu,
+      when: '>',
+      value: 85,
+      periods: 3,
+    },
+    {
+      name: 'TaskMemoryHigh',
+      says: 'A task uses more than 90 % of its memory for 15 minutes.',
+      metric: on.memory,
+      when: '>',
+      value: 90,
+      periods: 3,
+    },
+    {
+      name: 'BalancerOutOfPorts',
+      says: 'The balancer has no port left towards the tasks: new connections fail.',
+      metric: on.portErrors,
+      when: '>',
+      value: 0,
+      periods: 1,
+    },
+    {
+      name: 'ApiServerErrors',
+      says: 'The control plane answers 5xx: agents get no tickets. Open tunnels stay.',
+      metric: on.apiServerErrors,
+      when: '>=',
+      value: 10,
+      periods: 2,
+    },
+    {
+      name: 'FunctionErrors',
+      says: "The control plane's function fails or runs out of time.",
+      metric: on.functionErrors,
+      when: '>=',
+      value: 3,
+      periods: 2,
+    },
+    {
+      name: 'FunctionThrottled',
+      says: "Lambda turns calls away: the account's concurrency is used up.",
+      metric: on.functionThrottles,
+      when: '>',
+      value: 0,
+      periods: 2,
+    },
+    {
+      name: 'TicketsSlow',
+      says: 'One ticket in a hundred takes more than two seconds, for 15 minutes.',
+      metric: on.ticketLatency,
+      when: '>',
+      value: 2000,
+      periods: 3,
+    },
+    {
+      name: 'FailedAuthentications',
+      says: 'More than 500 calls in five minutes came with bad tokens from addresses that are over their limit.',
+      metric: on.failedAuthentications,
+      when: '>',
+      value: 500,
+      periods: 1,
+    },
+    {
+      name: 'TableThrottled',
+      says: 'DynamoDB turns calls away: a partition or the account is at its limit.',
+      metric: on.tableThrottles,
+      when: '>',
+      value: 10,
+      periods: 2,
+    },
+    ...(on.certificateDays
+      ? [
+          {
+            name: 'CertificateExpires',
+            says: `The certificate ends in less than ${CERTIFICATE_DAYS} days and was not renewed.`,
+            metric: on.certificateDays,
+            when: '<',
+            value: CERTIFICATE_DAYS,
+            periods: 1,
+          } as const,
+        ]
+      : []),
+  ]
+}
+
+export interface AlarmsProps {
+  readonly on: Watched
+  readonly config: Config
+  readonly action: IAlarmAction
+}
+
+export const alarms = (scope: Construct, { on, config, action }: AlarmsProps): Alarm[] =>
+  rules(on, config).map(({ name, says, metric, when, value, periods, missing }) => {
+    const alarm = new Alarm(scope, name, {
+      alarmName: `Postern-${name}`,
+      alarmDescription: `${says} docs/runbook.md#${name.toLowerCase()}`,
+      metric,
+      comparisonOperator: COMPARISON[when],
+      threshold: value,
+      evaluationPeriods: periods,
+      treatMissingData: missing ?? TreatMissingData.NOT_BREACHING,
+    })
+    alarm.addAlarmAction(action)
+    alarm.addOkAction(action)
+    return alarm
+  })

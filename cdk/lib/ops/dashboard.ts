@@ -1,0 +1,48 @@
+/** One page that shows how the service is. Knows nothing of thresholds. */
+import {
+  type Alarm,
+  AlarmStatusWidget,
+  Dashboard,
+  GraphWidget,
+  type IMetric,
+  SingleValueWidget,
+} from 'aws-cdk-lib/aws-cloudwatch'
+import type { Construct } from 'constructs'
+import type { Watched } from './watched.ts'
+
+/** Columns of CloudWatch's grid. */
+const FULL = 24
+const HALF = FULL / 2
+
+const graph = (title: string, left: IMetric[], right: IMetric[] = []) =>
+  new GraphWidget({ title, left, right, width: HALF, height: 6, leftYAxis: { min: 0 }, rightYAxis: { min: 0 } })
+
+export function dashboard(scope: Construct, { on, alarms }: { on: Watched; alarms: readonly Alarm[] }): Dashboard {
+  return new Dashboard(scope, 'Dashboard', {
+    dashboardName: 'Postern',
+    widgets: [
+      [new AlarmStatusWidget({ title: 'Alarms', alarms: [...alarms], width: FULL, height: 3 })],
+      [
+        new SingleValueWidget({
+          title: 'Now',
+          metrics: [on.tunnels, on.healthyTasks, on.flows, on.ticketsIssued],
+          width: FULL,
+          height: 3,
+        }),
+      ],
+      [
+        graph('Tunnels', [on.tunnels, on.tunnelsPerTask], [on.healthyTasks, on.unhealthyTasks]),
+        graph('Tasks', [on.cpu, on.memory]),
+      ],
+      [
+        graph('Connections', [on.flows, on.newFlows], [on.bytes]),
+        graph('Control plane', [on.apiCalls, on.apiClientErrors, on.apiServerErrors], [on.ticketLatency]),
+      ],
+      [
+        graph('Tickets', [on.ticketsIssued], [on.refusals]),
+        graph('Function', [on.functionErrors, on.functionThrottles]),
+      ],
+      [graph('Table', [on.tableReads, on.tableWrites], [on.tableThrottles])],
+    ],
+  })
+}

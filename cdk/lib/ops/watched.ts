@@ -1,0 +1,73 @@
+/** The metrics that people and alarms look at, of whatever stack. Knows nothing of thresholds. */
+import { Duration } from 'aws-cdk-lib'
+import { type IMetric, MathExpression, Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch'
+import type { ControlStack } from '../control-stack.ts'
+import { TASK_PORT } from '../data/ports.ts'
+import type { DataStack } from '../data-stack.ts'
+import type { StateStack } from '../state-stack.ts'
+import { CONTROL_METRIC, refusalsOf, TASK_METRIC } from './metrics.ts'
+
+const MINUTE = Duration.minutes(1)
+const FIVE_MINUTES = Duration.minutes(5)
+
+export type Watched = ReturnType<typeof watched>
+
+export function watched({ state, control, data }: { state: StateStack; control: ControlStack; data: DataStack }) {
+  const { loadBalancer, targets } = data.balancer
+  const channel = targets.get(TASK_PORT.channel)!
+  const sum = { statistic: Stats.SUM, period: FIVE_MINUTES }
+  const own = (metric: (typeof TASK_METRIC)[keyof typeof TASK_METRIC], statistic: string, label: string) =>
+    new Metric({ ...metric, statistic, label, period: MINUTE })
+  const table = (metricName: string) => state.table.metric(metricName, sum)
+  return {
+    tunnelsPerTask: own(TASK_METRIC.tunnels, Stats.AVERAGE, 'tunnels per task'),
+    tunnels: own(TASK_METRIC.tunnels, Stats.SUM, 'tunnels'),
+    healthyTasks: channel.metrics.healthyHostCount({
+      statistic: Stats.MINIMUM,
+      period: MINUTE,
+      label: 'healthy tasks',
+    }),
+    unhealthyTasks: channel.metrics.unHealthyHostCount({
+      statistic: Stats.MAXIMUM,
+      period: MINUTE,
+      label: 'unhealthy tasks',
+    }),
+    cpu: data.service.metricCpuUtilization({ period: FIVE_MINUTES, label: 'CPU %' }),
+    memory: data.service.metricMemoryUtilization({
+      statistic: Stats.MAXIMUM,
+      period: FIVE_MINUTES,
+      label: 'memory %, fullest task',
+    }),
+    flows: loadBalancer.metrics.activeFlowCount({ period: MINUTE, label: 'open connections' }),
+    newFlows: loadBalancer.metrics.newFlowCount({ ...sum, label: 'new connections' }),
+    bytes: loadBalancer.metrics.processedBytes({ ...sum, label: 'bytes' }),
+    portErrors: loadBalancer.metrics.custom('PortAllocationErrorCount', sum),
+    apiCalls: control.api.metricCount({ ...sum, label: 'calls' }),
+    apiClientErrors: control.api.metricClientError({ ...sum, label: '4xx' }),
+    apiServerErrors: control.api.metricServerError({ ...sum, label: '5xx' }),
+    functionErrors: control.handler.metricErrors({ ...sum, label: 'failed invocations' }),
+    functionThrottles: control.handler.metricThrottles({ ...sum, label: 'throttled invocations' }),
+    ticketsIssued: new Metric({ ...CONTROL_METRIC.ticketsIssued, ...sum, label: 'tickets' }),
+    ticketLatency: new Metric({
+      ...CONTROL_METRIC.ticketLatency,
+      statistic: Stats.p(99),
+      period: FIVE_MINUTES,
+      label: 'ticket, p99 ms',
+    }),
+    failedAuthentications: new Metric({ ...refusalsOf('too-many-failures'), ...sum, label: 'limited failures' }),
+    refusals: search('{Postern,Code} MetricName="Refusals"', 'refused'),
+    tableReads: table('ConsumedReadCapacityUnits'),
+    tableWrites: table('ConsumedWriteCapacityUnits'),
+    tableThrottles: new MathExpression({
+      expression: 'reads + writes',
+      usingMetrics: { reads: table('ReadThrottleEvents'), writes: table('WriteThrottleEvents') },
+      label: 'throttled',
+      period: FIVE_MINUTES,
+    }),
+    certificateDays: state.domain?.certificate.metricDaysToExpiry(),
+  }
+}
+
+/** All metrics that match: those that nobody can list beforehand. */
+const search = (what: string, label: string): IMetric =>
+  new MathExpression({ expression: `SEARCH('${what}', 'Sum')`, usingMetrics: {}, label, period: FIVE_MINUTES })

@@ -1,0 +1,36 @@
+/** A secret of deployment keys, `{"current": "<64 hex digits>", "accepted": []}`, made by Secrets Manager itself. Knows nothing of what the keys are for. */
+import { Validations } from 'aws-cdk-lib'
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager'
+import type { Construct } from 'constructs'
+
+/** 32 bytes, as protocol's deployment keys want them. */
+const HEX_DIGITS = 64
+
+/**
+ * The first version is drawn by the service, so that no template, no function and no person ever holds it. The service can only leave
+ * characters out: of its alphabet (a–z, A–Z, 0–9 and punctuation) without capitals, punctuation and g–z just the sixteen hex digits
+ * remain, each of the 64 places even and independent, which is 256 bits. Nothing of this may ever change: CloudFormation would draw
+ * a new secret. Later versions are a person's (the runbook's key rotation); CloudFormation leaves them alone.
+ */
+export function keySecret(scope: Construct, id: string, description: string): Secret {
+  const secret = new Secret(scope, id, {
+    description,
+    generateSecretString: {
+      secretStringTemplate: JSON.stringify({ accepted: [] }),
+      generateStringKey: 'current',
+      passwordLength: HEX_DIGITS,
+      excludeUppercase: true,
+      excludePunctuation: true,
+      excludeCharacters: 'ghijklmnopqrstuvwxyz',
+      includeSpace: false,
+      // Or the service would put one character of each kind in, and no 64 places were even.
+      requireEachIncludedType: false,
+    },
+  })
+  Validations.of(secret).acknowledge({
+    id: 'AwsSolutions-SMG4',
+    reason:
+      'A key is rotated in steps that wait for the tasks (add to accepted, roll, make current, roll, drop): a rotation by a clock, in one step, would refuse agents.',
+  })
+  return secret
+}
