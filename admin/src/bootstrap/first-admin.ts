@@ -59,7 +59,7 @@ export async function makeFirstAdmin({ stores, force, now, random, newId }: Firs
     subdomains: new Set([EVERY_NAME]),
   })
   const auditFault = await stores.audit
-    .add({ actor: 'deployer', action: 'bootstrap', target: kept.tokenId, ip: '-', result: 'done', now, newId })
+    .add({ actor: 'deployer', action: 'bootstrap', target: USERNAME, ip: '-', result: 'done', now, newId })
     .then(() => undefined)
     .catch((error: unknown) => error as TunnelFault)
   return {

@@ -18,13 +18,20 @@ export function tableFault(error: unknown, { tableName, endpoint }: Place): unkn
       { cause },
     )
   const detail = sentenceOf(cause, tableName)
-  return detail === undefined ? error : new TunnelFault('config-invalid', detail, { cause })
+  if (detail !== undefined) return new TunnelFault('config-invalid', detail, { cause })
+  return new TunnelFault('store-unavailable', `${tableName}: ${wordsOf(cause)}.`, { cause })
+}
+
+/** Of a name with several addresses, Node reports one error for each and an empty message for all: the first one speaks. */
+function wordsOf(cause: unknown): string {
+  const first = cause instanceof AggregateError ? cause.errors[0] : cause
+  return first instanceof Error ? `${first.name}: ${first.message}` : String(first)
 }
 
 function sentenceOf(cause: unknown, tableName: string): string | undefined {
   if (!(cause instanceof Error)) return undefined
   const { name, message } = cause
-  if (/region/i.test(message) && /missing|invalid/i.test(message))
+  if (/region/i.test(message) && /missing|not accepted/i.test(message))
     return 'AWS needs a region: set AWS_REGION, or the region of the profile in AWS_PROFILE.'
   switch (name) {
     case 'CredentialsProviderError':
