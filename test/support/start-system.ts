@@ -150,11 +150,6 @@ export class System {
     return `http://127.0.0.1:${this.control.port}`
   }
 
-  /** Of the embedded table, for whoever has it in hand. */
-  get table(): { readonly endpoint: string; readonly name: string } {
-    return { endpoint: this.#parts.table.endpoint, name: this.#parts.table.tableName }
-  }
-
   /** What whoever has the table itself is told in its environment. */
   get tableEnv(): Readonly<Record<string, string>> {
     return {
