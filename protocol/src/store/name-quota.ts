@@ -9,13 +9,14 @@ import { userKey } from './users.ts'
 const HAS_ROOM =
   'attribute_exists(#pk) AND #disabled = :false AND (attribute_exists(#subdomains.#counted) OR size(#subdomains) < #maxSubdomains)'
 const IS_COUNTED_AT = '#subdomains.#counted = :countedAt'
-const IS_COUNTED_BY = '#subdomains.#counted <= :countedAt'
 
 export interface NameQuota {
   /** @throws TunnelFault `subdomain-quota` or `user-disabled`. */
   count(username: string, name: string, now: number): Promise<void>
-  /** Takes the name off the count, if it was counted at that very time, or by then: not if it was counted again since. */
-  uncount(username: string, name: string, counted: { at: number } | { by: number }): Promise<boolean>
+  /** Takes the name off the count, if it was counted at that very time: not if it was counted again since. */
+  uncount(username: string, name: string, at: number): Promise<boolean>
+  /** Notes that a name counted at `from` is that of a reservation made at `to`, so that its release takes it off the count. */
+  recount(username: string, name: string, times: { from: number; to: number }): Promise<void>
 }
 
 export function nameQuota(
@@ -33,17 +34,23 @@ export function nameQuota(
     return written.kind === 'done'
   }
 
-  const uncount: NameQuota['uncount'] = async (username, name, counted) => {
+  const uncount: NameQuota['uncount'] = async (username, name, at) => {
     const written = await table.update(userKey(username), {
       expression: 'REMOVE #subdomains.#counted',
-      condition:
-        'at' in counted
-          ? { clause: IS_COUNTED_AT, values: { countedAt: counted.at } }
-          : { clause: IS_COUNTED_BY, values: { countedAt: counted.by } },
+      condition: { clause: IS_COUNTED_AT, values: { countedAt: at } },
       values: {},
       paths: { '#counted': name },
     })
     return written.kind === 'done'
+  }
+
+  const recount: NameQuota['recount'] = async (username, name, { from, to }) => {
+    await table.update(userKey(username), {
+      expression: 'SET #subdomains.#counted = :to',
+      condition: { clause: IS_COUNTED_AT, values: { countedAt: from } },
+      values: { to },
+      paths: { '#counted': name },
+    })
   }
 
   /**
@@ -55,7 +62,7 @@ export function nameQuota(
     const swept = await Promise.all(
       settled.map(async ([name, countedAt]) => {
         const reservation = await findReservation(name)
-        return !belongsTo(reservation, user, now) && uncount(user.username, name, { at: countedAt })
+        return !belongsTo(reservation, user, now) && uncount(user.username, name, countedAt)
       }),
     )
     return swept.includes(true)
@@ -63,6 +70,7 @@ export function nameQuota(
 
   return {
     uncount,
+    recount,
 
     async count(username, name, now) {
       if (await tryCount(username, name, now)) return

@@ -58,8 +58,12 @@ export function reservationStore(table: Table, users: UserStore): ReservationSto
         return reservation
       }
       const winner = await find(name)
-      if (winner && isKept(winner, call)) return keep(winner, call)
-      await quota.uncount(username, name, { at: now })
+      if (winner && isKept(winner, call)) {
+        // The same account's other call was first, and has the time of its own count.
+        await quota.recount(username, name, { from: now, to: winner.createdAt })
+        return keep(winner, call)
+      }
+      await quota.uncount(username, name, now)
       throw taken(name)
     },
 
@@ -95,7 +99,7 @@ export function reservationStore(table: Table, users: UserStore): ReservationSto
       })
       if (written.kind === 'refused') return false
       const released = readAs(reservationSchema, written.before ?? {})
-      await quota.uncount(released.username, name, { by: now })
+      await quota.uncount(released.username, name, released.createdAt)
       await names.forget({ name, releasedAt: now, heldUntil })
       return true
     },
