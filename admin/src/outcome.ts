@@ -15,7 +15,7 @@ export type Shown =
   | { readonly kind: 'fields'; readonly fields: readonly Field[] }
   | { readonly kind: 'table'; readonly head: readonly string[]; readonly rows: readonly (readonly string[])[] }
 
-export type Field = readonly [name: string, value: string]
+type Field = readonly [name: string, value: string]
 
 /** Of a call that answers nothing: what was done, in the words of the audit. */
 export const done = (action: string, target: string, note: string): Outcome => ({

@@ -20,7 +20,8 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
   await mkdir(path, { recursive: true, mode: 0o700 })
   await chmod(path, 0o700)
   const folder = {
-    table: join(path, 'table'),
+    // The number rises when what an earlier version left there could not be read any more: it then starts with an empty one.
+    table: join(path, 'table-2'),
     channelSecret: join(path, 'channel-secret.json'),
     profile: join(path, 'profile.json'),
     system: join(path, 'system.json'),

@@ -3,7 +3,6 @@ import { TunnelFault } from '@postern/protocol/fault'
 import { ADMIN_TOKEN_LIFE_DAYS } from '@postern/protocol/limits'
 import { openStore, type Stores } from '@postern/protocol/store'
 import { Secret, tokenHash } from '@postern/protocol/ticket'
-import { ulid } from 'ulid'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type FirstAdmin, makeFirstAdmin } from '../../admin/src/bootstrap/first-admin.ts'
 import { type OpenPlace, PLACES } from './store/place.ts'
@@ -31,7 +30,7 @@ for (const place of PLACES) {
         force: options.force ?? false,
         now: options.now ?? NOW,
         random: randomBytes,
-        newId: () => ulid(options.now ?? NOW),
+        newId: () => randomBytes(13).toString('hex'),
       })
     const tokensOf = async () => (await stores.tokens.listOf('admin', { limit: 100 })).items
 
