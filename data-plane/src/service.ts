@@ -173,8 +173,8 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       everyMs,
       round,
       now,
-      failed: (fault) => log.warn({ err: fault }, `${what}: the table does not answer; tunnels stay as they are`),
-      recovered: () => log.info(`${what}: the table answers again`),
+      failed: (fault) => log.warn({ err: fault }, `${what}: nothing usable from the table; tunnels stay as they are`),
+      recovered: () => log.info(`${what}: from the table again`),
     })
   let loops: (() => Promise<void>)[] = []
   const giveUpLease = async (): Promise<void> => {

@@ -10,6 +10,8 @@ export interface Arrival {
 /** How the peer's direction stands: a FIN is an end, everything else that ends it is a cut. */
 export type Ending = 'open' | 'ended' | 'cut'
 
+const NOTHING = Buffer.alloc(0)
+
 interface Watch {
   look(): void
   giveUp(why: string): void
@@ -35,7 +37,7 @@ export class RawConnection {
       this.#length += bytes.length
       this.#changed()
     })
-    socket.on('end', () => this.#end('ended'))
+    socket.on('end', () => this.#judgeEnd())
     // 'close' follows, and is what counts.
     socket.on('error', () => {})
     socket.on('close', () => this.#end('cut'))
@@ -140,6 +142,18 @@ export class RawConnection {
       },
       withinMs,
     )
+  }
+
+  /**
+   * Node 20 reports a reset that arrives together with data as an end (Node 24 does not). The system says so at the next write,
+   * and one of no bytes tells without being sent; 'close' follows, and with it the cut.
+   */
+  #judgeEnd(): void {
+    const { socket } = this
+    if (socket.writableEnded || socket.writableLength > 0) return this.#end('ended')
+    socket.write(NOTHING, (error) => {
+      if (!error) this.#end('ended')
+    })
   }
 
   #end(how: Ending): void {

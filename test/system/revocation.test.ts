@@ -261,8 +261,8 @@ describe('a task with shortened times', () => {
     const [staying, going] = await Promise.all([begin('ida', 'of-ida'), begin('jim', 'of-jim')])
     const visitors = await openEach(system, staying.host)
     link.break()
-    await system.dataPlane.complains(/revocations: the table does not answer/)
-    await system.dataPlane.complains(/lease: the table does not answer/)
+    await system.dataPlane.complains(/revocations: nothing usable from the table/)
+    await system.dataPlane.complains(/lease: nothing usable from the table/)
     await system.stores.revocations.add(revocation('user', 'jim'))
     const id = await taskId()
     await eventually('the lease is over', async () => {
@@ -272,10 +272,10 @@ describe('a task with shortened times', () => {
     for (const tunnel of [staying, going]) expect((await quick(system, tunnel.host)).body.toString()).toBe('quick')
     link.mend()
     expect(await going.process.exited).toEqual({ code: 3, signal: null })
-    await system.dataPlane.complains(/lease: the table answers again/)
+    await system.dataPlane.complains(/lease: from the table again/)
     expect(visitors.map(({ connection }) => connection.ending)).toEqual(visitors.map(() => 'open'))
     expect((await quick(system, staying.host)).body.toString()).toBe('quick')
-    expect(system.dataPlane.stderr.match(/revocations: the table does not answer/g)).toHaveLength(1)
+    expect(system.dataPlane.stderr.match(/revocations: nothing usable from the table/g)).toHaveLength(1)
     for (const visitor of visitors) visitor.close()
   })
 
