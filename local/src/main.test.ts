@@ -86,6 +86,9 @@ test('serves the demo, lets nobody else into its data, and stops in order on Ctr
   expect((await stat(join(folder, 'profile.json'))).mode & 0o777).toBe(0o600)
   expect((await stat(join(folder, 'channel-secret.json'))).mode & 0o777).toBe(0o600)
   expect(said).not.toContain(JSON.parse(profile).token)
+  const system = join(folder, 'system.json')
+  expect((await stat(system)).mode & 0o777).toBe(0o600)
+  expect(JSON.parse(await readFile(system, 'utf8'))).toMatchObject({ server: new URL(url).origin.replace('demo.', '') })
 
   const intruder = launch('--port', '0')
   const [complaint, [code]] = await Promise.all([text(intruder.stderr!), once(intruder, 'exit')])
@@ -97,6 +100,8 @@ test('serves the demo, lets nobody else into its data, and stops in order on Ctr
   first.kill('SIGINT')
   expect(await once(first, 'exit')).toEqual([0, null])
   await Promise.all(parts.map(gone))
+  // Nobody administers a system that does not run.
+  await expect(stat(system)).rejects.toMatchObject({ code: 'ENOENT' })
   kept = { profile, url }
 })
 
