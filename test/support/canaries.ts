@@ -1,5 +1,6 @@
 /** The secrets of a test, and the search for them in whatever the test left behind. Knows nothing of where either comes from. */
-import { allForms, readings } from './secret-forms.ts'
+import { PieceFilter } from './piece-filter.ts'
+import { allForms, oneAlphabet, readings } from './secret-forms.ts'
 
 export interface Place {
   /** For messages: `standard error of agent 2`. */
@@ -18,26 +19,32 @@ export interface Leak {
 }
 
 /** So much of a secret in a row is a leak: 64 bits of hex, 95 of a token; by chance it stands nowhere. */
-const PIECE = 16
+const LEAK = 16
+/** What is looked up: so short, and known from so many places of a secret, that whatever is a leak holds one of them. */
+const PIECE = 12
+const STRIDE = LEAK - PIECE + 1
 const CONTEXT = 60
 const MASK = '█'
 
 interface Secret {
   readonly name: string
   readonly isToken: boolean
-  /** Pieces of several secrets are counted by this. */
-  readonly id: number
 }
-interface Hit {
+interface Piece {
   readonly secret: Secret
   readonly form: string
+  /** The whole of the secret in that form, and where in it the piece stands. */
+  readonly written: string
+  readonly at: number
+}
+interface Hit extends Pick<Piece, 'secret' | 'form'> {
   readonly from: number
   to: number
 }
 
 export class Canaries {
-  /** Every piece of every form of every secret. */
-  readonly #pieces = new Map<string, { secret: Secret; form: string }>()
+  readonly #pieces = new Map<string, Piece>()
+  readonly #filter = new PieceFilter(PIECE)
   readonly #known = new Set<string>()
 
   /** How many there are. */
@@ -48,14 +55,17 @@ export class Canaries {
   /** A secret from now on. Hexadecimal text stands for its bytes, too. Harmless when repeated. @param name for messages: `the key of a ticket` */
   add(name: string, text: string): void {
     if (this.#known.has(text)) return
-    if (text.length < PIECE)
+    if (text.length < LEAK)
       throw new RangeError(`${name} has ${text.length} characters, too few to be told from chance`)
-    const secret = { name, isToken: text.startsWith('pst_'), id: this.#known.size }
     this.#known.add(text)
-    for (const [form, written] of allForms(text)) {
-      for (let at = 0; at + PIECE <= written.length; at += 1) {
+    const secret = { name, isToken: text.startsWith('pst_') }
+    for (const [form, asWritten] of allForms(text)) {
+      const written = oneAlphabet(asWritten)
+      for (let at = 0; at + PIECE <= written.length; at += STRIDE) {
         const piece = written.slice(at, at + PIECE)
-        if (!this.#pieces.has(piece)) this.#pieces.set(piece, { secret, form })
+        if (this.#pieces.has(piece)) continue
+        this.#pieces.set(piece, { secret, form, written, at })
+        this.#filter.add(piece)
       }
     }
   }
@@ -67,31 +77,44 @@ export class Canaries {
 
   #findIn({ name, bytes, newTokens = 0 }: Place): Leak[] {
     const leaks: Leak[] = []
-    const shown = new Set<number>()
+    const shown = new Set<Secret>()
     for (const text of readings(bytes)) {
-      const hits = this.#hitsIn(text)
+      const hits = this.#hitsIn(oneAlphabet(text))
       for (const hit of hits) {
         const { secret, form } = hit
-        const meant = secret.isToken && form === 'text' && !shown.has(secret.id) && shown.size < newTokens
-        if (meant) shown.add(secret.id)
+        const meant = secret.isToken && form === 'text' && !shown.has(secret) && shown.size < newTokens
+        if (meant) shown.add(secret)
         else leaks.push({ place: name, what: `${secret.name}, as ${form}`, context: around(text, hit, hits) })
       }
     }
     return leaks
   }
 
-  /** Pieces that overlap are one hit. */
   #hitsIn(text: string): Hit[] {
     const hits: Hit[] = []
-    for (let at = 0; at + PIECE <= text.length; at += 1) {
-      const found = this.#pieces.get(text.slice(at, at + PIECE))
-      if (found === undefined) continue
+    let next = 0
+    for (const at of this.#filter.candidates(text)) {
+      const piece = at < next ? undefined : this.#pieces.get(text.slice(at, at + PIECE))
+      if (piece === undefined) continue
+      const { from, to } = extent(text, at, piece)
+      if (to - from < LEAK) continue
       const last = hits.at(-1)
-      if (last && last.secret === found.secret && at <= last.to) last.to = at + PIECE
-      else hits.push({ ...found, from: at, to: at + PIECE })
+      // Where two forms have a stretch in common, the one may have been taken for the other so far.
+      if (last?.secret === piece.secret && from <= last.to) last.to = to
+      else hits.push({ secret: piece.secret, form: piece.form, from, to })
+      next = to
     }
     return hits
   }
+}
+
+/** As far as `text` goes on like the secret before and behind the piece at `begin`. */
+function extent(text: string, begin: number, { written, at }: Piece): { from: number; to: number } {
+  let before = 0
+  while (before < at && text[begin - before - 1] === written[at - before - 1]) before += 1
+  let length = PIECE
+  while (at + length < written.length && text[begin + length] === written[at + length]) length += 1
+  return { from: begin - before, to: begin + length }
 }
 
 /** The line of a hit, as far as it is near, with every hit masked. */

@@ -30,9 +30,11 @@ function* formsOf(bytes: Buffer): Iterable<[form: string, written: string]> {
       .replaceAll('=', '')
       .slice(before + (before > 0 ? 1 : 0), -1)
     yield ['base64', own]
-    yield ['base64url', own.replaceAll('+', '-').replaceAll('/', '_')]
   }
 }
+
+/** `text`, character by character, with the letters of base64url written as those of base64: so the two are one form. */
+export const oneAlphabet = (text: string): string => text.replaceAll('-', '+').replaceAll('_', '/')
 
 /** `<Buffer 5a 01 …>` */
 const SPACED_HEX = /\b[0-9a-f]{2}(?:\s[0-9a-f]{2}){15,}\b/gi
