@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { ENV } from '@postern/protocol/environment'
 import { CLOSE_GRACE_MS, LEASE_MS, REVOCATION_POLL_MS } from '@postern/protocol/limits'
 import { channelTicketSchema, newToken, tokenHash } from '@postern/protocol/ticket'
-import { ulid } from 'ulid'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { BreakableLink } from '../support/breakable-link.ts'
 import { tryOpening } from '../support/cut-short-agent.ts'
@@ -70,7 +69,7 @@ async function allCut(visitors: readonly HttpClient[], began: number): Promise<n
 
 const revocation = (what: 'user' | 'subdomain', key: string) => {
   const now = Date.now()
-  return { what, key, notBefore: now, now, newId: () => ulid() }
+  return { what, key, notBefore: now, now, newId: randomUUID }
 }
 
 const rowsOf = async (system: System, name: string) =>
@@ -100,7 +99,7 @@ describe.concurrent('a live tunnel', () => {
     const hash = tokenHash(await system.token('ann'))
 
     const began = performance.now()
-    expect(await system.stores.tokens.revoke({ tokenHash: hash, now: Date.now(), newId: () => ulid() })).toBe(true)
+    expect(await system.stores.tokens.revoke({ tokenHash: hash, now: Date.now(), newId: randomUUID })).toBe(true)
     const cutMs = await allCut(visitors, began)
     const exit = await tunnel.process.exited
     const exitMs = performance.now() - began
@@ -188,7 +187,7 @@ async function madeToken(system: System, username: string, expiresAt: number): P
   system.canaries.add(`another token of ${username}`, token.reveal())
   await system.stores.tokens.create({
     tokenHash: tokenHash(token),
-    tokenId: ulid(),
+    tokenId: randomUUID(),
     username,
     scopes: new Set(['tunnel']),
     subdomains: new Set(['*']),
@@ -247,7 +246,7 @@ describe('a task with shortened times', () => {
     system.dataPlane.kill('SIGKILL')
     await system.dataPlane.exited
     const hash = tokenHash(await system.token('hal'))
-    await system.stores.tokens.revoke({ tokenHash: hash, now: Date.now(), newId: () => ulid() })
+    await system.stores.tokens.revoke({ tokenHash: hash, now: Date.now(), newId: randomUUID })
     await system.startDataPlane(ports)
     expect(await tunnel.process.exited).toEqual({ code: 3, signal: null })
     expect(tunnel.process.stderr).toContain('token-revoked')
