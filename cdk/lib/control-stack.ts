@@ -1,7 +1,7 @@
 /** The control plane: an HTTP API before a Lambda. It reads the state and knows nothing of the data plane, so that it deploys alone. */
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib'
 import type { HttpApi, HttpStage } from 'aws-cdk-lib/aws-apigatewayv2'
-import type { IFunction } from 'aws-cdk-lib/aws-lambda'
+import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda'
 import type { Construct } from 'constructs'
 import type { Config } from './config.ts'
 import { apexDomain } from './control/apex-domain.ts'
@@ -10,7 +10,7 @@ import { controlFunction } from './control/control-function.ts'
 import type { StateStack } from './state-stack.ts'
 
 export class ControlStack extends Stack {
-  readonly handler: IFunction
+  readonly handler: LambdaFunction
   readonly api: HttpApi
   readonly stage: HttpStage
 
@@ -27,6 +27,11 @@ export class ControlStack extends Stack {
     this.api = api
     this.stage = stage
     if (domain) apexDomain(this, { api, stage, domain, dualStack })
+    new CfnOutput(this, 'FunctionName', { value: this.handler.functionName, description: 'The control plane' })
+    new CfnOutput(this, 'FunctionLogGroup', {
+      value: this.handler.logGroup.logGroupName,
+      description: 'What the control plane says',
+    })
     new CfnOutput(this, 'ControlUrl', {
       value: domain ? `https://${names.base}` : api.apiEndpoint,
       description: 'tunnel-agent login --server',

@@ -1,7 +1,6 @@
 /** The data plane: the balancer and the tasks behind it. It reads the state; nothing refers from the control plane to it. */
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib'
 import type { FargateService } from 'aws-cdk-lib/aws-ecs'
-import type { ILogGroup } from 'aws-cdk-lib/aws-logs'
 import type { Construct } from 'constructs'
 import type { Config } from './config.ts'
 import { type Balancer, balancer } from './data/balancer.ts'
@@ -18,7 +17,6 @@ import type { StateStack } from './state-stack.ts'
 export class DataStack extends Stack {
   readonly balancer: Balancer
   readonly service: FargateService
-  readonly logGroup: ILogGroup
 
   constructor(
     scope: Construct,
@@ -41,10 +39,12 @@ export class DataStack extends Stack {
       image: taskImage(this, config),
       ports,
     })
-    this.logGroup = logGroup
     this.service = service(this, { config, vpc, definition, group: groups.task, balancer: this.balancer })
     const { loadBalancer } = this.balancer
     if (domain) wildcardRecord(this, { zone: domain.zone, loadBalancer, dualStack })
+    new CfnOutput(this, 'ClusterName', { value: this.service.cluster.clusterName, description: 'Of the tasks' })
+    new CfnOutput(this, 'ServiceName', { value: this.service.serviceName, description: 'Of the tasks' })
+    new CfnOutput(this, 'TaskLogGroup', { value: logGroup.logGroupName, description: 'What the tasks say' })
     new CfnOutput(this, 'ChannelAddress', {
       value: `${names.channelHost}:${config.channelPort}`,
       description: 'Where agents open their channels, by TCP',

@@ -35,6 +35,10 @@ export class StateStack extends Stack {
       this.names = namesOfDomain(config.domain.name)
     }
     new CfnOutput(this, 'TableName', { value: this.table.tableName, description: 'tunnel-admin bootstrap --table' })
+    new CfnOutput(this, 'ChannelSecretArn', {
+      value: this.channelSecret.secretArn,
+      description: 'For the rotation of keys',
+    })
     new CfnOutput(this, 'Base', { value: this.names.base, description: 'Tunnels are one label below it' })
   }
 }

@@ -1,0 +1,115 @@
+import { readFileSync } from 'node:fs'
+import { Match } from 'aws-cdk-lib/assertions'
+import { describe, expect, test } from 'vitest'
+import { CONTEXTS, synthesised } from './testing/synthesised.ts'
+
+const RUNBOOK = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8')
+const plain = synthesised('no context').template.ops
+const fullest = synthesised('dual stack and everything else').template.ops
+
+interface AlarmProperties {
+  readonly AlarmName: string
+  readonly AlarmDescription: string
+  readonly AlarmActions: unknown[]
+  readonly OKActions: unknown[]
+  readonly TreatMissingData: string
+}
+const alarmsOf = (context: (typeof CONTEXTS)[number]): AlarmProperties[] =>
+  Object.values(synthesised(context).template.ops.findResources('AWS::CloudWatch::Alarm')).map(
+    ({ Properties }) => Properties,
+  )
+const ALARMS = new Map(CONTEXTS.flatMap(alarmsOf).map((alarm) => [alarm.AlarmName, alarm]))
+
+describe('the alarms', () => {
+  test('have each a heading in the runbook, and no heading there has lost its alarm', () => {
+    const section = /^## Alarms$(.*?)^## /ms.exec(RUNBOOK)![1]!
+    const headings = [...section.matchAll(/^### (\w+)$/gm)].map(([, name]) => `Postern-${name}`)
+    expect([...ALARMS.keys()].sort()).toEqual([...headings].sort())
+  })
+
+  test.each([...ALARMS.values()])(
+    '$AlarmName says a sentence and where to read on',
+    ({ AlarmName, AlarmDescription }) => {
+      const heading = AlarmName.replace('Postern-', '').toLowerCase()
+      expect(AlarmDescription).toMatch(new RegExp(`^[A-Z].{20,}\\. docs/runbook\\.md#${heading}$`))
+    },
+  )
+
+  test('tell the topic when they begin and when they are over', () => {
+    for (const { AlarmActions, OKActions } of ALARMS.values()) {
+      expect(AlarmActions).toHaveLength(1)
+      expect(OKActions).toEqual(AlarmActions)
+    }
+  })
+
+  test('take silence for good, except where there should be a healthy task', () => {
+    const breaching = [...ALARMS.values()].filter(({ TreatMissingData }) => TreatMissingData === 'breaching')
+    expect(breaching.map(({ AlarmName }) => AlarmName)).toEqual(['Postern-NoHealthyTask'])
+  })
+
+  test('watch a certificate only where there is one, and the end of scaling only where there is room to scale', () => {
+    const names = (context: (typeof CONTEXTS)[number]) => alarmsOf(context).map(({ AlarmName }) => AlarmName)
+    expect(names('no context')).toContain('Postern-MostTasksReached')
+    expect(names('no context')).not.toContain('Postern-CertificateExpires')
+    expect(names('dual stack and everything else')).toContain('Postern-CertificateExpires')
+    expect(names('dual stack and everything else')).not.toContain('Postern-MostTasksReached')
+  })
+
+  test('measure fullness against the size of the task', () => {
+    const threshold = (template: typeof plain) =>
+      template.hasResourceProperties.bind(template, 'AWS::CloudWatch::Alarm')
+    threshold(plain)({ AlarmName: 'Postern-TasksFull', Threshold: 300 })
+    threshold(fullest)({ AlarmName: 'Postern-TasksFull', Threshold: 1200 })
+  })
+})
+
+test('what the runbook asks of the stacks is among their outputs', () => {
+  const { state, control, data } = synthesised('no context').template
+  const stacks = { PosternState: state, PosternControl: control, PosternData: data }
+  const asked = [...RUNBOOK.matchAll(/\$\(output (Postern\w+) (\w+)\)/g)]
+  expect(asked.length).toBeGreaterThan(5)
+  for (const [, stack, name] of asked) stacks[stack as keyof typeof stacks].hasOutput(name!, {})
+})
+
+describe('the topic', () => {
+  test('is told to the address of the context, and to nobody without one', () => {
+    fullest.hasResourceProperties('AWS::SNS::Subscription', { Protocol: 'email', Endpoint: 'ops@example.com' })
+    plain.resourceCountIs('AWS::SNS::Subscription', 0)
+  })
+
+  test("lets the account's alarms in: a policy that asks for TLS has replaced the one that did", () => {
+    plain.hasResourceProperties('AWS::SNS::TopicPolicy', {
+      PolicyDocument: {
+        Statement: Match.arrayWith([
+          Match.objectLike({
+            Effect: 'Allow',
+            Action: 'sns:Publish',
+            Principal: { Service: 'cloudwatch.amazonaws.com' },
+            Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } },
+          }),
+        ]),
+      },
+    })
+  })
+})
+
+describe('the dashboard', () => {
+  const body = JSON.stringify(plain.findResources('AWS::CloudWatch::Dashboard'))
+
+  test.each([
+    'Tunnels',
+    'TicketsIssued',
+    'Latency',
+    'Refusals',
+    '5xx',
+    'HealthyHostCount',
+    'CPUUtilization',
+    'ReadThrottleEvents',
+  ])('shows %s', (metric) => {
+    expect(body).toContain(metric)
+  })
+
+  test('is found by an output', () => {
+    plain.hasOutput('DashboardUrl', {})
+  })
+})
