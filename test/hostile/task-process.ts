@@ -1,4 +1,7 @@
-/** A data-plane task as a process of its own on an embedded table, and a desk that issues tickets for it. Knows nothing of the control plane. */
+/**
+ * A data-plane task as a process of its own on an embedded table, and a desk that issues tickets for it. When it stops, its log and
+ * the table are searched for their secrets. Knows nothing of the control plane.
+ */
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { ENV } from '@postern/protocol/environment'
@@ -6,6 +9,10 @@ import { createDynamoClient, openStore } from '@postern/protocol/store'
 import { newDeploymentSecret, parseDeploymentKeys } from '@postern/protocol/ticket'
 import { Child } from '../../local/src/child.ts'
 import { startEmbeddedTable } from '../../local/src/embedded-table.ts'
+import { Canaries } from '../support/canaries.ts'
+import { searchAll } from '../support/canary-tally.ts'
+import { addDeploymentSecret } from '../support/deployment-canaries.ts'
+import { dumpTable } from '../support/table-dump.ts'
 import { deskToken, type TicketDesk, ticketDesk } from './ticket-desk.ts'
 
 export const BASE = 'test.localhost'
@@ -20,6 +27,7 @@ export interface TaskProcess {
   readonly log: readonly string[]
   /** Whether the process has never ended. */
   readonly alive: boolean
+  /** @throws Error that names every place where something of a secret stands */
   stop(): Promise<void>
 }
 
@@ -30,6 +38,8 @@ export async function startTaskProcess(): Promise<TaskProcess> {
   const stores = openStore({ tableName: table.tableName, client })
   await stores.tokens.create(deskToken(Date.now()))
   const channelSecret = newDeploymentSecret(randomBytes)
+  const canaries = new Canaries()
+  addDeploymentSecret(canaries, channelSecret)
   const log: string[] = []
   const child = new Child({
     name: 'data plane',
@@ -62,19 +72,32 @@ export async function startTaskProcess(): Promise<TaskProcess> {
     alive = false
   })
   const listening = JSON.parse(await child.line())
+  const desk = ticketDesk(stores.tickets, parseDeploymentKeys(channelSecret))
   return {
     pid: child.pid,
     publicPort: listening.public.port,
     channelPort: listening.channel.port,
-    desk: ticketDesk(stores.tickets, parseDeploymentKeys(channelSecret)),
+    desk: {
+      async issue(subdomain, port) {
+        const ticket = await desk.issue(subdomain, port)
+        canaries.add('the id of a ticket', ticket.workerId)
+        canaries.add('the key of a ticket', ticket.encryptionKeyText)
+        return ticket
+      },
+    },
     log,
     get alive() {
       return alive
     },
     async stop() {
       await child.stop(STOP_GRACE_MS)
+      const dump = await dumpTable(table)
       client.destroy()
       await table.stop()
+      searchAll(canaries, [
+        { name: 'the log of the data plane', bytes: Buffer.from(log.join('\n')) },
+        { name: 'the table', bytes: dump },
+      ])
     },
   }
 }
