@@ -77,7 +77,13 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   const routes = new LocalRoutes(now)
   const sweep = setInterval(() => routes.sweep(), SWEEP_MS)
   const tunnels = (): ReadonlySet<Tunnel> => channels.tunnels
-  const watch = new RevocationWatch({ revocations: stores.revocations, tunnels, clock, now })
+  const watch = new RevocationWatch({
+    revocations: stores.revocations,
+    tunnels,
+    unreadable: (cursor) => log.error({ cursor }, 'a revocation cannot be read; was it made by a newer version?'),
+    clock,
+    now,
+  })
   const tokens = new TokenCheck({
     tokens: stores.tokens,
     tunnels,

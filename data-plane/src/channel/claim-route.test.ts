@@ -65,7 +65,7 @@ test('a tunnel is listed beside its claim, without being waited for, and removed
   slow.set('put', put.promise)
   const claim = await open()
   expect(claim.epoch).toBe(5)
-  expect(rows).toEqual([{ ...place, username: 'ann', taskId: 'task', bootId: 'boot', claimedAt: 1000 }])
+  expect(rows).toEqual([{ ...place, username: 'ann', epoch: 5, taskId: 'task', bootId: 'boot', claimedAt: 1000 }])
   const released = claim.release()
   await new Promise((resolve) => setImmediate(resolve))
   // The route goes at once; the row only after the put that is still under way, or it would come back.

@@ -38,7 +38,7 @@ export async function claimRoute(
     now: claimedAt,
   })
   // Nobody waits for the list: visitors reach the name already.
-  const listed = new ListedTunnel({ ...slot, username: ticket.username, taskId, bootId, claimedAt }, deps)
+  const listed = new ListedTunnel({ ...slot, username: ticket.username, taskId, bootId, epoch, claimedAt }, deps)
   let released: Promise<unknown> | undefined
   return {
     epoch,

@@ -14,17 +14,21 @@ const TASK_IS_AHEAD = 3_600_000
 function setup(tunnels: RecordedTunnel[]) {
   const rows: Revocation[] = []
   const asked: string[] = []
+  const told: string[] = []
+  const strange: string[] = []
   let elapsed = 0
   const state = { reachable: true }
   const watch = new RevocationWatch({
     revocations: {
-      async since(cursor) {
+      async since(cursor, unreadable) {
         asked.push(cursor)
+        for (const each of strange) unreadable?.(each)
         if (!state.reachable) throw new TunnelFault('store-unavailable')
         return rows.filter((row) => row.cursor > cursor)
       },
     },
     tunnels: () => tunnels,
+    unreadable: (cursor) => told.push(cursor),
     clock: () => T0 + TASK_IS_AHEAD + elapsed,
     now: () => elapsed,
   })
@@ -37,7 +41,7 @@ function setup(tunnels: RecordedTunnel[]) {
   const pass = (ms: number): void => {
     elapsed += ms
   }
-  return { watch, revoke, pass, asked, state }
+  return { watch, revoke, pass, asked, state, strange, told }
 }
 
 const live = (changes: Parameters<typeof recordedTunnel>[0] = {}): RecordedTunnel =>
@@ -53,6 +57,17 @@ test('a token that is revoked ends its tunnels for good, whenever their tickets 
   expect(old.heard).toEqual(['revoked: Its token was revoked.'])
   expect(late.heard).toEqual(['revoked: Its token was revoked.'])
   expect(other.heard).toEqual([])
+})
+
+test('a row that cannot be read is told once, and the others are applied', async () => {
+  const tunnel = live({ tokenHash: 'bad' })
+  const { watch, revoke, strange, told } = setup([tunnel])
+  strange.push('1800000000000#STRANGE')
+  revoke('token', 'bad')
+  await watch.round()
+  await watch.round()
+  expect(told).toEqual(['1800000000000#STRANGE'])
+  expect(tunnel.heard[0]).toBe('revoked: Its token was revoked.')
 })
 
 test('an account that is revoked loses every tunnel whose ticket was issued by then; a later ticket counts again', async () => {

@@ -11,6 +11,8 @@ const CURSOR_TIME_DIGITS = 15
 export interface RevocationWatchDeps {
   readonly revocations: Pick<RevocationStore, 'since'>
   tunnels(): Iterable<Pick<Tunnel, 'ticket' | 'tokenExpiresAt' | 'revoke' | 'disconnect'>>
+  /** A row that this version cannot read; told once for as long as it is in the window. */
+  unreadable(cursor: string): void
   /** Milliseconds since 1970. */
   clock(): number
   /** Monotonic milliseconds. */
@@ -21,6 +23,8 @@ export class RevocationWatch {
   readonly #deps: RevocationWatchDeps
   /** The rows of the window, as they were read last. */
   #list = new RevocationList([])
+  /** Cursors of rows that were told as unreadable. */
+  #told: ReadonlySet<string> = new Set()
   /** The time of the latest row there is, by the control plane's clock, and when it was first seen, by ours. */
   #newest: { readonly time: number; readonly seenAt: number } | undefined
 
@@ -34,7 +38,10 @@ export class RevocationWatch {
    */
   async round(): Promise<void> {
     try {
-      const rows = await this.#deps.revocations.since(this.#from())
+      const unreadable = new Set<string>()
+      const rows = await this.#deps.revocations.since(this.#from(), (cursor) => unreadable.add(cursor))
+      for (const cursor of unreadable) if (!this.#told.has(cursor)) this.#deps.unreadable(cursor)
+      this.#told = unreadable
       const latest = rows.at(-1)
       if (latest !== undefined) this.#see(Number(latest.cursor.slice(0, CURSOR_TIME_DIGITS)))
       this.#list = new RevocationList(rows)

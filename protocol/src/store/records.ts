@@ -120,6 +120,8 @@ export const tunnelSchema = z.object({
   taskId: z.string(),
   bootId: z.string(),
   connId: z.string(),
+  /** Of the claim: of two channels that had the slot one after the other the later has the greater one. */
+  epoch: z.number(),
   claimedAt: time,
 })
 export type TunnelRow = z.infer<typeof tunnelSchema>

@@ -2,7 +2,7 @@
 import { REVOCATION_PURGE_AFTER_MS } from '../limits.ts'
 import { revocationSchema } from './records.ts'
 import type { RevocationStore } from './stores.ts'
-import { purgeAt, readAs, type Table, timeKey } from './table.ts'
+import { purgeAt, type Table, timeKey } from './table.ts'
 
 const PARTITION = 'REVOKE'
 
@@ -20,9 +20,13 @@ export function revocationStore(table: Table): RevocationStore {
       await table.put(item)
     },
 
-    async since(cursor) {
+    async since(cursor, unreadable) {
       const items = await table.list(PARTITION, { after: cursor, consistent: true })
-      return items.map((item) => readAs(revocationSchema, item))
+      return items.flatMap((item) => {
+        const read = revocationSchema.safeParse(item)
+        if (!read.success) unreadable?.(String(item.sk))
+        return read.success ? [read.data] : []
+      })
     },
   }
 }

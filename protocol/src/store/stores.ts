@@ -118,12 +118,16 @@ export interface TaskStore {
 export interface RevocationStore {
   /** Puts one at the end of the list. */
   add(call: Omit<Revocation, 'cursor'> & { now: number; newId: NewId }): Promise<void>
-  /** Those after `cursor`, oldest first; '' is the beginning. */
-  since(cursor: string): Promise<Revocation[]>
+  /**
+   * Those after `cursor`, oldest first; '' is the beginning. A row of a form that this version does not know keeps none of the
+   * others from being read: `unreadable` is told its cursor.
+   */
+  since(cursor: string, unreadable?: (cursor: string) => void): Promise<Revocation[]>
 }
 
 /** The list of all tunnels that are on line, for people. Nothing on the way of a request reads it. */
 export interface TunnelStore {
+  /** Unless the slot's row is that of a later claim. */
   put(row: TunnelRow): Promise<void>
   /** Only if the row is still that channel's. */
   remove(call: { name: string; slot: number; connId: string }): Promise<void>

@@ -9,11 +9,16 @@ const PARTITION = 'TUNNELS'
 const key = (name: string, slot: number): Key => ({ pk: PARTITION, sk: `${name}#${slot}` })
 
 const IS_THIS_CHANNELS = '#connId = :connId'
+/** A row that comes late must not take the place of its successor's. */
+const IS_NOT_A_LATER_CLAIMS = 'attribute_not_exists(#pk) OR #epoch <= :epoch'
 
 export function tunnelStore(table: Table): TunnelStore {
   return {
     async put(row) {
-      await table.put({ ...key(row.name, row.slot), ...row, purgeAt: purgeAt(row.claimedAt + TUNNEL_PURGE_AFTER_MS) })
+      await table.put(
+        { ...key(row.name, row.slot), ...row, purgeAt: purgeAt(row.claimedAt + TUNNEL_PURGE_AFTER_MS) },
+        { clause: IS_NOT_A_LATER_CLAIMS, values: { epoch: row.epoch } },
+      )
     },
 
     async remove({ name, slot, connId }) {

@@ -22,7 +22,7 @@ export async function openTunnel(stores: Stores, opening: Opening): Promise<{ co
   await renewLease(stores, taskId, now)
   const place = { ...{ name, slot, taskId, bootId, connId, username }, instanceId: connId, pool: slot > 0 }
   const { epoch } = await stores.routes.claim({ ...place, reservationId, tokenHash: 'its token', now })
-  await stores.tunnels.put({ name, slot, username, taskId, bootId, connId, claimedAt: now })
+  await stores.tunnels.put({ name, slot, username, taskId, bootId, connId, epoch, claimedAt: now })
   return { connId, epoch }
 }
 

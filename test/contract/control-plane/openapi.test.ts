@@ -19,7 +19,7 @@ interface Described {
   requestBody?: { required: boolean }
   responses: Record<string, Answer>
 }
-interface Document {
+type Document = {
   openapi: string
   paths: Record<string, Record<string, Described>>
   components: { schemas: Record<string, { properties: Record<string, { enum?: string[] }> }> }

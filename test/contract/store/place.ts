@@ -36,7 +36,7 @@ const embedded: Place = {
 }
 
 /** DynamoDB Local, an emulator or DynamoDB itself; region and credentials come from the environment too. */
-const named: Place = {
+export const NAMED_PLACE: Place = {
   title: 'what AWS_ENDPOINT_URL names',
   ...(!process.env.AWS_ENDPOINT_URL && { skipped: 'AWS_ENDPOINT_URL is not set' }),
   async open() {
@@ -55,4 +55,4 @@ const named: Place = {
   },
 }
 
-export const PLACES: readonly Place[] = [embedded, named]
+export const PLACES: readonly Place[] = [embedded, NAMED_PLACE]

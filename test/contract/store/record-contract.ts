@@ -16,6 +16,7 @@ const tunnel = (changes: Partial<TunnelRow> = {}): TunnelRow => ({
   taskId: 'task-1',
   bootId: 'boot-1',
   connId: unique('conn'),
+  epoch: NOW + 1,
   claimedAt: NOW,
   ...changes,
 })
@@ -58,12 +59,21 @@ export function recordContract(place: () => OpenPlace): void {
 
   test('a channel that takes a slot over has the row, and is purged three days after its claim', async () => {
     const first = tunnel()
-    const second = { ...first, connId: unique('conn'), claimedAt: NOW + 5000 }
+    const second = { ...first, connId: unique('conn'), epoch: first.epoch + 1, claimedAt: NOW + 5000 }
     await stores.tunnels.put(first)
     await stores.tunnels.put(second)
     expect(await tunnelsFrom(first.name)).toEqual([second])
     const purgeAt = await purgeAtOf(place(), 'TUNNELS', `${first.name}#0`)
     expect(purgeAt).toBe((NOW + 5000 + TUNNEL_PURGE_AFTER_MS) / 1000)
+  })
+
+  test('a row that comes later than that of the next channel changes nothing; one that is put again does no harm', async () => {
+    const first = tunnel()
+    const second = { ...first, connId: unique('conn'), epoch: first.epoch + 1 }
+    await stores.tunnels.put(second)
+    await stores.tunnels.put(first)
+    await stores.tunnels.put(second)
+    expect(await tunnelsFrom(first.name)).toEqual([second])
   })
 
   test('49 channels that had the slot before remove nothing, and the one that has it removes its row', async () => {

@@ -1,5 +1,5 @@
 /** An item as it lies in the table, for what no store tells: when it is purged, which attributes it has not. */
-import { DeleteItemCommand, GetItemCommand } from '@aws-sdk/client-dynamodb'
+import { DeleteItemCommand, GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb'
 import type { OpenPlace } from './place.ts'
 
 export async function storedItem({ client, tableName }: OpenPlace, pk: string, sk: string) {
@@ -18,4 +18,10 @@ export async function purgeAtOf(place: OpenPlace, pk: string, sk: string): Promi
 export async function purge({ client, tableName }: OpenPlace, pk: string, sk: string): Promise<void> {
   const Key = { pk: { S: pk }, sk: { S: sk } }
   await client.patient.send(new DeleteItemCommand({ TableName: tableName, Key }))
+}
+
+/** Puts an item as another version might. */
+export async function putItem({ client, tableName }: OpenPlace, item: Record<string, string>): Promise<void> {
+  const attributes = Object.fromEntries(Object.entries(item).map(([name, value]) => [name, { S: value }]))
+  await client.patient.send(new PutItemCommand({ TableName: tableName, Item: attributes }))
 }

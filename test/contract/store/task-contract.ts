@@ -4,6 +4,7 @@ import { openStore, type Stores } from '@postern/protocol/store'
 import { beforeEach, expect, test } from 'vitest'
 import type { OpenPlace } from './place.ts'
 import { idsInOrder, NOW, range, task, unique } from './samples.ts'
+import { putItem } from './stored-item.ts'
 
 export function taskContract(place: () => OpenPlace): void {
   const newId = idsInOrder()
@@ -22,6 +23,20 @@ export function taskContract(place: () => OpenPlace): void {
     expect(all.map(({ key }) => key)).toEqual(keys)
     const rest = await stores.revocations.since(all[1]?.cursor ?? '')
     expect(rest.map(({ key }) => key)).toEqual(keys.slice(2))
+  })
+
+  test('a revocation of a form that is not known here is told, and keeps none of the others from being read', async () => {
+    const keys = range(2).map(() => unique('key'))
+    const start = NOW + 2_000_000
+    const strange = `${String(start + 1).padStart(15, '0')}#${unique('strange')}`
+    for (const [i, key] of keys.entries()) {
+      await stores.revocations.add({ what: 'user', key, notBefore: start, now: start + 2 * i, newId })
+    }
+    await putItem(place(), { pk: 'REVOKE', sk: strange, what: 'planet' })
+    const told: string[] = []
+    const read = await stores.revocations.since('', (cursor) => told.push(cursor))
+    expect(read.map(({ key }) => key).filter((key) => keys.includes(key))).toEqual(keys)
+    expect(told).toContain(strange)
   })
 
   test('of 50 processes that take one task id at once exactly one has the lease', async () => {
