@@ -20,7 +20,7 @@ const idOf = (of: string): string => parseDeploymentKeys(secretOf(of)).current.i
 const [old, fresh, hasty] = [key(), key(), key()]
 const FULL = process.env.POSTERN_FULL === '1'
 /** Of openings, between two steps, by each worker. */
-const BETWEEN = FULL ? 40 : 3
+const BETWEEN = FULL ? 20 : 3
 const WORKERS = FULL ? 4 : 2
 
 let system: System
