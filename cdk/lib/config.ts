@@ -1,4 +1,5 @@
 /** What is deployed: the context of the command line (`-c key=value`) and of cdk.json, parsed once. Knows nothing of resources. */
+import { TunnelFault } from '@postern/protocol/fault'
 import * as z from 'zod'
 
 /** What Fargate sells (docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html), up to one vCPU: a task is one thread. */
@@ -85,11 +86,14 @@ export type Config = z.output<typeof contextSchema>
 /** What the CDK itself and the command line keep in the same bag. */
 const FOREIGN_KEY = /[:@/]|^cli-telemetry$/
 
-/** @throws Error that names every key that is wrong or unknown. */
+/** @throws TunnelFault `config-invalid`, which names every key that is wrong or unknown. */
 export function parseConfig(context: Readonly<Record<string, unknown>>): Config {
   const ours = Object.fromEntries(Object.entries(context).filter(([key]) => !FOREIGN_KEY.test(key)))
   const parsed = contextSchema.safeParse(ours)
   if (parsed.success) return parsed.data
   const problems = parsed.error.issues.map(({ path, message }) => `  ${path.join('.') || 'context'}: ${message}`)
-  throw new Error(`The context (-c key=value, or cdk.json) is not valid:\n${problems.join('\n')}`)
+  throw new TunnelFault(
+    'config-invalid',
+    `The context (-c key=value, or cdk.json) is not valid:\n${problems.join('\n')}\n`,
+  )
 }

@@ -322,6 +322,7 @@ interface Container {
   readonly HealthCheck: { Command: string[] }
   readonly Environment: { Name: string; Value: unknown }[]
   readonly Secrets: { Name: string }[]
+  readonly PortMappings: { ContainerPort: number }[]
   readonly LogConfiguration: unknown
   readonly Ulimits: unknown
 }
@@ -368,6 +369,18 @@ describe('the task', () => {
       const { Environment, Secrets } = container(template)
       expect(Environment).toContainEqual({ Name: 'POSTERN_PROXY_PROTOCOL', Value: 'required' })
       expect(Secrets.map(({ Name }) => Name)).toEqual(['POSTERN_CHANNEL_SECRET'])
+    },
+  )
+
+  test.each(ALL)(
+    'is told every port that the balancer connects to, and may be reached on no other (%s)',
+    (_name, template) => {
+      const { Environment, PortMappings } = container(template)
+      const told = Environment.filter(({ Name }) => Name.endsWith('_PORT')).map(({ Value }) => Number(Value))
+      const groups = properties(template, 'AWS::ElasticLoadBalancingV2::TargetGroup')
+      const reached = new Set(groups.flatMap(({ Port, HealthCheckPort }) => [Port, Number(HealthCheckPort)]))
+      expect(new Set(told)).toEqual(reached)
+      expect(new Set(PortMappings.map(({ ContainerPort }) => ContainerPort))).toEqual(reached)
     },
   )
 

@@ -13,6 +13,8 @@ export const ENV = {
   /** Where visitors connect to. */
   publicHosts: 'POSTERN_PUBLIC_HOSTS',
   publicPort: 'POSTERN_PUBLIC_PORT',
+  /** Where visitors who came by http are sent to https; nowhere where it is missing. */
+  redirectPort: 'POSTERN_REDIRECT_PORT',
   /** Health and metrics. */
   opsPort: 'POSTERN_OPS_PORT',
   /** required | optional | off: whether a PROXY v2 header precedes each connection. */

@@ -86,7 +86,7 @@ const fromFargate = () => ({
   AWS_ENDPOINT_URL_DYNAMODB: table.endpoint,
 })
 /** Two tests at once must not meet on a port. */
-const FREE_PORTS = { [ENV.publicPort]: '0', [ENV.channelPort]: '0', [ENV.opsPort]: '0' }
+const FREE_PORTS = { [ENV.publicPort]: '0', [ENV.redirectPort]: '0', [ENV.channelPort]: '0', [ENV.opsPort]: '0' }
 
 interface Task {
   readonly env: Readonly<Record<string, string>>

@@ -88,6 +88,7 @@ export function task(scope: Construct, props: TaskProps): { definition: FargateT
       [ENV.base]: names.base,
       [ENV.publicUrl]: names.publicUrl,
       [ENV.publicPort]: String(TASK_PORT.public),
+      ...(ports.includes(TASK_PORT.redirect) && { [ENV.redirectPort]: String(TASK_PORT.redirect) }),
       [ENV.channelPort]: String(TASK_PORT.channel),
       [ENV.opsPort]: String(TASK_PORT.ops),
       // The balancer writes one header before each connection, and nobody else reaches these ports.

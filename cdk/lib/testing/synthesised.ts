@@ -11,6 +11,11 @@ const SETTINGS: { context: Record<string, unknown> } = JSON.parse(
   readFileSync(new URL('../../../cdk.json', import.meta.url), 'utf8'),
 )
 
+/** What `cdk` adds, so that these templates are those of `cdk synth`, and `cdk diff --template` can compare with the snapshots. */
+const FROM_THE_COMMAND_LINE = {
+  'aws:cdk:enable-path-metadata': true,
+  'aws:cdk:enable-asset-metadata': true,
+}
 const DOMAIN = { domain: 'tunnel.example.com', zoneId: 'Z0123456789ABCDEFGHIJ' }
 /** The contexts that the tests deploy. */
 export const CONTEXT = {
@@ -70,7 +75,12 @@ export function appOf(context: Record<string, unknown>, { bundle = false, rules 
   process.once('exit', () => rmSync(outdir, { recursive: true, force: true }))
   const app = new App({
     outdir,
-    context: { ...SETTINGS.context, ...(!bundle && { 'aws:cdk:bundling-stacks': [] }), ...context },
+    context: {
+      ...SETTINGS.context,
+      ...FROM_THE_COMMAND_LINE,
+      ...(!bundle && { 'aws:cdk:bundling-stacks': [] }),
+      ...context,
+    },
     analyticsReporting: false,
     builtinCloudFormationValidation: rules,
   })
