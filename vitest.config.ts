@@ -10,7 +10,10 @@ const base = {
   env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
 } as const
 
-/** unit: beside the code. The others cross rooms; hostile and system build the bundles first and run them as processes. */
+/**
+ * unit: beside the code. The others cross rooms; hostile and system build the bundles first and run them as processes. stack deploys on an
+ * AWS emulator, and is no part of `npm test`.
+ */
 export default defineConfig({
   test: {
     // Left to itself, vitest leaves one core idle; these tests wait more than they compute.
@@ -43,6 +46,18 @@ export default defineConfig({
           globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          ...base,
+          name: 'stack',
+          include: ['test/stack/**/*.test.ts'],
+          // The store's races would be in the latencies that are measured beside them.
+          fileParallelism: false,
+          globalSetup: ['test/stack/setup.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
         },
       },
     ],
