@@ -22,6 +22,5 @@ export const listTunnels: HandlerOf<'listTunnels'> = async ({ token, query }, { 
   if (username === undefined) {
     return pageOf(query, { name: 'tunnels', read: (call) => stores.tunnels.list(call), view })
   }
-  const read = tunnelsOf.bind(undefined, username)
-  return pageOf(query, { name: `tunnels of ${username}`, read: (call) => read(call, { stores, live }), view })
+  return pageOf(query, { name: `tunnels of ${username}`, read: (call) => tunnelsOf(username, call, stores), view })
 }

@@ -1,6 +1,5 @@
-/** The open tunnels of one account, by way of its names. Knows nothing of cursors' form. */
+/** The channels of one account, by way of its names. Knows nothing of which tasks are still there. */
 import type { OnlineRoute, Page, PageCall, Stores } from '@postern/protocol/store'
-import type { LiveTasks } from './live-tasks.ts'
 
 /** Where a page ended: in the list of names, and, where a page of names had more channels than fit, after which channel. */
 const PLACE = /^(?<names>[^/]*)(?:\/(?<name>[^/#]+)#(?<slot>\d))?$/
@@ -9,7 +8,7 @@ const PLACE = /^(?<names>[^/]*)(?:\/(?<name>[^/#]+)#(?<slot>\d))?$/
 export async function tunnelsOf(
   username: string,
   { after = '', limit }: PageCall,
-  { stores, live }: { stores: Pick<Stores, 'reservations' | 'routes'>; live: LiveTasks },
+  stores: Pick<Stores, 'reservations' | 'routes'>,
 ): Promise<Page<OnlineRoute>> {
   const { names = '', name = '', slot = '' } = PLACE.exec(after)?.groups ?? {}
   const page = await stores.reservations.listOf(username, { after: names === '' ? undefined : names, limit })
@@ -17,7 +16,7 @@ export async function tunnelsOf(
   const open = routes
     .flat()
     .filter((route): route is OnlineRoute => route.routeState === 'online')
-    .filter((route) => route.username === username && live.has(route))
+    .filter((route) => route.username === username)
     .filter((route) => route.name > name || (route.name === name && route.slot > Number(slot)))
   const items = open.slice(0, limit)
   const last = items.at(-1)

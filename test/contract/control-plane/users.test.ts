@@ -61,7 +61,7 @@ describe('an account', () => {
     expectProblem(await asRoot('POST', '/v1/users', { username: 'deployer' }), 'user-taken')
   })
 
-  test.each(['', 'a b', 'a/b', 'a#b', '-a', '.a', 'ü', 'a'.repeat(65), 'a\n', 'a\0'])(
+  test.each(['', 'a b', 'a/b', 'a#b', '-a', '.a', 'ü', 'a'.repeat(65), 'a'.repeat(3000), 'a\n', 'a\0'])(
     'is not named %j',
     async (username) => {
       expectProblem(await asRoot('POST', '/v1/users', { username }), 'request-malformed')
