@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { addAccountCommands } from './commands/account.ts'
 import { addAuditCommand } from './commands/audit.ts'
 import { addBootstrapCommand } from './commands/bootstrap.ts'
+import { addCostCommand } from './commands/cost.ts'
 import { addSubdomainCommands } from './commands/subdomain.ts'
 import { addTokenCommands } from './commands/token.ts'
 import { addTunnelCommands } from './commands/tunnel.ts'
@@ -60,6 +61,7 @@ export function parseArgs(argv: readonly string[], version: string): Invocation 
     addSubdomainCommands,
     addTunnelCommands,
     addAuditCommand,
+    addCostCommand,
   ])
     add(program, does)
 

@@ -13,7 +13,13 @@ export type Shown =
   /** One line that a script may read: a token. */
   | { readonly kind: 'line'; readonly text: string }
   | { readonly kind: 'fields'; readonly fields: readonly Field[] }
-  | { readonly kind: 'table'; readonly head: readonly string[]; readonly rows: readonly (readonly string[])[] }
+  | {
+      readonly kind: 'table'
+      readonly head: readonly string[]
+      readonly rows: readonly (readonly string[])[]
+      /** A last line, for what must not get lost when only standard output is kept. */
+      readonly below?: string
+    }
 
 type Field = readonly [name: string, value: string]
 

@@ -41,7 +41,10 @@ export class Terminal {
       case 'fields':
         return aligned(shown.fields.map(([name, value]) => [dim(name), printable(value)]))
       case 'table':
-        return aligned([shown.head.map((name) => dim(name)), ...shown.rows.map((row) => row.map(printable))])
+        return [
+          aligned([shown.head.map((name) => dim(name)), ...shown.rows.map((row) => row.map(printable))]),
+          ...(shown.below === undefined ? [] : [shown.below]),
+        ].join('\n')
     }
   }
 
