@@ -97,9 +97,15 @@ interface Task {
 async function startTask(env: Record<string, string>): Promise<Task> {
   const [program, ...args] = image.command
   expect(program).toBe('node')
-  // As root's tests do not see that a folder may not be written, it is the image's user here too.
-  const asUser = process.getuid?.() === 0 ? { uid: image.user, gid: image.user } : {}
-  const child = spawn(process.execPath, args, { cwd: image.workdir, env, stdio: ['ignore', 'pipe', 'pipe'], ...asUser })
+  // To root every folder is writable, so that it is the image's user here too; later than at the start, because Node itself
+  // may lie where only root finds it.
+  const drop = `process.setgroups([]); process.setgid(${image.user}); process.setuid(${image.user})`
+  const asUser = process.getuid?.() === 0 ? ['--import', `data:text/javascript,${drop}`] : []
+  const child = spawn(process.execPath, [...asUser, ...args], {
+    cwd: image.workdir,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const exited = once(child, 'exit')
   undo.push(() => child.kill('SIGKILL'))
   let said = ''

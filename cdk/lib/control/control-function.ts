@@ -71,6 +71,8 @@ export function controlFunction(scope: Construct, { config, names, table, channe
       esbuildArgs: { '--legal-comments': LAMBDA_BUNDLE.legalComments },
       // The pinned SDK goes along: the runtime's own is whatever it is that day.
       externalModules: [],
+      // The CDK starts it by npx, which would take the package and the command of an npx around us (`npx -p node@24 -c …`) for its own.
+      environment: { npm_config_package: '', npm_config_call: '' },
       logLevel: LogLevel.WARNING,
     },
     environment: {
