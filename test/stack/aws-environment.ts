@@ -1,16 +1,23 @@
 /** The environment in which every tool of AWS speaks to the emulator, and to nothing else. */
+
 /** Not the default of any tool: whatever forgets to ask for the region is found out. */
 const REGION = 'eu-central-1'
+
 /**
  * Twelve digits as access key are the account, on MiniStack and on LocalStack. It is the default one: a call of an API has no signature, and
  * MiniStack looks for the API nowhere else.
  */
 const ACCOUNT = '000000000000'
 
-/** The person's own variables, credentials and profiles are left behind. */
+const OTHERS = /^((AWS|CDK|POSTERN|TUNNEL)_|npm_config_(package|call)$)/
+
+/**
+ * The person's own variables, credentials and profiles are left behind; and what `npx -p … -c …` tells its children, or every npx
+ * below it would do the same again.
+ */
 export function awsEnvironment(endpoint: string): Record<string, string> {
   const others = Object.entries(process.env).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined && !/^(AWS|CDK|POSTERN|TUNNEL)_/.test(entry[0]),
+    (entry): entry is [string, string] => entry[1] !== undefined && !OTHERS.test(entry[0]),
   )
   return {
     ...Object.fromEntries(others),
