@@ -12,7 +12,7 @@ import { CAPACITY_UNIT, PRICES, transferOut } from './prices.ts'
 import * as uses from './usage.ts'
 import { HOURS, SECONDS, type Workload } from './workload.ts'
 
-export interface Part {
+interface Part {
   readonly service: string
   readonly of: string
   readonly amount: number
