@@ -1,9 +1,8 @@
-"""Starts MiniStack, which ends with whoever started it, with two things its CloudFormation lacks although its services have them.
+"""Starts MiniStack, which ends with whoever started it, with one thing its CloudFormation lacks although its services have it.
 
 Knows nothing of what is deployed on it. Written for the version in requirements.txt.
 """
 
-import json
 import os
 import re
 import signal
@@ -11,7 +10,7 @@ import sys
 import threading
 
 from ministack import app
-from ministack.services import ec2, secretsmanager
+from ministack.services import ec2
 from ministack.services.cloudformation import provisioners
 
 
@@ -28,26 +27,8 @@ def release_address(physical_id, properties):
             ec2._release_address({"AllocationId": [allocation]})
 
 
-# 1. AWS::EC2::EIP: a template with one is refused as a whole.
+# AWS::EC2::EIP: a template with one is refused as a whole.
 provisioners._RESOURCE_HANDLERS["AWS::EC2::EIP"] = {"create": create_address, "delete": release_address}
-
-emulated_secret_string = provisioners._sm_secret_string
-
-
-def secret_string(properties):
-    wanted = properties.get("GenerateSecretString")
-    if not wanted or properties.get("SecretString"):
-        return emulated_secret_string(properties)
-    _, _, answer = secretsmanager._get_random_password(wanted)
-    drawn = json.loads(answer)["RandomPassword"]
-    if "SecretStringTemplate" not in wanted:
-        return drawn
-    return json.dumps({**json.loads(wanted["SecretStringTemplate"]), wanted["GenerateStringKey"]: drawn})
-
-
-# 2. GenerateSecretString: of all that leaves characters out it heeds ExcludeCharacters alone, so a key of hex digits is none.
-provisioners._sm_secret_string = secret_string
-
 
 def end_with_parent():
     """Standard input ends when the parent does, however that came about."""
