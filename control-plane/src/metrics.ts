@@ -1,6 +1,7 @@
 /** What is counted of every answer, as lines of CloudWatch's embedded metric format. Knows nothing of how an answer came about. */
 import type { OperationId } from '@postern/protocol/api'
 import type { FaultCode } from '@postern/protocol/fault'
+import { CONTROL_METRIC, METRIC_NAMESPACE, type MetricName, SERVICE } from '@postern/protocol/metrics'
 
 export interface Measured {
   /** `none` where no operation answers at the address. */
@@ -14,12 +15,11 @@ export interface Measured {
 
 export type Measure = (measured: Measured) => void
 
-const NAMESPACE = 'Postern'
 const TICKETS: ReadonlySet<string> = new Set<OperationId>(['issueTicket', 'issueTicketAtRoot'])
 
-const directive = (dimensions: string[], name: string, unit: 'Count' | 'Milliseconds') => ({
-  Namespace: NAMESPACE,
-  Dimensions: [dimensions],
+const directive = ({ name, unit, by }: MetricName) => ({
+  Namespace: METRIC_NAMESPACE,
+  Dimensions: [by],
   Metrics: [{ Name: name, Unit: unit }],
 })
 
@@ -34,21 +34,21 @@ export const embeddedMetrics =
   ({ operation, status, code, ms, requestId }) => {
     const isTicket = TICKETS.has(operation) && status === 200
     const directives = [
-      directive(['Operation', 'Status'], 'Calls', 'Count'),
-      directive(['Operation'], 'Latency', 'Milliseconds'),
-      ...(isTicket ? [directive(['Service'], 'TicketsIssued', 'Count')] : []),
-      ...(code === undefined ? [] : [directive(['Code'], 'Refusals', 'Count')]),
+      directive(CONTROL_METRIC.calls),
+      directive(CONTROL_METRIC.latency),
+      ...(isTicket ? [directive(CONTROL_METRIC.ticketsIssued)] : []),
+      ...(code === undefined ? [] : [directive(CONTROL_METRIC.refusals)]),
     ]
     const document = {
       _aws: { Timestamp: now(), CloudWatchMetrics: directives },
-      Service: 'control-plane',
+      Service: SERVICE.control,
       Operation: operation,
       // The class alone: which status of it was answered is told by the code.
       Status: `${Math.floor(status / 100)}xx`,
-      Calls: 1,
-      Latency: ms,
-      ...(isTicket && { TicketsIssued: 1 }),
-      ...(code !== undefined && { Code: code, Refusals: 1 }),
+      [CONTROL_METRIC.calls.name]: 1,
+      [CONTROL_METRIC.latency.name]: ms,
+      ...(isTicket && { [CONTROL_METRIC.ticketsIssued.name]: 1 }),
+      ...(code !== undefined && { Code: code, [CONTROL_METRIC.refusals.name]: 1 }),
       requestId,
     }
     stream.write(`${JSON.stringify(document)}\n`)

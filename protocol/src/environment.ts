@@ -15,7 +15,7 @@ export const ENV = {
   publicPort: 'POSTERN_PUBLIC_PORT',
   /** Where visitors who came by http are sent to https; nowhere where it is missing. */
   redirectPort: 'POSTERN_REDIRECT_PORT',
-  /** Health and metrics. */
+  /** Health. */
   opsPort: 'POSTERN_OPS_PORT',
   /** required | optional | off: whether a PROXY v2 header precedes each connection. */
   proxyProtocol: 'POSTERN_PROXY_PROTOCOL',
@@ -32,4 +32,6 @@ export const ENV = {
   /** Name of this task; made at start where it is missing. */
   taskId: 'POSTERN_TASK_ID',
   logLevel: 'POSTERN_LOG_LEVEL',
+  /** emf | off: whether a task writes its metrics to standard output, in CloudWatch's embedded metric format. Off where it is missing. */
+  metrics: 'POSTERN_METRICS',
 } as const

@@ -237,6 +237,13 @@ export const TUNNEL_ROW_AGAIN_MS = seconds(3600)
 /** A row of the list of tunnels outlives its channel, which lives a day, by at most this, if a crash leaves it. */
 export const TUNNEL_PURGE_AFTER_MS = 3 * 86_400_000
 
+// ── metrics ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** CloudWatch keeps one point a minute; scaling and alarms look at no less. */
+export const METRICS_MS = seconds(60)
+/** The embedded metric format takes no more values of one metric at a time. */
+export const METRIC_VALUES = 100
+
 // ── stopping ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Fargate kills a task 120 s after SIGTERM; a process that is still there at 110 s ends itself. */

@@ -1,0 +1,48 @@
+/** Names of what the two planes report of themselves, which whoever watches them must know too. Knows nothing of how it is written down or looked at. */
+
+export const METRIC_NAMESPACE = 'Postern'
+
+/** The values of the dimension `Service`. */
+export const SERVICE = { task: 'data-plane', control: 'control-plane' } as const
+
+export interface MetricName {
+  readonly name: string
+  readonly unit: 'Count' | 'Bytes' | 'Milliseconds'
+  /** Its dimensions. Each set of their values is a metric that costs money: all come from closed lists. */
+  readonly by: readonly ('Service' | 'Operation' | 'Status' | 'Code')[]
+}
+
+/**
+ * Reported by each task of the data plane for each minute, once: the mean of a gauge is that of a task, the sum is that of all tasks. Of counts the sum
+ * is what counts.
+ */
+export const TASK_METRIC = {
+  /** Gauge: channels that are open. */
+  tunnels: { name: 'Tunnels', unit: 'Count', by: ['Service'] },
+  /** Gauge: streams that carry an exchange just then. */
+  activeStreams: { name: 'ActiveStreams', unit: 'Count', by: ['Service'] },
+  /** Gauge: bytes from agents that no visitor has taken yet. */
+  heldBytes: { name: 'HeldBytes', unit: 'Bytes', by: ['Service'] },
+  /** Requests whose head was read on the public port, whatever became of them. */
+  requests: { name: 'Requests', unit: 'Count', by: ['Service'] },
+  /** Visitors that got an answer of ours instead of the local server's, or were cut off, by what was the matter. */
+  faults: { name: 'Faults', unit: 'Count', by: ['Code'] },
+  /** Channels that were welcomed. */
+  openings: { name: 'Openings', unit: 'Count', by: ['Service'] },
+  /** From the accepted connection to the welcome. At most a hundred values a minute, spread over all of them. */
+  openingLatency: { name: 'OpeningLatency', unit: 'Milliseconds', by: ['Service'] },
+  openingsRefused: { name: 'OpeningsRefused', unit: 'Count', by: ['Service'] },
+  openingsRefusedBy: { name: 'OpeningsRefused', unit: 'Count', by: ['Code'] },
+  /** Through the channels, from the agents. */
+  bytesIn: { name: 'BytesIn', unit: 'Bytes', by: ['Service'] },
+  bytesOut: { name: 'BytesOut', unit: 'Bytes', by: ['Service'] },
+} as const satisfies Record<string, MetricName>
+
+/** Reported by the control plane with each answer. */
+export const CONTROL_METRIC = {
+  calls: { name: 'Calls', unit: 'Count', by: ['Operation', 'Status'] },
+  latency: { name: 'Latency', unit: 'Milliseconds', by: ['Operation'] },
+  ticketsIssued: { name: 'TicketsIssued', unit: 'Count', by: ['Service'] },
+  /** Calls that were answered with a fault, by its code. */
+  refusals: { name: 'Refusals', unit: 'Count', by: ['Code'] },
+} as const satisfies Record<string, MetricName>
