@@ -91,3 +91,23 @@ test.each([
   expect(fault).toMatchObject({ code: 'config-invalid', message: expect.stringContaining('exactly one') })
   expect(String(fault)).not.toContain(SECRET)
 })
+
+test('a task reports metrics and redirects visitors only if it is told to', async () => {
+  const secret = { [ENV.channelSecret]: SECRET }
+  expect(await readConfig(settings(secret))).toMatchObject({ metrics: 'off', redirectPort: undefined })
+  const told = await readConfig(settings({ ...secret, [ENV.metrics]: 'emf', [ENV.redirectPort]: '8081' }))
+  expect(told).toMatchObject({ metrics: 'emf', redirectPort: 8081 })
+})
+
+test.each([
+  ['to https where there is none', { [ENV.redirectPort]: '8081', [ENV.publicUrl]: 'http://{subdomain}.example.com' }],
+  ['to a port that is none', { [ENV.redirectPort]: 'x' }],
+  ['metrics of another form', { [ENV.metrics]: 'statsd' }],
+  ['a public URL that is none', { [ENV.publicUrl]: '{subdomain}.example.com' }],
+])('%s is refused by the name of the variable', async (_what, changes) => {
+  const [variable] = Object.keys(changes)
+  await expect(readConfig(settings({ [ENV.channelSecret]: SECRET, ...changes }))).rejects.toMatchObject({
+    code: 'config-invalid',
+    message: expect.stringContaining(variable!),
+  })
+})

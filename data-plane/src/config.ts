@@ -15,9 +15,13 @@ const hostAndPort = z.string().check(z.regex(/^[^:]+:\d+$|^\[[0-9a-f:]+\]:\d+$/i
 const environmentSchema = z.object({
   [ENV.table]: z.string().check(z.minLength(1)),
   [ENV.base]: z.string().check(z.regex(/^[a-z0-9.-]+$/, 'expected a lower-case host name without port')),
-  [ENV.publicUrl]: z.string().check(z.includes('{subdomain}')),
+  [ENV.publicUrl]: z.string().check(
+    z.includes('{subdomain}'),
+    z.refine((text) => URL.canParse(text.replace('{subdomain}', 'any')), 'expected a URL'),
+  ),
   [ENV.publicHosts]: z._default(z.string(), '0.0.0.0'),
   [ENV.publicPort]: z._default(port, 8080),
+  [ENV.redirectPort]: z.optional(port),
   [ENV.channelPort]: z._default(port, 7000),
   [ENV.opsPort]: z._default(port, 9000),
   [ENV.proxyProtocol]: z._default(z.enum(['required', 'optional', 'off']), 'required'),
@@ -29,6 +33,7 @@ const environmentSchema = z.object({
   [ENV.apex]: z.optional(hostAndPort),
   [ENV.taskId]: z.optional(z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/))),
   [ENV.logLevel]: z._default(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info'),
+  [ENV.metrics]: z._default(z.enum(['emf', 'off']), 'off'),
 })
 
 export interface Config {
@@ -37,6 +42,8 @@ export interface Config {
   readonly publicUrl: string
   readonly publicHosts: readonly string[]
   readonly publicPort: number
+  /** Undefined: nobody listens for visitors who came by http and shall come by https. */
+  readonly redirectPort: number | undefined
   readonly channelPort: number
   readonly opsPort: number
   readonly proxyProtocol: 'required' | 'optional' | 'off'
@@ -47,6 +54,7 @@ export interface Config {
   readonly apex: { readonly host: string; readonly port: number } | undefined
   readonly taskId: string
   readonly logLevel: string
+  readonly metrics: 'emf' | 'off'
 }
 
 /**
@@ -60,12 +68,15 @@ export async function readConfig(environment: NodeJS.ProcessEnv): Promise<Config
     throw new TunnelFault('config-invalid', problems.join('; '))
   }
   const env = parsed.data
+  if (env[ENV.redirectPort] !== undefined && !env[ENV.publicUrl].startsWith('https://'))
+    throw new TunnelFault('config-invalid', `${ENV.redirectPort}: ${ENV.publicUrl} is not reached by https`)
   return {
     table: env[ENV.table],
     base: env[ENV.base],
     publicUrl: env[ENV.publicUrl],
     publicHosts: env[ENV.publicHosts].split(','),
     publicPort: env[ENV.publicPort],
+    redirectPort: env[ENV.redirectPort],
     channelPort: env[ENV.channelPort],
     opsPort: env[ENV.opsPort],
     proxyProtocol: env[ENV.proxyProtocol],
@@ -75,6 +86,7 @@ export async function readConfig(environment: NodeJS.ProcessEnv): Promise<Config
     apex: splitHostPort(env[ENV.apex]),
     taskId: env[ENV.taskId] ?? `task-${randomBytes(6).toString('hex')}`,
     logLevel: env[ENV.logLevel],
+    metrics: env[ENV.metrics],
   }
 }
 

@@ -27,9 +27,15 @@ async function main(): Promise<void> {
     clock: Date.now,
     now: () => performance.now(),
     memoryLimit: memoryLimit(),
+    metrics: config.metrics === 'emf' ? (line) => process.stdout.write(line) : undefined,
   })
-  const { ports } = plane
-  const listening = { public: { port: ports.public }, channel: { port: ports.channel }, ops: { port: ports.ops } }
+  const { redirect, ...ports } = plane.ports
+  const listening = {
+    public: { port: ports.public },
+    ...(redirect !== undefined && { redirect: { port: redirect } }),
+    channel: { port: ports.channel },
+    ops: { port: ports.ops },
+  }
   process.stdout.write(`${JSON.stringify({ event: 'listening', task: config.taskId, ...listening })}\n`)
 
   const stop = async (why: string, graceMs?: number, exit = 0): Promise<void> => {

@@ -8,6 +8,7 @@ import {
   DRAIN_MS,
   LEASE_RENEW_MS,
   MEMORY_CHECK_MS,
+  METRICS_MS,
   REVOCATION_POLL_MS,
   SWEEP_MS,
   TOKEN_RECHECK_TICK_MS,
@@ -29,10 +30,15 @@ import { TaskLease } from './cluster/task-lease.ts'
 import { TokenCheck } from './cluster/token-check.ts'
 import type { Config } from './config.ts'
 import { Dispatcher } from './dispatch/dispatcher.ts'
+import { Redirector } from './dispatch/redirector.ts'
 import { AuditTrail } from './ops/audit-trail.ts'
+import type { Gauges } from './ops/metric-documents.ts'
+import { reportMetrics } from './ops/metric-report.ts'
 import { createOpsServer } from './ops/ops-server.ts'
+import { type Counted, TaskCounts } from './ops/task-counts.ts'
 import { PublicListener } from './public/public-listener.ts'
 import { RequestIds } from './public/request-ids.ts'
+import type { VisitorContext } from './public/visitor-connection.ts'
 import { LocalRoutes } from './route/local-routes.ts'
 import { SocketRoute } from './route/socket-route.ts'
 import { VERSION } from './version.ts'
@@ -56,10 +62,17 @@ export interface DataPlaneDeps {
   now(): number
   /** Bytes this process may use; ceilings derive from it. */
   readonly memoryLimit: number
+  /** Takes the metrics, line by line; undefined where nobody wants them. */
+  readonly metrics: ((line: string) => void) | undefined
 }
 
 export interface DataPlane {
-  readonly ports: { readonly public: number; readonly channel: number; readonly ops: number }
+  readonly ports: {
+    readonly public: number
+    readonly redirect: number | undefined
+    readonly channel: number
+    readonly ops: number
+  }
   /** Resolves when another process has the id of this task: whoever hears it stops this one at once. */
   readonly fenced: Promise<TunnelFault>
   /** Stops in order; what is in flight gets `graceMs`, DRAIN_MS unless told. Harmless when repeated. */
@@ -74,6 +87,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   const bootId = randomUUID()
   let readiness: Readiness = 'starting'
 
+  const counts = new TaskCounts()
   const routes = new LocalRoutes(now)
   const sweep = setInterval(() => routes.sweep(), SWEEP_MS)
   const tunnels = (): ReadonlySet<Tunnel> => channels.tunnels
@@ -139,17 +153,21 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       newId: randomUUID,
     },
     events: {
-      welcomed: (tunnel) => {
+      welcomed: (tunnel, openingMs) => {
+        counts.opening(openingMs)
         log.info({ ...facts(tunnel), client: tunnel.clientAddress }, 'tunnel open')
         const { username, subdomain } = tunnel.ticket
         audit.ticketUsed({ username, subdomain, ip: tunnel.clientAddress })
       },
       over: (tunnel, { fault, release }) => {
+        counts.channelOver(tunnel.traffic)
         log.info({ ...facts(tunnel), ...tunnel.traffic, fault: fault?.code, detail: fault?.detail }, 'tunnel over')
         if (release !== undefined) log.warn({ ...facts(tunnel), err: release }, 'the route could not be released')
       },
-      refused: (fault, address) =>
-        log.info({ fault: fault.code, detail: fault.detail, client: address }, 'opening refused'),
+      refused: (fault, address) => {
+        counts.openingRefused(fault.code)
+        log.info({ fault: fault.code, detail: fault.detail, client: address }, 'opening refused')
+      },
     },
   })
   const memory = new MemoryGuard({
@@ -158,18 +176,35 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     reset: (tunnel) => log.warn(facts(tunnel), 'a stalled stream was reset for want of memory'),
   })
   const memoryCheck = setInterval(() => memory.check(), MEMORY_CHECK_MS)
+  const context: VisitorContext = {
+    dispatcher: new Dispatcher({ base: config.base, routes, apex: config.apex && new SocketRoute(config.apex) }),
+    proto: config.publicUrl.startsWith('https:') ? 'https' : 'http',
+    cookies: new CookieFence(config.base),
+    newRequestId: new RequestIds(bootId).next,
+    failed: (requestId, fault) => log.info({ requestId, fault: fault.code, detail: fault.detail }, 'request failed'),
+    counts,
+  }
   const visitors = new PublicListener({
     proxyProtocol: config.proxyProtocol,
     now,
-    context: {
-      dispatcher: new Dispatcher({ base: config.base, routes, apex: config.apex && new SocketRoute(config.apex) }),
-      proto: config.publicUrl.startsWith('https:') ? 'https' : 'http',
-      cookies: new CookieFence(config.base),
-      newRequestId: new RequestIds(bootId).next,
-      failed: (requestId, fault) => log.info({ requestId, fault: fault.code, detail: fault.detail }, 'request failed'),
+    context,
+    refused: (fault, address) => {
+      counts.fault(fault.code)
+      log.info({ fault: fault.code, detail: fault.detail, client: address }, 'visitor refused')
     },
-    refused: (fault, address) =>
-      log.info({ fault: fault.code, detail: fault.detail, client: address }, 'visitor refused'),
+  })
+  const redirecting = (): VisitorContext => ({
+    ...context,
+    dispatcher: new Redirector(config.base, config.publicUrl),
+    proto: 'http',
+    // Who is sent on comes again, and is counted then.
+    counts: { request: () => {}, fault: (code) => counts.fault(code) },
+  })
+  const take = (): Counted => counts.take(tunnels())
+  const gauges = (): Gauges => ({
+    tunnels: tunnels().size,
+    activeStreams: sumOf(tunnels(), (tunnel) => tunnel.visitorStreams) - routes.idleStreams,
+    heldBytes: sumOf(tunnels(), (tunnel) => tunnel.heldBytes),
   })
   const ops = createOpsServer({ ready: () => readiness === 'ready' })
 
@@ -195,7 +230,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   // Health first, so that whoever watches can see the rest come up.
   const opsPort = await listen(ops, config.opsPort, '0.0.0.0')
   let channelPort: number
-  let publicPort = config.publicPort
+  let { publicPort, redirectPort } = config
   try {
     // The lease next: routes of a task without one are nobody's.
     loops = [
@@ -208,11 +243,14 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     // Agents before visitors, so that a visitor finds tunnels.
     channelPort = await listen(channels.server, config.channelPort, config.publicHosts[0]!)
     for (const host of config.publicHosts) publicPort = await listen(visitors.createServer(), publicPort, host)
+    for (const host of redirectPort === undefined ? [] : config.publicHosts)
+      redirectPort = await listen(visitors.createServer(redirecting()), redirectPort!, host)
   } catch (error) {
     await giveUpLease()
     throw error
   }
   readiness = 'ready'
+  const endMetrics = deps.metrics && reportMetrics({ everyMs: METRICS_MS, take, gauges, write: deps.metrics, clock })
 
   let stopped: Promise<void> | undefined
   const stop = async (graceMs: number): Promise<void> => {
@@ -227,14 +265,16 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     // 4. Nothing is left that a revocation could end or that a lease keeps alive.
     await giveUpLease()
     await audit.settled()
-    // 5. Health last: until here the process is alive, and says so.
+    // 5. What was counted since the last minute, the end of every channel included.
+    endMetrics?.()
+    // 6. Health last: until here the process is alive, and says so.
     await new Promise<void>((resolve) => {
       ops.close(() => resolve())
       ops.closeAllConnections()
     })
   }
   return {
-    ports: { public: publicPort, channel: channelPort, ops: opsPort },
+    ports: { public: publicPort, redirect: redirectPort, channel: channelPort, ops: opsPort },
     fenced: lease.lost,
     stop: (graceMs = DRAIN_MS) => (stopped ??= stop(graceMs)),
   }
@@ -246,6 +286,12 @@ const facts = (tunnel: Tunnel) => ({
   connId: tunnel.connId,
   epoch: tunnel.epoch,
 })
+
+function sumOf(tunnels: Iterable<Tunnel>, of: (tunnel: Tunnel) => number): number {
+  let sum = 0
+  for (const tunnel of tunnels) sum += of(tunnel)
+  return sum
+}
 
 /** Resolves with the port that was bound. */
 function listen(server: Server, port: number, host: string): Promise<number> {

@@ -25,6 +25,7 @@ export async function startMemoryTask(): Promise<MemoryTask> {
       publicUrl: `http://{subdomain}.${BASE}`,
       publicHosts: ['127.0.0.1'],
       publicPort: 0,
+      redirectPort: undefined,
       channelPort: 0,
       opsPort: 0,
       proxyProtocol: 'off',
@@ -34,6 +35,7 @@ export async function startMemoryTask(): Promise<MemoryTask> {
       apex: undefined,
       taskId: 'task-in-memory',
       logLevel: 'silent',
+      metrics: 'off',
     },
     {
       stores,
@@ -42,6 +44,7 @@ export async function startMemoryTask(): Promise<MemoryTask> {
       clock: Date.now,
       now: () => performance.now(),
       memoryLimit: MEMORY_BYTES,
+      metrics: undefined,
     },
   )
   return { plane, desk: ticketDesk(stores.tickets, keys) }

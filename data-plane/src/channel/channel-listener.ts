@@ -11,8 +11,10 @@ export interface ChannelListenerOptions {
   readonly proxyProtocol: ProxyPolicy
   readonly ceilings: OpeningCeilings
   readonly tunnel: Omit<TunnelDeps, 'events'>
-  readonly events: TunnelEvents & {
-    /** An opening that came to nothing; `address` is the socket's own peer. */
+  readonly events: Omit<TunnelEvents, 'welcomed' | 'refused'> & {
+    /** `openingMs`: since its connection was accepted. */
+    welcomed(tunnel: Tunnel, openingMs: number): void
+    /** An opening that came to nothing; `address` is the agent's where it is known, otherwise the socket's own peer. */
     refused(fault: TunnelFault, address: string | undefined): void
   }
 }
@@ -49,11 +51,15 @@ export class ChannelListener {
   async #open(socket: Socket): Promise<void> {
     const { host, proxyProtocol, ceilings, tunnel, events } = this.#options
     const address = socket.remoteAddress
+    const acceptedAt = tunnel.now()
     try {
       const opening = await acceptOpening(socket, host, { proxyProtocol, ceilings, signal: this.#openings.signal })
-      this.#tunnels.add(
-        new Tunnel(opening, { ...tunnel, events: { ...events, over: (ended, why) => this.#over(ended, why) } }),
-      )
+      const ownEvents: TunnelEvents = {
+        welcomed: (welcome) => events.welcomed(welcome, tunnel.now() - acceptedAt),
+        refused: events.refused,
+        over: (ended, why) => this.#over(ended, why),
+      }
+      this.#tunnels.add(new Tunnel(opening, { ...tunnel, events: ownEvents }))
     } catch (error) {
       events.refused(toFault(error), address)
     }

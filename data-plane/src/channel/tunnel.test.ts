@@ -57,6 +57,7 @@ class Inbox<T> {
 async function setup(claim: TunnelDeps['claim']) {
   const overs = new Inbox<{ fault: TunnelFault | undefined; release: TunnelFault | undefined }>()
   const said = new Inbox<ServerMessage>()
+  const refusals: unknown[] = []
   const channelEvents = new Inbox<string>()
   const published: string[] = []
   const server = createServer().listen(0, '127.0.0.1')
@@ -88,7 +89,11 @@ async function setup(claim: TunnelDeps['claim']) {
       },
       urlOf: (subdomain) => `http://${subdomain}.example.com`,
       newId: () => 'conn',
-      events: { welcomed: () => {}, over: (_tunnel, why) => overs.put(why) },
+      events: {
+        welcomed: () => {},
+        refused: (fault, address) => refusals.push([fault.code, address]),
+        over: (_tunnel, why) => overs.put(why),
+      },
     })
   })
   const raw = connect((server.address() as AddressInfo).port, '127.0.0.1')
@@ -128,6 +133,7 @@ async function setup(claim: TunnelDeps['claim']) {
     said,
     published,
     channelEvents,
+    refusals,
     silence: () => socket.pause(),
   }
 }
@@ -146,12 +152,24 @@ test('hello is answered by welcome once the name is claimed and visitors are let
   expect(tunnel.serving).toBe(true)
 })
 
+test('its streams for visitors are counted without the control stream', async () => {
+  const { control, hello, said, tunnel } = await setup(async () => granted())
+  expect(tunnel.visitorStreams).toBe(0)
+  control.send(hello)
+  await said.first()
+  const [stream] = [tunnel.openStream(), tunnel.openStream()]
+  expect(tunnel.visitorStreams).toBe(2)
+  stream.reset()
+  expect(tunnel.visitorStreams).toBe(1)
+})
+
 test('a claim that is refused is told, and the tunnel is over', async () => {
-  const { control, hello, said, overs, published } = await setup(async () => {
+  const { control, hello, said, overs, published, refusals } = await setup(async () => {
     throw new TunnelFault('subdomain-taken')
   })
   control.send(hello)
   expect(await said.first()).toMatchObject({ type: 'refused', fault: 'subdomain-taken' })
+  expect(refusals).toEqual([['subdomain-taken', '127.0.0.1']])
   expect((await overs.first()).release).toBeUndefined()
   expect(published).toEqual([])
 })

@@ -41,6 +41,8 @@ export interface TunnelDeps {
 
 export interface TunnelEvents {
   welcomed(tunnel: Tunnel): void
+  /** Instead of being welcomed; `over` follows. `address` is the agent's. */
+  refused(fault: TunnelFault, address: string | undefined): void
   /** After everything else: the channel is over and the claim is released (or its release has failed with `release`). */
   over(
     tunnel: Tunnel,
@@ -118,6 +120,11 @@ export class Tunnel {
   /** Bytes through the channel so far. */
   get traffic(): { readonly in: number; readonly out: number } {
     return { in: this.#channel.bytesIn, out: this.#channel.bytesOut }
+  }
+
+  /** Streams for visitors, idle ones among them. */
+  get visitorStreams(): number {
+    return this.#channel.streams - (this.#control === undefined ? 0 : 1)
   }
 
   /** Bytes from the agent that no visitor has taken yet. */
@@ -281,6 +288,7 @@ export class Tunnel {
       ...(fault.retryAfterMs === undefined ? {} : { retryAfterMs: fault.retryAfterMs }),
     })
     void this.#channel.close()
+    this.#deps.events.refused(fault, this.clientAddress)
   }
 
   #leave(): void {

@@ -17,6 +17,7 @@ afterEach(async () => {
 /** A listener for the one tunnel demo.example.com, and what it logged. */
 async function serve(route: ScriptedRoute, proxyProtocol: 'required' | 'optional' | 'off' = 'off') {
   const faults: string[] = []
+  const counted: string[] = []
   const listener = new PublicListener({
     proxyProtocol,
     now: () => performance.now(),
@@ -30,6 +31,7 @@ async function serve(route: ScriptedRoute, proxyProtocol: 'required' | 'optional
       cookies: new CookieFence('example.com'),
       newRequestId: new RequestIds('0123456789ab').next,
       failed: (_id, fault) => faults.push(fault.code),
+      counts: { request: () => counted.push('request'), fault: (code) => counted.push(code) },
     },
     refused: (fault) => faults.push(fault.code),
   })
@@ -37,7 +39,7 @@ async function serve(route: ScriptedRoute, proxyProtocol: 'required' | 'optional
   await once(server, 'listening')
   cleanups.push(() => listener.drain(0))
   const { port } = server.address() as AddressInfo
-  return { port, faults, listener }
+  return { port, faults, counted, listener }
 }
 
 class Browser {
@@ -173,6 +175,27 @@ test('what the agent says of a stream is what the visitor is told', async () => 
   await browser.until(({ text }) => text.includes('tunnel-error: origin-refused'))
   expect(browser.text).toMatch(/^HTTP\/1\.1 502 /)
   expect(faults).toEqual(['origin-refused'])
+})
+
+test.each<[what: string, request: string, answer: string | undefined, counted: string[]]>([
+  ['an answer of the local server', get('/'), ok('fine'), ['request']],
+  ['no tunnel', 'GET / HTTP/1.1\r\nHost: nobody.example.com\r\n\r\n', undefined, ['request', 'tunnel-not-found']],
+  ['an answer that is none', get('/'), 'what?\r\n\r\n', ['request', 'origin-invalid']],
+  ['no request at all', 'nonsense\r\n\r\n', undefined, ['request-invalid']],
+  ['an answer that is cut', get('/'), 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf', ['request', 'origin-closed']],
+])('a request is counted, and a fault by its code, once: %s', async (_what, request, answer, wanted) => {
+  const route = new ScriptedRoute()
+  const { port, counted } = await serve(route)
+  const browser = new Browser(port).send(request)
+  if (answer !== undefined) {
+    const { stream } = await route.leased(0)
+    stream.answer(answer)
+    await browser.until(({ text }) => text !== '')
+    if (answer.endsWith('half')) stream.listener?.end()
+  }
+  browser.socket.end()
+  await browser.until(({ ended, socket }) => ended || socket.destroyed)
+  expect(counted).toEqual(wanted)
 })
 
 test('a connection goes on after our own answer when the request was read to its end', async () => {

@@ -9,6 +9,7 @@ import { VisitorConnection, type VisitorContext } from './visitor-connection.ts'
 
 export interface PublicListenerOptions {
   readonly proxyProtocol: ProxyPolicy
+  /** Of servers that have none of their own. */
   readonly context: VisitorContext
   /** Monotonic milliseconds. */
   now(): number
@@ -34,8 +35,8 @@ export class PublicListener {
     return this.#visitors.size
   }
 
-  /** A server of this listener, not yet listening; one for each address to bind. */
-  createServer(): Server {
+  /** A server of this listener, not yet listening; one for each address to bind. All share their ceiling, their clock and their end. */
+  createServer(context: VisitorContext = this.#options.context): Server {
     const server = createServer(
       {
         allowHalfOpen: true,
@@ -44,7 +45,7 @@ export class PublicListener {
         keepAlive: true,
         keepAliveInitialDelay: TCP_KEEPALIVE_MS,
       },
-      (socket) => this.#accept(socket),
+      (socket) => this.#accept(socket, context),
     )
     this.#servers.add(server)
     return server
@@ -70,7 +71,7 @@ export class PublicListener {
     this.#sweeper.stop()
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket, context: VisitorContext): void {
     this.#sockets.add(socket)
     // What goes wrong on a socket ends it; 'close' follows and is where the exchange hears of it.
     socket.on('error', () => {})
@@ -79,27 +80,27 @@ export class PublicListener {
       if (this.#sockets.size === 0) this.#emptied?.()
     })
     if (this.#sockets.size > VISITORS_PER_TASK) return this.#refuse(socket)
-    if (this.#options.proxyProtocol === 'off') this.#welcome(socket, socket.remoteAddress, Buffer.alloc(0))
-    else void this.#acceptProxied(socket)
+    if (this.#options.proxyProtocol === 'off') this.#welcome(socket, socket.remoteAddress, Buffer.alloc(0), context)
+    else void this.#acceptProxied(socket, context)
   }
 
-  async #acceptProxied(socket: Socket): Promise<void> {
+  async #acceptProxied(socket: Socket, context: VisitorContext): Promise<void> {
     const { remoteAddress } = socket
     try {
       const reading = readProxyHeader(socket, this.#options.proxyProtocol)
       // Accepted paused, which a 'data' listener alone does not undo.
       socket.resume()
       const { source, rest } = await reading
-      this.#welcome(socket, source.address, rest)
+      this.#welcome(socket, source.address, rest, context)
     } catch (error) {
       this.#options.refused(toFault(error, 'proxy-header-invalid'), remoteAddress)
     }
   }
 
-  #welcome(socket: Socket, address: string | undefined, first: Buffer): void {
+  #welcome(socket: Socket, address: string | undefined, first: Buffer, context: VisitorContext): void {
     // No address: the visitor left before its connection was looked at.
     if (address === undefined || socket.destroyed) return void socket.destroy()
-    const visitor = new VisitorConnection(socket, address, first, this.#options.context, this.#deadlineIn)
+    const visitor = new VisitorConnection(socket, address, first, context, this.#deadlineIn)
     const unwatch = this.#sweeper.add(visitor)
     this.#visitors.add(visitor)
     socket.on('close', () => {

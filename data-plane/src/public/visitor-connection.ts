@@ -1,6 +1,6 @@
 /** One visitor's connection: heads in, exchanges one after the other, our own answers where there is no exchange. Knows nothing of streams. */
 import type { Socket } from 'node:net'
-import { TunnelFault, toFault } from '@postern/protocol/fault'
+import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
 import {
   BodyBoundary,
   type CookieFence,
@@ -12,18 +12,23 @@ import {
   writeRequestHead,
 } from '@postern/protocol/http'
 import { HEAD_TIMEOUT_MS, LINGER_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
-import type { Dispatcher } from '../dispatch/dispatcher.ts'
+import { Redirect } from '../dispatch/redirector.ts'
+import type { Route } from '../route/route.ts'
 import { Exchange, type Outcome, type Visitor } from './exchange.ts'
 import { faultAnswer } from './fault-answer.ts'
+import { redirectAnswer } from './redirect-answer.ts'
 import type { Perishable } from './sweeper.ts'
 
 export interface VisitorContext {
-  readonly dispatcher: Dispatcher
+  /** What a request with this (lower-case) Host is answered with or from. */
+  readonly dispatcher: { find(host: string): Route | Redirect | TunnelFault }
   readonly proto: 'http' | 'https'
   readonly cookies: CookieFence
   newRequestId(): string
   /** A failure on this connection, for the log. */
   failed(requestId: string, fault: TunnelFault): void
+  /** Told of every request, and of every fault that a visitor gets. On the path of each: it adds, and nothing else. */
+  readonly counts: { request(): void; fault(code: FaultCode): void }
 }
 
 type State =
@@ -139,6 +144,7 @@ export class VisitorConnection implements Visitor, Perishable {
         return this.#answer(outcome.fault, head, requestId, outcome.requestEnded)
       case 'cut':
         this.#context.failed(requestId, outcome.fault)
+        this.#context.counts.fault(outcome.fault.code)
         this.#socket.resetAndDestroy()
         return
       case 'abandoned':
@@ -228,8 +234,10 @@ export class VisitorConnection implements Visitor, Perishable {
 
   #begin(head: RequestHead): void {
     const requestId = this.#context.newRequestId()
+    this.#context.counts.request()
     const found = this.#context.dispatcher.find(head.host)
     if (found instanceof TunnelFault) return this.#answer(found, head, requestId, head.framing === 'none')
+    if (found instanceof Redirect) return this.#writeLast(redirectAnswer(found.origin, head, requestId))
     const request = {
       head,
       headBytes: writeRequestHead(head, { forwarded: this.#forwarded, requestId }),
@@ -260,11 +268,16 @@ export class VisitorConnection implements Visitor, Perishable {
   /** `goesOn`: the request was read to its end, so another may follow on this connection. */
   #answer(fault: TunnelFault, head: RequestHead | undefined, requestId: string, goesOn: boolean): void {
     const keepAlive = goesOn && !this.#draining && head?.keepAlive === true
-    this.#socket.write(
-      faultAnswer(fault, { accept: head?.field('accept'), method: head?.method ?? 'GET', requestId, keepAlive }),
-    )
-    if (keepAlive) return this.#nextRequest()
-    this.#socket.end()
+    const [accept, method] = [head?.field('accept'), head?.method ?? 'GET']
+    this.#context.counts.fault(fault.code)
+    const answer = faultAnswer(fault, { accept, method, requestId, keepAlive })
+    if (!keepAlive) return this.#writeLast(answer)
+    this.#socket.write(answer)
+    this.#nextRequest()
+  }
+
+  #writeLast(answer: Buffer): void {
+    this.#socket.end(answer)
     this.#linger()
   }
 

@@ -39,6 +39,13 @@ export class LocalRoutes {
     }
   }
 
+  /** Streams of all tunnels that wait for another request. */
+  get idleStreams(): number {
+    let idle = 0
+    for (const { route } of this.#byName.values()) idle += route.idleStreams
+    return idle
+  }
+
   /** Lets idle streams of all tunnels go whose time is over, and forgets names that are away for long. */
   sweep(): void {
     for (const { route } of this.#byName.values()) route.sweep()

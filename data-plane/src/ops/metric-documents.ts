@@ -1,0 +1,69 @@
+/** What a task has counted, as documents of CloudWatch's embedded metric format. Knows nothing of when, nor of where they go. */
+import type { FaultCode } from '@postern/protocol/fault'
+import { METRIC_NAMESPACE, type MetricName, SERVICE, TASK_METRIC } from '@postern/protocol/metrics'
+import type { Counted } from './task-counts.ts'
+
+/** How things stand. */
+export interface Gauges {
+  readonly tunnels: number
+  readonly activeStreams: number
+  readonly heldBytes: number
+}
+
+type Reading = readonly [metric: MetricName, value: number | readonly number[]]
+
+/**
+ * One document for the task and one for each code that occurred, each a line
+ * (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
+ * @param at milliseconds since 1970; @param gauges undefined: how things stand says nothing any more
+ */
+export function metricDocuments(counted: Counted, gauges: Gauges | undefined, at: number): string[] {
+  const { faults, openingsRefused } = counted
+  const codes = new Set([...faults.keys(), ...openingsRefused.keys()])
+  return [
+    document({ Service: SERVICE.task }, ofTask(counted, gauges), at),
+    ...[...codes].map((code) => document({ Code: code }, ofCode(counted, code), at)),
+  ]
+}
+
+function ofTask(counted: Counted, gauges: Gauges | undefined): Reading[] {
+  const { requests, openings, openingTimes, openingsRefused, bytesIn, bytesOut } = counted
+  const readings: Reading[] = [
+    [TASK_METRIC.requests, requests],
+    [TASK_METRIC.openings, openings],
+    [TASK_METRIC.openingsRefused, [...openingsRefused.values()].reduce((sum, count) => sum + count, 0)],
+    [TASK_METRIC.bytesIn, bytesIn],
+    [TASK_METRIC.bytesOut, bytesOut],
+  ]
+  // Without an opening there is no time that one took: a list of none is no value.
+  if (openingTimes.length > 0) readings.push([TASK_METRIC.openingLatency, openingTimes])
+  if (gauges !== undefined)
+    readings.push(
+      [TASK_METRIC.tunnels, gauges.tunnels],
+      [TASK_METRIC.activeStreams, gauges.activeStreams],
+      [TASK_METRIC.heldBytes, gauges.heldBytes],
+    )
+  return readings
+}
+
+function ofCode({ faults, openingsRefused }: Counted, code: FaultCode): Reading[] {
+  const readings: Reading[] = []
+  const [fault, refused] = [faults.get(code), openingsRefused.get(code)]
+  if (fault !== undefined) readings.push([TASK_METRIC.faults, fault])
+  if (refused !== undefined) readings.push([TASK_METRIC.openingsRefusedBy, refused])
+  return readings
+}
+
+/** All readings have the dimensions that are given. */
+function document(dimensions: Readonly<Record<string, string>>, readings: readonly Reading[], at: number): string {
+  const directive = {
+    Namespace: METRIC_NAMESPACE,
+    Dimensions: [Object.keys(dimensions)],
+    Metrics: readings.map(([{ name, unit }]) => ({ Name: name, Unit: unit })),
+  }
+  return `${JSON.stringify({
+    _aws: { Timestamp: at, CloudWatchMetrics: [directive] },
+    ...dimensions,
+    ...Object.fromEntries(readings.map(([{ name }, value]) => [name, value])),
+  })}\n`
+}

@@ -1,0 +1,80 @@
+/** What a task counts while it works: numbers that grow until they are taken. Knows nothing of who reads them. */
+import type { FaultCode } from '@postern/protocol/fault'
+import { METRIC_VALUES } from '@postern/protocol/limits'
+import { Distribution } from './distribution.ts'
+
+/** Bytes through a channel. */
+export interface Traffic {
+  readonly in: number
+  readonly out: number
+}
+
+/** Of the time since they were taken before. */
+export interface Counted {
+  readonly requests: number
+  readonly faults: ReadonlyMap<FaultCode, number>
+  readonly openings: number
+  /** Milliseconds, at most METRIC_VALUES of them. */
+  readonly openingTimes: readonly number[]
+  readonly openingsRefused: ReadonlyMap<FaultCode, number>
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+/** On the path of every request: what adds allocates nothing, but for the first fault of a kind. */
+export class TaskCounts {
+  #requests = 0
+  #faults = new Map<FaultCode, number>()
+  #openingsRefused = new Map<FaultCode, number>()
+  readonly #openingTimes = new Distribution()
+  /** Of channels that are over, less what was taken: since it was taken of channels that stand, it may be below zero. */
+  #bytesIn = 0
+  #bytesOut = 0
+
+  request(): void {
+    this.#requests += 1
+  }
+
+  fault(code: FaultCode): void {
+    this.#faults.set(code, (this.#faults.get(code) ?? 0) + 1)
+  }
+
+  opening(ms: number): void {
+    this.#openingTimes.add(ms)
+  }
+
+  openingRefused(code: FaultCode): void {
+    this.#openingsRefused.set(code, (this.#openingsRefused.get(code) ?? 0) + 1)
+  }
+
+  channelOver(traffic: Traffic): void {
+    this.#bytesIn += traffic.in
+    this.#bytesOut += traffic.out
+  }
+
+  /** Counting begins anew. @param standing all channels that are not over */
+  take(standing: Iterable<{ readonly traffic: Traffic }>): Counted {
+    let bytesIn = this.#bytesIn
+    let bytesOut = this.#bytesOut
+    for (const { traffic } of standing) {
+      bytesIn += traffic.in
+      bytesOut += traffic.out
+    }
+    const counted: Counted = {
+      requests: this.#requests,
+      faults: this.#faults,
+      openings: this.#openingTimes.count,
+      openingTimes: this.#openingTimes.values(METRIC_VALUES),
+      openingsRefused: this.#openingsRefused,
+      bytesIn,
+      bytesOut,
+    }
+    this.#requests = 0
+    this.#faults = new Map()
+    this.#openingsRefused = new Map()
+    this.#openingTimes.clear()
+    this.#bytesIn -= bytesIn
+    this.#bytesOut -= bytesOut
+    return counted
+  }
+}
