@@ -20,7 +20,7 @@ const { scripts } = JSON.parse(read('package.json'))
 
 interface Resource {
   readonly Type: string
-  readonly Properties: Readonly<Record<string, never>>
+  readonly Properties: Readonly<Record<string, unknown>>
 }
 const stacksOf = (context: ContextName) => {
   const { state, control, data, ops, template } = synthesised(context)
@@ -40,7 +40,7 @@ const resources = (context: ContextName, type: string): Resource[] =>
     Object.values(Resources).filter((resource) => resource.Type === type),
   )
 /** The one number that a property of the only resource of a type has. */
-const property = (type: string, of: (properties: Readonly<Record<string, never>>) => unknown): unknown[] => [
+const property = (type: string, of: (properties: Readonly<Record<string, unknown>>) => unknown): unknown[] => [
   ...new Set(resources('a domain', type).map(({ Properties }) => of(Properties))),
 ]
 
@@ -195,7 +195,7 @@ describe('docs/scaling.md', () => {
       resources(context, 'AWS::ApplicationAutoScaling::ScalingPolicy')
         .map(
           ({ Properties }) =>
-            (Properties as never as { TargetTrackingScalingPolicyConfiguration: { TargetValue: number } })
+            (Properties as { TargetTrackingScalingPolicyConfiguration: { TargetValue: number } })
               .TargetTrackingScalingPolicyConfiguration.TargetValue,
         )
         .sort((a, b) => b - a)

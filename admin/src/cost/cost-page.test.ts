@@ -59,6 +59,23 @@ describe('docs/cost.md', () => {
     }
   })
 
+  test('says of the three figures of the design what the formula gives', () => {
+    const usd = (tunnels: number, more: { gb?: number; tasks?: number; taskCpu?: number } = {}) => {
+      const taskCpu = more.taskCpu ?? 256
+      const size = { taskCpu, taskMemory: 2 * taskCpu, architecture: 'arm64', domain: true } as const
+      return estimate(workloadOf({ ...size, gb: 0, tunnels, ...more })).total
+    }
+    const large = { taskCpu: 1024 }
+    const bold = [...PAGE.matchAll(/^\* \*\*(About )?\$.+?: (.+?)\.\*\*/gm)].map(([, , said]) => said)
+    expect(bold).toEqual([
+      `$${Math.round(usd(0))}`,
+      `$${Math.round(usd(2000) - usd(1000))} on small tasks, $${Math.round(usd(3000, large) - usd(2000, large))} on large ones`,
+      `$${Math.round(usd(0, { gb: 1000 }) - usd(0))}`,
+    ])
+    const packed = usd(2000, { tasks: 5 }) - usd(1000, { tasks: 4 })
+    expect(PAGE).toContain(`carried 1,000 idle tunnels, it would be $${Math.round(packed)}`)
+  })
+
   test('has every price, with its page and the month it was known in', () => {
     const rowOf = (name: string, { usd, per, page, known }: Price) => {
       const dear = usd >= 0.00001

@@ -19,7 +19,7 @@ export const OPENING = {
   auditWrites: 1,
 } as const
 
-/** A strongly consistent Query that finds nothing. */
+/** A strongly consistent Query that finds nothing is billed as the least there is (the embedded table says 0). */
 export const READS_PER_POLL = 1
 
 /** Of the Lambda: 512 MB for the time of a warm call; starts are rare. Not measured on AWS. */
