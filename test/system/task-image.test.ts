@@ -86,11 +86,18 @@ const fromFargate = () => ({
   AWS_ENDPOINT_URL_DYNAMODB: table.endpoint,
 })
 /** Two tests at once must not meet on a port. */
-const FREE_PORTS = { [ENV.publicPort]: '0', [ENV.redirectPort]: '0', [ENV.channelPort]: '0', [ENV.opsPort]: '0' }
+const freePorts = (defined: Readonly<Record<string, string>>) =>
+  Object.fromEntries(
+    [ENV.publicPort, ENV.redirectPort, ENV.channelPort, ENV.opsPort]
+      .filter((name) => name in defined)
+      .map((name) => [name, '0']),
+  )
 
 interface Task {
   readonly env: Readonly<Record<string, string>>
   readonly ports: Readonly<Record<'public' | 'channel' | 'ops', number>>
+  /** Where there is a domain. */
+  readonly redirectPort: number | undefined
   stop(): Promise<number | null>
 }
 
@@ -122,6 +129,7 @@ async function startTask(env: Record<string, string>): Promise<Task> {
   return {
     env,
     ports,
+    redirectPort: listening.redirect?.port,
     async stop() {
       child.kill('SIGTERM')
       const [code] = await exited
@@ -163,9 +171,10 @@ test.each(CONTEXTS)(
   'starts with the environment of the task definition alone, and is healthy (%s)',
   async (context) => {
     const defined = definedEnvironment(context)
-    const task = await startTask({ ...defined, ...fromFargate(), ...FREE_PORTS })
+    const task = await startTask({ ...defined, ...fromFargate(), ...freePorts(defined) })
     const ready = await fetch(`http://127.0.0.1:${task.ports.ops}/readyz`)
     expect(ready.status).toBe(200)
+    expect(task.redirectPort !== undefined).toBe(ENV.redirectPort in defined)
     expect(await healthCommand(context, { ...defined, [ENV.opsPort]: String(task.ports.ops) })).toBe(0)
     expect(await task.stop()).toBe(0)
     expect(await healthCommand(context, { ...defined, [ENV.opsPort]: String(task.ports.ops) })).toBe(1)
@@ -173,11 +182,8 @@ test.each(CONTEXTS)(
 )
 
 test('a variable of the task definition that were missing would end it, by name', async () => {
-  const { [ENV.channelSecret]: _secret, ...rest } = {
-    ...definedEnvironment('no context'),
-    ...fromFargate(),
-    ...FREE_PORTS,
-  }
+  const defined = definedEnvironment('no context')
+  const { [ENV.channelSecret]: _secret, ...rest } = { ...defined, ...fromFargate(), ...freePorts(defined) }
   await expect(startTask(rest)).rejects.toThrowError(ENV.channelSecret)
 })
 
@@ -192,7 +198,8 @@ test('the table of these tests refuses what the role may not do', async () => {
 })
 
 test('carries a request from behind the balancer to an agent, and does to the table what its role may do, no more', async () => {
-  const task = await startTask({ ...definedEnvironment('no context'), ...fromFargate(), ...FREE_PORTS })
+  const defined = definedEnvironment('no context')
+  const task = await startTask({ ...defined, ...fromFargate(), ...freePorts(defined) })
   const channels = await startListener()
   const visitors = await startListener()
   undo.push(

@@ -1,4 +1,5 @@
 /** How many tasks run, how they are replaced, and what the balancer sends them. Knows nothing of what a task does. */
+import { TASK_METRIC } from '@postern/protocol/metrics'
 import { Duration, Validations } from 'aws-cdk-lib'
 import { Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch'
 import { type IVpc, type SecurityGroup, SubnetType } from 'aws-cdk-lib/aws-ec2'
@@ -12,7 +13,7 @@ import {
 } from 'aws-cdk-lib/aws-ecs'
 import type { Construct } from 'constructs'
 import type { Config } from '../config.ts'
-import { TASK_METRIC } from '../ops/metrics.ts'
+import { ofTasks } from '../ops/metrics.ts'
 import type { Balancer } from './balancer.ts'
 import { CONTAINER } from './task.ts'
 
@@ -70,7 +71,7 @@ export function service(scope: Construct, { config, vpc, definition, group, bala
   const cooldown = { scaleInCooldown: SCALE_IN, scaleOutCooldown: SCALE_OUT }
   scaling.scaleToTrackCustomMetric('Tunnels', {
     // Each task reports its own number: their mean is tunnels per task.
-    metric: new Metric({ ...TASK_METRIC.tunnels, statistic: Stats.AVERAGE, period: Duration.minutes(1) }),
+    metric: new Metric({ ...ofTasks(TASK_METRIC.tunnels), statistic: Stats.AVERAGE, period: Duration.minutes(1) }),
     targetValue: (TUNNELS_PER_VCPU * config.taskCpu) / 1024,
     ...cooldown,
   })

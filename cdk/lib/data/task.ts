@@ -94,6 +94,8 @@ export function task(scope: Construct, props: TaskProps): { definition: FargateT
       // The balancer writes one header before each connection, and nobody else reaches these ports.
       [ENV.proxyProtocol]: 'required',
       [ENV.ipPolicy]: config.ipPolicy,
+      // Standard output goes to CloudWatch Logs, which takes the metrics out of it.
+      [ENV.metrics]: 'emf',
       AWS_REGION: Stack.of(scope).region,
     },
     // Handed in at the start of each task by ECS: the process itself has no right to any secret, and a rolled task has the new version.

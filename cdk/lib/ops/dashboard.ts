@@ -25,7 +25,7 @@ export function dashboard(scope: Construct, { on, alarms }: { on: Watched; alarm
       [
         new SingleValueWidget({
           title: 'Now',
-          metrics: [on.tunnels, on.healthyTasks, on.flows, on.ticketsIssued],
+          metrics: [on.tunnels, on.healthyTasks, on.flows, on.requests, on.ticketsIssued],
           width: FULL,
           height: 3,
         }),
@@ -35,14 +35,21 @@ export function dashboard(scope: Construct, { on, alarms }: { on: Watched; alarm
         graph('Tasks', [on.cpu, on.memory]),
       ],
       [
+        graph('Requests', [on.requests, on.activeStreams], [on.faults]),
+        graph('Through the channels', [on.bytesIn, on.bytesOut], [on.heldBytes]),
+      ],
+      [
+        graph('Openings', [on.openings, on.openingsRefused], [on.openingLatency]),
+        graph('Tickets', [on.ticketsIssued], [on.refusals]),
+      ],
+      [
         graph('Connections', [on.flows, on.newFlows], [on.bytes]),
         graph('Control plane', [on.apiCalls, on.apiClientErrors, on.apiServerErrors], [on.ticketLatency]),
       ],
       [
-        graph('Tickets', [on.ticketsIssued], [on.refusals]),
         graph('Function', [on.functionErrors, on.functionThrottles]),
+        graph('Table', [on.tableReads, on.tableWrites], [on.tableThrottles]),
       ],
-      [graph('Table', [on.tableReads, on.tableWrites], [on.tableThrottles])],
     ],
   })
 }

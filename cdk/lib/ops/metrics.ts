@@ -1,26 +1,27 @@
-/** What the two planes report of themselves in CloudWatch's embedded metric format, by name. Knows nothing of who looks. */
+/** What the two planes report of themselves, as metrics of CloudWatch. Knows nothing of who looks. */
 import type { FaultCode } from '@postern/protocol/fault'
+import { CONTROL_METRIC, METRIC_NAMESPACE, type MetricName, SERVICE, TASK_METRIC } from '@postern/protocol/metrics'
 import type { MetricProps } from 'aws-cdk-lib/aws-cloudwatch'
 
 type Named = Pick<MetricProps, 'namespace' | 'metricName' | 'dimensionsMap'> & { namespace: string; metricName: string }
 
-const named = (metricName: string, dimensionsMap: Record<string, string>): Named => ({
-  namespace: 'Postern',
-  metricName,
-  dimensionsMap,
-})
+const named = <Name extends MetricName>(
+  { name }: Name,
+  dimensionsMap: Readonly<Record<Name['by'][number], string>>,
+): Named => ({ namespace: METRIC_NAMESPACE, metricName: name, dimensionsMap })
 
-/** Reported by each task, every minute: the mean of a gauge is "per task", the sum of a count is "of all tasks". */
-export const TASK_METRIC = {
-  /** Gauge: channels that are open now. */
-  tunnels: named('Tunnels', { Service: 'data-plane' }),
-} as const
+/** Of each task: the mean of a gauge is "per task", the sum of a count is "of all tasks". */
+export const ofTasks = (metric: MetricName & { readonly by: readonly ['Service'] }): Named =>
+  named(metric, { Service: SERVICE.task })
 
-/** Reported by the control plane with each answer. */
-export const CONTROL_METRIC = {
-  ticketsIssued: named('TicketsIssued', { Service: 'control-plane' }),
-  ticketLatency: named('Latency', { Operation: 'issueTicket' }),
-} as const
+export const ticketsIssued = named(CONTROL_METRIC.ticketsIssued, { Service: SERVICE.control })
+export const ticketLatency = named(CONTROL_METRIC.latency, { Operation: 'issueTicket' })
 
 /** Calls that were answered with this fault. */
-export const refusalsOf = (code: FaultCode): Named => named('Refusals', { Code: code })
+export const refusalsOf = (code: FaultCode): Named => named(CONTROL_METRIC.refusals, { Code: code })
+/** Visitors that were answered with this fault, or cut off for it. */
+export const faultsOf = (code: FaultCode): Named => named(TASK_METRIC.faults, { Code: code })
+export const openingsRefusedBy = (code: FaultCode): Named => named(TASK_METRIC.openingsRefused, { Code: code })
+
+/** For a search: all metrics of this name, whatever the values of its dimensions. */
+export const allOf = ({ name, by }: MetricName): string => `{${METRIC_NAMESPACE},${by.join(',')}} MetricName="${name}"`

@@ -1,11 +1,12 @@
 /** The metrics that people and alarms look at, of whatever stack. Knows nothing of thresholds. */
+import { CONTROL_METRIC, TASK_METRIC } from '@postern/protocol/metrics'
 import { Duration } from 'aws-cdk-lib'
 import { type IMetric, MathExpression, Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch'
 import type { ControlStack } from '../control-stack.ts'
 import { TASK_PORT } from '../data/ports.ts'
 import type { DataStack } from '../data-stack.ts'
 import type { StateStack } from '../state-stack.ts'
-import { CONTROL_METRIC, refusalsOf, TASK_METRIC } from './metrics.ts'
+import { allOf, faultsOf, ofTasks, openingsRefusedBy, refusalsOf, ticketLatency, ticketsIssued } from './metrics.ts'
 
 const MINUTE = Duration.minutes(1)
 const FIVE_MINUTES = Duration.minutes(5)
@@ -16,12 +17,31 @@ export function watched({ state, control, data }: { state: StateStack; control: 
   const { loadBalancer, targets } = data.balancer
   const channel = targets.get(TASK_PORT.channel)!
   const sum = { statistic: Stats.SUM, period: FIVE_MINUTES }
-  const own = (metric: (typeof TASK_METRIC)[keyof typeof TASK_METRIC], statistic: string, label: string) =>
-    new Metric({ ...metric, statistic, label, period: MINUTE })
+  const gauge = (metric: Parameters<typeof ofTasks>[0], statistic: string, label: string) =>
+    new Metric({ ...ofTasks(metric), statistic, label, period: MINUTE })
+  const count = (metric: Parameters<typeof ofTasks>[0], label: string) =>
+    new Metric({ ...ofTasks(metric), ...sum, label })
   const table = (metricName: string) => state.table.metric(metricName, sum)
   return {
-    tunnelsPerTask: own(TASK_METRIC.tunnels, Stats.AVERAGE, 'tunnels per task'),
-    tunnels: own(TASK_METRIC.tunnels, Stats.SUM, 'tunnels'),
+    tunnelsPerTask: gauge(TASK_METRIC.tunnels, Stats.AVERAGE, 'tunnels per task'),
+    tunnels: gauge(TASK_METRIC.tunnels, Stats.SUM, 'tunnels'),
+    activeStreams: gauge(TASK_METRIC.activeStreams, Stats.SUM, 'requests under way'),
+    heldBytes: gauge(TASK_METRIC.heldBytes, Stats.MAXIMUM, 'bytes held, fullest task'),
+    requests: count(TASK_METRIC.requests, 'requests'),
+    faults: search(allOf(TASK_METRIC.faults), 'failed'),
+    visitorsExhausted: new Metric({ ...faultsOf('visitors-exhausted'), ...sum, label: 'visitors turned away' }),
+    internalErrors: new Metric({ ...faultsOf('internal-error'), ...sum, label: 'internal errors' }),
+    bytesIn: count(TASK_METRIC.bytesIn, 'bytes from agents'),
+    bytesOut: count(TASK_METRIC.bytesOut, 'bytes to agents'),
+    openings: count(TASK_METRIC.openings, 'opened'),
+    openingsRefused: search(allOf(TASK_METRIC.openingsRefused), 'refused'),
+    openingsBusy: new Metric({ ...openingsRefusedBy('server-busy'), ...sum, label: 'openings put off' }),
+    openingLatency: new Metric({
+      ...ofTasks(TASK_METRIC.openingLatency),
+      statistic: Stats.p(99),
+      period: FIVE_MINUTES,
+      label: 'opening, p99 ms',
+    }),
     healthyTasks: channel.metrics.healthyHostCount({
       statistic: Stats.MINIMUM,
       period: MINUTE,
@@ -47,15 +67,15 @@ export function watched({ state, control, data }: { state: StateStack; control: 
     apiServerErrors: control.api.metricServerError({ ...sum, label: '5xx' }),
     functionErrors: control.handler.metricErrors({ ...sum, label: 'failed invocations' }),
     functionThrottles: control.handler.metricThrottles({ ...sum, label: 'throttled invocations' }),
-    ticketsIssued: new Metric({ ...CONTROL_METRIC.ticketsIssued, ...sum, label: 'tickets' }),
+    ticketsIssued: new Metric({ ...ticketsIssued, ...sum, label: 'tickets' }),
     ticketLatency: new Metric({
-      ...CONTROL_METRIC.ticketLatency,
+      ...ticketLatency,
       statistic: Stats.p(99),
       period: FIVE_MINUTES,
       label: 'ticket, p99 ms',
     }),
     failedAuthentications: new Metric({ ...refusalsOf('too-many-failures'), ...sum, label: 'limited failures' }),
-    refusals: search('{Postern,Code} MetricName="Refusals"', 'refused'),
+    refusals: search(allOf(CONTROL_METRIC.refusals), 'refused'),
     tableReads: table('ConsumedReadCapacityUnits'),
     tableWrites: table('ConsumedWriteCapacityUnits'),
     tableThrottles: new MathExpression({
