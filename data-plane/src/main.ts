@@ -19,6 +19,8 @@ function memoryLimit(): number {
 async function main(): Promise<void> {
   const config = await readConfig(process.env)
   const log = pino({ level: config.logLevel, base: { task: config.taskId } }, pino.destination(2))
+  // Whoever reads it may go; the tunnels need not.
+  process.stdout.on('error', (error) => log.warn({ err: error }, 'standard output is lost'))
   const client = createDynamoClient()
   const plane = await startDataPlane(config, {
     stores: openStore({ tableName: config.table, client }),

@@ -13,8 +13,8 @@ export interface MetricName {
 }
 
 /**
- * Reported by each task of the data plane for each minute, once: the mean of a gauge is that of a task, the sum is that of all tasks. Of counts the sum
- * is what counts.
+ * Reported by each task of the data plane, once for each minute. What is nothing is left out, but for the tunnels, whose mean is that of a
+ * task; of everything else the sum over all tasks says something, or the greatest.
  */
 export const TASK_METRIC = {
   /** Gauge: channels that are open. */
@@ -31,8 +31,8 @@ export const TASK_METRIC = {
   openings: { name: 'Openings', unit: 'Count', by: ['Service'] },
   /** From the accepted connection to the welcome. At most a hundred values a minute, spread over all of them. */
   openingLatency: { name: 'OpeningLatency', unit: 'Milliseconds', by: ['Service'] },
-  openingsRefused: { name: 'OpeningsRefused', unit: 'Count', by: ['Service'] },
-  openingsRefusedBy: { name: 'OpeningsRefused', unit: 'Count', by: ['Code'] },
+  /** Openings that came to nothing, by why. */
+  openingsRefused: { name: 'OpeningsRefused', unit: 'Count', by: ['Code'] },
   /** Through the channels, from the agents. */
   bytesIn: { name: 'BytesIn', unit: 'Bytes', by: ['Service'] },
   bytesOut: { name: 'BytesOut', unit: 'Bytes', by: ['Service'] },

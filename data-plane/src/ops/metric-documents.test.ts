@@ -23,11 +23,13 @@ const counted: Counted = {
   bytesOut: 2000,
 }
 const quiet: Counted = {
-  ...counted,
+  requests: 0,
   faults: new Map(),
   openings: 0,
   openingTimes: [],
   openingsRefused: new Map(),
+  bytesIn: 0,
+  bytesOut: 0,
 }
 
 /** By name and dimension: the values. */
@@ -47,7 +49,6 @@ test('what a task has counted is one document of the embedded metric format, and
     'Requests data-plane': [12],
     'Openings data-plane': [2],
     'OpeningLatency data-plane': [31, 45.2],
-    'OpeningsRefused data-plane': [9],
     'BytesIn data-plane': [1000],
     'BytesOut data-plane': [2000],
     'Faults tunnel-not-found': [2],
@@ -67,10 +68,9 @@ test('each bears its time, its namespace, and the name, unit and dimensions that
   expect(JSON.parse(line!)._aws.CloudWatchMetrics[0].Namespace).toBe(METRIC_NAMESPACE)
 })
 
-test('nothing that happened is told as nothing, except for the times of openings, which there are none of', () => {
-  expect(metricDocuments(quiet, GAUGES, AT)).toHaveLength(1)
-  expect(read(quiet, GAUGES, AT)).toMatchObject({ 'Openings data-plane': [0], 'OpeningsRefused data-plane': [0] })
-  expect(read(quiet, GAUGES, AT)).not.toHaveProperty('OpeningLatency data-plane')
+test('what is nothing costs nothing, except for the tunnels, which scaling averages', () => {
+  expect(read(quiet, { tunnels: 0, activeStreams: 0, heldBytes: 0 }, AT)).toEqual({ 'Tunnels data-plane': [0] })
+  expect(metricDocuments(quiet, undefined, AT)).toEqual([])
 })
 
 test('how things stand is left out where it says nothing', () => {

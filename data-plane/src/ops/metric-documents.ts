@@ -13,36 +13,34 @@ export interface Gauges {
 type Reading = readonly [metric: MetricName, value: number | readonly number[]]
 
 /**
- * One document for the task and one for each code that occurred, each a line
+ * A document for the task and one for each code that occurred, each a line
  * (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
- * @param at milliseconds since 1970; @param gauges undefined: how things stand says nothing any more
+ * CloudWatch bills a metric by the hours in which it is told: so what is nothing is not, but for the tunnels, which scaling averages.
+ * @param at milliseconds since 1970
+ * @param gauges undefined where how things stand says nothing any more
  */
 export function metricDocuments(counted: Counted, gauges: Gauges | undefined, at: number): string[] {
   const { faults, openingsRefused } = counted
   const codes = new Set([...faults.keys(), ...openingsRefused.keys()])
+  const ofThisTask = ofTask(counted, gauges)
   return [
-    document({ Service: SERVICE.task }, ofTask(counted, gauges), at),
+    ...(ofThisTask.length > 0 ? [document({ Service: SERVICE.task }, ofThisTask, at)] : []),
     ...[...codes].map((code) => document({ Code: code }, ofCode(counted, code), at)),
   ]
 }
 
-function ofTask(counted: Counted, gauges: Gauges | undefined): Reading[] {
-  const { requests, openings, openingTimes, openingsRefused, bytesIn, bytesOut } = counted
-  const readings: Reading[] = [
+function ofTask({ requests, openings, openingTimes, bytesIn, bytesOut }: Counted, gauges: Gauges | undefined) {
+  const occurring: Reading[] = [
     [TASK_METRIC.requests, requests],
     [TASK_METRIC.openings, openings],
-    [TASK_METRIC.openingsRefused, [...openingsRefused.values()].reduce((sum, count) => sum + count, 0)],
     [TASK_METRIC.bytesIn, bytesIn],
     [TASK_METRIC.bytesOut, bytesOut],
+    [TASK_METRIC.activeStreams, gauges?.activeStreams ?? 0],
+    [TASK_METRIC.heldBytes, gauges?.heldBytes ?? 0],
   ]
-  // Without an opening there is no time that one took: a list of none is no value.
+  const readings = occurring.filter(([, value]) => value !== 0)
   if (openingTimes.length > 0) readings.push([TASK_METRIC.openingLatency, openingTimes])
-  if (gauges !== undefined)
-    readings.push(
-      [TASK_METRIC.tunnels, gauges.tunnels],
-      [TASK_METRIC.activeStreams, gauges.activeStreams],
-      [TASK_METRIC.heldBytes, gauges.heldBytes],
-    )
+  if (gauges !== undefined) readings.push([TASK_METRIC.tunnels, gauges.tunnels])
   return readings
 }
 
@@ -50,7 +48,7 @@ function ofCode({ faults, openingsRefused }: Counted, code: FaultCode): Reading[
   const readings: Reading[] = []
   const [fault, refused] = [faults.get(code), openingsRefused.get(code)]
   if (fault !== undefined) readings.push([TASK_METRIC.faults, fault])
-  if (refused !== undefined) readings.push([TASK_METRIC.openingsRefusedBy, refused])
+  if (refused !== undefined) readings.push([TASK_METRIC.openingsRefused, refused])
   return readings
 }
 

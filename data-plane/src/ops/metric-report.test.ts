@@ -40,7 +40,6 @@ test('each minute of the clock gets one report, with what was counted in it', ()
   expect(told('Requests')).toEqual([
     [0, 1],
     [1, 2],
-    [2, 0],
   ])
   expect(told('Tunnels')).toEqual([
     [0, 7],
@@ -84,9 +83,6 @@ test('the end is a last report of what is left, without gauges, and once', () =>
   end()
   end()
   vi.advanceTimersByTime(5 * MINUTE)
-  expect(told('Requests')).toEqual([
-    [0, 0],
-    [1, 1],
-  ])
+  expect(told('Requests')).toEqual([[1, 1]])
   expect(told('Tunnels')).toEqual([[0, 7]])
 })
