@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { estimate } from './estimate.ts'
 import { CAVEAT, PRICES, TRANSFER_OUT, transferOut } from './prices.ts'
-import { ALARM_METRICS, OPENING, ZONES } from './usage.ts'
+import { ALARM_METRICS, OPENING, STANDING_METRICS, ZONES } from './usage.ts'
 import { type WorkloadAsked, workloadOf } from './workload.ts'
 
 const SMALL = { tunnels: 0, gb: 0, taskCpu: 256, taskMemory: 512, architecture: 'arm64', domain: true } as const
@@ -87,7 +87,10 @@ describe('what leaves for the internet', () => {
 
 /** The three figures that the deployment was designed by, and where this formula differs (docs/cost.md, "Against the design"). */
 describe('against the design', () => {
-  test('idle, two small tasks: about $49, within a tenth', () => {
+  test('idle, two small tasks: about $49, within a fiftieth, when the free allowances of CloudWatch are taken off', () => {
+    // Ten metrics, ten alarms, three dashboards.
+    const allowances = Math.min(10, STANDING_METRICS) * PRICES.metric.usd + 10 * PRICES.alarm.usd + PRICES.dashboard.usd
+    expect(Math.abs((cost() - allowances) / 49 - 1)).toBeLessThan(0.02)
     expect(Math.abs(cost() / 49 - 1)).toBeLessThan(0.1)
   })
 

@@ -27,7 +27,7 @@ export const CALL_GB_SECONDS = 0.5 * 0.1
 /** Access log, the function's lines and metrics, Lambda's own three, and the task's two. */
 export const LOG_BYTES_PER_OPENING = 2500
 /** One document of metrics a minute; a request that goes well writes no line. */
-export const LOG_BYTES_PER_TASK_HOUR = 60 * 350
+export const LOG_BYTES_PER_TASK_HOUR = 60 * 600
 /** A month (cdk: RetentionDays.ONE_MONTH). */
 export const LOG_MONTHS_KEPT = 1
 
@@ -40,10 +40,13 @@ export const AUDIT_BYTES = 400
 
 /** Tunnels of the tasks. */
 export const STANDING_METRICS = 1
-/** Of the control plane: tickets, time and calls of an operation by class of status, refusals by code. Billed by the hour in which they come. */
-export const CALL_METRICS = 8
+/**
+ * Of the control plane: tickets, time and calls of an operation by class of status, refusals by code. Of the tasks: requests, openings and
+ * their time, bytes, streams, faults and refusals by code. Billed by the hour in which they come.
+ */
+export const CALL_METRICS = 18
 /** Metrics that the alarms look at (one has two), and the four alarms that the two rules of scaling make for themselves. */
-export const ALARM_METRICS = 15 + 4
+export const ALARM_METRICS = 19 + 4
 
 /**
  * What leaves for each agent with every heartbeat: our ping and our answer to the agent's (a frame of 12 bytes is 34 as a TLS record), and an
