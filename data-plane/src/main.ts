@@ -1,5 +1,4 @@
 /** The process of a data-plane task: reads the environment, owns the signals and the exit. */
-import { existsSync, readFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { TunnelFault } from '@postern/protocol/fault'
 import { CLOSE_GRACE_MS } from '@postern/protocol/limits'
@@ -9,11 +8,11 @@ import pino from 'pino'
 import { readConfig } from './config.ts'
 import { startDataPlane } from './service.ts'
 
-/** The container's limit, where there is one (cgroup v2), otherwise the machine's memory. */
+/** The container's limit, where there is one (cgroups of either version), otherwise the machine's memory. */
 function memoryLimit(): number {
-  const file = '/sys/fs/cgroup/memory.max'
-  const limit = existsSync(file) ? Number(readFileSync(file, 'utf8')) : Number.NaN
-  return Number.isFinite(limit) ? limit : totalmem()
+  const limit = process.constrainedMemory()
+  // 0, or more than there is: no limit.
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem()
 }
 
 async function main(): Promise<void> {

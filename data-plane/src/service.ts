@@ -228,7 +228,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   }
 
   // Health first, so that whoever watches can see the rest come up.
-  const opsPort = await listen(ops, config.opsPort, '0.0.0.0')
+  const opsPort = await listen(ops.server, config.opsPort, '0.0.0.0')
   let channelPort: number
   let { publicPort, redirectPort } = config
   try {
@@ -268,10 +268,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     // 5. What was counted since the last minute, the end of every channel included.
     endMetrics?.()
     // 6. Health last: until here the process is alive, and says so.
-    await new Promise<void>((resolve) => {
-      ops.close(() => resolve())
-      ops.closeAllConnections()
-    })
+    await ops.stop()
   }
   return {
     ports: { public: publicPort, redirect: redirectPort, channel: channelPort, ops: opsPort },

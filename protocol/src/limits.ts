@@ -133,6 +133,9 @@ export const VISITOR_BACKLOG_BYTES = 256 * KiB
 /** A body up to this size is kept until the first byte of the response, so that a request on a stale stream can be sent again. */
 export const REPLAY_BYTES = 64 * KiB
 
+/** Connections to the port of health and metrics at once: a balancer's checks from each zone, the container's own, a few readers. */
+export const OPS_CONNECTIONS = 100
+
 // ── idle streams of a tunnel ────────────────────────────────────────────────────────────────────────────────────────
 
 /** Node's servers close an idle connection after 5 s; a stream that old may be dead already. */

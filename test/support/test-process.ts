@@ -54,6 +54,11 @@ export class TestProcess {
     })
   }
 
+  /** Nobody reads its standard error any more: what it writes there from now on is EPIPE. */
+  deafen(): void {
+    this.#process.stderr!.destroy()
+  }
+
   get pid(): number {
     return this.#process.pid!
   }

@@ -91,6 +91,17 @@ describe('SIGTERM to the data plane', () => {
   })
 })
 
+describe('a data plane whose log nobody reads any more', () => {
+  test('goes on serving, and ends when it is told to', async () => {
+    playEcho()
+    const tunnel = await system.startAgent({ subdomain: 'deaf', target: origin.port })
+    system.dataPlane.deafen()
+    expect(statusOf(await ask(system, get(tunnel.host, '/still')))).toBe(200)
+    system.dataPlane.kill('SIGTERM')
+    expect(await system.dataPlane.exited).toEqual({ code: 0, signal: null })
+  })
+})
+
 describe('a signal to the agent', () => {
   test('SIGTERM or SIGINT: what is in flight ends, however long it takes, and then it exits 0', async () => {
     const release = playHeld('whole')

@@ -1,17 +1,16 @@
-/** Answers the balancer's health checks. Knows nothing of what makes a task ready. */
-import { createServer, type Server } from 'node:http'
+/** Answers health checks. Knows nothing of what makes a task ready. */
+import { ProxiedHttpServer } from './proxied-http-server.ts'
 
 /**
  * `/healthz`: the process is alive (also while it drains, or the service would kill it early).
  * `/readyz`: 503 as soon as it drains.
+ * The balancer's checks of a target group with PROXY v2 begin with that header; the container's own do not.
  */
-export function createOpsServer(state: { ready(): boolean }): Server {
-  const server = createServer((request, response) => {
+export function createOpsServer(state: { ready(): boolean }): ProxiedHttpServer {
+  return new ProxiedHttpServer('optional', (request, response) => {
     const [status, text] = answer(request.url ?? '/', state.ready())
     response.writeHead(status, { 'content-type': 'text/plain' }).end(`${text}\n`)
   })
-  server.headersTimeout = 5000
-  return server
 }
 
 function answer(path: string, ready: boolean): [status: number, text: string] {
