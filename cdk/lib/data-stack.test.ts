@@ -270,7 +270,8 @@ describe('the service', () => {
 
   test('says no count of tasks: a deployment would undo what scaling has done', () => {
     plain.hasResourceProperties(SERVICE, { DesiredCount: Match.absent() })
-    plain.hasResourceProperties('AWS::ApplicationAutoScaling::ScalableTarget', { MinCapacity: 2, MaxCapacity: 10 })
+    plain.hasResourceProperties('AWS::ApplicationAutoScaling::ScalableTarget', { MinCapacity: 1, MaxCapacity: 1 })
+    withDomain.hasResourceProperties('AWS::ApplicationAutoScaling::ScalableTarget', { MinCapacity: 2, MaxCapacity: 10 })
   })
 
   test('stands behind every target group, and waits for their listeners', () => {

@@ -20,7 +20,7 @@ const DOMAIN = { domain: 'tunnel.example.com', zoneId: 'Z0123456789ABCDEFGHIJ' }
 /** The contexts that the tests deploy. */
 export const CONTEXT = {
   'no context': {},
-  'a domain': DOMAIN,
+  'a domain': { ...DOMAIN, taskCount: '2', mostTasks: '10' },
   'dual stack and everything else': {
     ...DOMAIN,
     dualStack: 'true',
