@@ -13,7 +13,7 @@ const NO_HEX_DIGITS = Array.from({ length: 0x7e - 0x20 }, (_, i) => String.fromC
 /**
  * The first version is drawn by the service, so that no template, no function and no person ever holds it. The service can only leave
  * characters out: of its alphabet (a–z, A–Z, 0–9 and punctuation) just the sixteen hex digits remain, each of the 64 places even and independent, which is 256 bits. Nothing of this may ever change: CloudFormation would draw
- * a new secret. Later versions are a person's (the runbook's key rotation); CloudFormation leaves them alone.
+ * a new secret. Later versions are a person's (docs/operations.md); CloudFormation leaves them alone.
  */
 export function keySecret(scope: Construct, id: string, description: string): Secret {
   const secret = new Secret(scope, id, {
