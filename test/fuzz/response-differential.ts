@@ -1,5 +1,5 @@
 /** Compares our reading of responses with node:http's client: what we accept it accepts with the same meaning. */
-import { type ResponseHead, ResponseHeadParser, writeResponseHead } from '@postern/protocol/http'
+import { needsChunking, type ResponseHead, ResponseHeadParser, writeResponseHead } from '@postern/protocol/http'
 import { difference } from './message-seen.ts'
 import { closesEarly, REFUSED_RESPONSES } from './refused-by-us.ts'
 import { type OwnRun, sameRun } from './request-reader.ts'
@@ -54,8 +54,10 @@ export class ResponseDifferential {
     this.#again.answer(method, upgrade)
     const read = this.#again.parse(written, 0, written.length)
     if (read === undefined || read.bytes !== written.length) return 'has no end, or an early one'
-    for (const key of ['status', 'reason', 'framing', 'upgrade', 'interim'] as const)
+    for (const key of ['status', 'reason', 'upgrade', 'interim'] as const)
       if (read[key] !== head[key]) return `${key}: ${read[key]} ≠ ${head[key]}`
+    const framing = needsChunking(head, 11) ? 'chunked' : head.framing
+    if (read.framing !== framing) return `framing: ${read.framing} ≠ ${framing}`
     return undefined
   }
 }

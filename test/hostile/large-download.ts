@@ -45,7 +45,7 @@ export async function download({ port, host, framing }: Download, progress: (byt
   let head = ''
   let tail = ''
   let bytes = 0
-  const ending = await visitUntilClosed({
+  await visitUntilClosed({
     port,
     ask: (socket) => {
       socket.write(`GET /${framing} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`, () => progress(0))
@@ -67,6 +67,6 @@ export async function download({ port, host, framing }: Download, progress: (byt
   })
   if (/^tunnel-error:/im.test(head)) return { how: 'refused', bytes }
   const length = Number(/^content-length: (\d+)/im.exec(head)?.[1])
-  const whole = { length: bytes >= length, chunked: tail === LAST_CHUNK, close: ending === 'FIN' }[framing]
+  const whole = framing === 'length' ? bytes >= length : tail === LAST_CHUNK
   return { how: whole ? 'whole' : 'cut', bytes }
 }

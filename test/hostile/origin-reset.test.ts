@@ -34,19 +34,22 @@ test('a response that the local server cuts by a reset never ends as if it were 
   const { port: originPort } = origin.address() as AddressInfo
   const ticket = await task.desk.issue('reset', task.plane.ports.channel)
   const channel = await dialAgent(ticket, originPort)
-  const endings = { FIN: 0, RST: 0 }
-  await inParallel(RESETS, 8, async () => {
+  const taken = { 'HTTP/1.0': 0, 'HTTP/1.1': 0 }
+  await inParallel(RESETS, 8, async (index) => {
+    const version = index % 2 === 0 ? 'HTTP/1.0' : 'HTTP/1.1'
     let text = ''
     const ending = await visitUntilClosed({
       port: task.plane.ports.public,
-      ask: (socket) => socket.write(`GET / HTTP/1.1\r\nHost: reset.${BASE}\r\nConnection: close\r\n\r\n`),
+      ask: (socket) => socket.write(`GET / ${version}\r\nHost: reset.${BASE}\r\nConnection: close\r\n\r\n`),
       heard: (chunk) => {
         text += chunk.toString('latin1')
       },
     })
     // Where the reset overtook the data the visitor is told by an answer of the tunnel's own.
-    if (!text.includes('tunnel-error: origin-closed')) endings[ending] += 1
+    if (text.includes('tunnel-error: origin-closed')) return
+    // To HTTP/1.1 the response comes in chunks, and the last one says that it is whole, however the connection ends.
+    if (version === 'HTTP/1.1' ? text.endsWith('0\r\n\r\n') : ending === 'FIN') taken[version] += 1
   })
-  expect(endings.FIN).toBe(0)
+  expect(taken).toEqual({ 'HTTP/1.0': 0, 'HTTP/1.1': 0 })
   channel.leave(0)
 })

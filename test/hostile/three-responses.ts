@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
+import { contentOf, fieldOf, readResponse } from '../support/http-message.ts'
 import { visitUntilClosed } from './closing-visit.ts'
 
 /**
@@ -139,7 +140,10 @@ async function bodyOf(message: IncomingMessage): Promise<Buffer | 'cut'> {
   return message.complete ? Buffer.concat(chunks) : 'cut'
 }
 
-/** What came before a clean end of the connection is the response. The request has an upload in chunks, or is of HTTP/1.0. */
+/**
+ * The local server delimits both by its end. HTTP/1.1 gets the response in chunks; to HTTP/1.0, what came before a clean end of the
+ * connection is the response. The request has an upload in chunks, or is of HTTP/1.0.
+ */
 async function askClosing(port: number, host: string, path: '/close' | '/old'): Promise<Verdict> {
   let text = ''
   const ending = await visitUntilClosed({
@@ -152,10 +156,11 @@ async function askClosing(port: number, host: string, path: '/close' | '/old'): 
       text += chunk.toString('latin1')
     },
   })
-  if (ending === 'RST') return 'cut'
-  const [head = '', body = ''] = text.split('\r\n\r\n', 2)
-  if (/^tunnel-error:/im.test(head)) return 'refused'
-  return body === BODY.toString() ? 'whole' : 'short'
+  if (path === '/old' && ending === 'RST') return 'cut'
+  const response = readResponse(Buffer.from(text, 'latin1'), 0, { ended: true })
+  if (response === undefined) return 'cut'
+  if (fieldOf(response, 'tunnel-error') !== undefined) return 'refused'
+  return contentOf(response).equals(BODY) ? 'whole' : 'short'
 }
 
 async function upload(socket: Socket, host: string): Promise<void> {

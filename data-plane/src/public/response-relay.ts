@@ -3,9 +3,12 @@ import { TunnelFault } from '@postern/protocol/fault'
 import {
   type BodyBoundary,
   type CookieFence,
+  chunkOf,
   Dechunker,
   HeadCarry,
   keepsVisitor,
+  LAST_CHUNK,
+  needsChunking,
   needsDechunking,
   type RequestHead,
   type ResponseHead,
@@ -55,6 +58,8 @@ export class ResponseRelay {
   readonly #body: BodyBoundary
   #carry: HeadCarry | undefined
   #dechunker: Dechunker | undefined
+  /** The body is delimited by the close, and the visitor gets it in chunks. */
+  #chunking = false
   #interims = 0
   #visitorFull = false
   /** Bytes that wait in the visitor's socket and are not yet given back to the stream's window. */
@@ -84,7 +89,10 @@ export class ResponseRelay {
 
   /** The stream has ended: what that makes of the response. */
   streamEnded(): 'cut' | 'whole' | 'spliced' {
-    if (this.state === 'body' && this.#body.end() === 'complete') this.state = 'whole'
+    if (this.state === 'body' && this.#body.end() === 'complete') {
+      if (this.#chunking) this.#options.write(LAST_CHUNK)
+      this.state = 'whole'
+    }
     return this.state === 'whole' || this.state === 'spliced' ? this.state : 'cut'
   }
 
@@ -151,9 +159,10 @@ export class ResponseRelay {
     // Node's servers read nothing further on a connection on which they have declined an upgrade.
     this.originIdleMs = head.keepAlive && request.upgrade === undefined ? idleTime(head) : 0
     if (needsDechunking(head, this.#visitorVersion)) this.#dechunker = this.#newDechunker()
+    this.#chunking = needsChunking(head, this.#visitorVersion)
     this.#body.start(head.framing, head.contentLength)
     const end = this.#advance(buffer, from, to)
-    if (this.#dechunker !== undefined || end - from > JOINED_BYTES) {
+    if (this.#dechunker !== undefined || this.#chunking || end - from > JOINED_BYTES) {
       this.#options.write(this.#written(head, this.keepAlive))
       this.#passOn(buffer, from, end, stream)
     } else this.#deliver(this.#written(head, this.keepAlive, buffer, from, end), end - from, stream)
@@ -175,7 +184,10 @@ export class ResponseRelay {
 
   #passOn(buffer: Buffer, from: number, end: number, stream: ByteStream): void {
     if (this.#dechunker !== undefined) this.#deliverDechunked(this.#dechunker, buffer, from, end, stream)
-    else this.#deliver(buffer.subarray(from, end), end - from, stream)
+    else if (this.#chunking) {
+      // A chunk of no bytes would end the body.
+      if (end > from) this.#deliver(chunkOf(buffer, from, end), end - from, stream)
+    } else this.#deliver(buffer.subarray(from, end), end - from, stream)
   }
 
   /** `credit` bytes of the stream's window are given back as soon as the visitor takes more. */

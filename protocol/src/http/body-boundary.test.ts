@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { TunnelFault } from '../fault.ts'
 import { CHUNK_LINE_BYTES, HEAD_FIELDS, TRAILER_BYTES } from '../limits.ts'
 import { BodyBoundary } from './body-boundary.ts'
+import { chunkOf, LAST_CHUNK } from './chunk-writer.ts'
 import { Dechunker } from './dechunker.ts'
 import type { BodyFraming } from './framing.ts'
 import { type Rule, ruleOf } from './rules.ts'
@@ -143,6 +144,24 @@ describe('a chunked body (RFC 9112)', () => {
     fc.assert(
       fc.property(fc.constantFrom(...REFUSED), anyCuts, ([, body, rule], cuts) => {
         expect(chunked(`3\r\nabc\r\n${body}`, cuts)).toBe(rule)
+      }),
+    )
+  })
+
+  it('is what the chunks that are put on some bytes make, and comes off again', () => {
+    const anyPieces = fc.array(fc.uint8Array({ minLength: 1, maxLength: 300 }), { maxLength: 8 })
+    fc.assert(
+      fc.property(anyPieces, anyCuts, (pieces, cuts) => {
+        const coded = Buffer.concat([
+          ...pieces.map((piece) => chunkOf(Buffer.concat([Buffer.from('x'), piece]), 1, 1 + piece.length)),
+          LAST_CHUNK,
+        ])
+        expect(measure('chunked', -1, coded, cuts)).toBe(coded.length)
+        const data: Buffer[] = []
+        const dechunker = new Dechunker((buffer, from, to) => data.push(buffer.subarray(from, to)))
+        dechunker.start()
+        dechunker.advance(coded, 0, coded.length)
+        expect(Buffer.concat(data).equals(Buffer.concat(pieces))).toBe(true)
       }),
     )
   })

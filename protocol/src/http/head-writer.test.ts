@@ -6,7 +6,13 @@ import { HeadCarry } from './head-carry.ts'
 import { RequestHeadParser } from './request-head.ts'
 import { type RequestForwarding, writeRequestHead } from './request-head-writer.ts'
 import { ResponseHeadParser } from './response-head.ts'
-import { keepsVisitor, needsDechunking, type ResponseForwarding, writeResponseHead } from './response-head-writer.ts'
+import {
+  keepsVisitor,
+  needsChunking,
+  needsDechunking,
+  type ResponseForwarding,
+  writeResponseHead,
+} from './response-head-writer.ts'
 
 const linesOf = (head: Buffer) => {
   const text = head.toString('latin1')
@@ -294,7 +300,7 @@ describe('a response head for the visitor', () => {
     expect(last({ keepAlive: false })).toEqual(['Connection: close'])
     expect(last({ keepAlive: true, visitorVersion: 10 })).toEqual(['Connection: keep-alive'])
     expect(last({ keepAlive: false, visitorVersion: 10 })).toEqual(['Connection: close'])
-    expect(last({ keepAlive: true }, ok())).toEqual(['Connection: close'])
+    expect(last({ keepAlive: true, visitorVersion: 10 }, ok())).toEqual(['Connection: close'])
     expect(last({ keepAlive: true, visitorVersion: 10 }, ok('Transfer-Encoding: chunked'))).toEqual([
       'Connection: close',
     ])
@@ -309,8 +315,19 @@ describe('a response head for the visitor', () => {
     expect(needsDechunking(head, 11)).toBe(false)
     expect(keepsVisitor(head, 10)).toBe(false)
     expect(keepsVisitor(head, 11)).toBe(true)
-    expect(keepsVisitor(parseResponse(ok()), 11)).toBe(false)
     expect(keepsVisitor(parseResponse(chunked, 'HEAD'), 10)).toBe(true)
+  })
+
+  it('codes in chunks for HTTP/1.1 what only the end of the connection delimits (RFC 9112 §6.3)', () => {
+    expect(response(ok('Connection: close'))).toEqual(['HTTP/1.1 200 OK', 'Transfer-Encoding: chunked', ...OURS_BACK])
+    expect(response(ok(), { visitorVersion: 10 })).toEqual(['HTTP/1.1 200 OK', ...OURS_BACK, 'Connection: close'])
+    const head = parseResponse(ok())
+    expect([needsChunking(head, 11), keepsVisitor(head, 11)]).toEqual([true, true])
+    expect([needsChunking(head, 10), keepsVisitor(head, 10)]).toEqual([false, false])
+    for (const method of ['GET', 'HEAD'])
+      for (const status of [204, 304])
+        expect(needsChunking(parseResponse(`HTTP/1.1 ${status} X\r\n\r\n`, method), 11)).toBe(false)
+    expect(needsChunking(parseResponse(ok(), 'HEAD'), 11)).toBe(false)
   })
 
   it('leaves framing out where there can be none (RFC 9110 §8.6)', () => {

@@ -1,5 +1,6 @@
 /** The door of the HTTP/1.1 message layer: heads parsed strictly, bodies delimited, heads written again. Knows no socket. */
 export { BodyBoundary } from './body-boundary.ts'
+export { chunkOf, LAST_CHUNK } from './chunk-writer.ts'
 export { CookieFence } from './cookie-fence.ts'
 export { Dechunker } from './dechunker.ts'
 export { ForwardedFields } from './forwarded-fields.ts'
@@ -9,5 +10,11 @@ export { MessageHead } from './message-head.ts'
 export { RequestHead, RequestHeadParser } from './request-head.ts'
 export { type RequestForwarding, writeRequestHead } from './request-head-writer.ts'
 export { ResponseHead, ResponseHeadParser } from './response-head.ts'
-export { keepsVisitor, needsDechunking, type ResponseForwarding, writeResponseHead } from './response-head-writer.ts'
+export {
+  keepsVisitor,
+  needsChunking,
+  needsDechunking,
+  type ResponseForwarding,
+  writeResponseHead,
+} from './response-head-writer.ts'
 export { RULES, type Rule, ruleOf, type Side } from './rules.ts'

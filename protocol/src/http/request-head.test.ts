@@ -15,6 +15,7 @@ const get = (fields: string) => `${GET}${HOST}${fields}\r\n`
 const post = (fields: string) => `POST / HTTP/1.1\r\n${HOST}${fields}\r\n`
 /** An HTTP/1.0 GET with these fields. */
 const old = (fields: string) => `GET / HTTP/1.0\r\n${fields}\r\n`
+const upgrading = (protocols: string) => get(`Connection: upgrade\r\nUpgrade: ${protocols}\r\n`)
 const line = (requestLine: string) => `${requestLine}\r\n${HOST}\r\n`
 
 const REFUSED: [title: string, message: string, rule: Rule][] = [
@@ -282,6 +283,12 @@ const ACCEPTED: [title: string, message: string, expected: Partial<ReturnType<ty
     { upgrade: 'websocket', keepAlive: true },
   ],
   ['RFC 9110 §7.8: two protocols', get('Connection: upgrade\r\nUpgrade: a/1, b\r\n'), { upgrade: 'a/1, b' }],
+  ['RFC 9113 §3.1: an upgrade to h2c is none', upgrading('h2c'), { upgrade: undefined }],
+  ['RFC 9113 §3.1: an upgrade to H2C among others is none', upgrading('websocket , H2C'), { upgrade: undefined }],
+  ['RFC 9113 §3.1: an upgrade to a draft of h2c is none', upgrading('h2c-14'), { upgrade: undefined }],
+  ['RFC 9110 §7.8: an upgrade to HTTP/2.0 is none', upgrading('HTTP/2.0, a'), { upgrade: undefined }],
+  ['RFC 9110 §7.8: an upgrade to HTTP is none', upgrading('http'), { upgrade: undefined }],
+  ['RFC 9110 §7.8: a name that begins like HTTP', upgrading('httpx/1'), { upgrade: 'httpx/1' }],
   ['RFC 9110 §7.8: Upgrade without Connection is none', get('Upgrade: websocket\r\n'), { upgrade: undefined }],
   ['RFC 9110 §7.8: Connection without Upgrade is none', get('Connection: upgrade\r\n'), { upgrade: undefined }],
   [

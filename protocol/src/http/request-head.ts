@@ -16,6 +16,8 @@ const ASTERISK = 0x2a
 const QUESTION = 0x3f
 const HTTP_SCHEME = Buffer.from('http://')
 const HTTPS_SCHEME = Buffer.from('https://')
+/** `h2c`, its drafts, and `HTTP` of any version. */
+const HTTP_ITSELF = /(?:^|,)[ \t]*(?:h2|http[ \t]*(?:[/,]|$))/i
 const CONTINUE = Buffer.from('100-continue')
 
 export class RequestHead extends MessageHead {
@@ -71,7 +73,7 @@ export class RequestHead extends MessageHead {
     this.framing = length === UNFRAMED ? 'none' : length === CHUNKED ? 'chunked' : 'length'
     this.#judgeTarget(this.#readHost())
     // RFC 9110 §7.8 and §10.1.1: a 1.0 request can ask for neither.
-    this.upgrade = wantsUpgrade && this.version === 11 ? this.readUpgrade() : undefined
+    this.upgrade = wantsUpgrade && this.version === 11 ? this.#upgradeAsked() : undefined
     this.expectContinue = this.version === 11 && this.lines.has(FIELD.expect) && this.#expectsContinue()
   }
 
@@ -125,6 +127,15 @@ export class RequestHead extends MessageHead {
         refuse('request', 'host-differs')
     }
     this.pathStart = authorityEnd - base
+  }
+
+  /**
+   * An upgrade to HTTP itself is never passed on: behind it came requests that nobody reads on the way, with fields of their own about
+   * who visits. RFC 9110 §7.8 leaves a server free to ignore it, and RFC 9113 §3.1 has withdrawn it.
+   */
+  #upgradeAsked(): string | undefined {
+    const upgrade = this.readUpgrade()
+    return upgrade !== undefined && HTTP_ITSELF.test(upgrade) ? undefined : upgrade
   }
 
   #expectsContinue(): boolean {

@@ -24,9 +24,14 @@ const FRAMING = TRANSFER_ENCODING | bits(FIELD.contentLength)
 const REASON_AT = 13
 const UPGRADE_REQUIRED = 426
 
-/** Whether the end of this response is visible to the visitor without closing: not if `close`, nor if chunked for HTTP/1.0. */
+/** Whether the end of this response is visible to the visitor without closing. HTTP/1.0 knows no other mark of it than a length. */
 export function keepsVisitor(head: ResponseHead, visitorVersion: 10 | 11): boolean {
-  return head.framing !== 'close' && !needsDechunking(head, visitorVersion)
+  return visitorVersion === 11 || head.framing === 'length' || head.framing === 'none'
+}
+
+/** Whether the body must be written in chunks: its end is that of its connection, which a visitor could not tell from a cut. */
+export function needsChunking(head: ResponseHead, visitorVersion: 10 | 11): boolean {
+  return head.framing === 'close' && visitorVersion === 11
 }
 
 /** Whether the body must pass a `Dechunker`: chunked, and the visitor speaks HTTP/1.0 (RFC 9112 §7.1.3). */
@@ -52,8 +57,9 @@ export function writeResponseHead(head: ResponseHead, forwarding: ResponseForwar
   if (head.interim) slab.text('\r\n')
   else {
     const via = head.version === 11 ? 'Via: 1.1 postern\r\n' : 'Via: 1.0 postern\r\n'
+    const coding = needsChunking(head, forwarding.visitorVersion) ? 'Transfer-Encoding: chunked\r\n' : ''
     slab.text(
-      `X-Request-Id: ${forwarding.requestId}\r\n${via}${connectionLines(head, forwarding)}${forwarding.extraLines ?? ''}\r\n`,
+      `${coding}X-Request-Id: ${forwarding.requestId}\r\n${via}${connectionLines(head, forwarding)}${forwarding.extraLines ?? ''}\r\n`,
     )
   }
   if (body !== undefined) slab.span(body.buffer, body.from, body.to)
