@@ -1,4 +1,4 @@
-/** `npm run fuzz -- --seconds N [--seed S] [--kind requests|responses] [--case kind:seed]`: our reading against node:http's. */
+/** `npm run fuzz -- [--cases N] [--seconds N] [--seed S] [--kind requests|responses] [--case kind:seed]`: our reading against node:http's. */
 import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -8,12 +8,16 @@ import { HttpDifferential } from './run-cases.ts'
 import { addTally, emptyTally, type Tally } from './verdict.ts'
 import type { Order } from './worker.ts'
 
+/** What is run unless told otherwise: some minutes on two cores. */
+const USUAL_CASES = 10_000_000
+
 /** More of one kind teach nothing. */
 const FINDINGS_SHOWN = 10
 
 const { values } = parseArgs({
   options: {
-    seconds: { type: 'string', default: '10' },
+    cases: { type: 'string' },
+    seconds: { type: 'string' },
     seed: { type: 'string' },
     kind: { type: 'string' },
     case: { type: 'string' },
@@ -53,7 +57,11 @@ async function replayCorpus(): Promise<boolean> {
 
 function runShard(order: Order, add: (kind: FuzzKind, tally: Tally) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    const worker = fork(new URL('./worker.ts', import.meta.url), { execArgv: process.execArgv })
+    const worker = fork(new URL('./worker.ts', import.meta.url), {
+      execArgv: process.execArgv,
+      // Infinity survives only this one.
+      serialization: 'advanced',
+    })
     let answers = 0
     worker.on('message', ({ kind, tally }: { kind: FuzzKind; tally: Tally }) => {
       answers++
@@ -68,11 +76,23 @@ function runShard(order: Order, add: (kind: FuzzKind, tally: Tally) => void): Pr
   })
 }
 
-async function fuzz(seconds: number, seed: number, kinds: readonly FuzzKind[]): Promise<boolean> {
+/** Infinite `cases` or `seconds`: as far as the other goes. */
+interface Extent {
+  readonly cases: number
+  readonly seconds: number
+}
+
+const extentOf = ({ cases, seconds }: Extent): string =>
+  [cases < Infinity ? `${cases} cases` : '', seconds < Infinity ? `${seconds} s` : '']
+    .filter(Boolean)
+    .join(', at most ')
+
+async function fuzz({ cases, seconds }: Extent, seed: number, kinds: readonly FuzzKind[]): Promise<boolean> {
   const shards = availableParallelism()
-  console.log(`seed ${seed}, ${shards} processes, ${seconds} s`)
+  console.log(`seed ${seed}, ${shards} processes, ${extentOf({ cases, seconds })}`)
   const sums = new Map<FuzzKind, Tally>(kinds.map((kind) => [kind, emptyTally()]))
-  const orders = Array.from({ length: shards }, (_, shard) => ({ kinds, seed, shard, shards, seconds }))
+  const share = { cases: Math.ceil(cases / shards / kinds.length), seconds: seconds / kinds.length }
+  const orders = Array.from({ length: shards }, (_, shard) => ({ kinds, seed, shard, shards, ...share }))
   await Promise.all(orders.map((order) => runShard(order, (kind, tally) => addTally(sums.get(kind)!, tally))))
 
   let clean = true
@@ -86,10 +106,13 @@ async function fuzz(seconds: number, seed: number, kinds: readonly FuzzKind[]): 
   return clean
 }
 
+const given = (text: string | undefined): number => (text === undefined ? Infinity : Number(text))
+const extent: Extent = {
+  cases: values.cases === undefined && values.seconds === undefined ? USUAL_CASES : given(values.cases),
+  seconds: given(values.seconds),
+}
 const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed)
 const kinds = values.kind === undefined ? FUZZ_KINDS : [kindOf(values.kind)]
 const clean =
-  values.case === undefined
-    ? (await replayCorpus()) && (await fuzz(Number(values.seconds), seed, kinds))
-    : await showCase(values.case)
+  values.case === undefined ? (await replayCorpus()) && (await fuzz(extent, seed, kinds)) : await showCase(values.case)
 process.exitCode = clean ? 0 : 1

@@ -8,13 +8,15 @@ export interface Order {
   readonly seed: number
   readonly shard: number
   readonly shards: number
+  /** Of each kind, whichever comes first. */
+  readonly cases: number
   readonly seconds: number
 }
 
 process.once('message', async (order: Order) => {
   for (const kind of order.kinds) {
-    const end = Date.now() + (order.seconds * 1000) / order.kinds.length
-    const tally = await runCases({ ...order, kind, goesOn: () => Date.now() < end })
+    const end = Date.now() + order.seconds * 1000
+    const tally = await runCases({ ...order, kind, goesOn: (done) => done < order.cases && Date.now() < end })
     await new Promise<void>((resolve) => process.send!({ kind, tally }, () => resolve()))
   }
   process.disconnect()
