@@ -2,12 +2,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { TunnelFault } from '../fault.ts'
-import { CHUNK_LINE_BYTES, HEAD_FIELDS, TRAILER_BYTES } from '../limits.ts'
+import { CHUNK_LINE_BYTES, TRAILER_BYTES } from '../limits.ts'
 import { BodyBoundary } from './body-boundary.ts'
 import { chunkOf, LAST_CHUNK } from './chunk-writer.ts'
 import { Dechunker } from './dechunker.ts'
 import type { BodyFraming } from './framing.ts'
-import { type Rule, ruleOf } from './rules.ts'
+import { ruleOf } from './rules.ts'
+import { line, REFUSED_CHUNKS, trailer } from './testing/refused-chunks.ts'
 
 /** Feeds pieces of `sizes` bytes in turn; answers how many bytes belong to the body, or the rule, or `goes on`. */
 function measure(framing: BodyFraming, length: number, bytes: Buffer, sizes: number[]): number | string {
@@ -31,63 +32,6 @@ function measure(framing: BodyFraming, length: number, bytes: Buffer, sizes: num
 const chunked = (body: string, sizes: number[] = [1 << 20]) =>
   measure('chunked', -1, Buffer.from(body, 'latin1'), sizes)
 
-const line = (length: number) => `1;${'a'.repeat(length - 4)}\r\n`
-const trailer = (length: number) => `0\r\nX: ${'a'.repeat(length - 7)}\r\n\r\n`
-
-const REFUSED: [title: string, body: string, rule: Rule][] = [
-  ['§7.1: no size', '\r\n', 'chunk-size'],
-  ['§7.1: a space for the size', ' 5\r\nabcde\r\n0\r\n\r\n', 'chunk-size'],
-  ['§7.1: 0x', '0x5\r\nabcde\r\n0\r\n\r\n', 'chunk-size'],
-  ['§7.1: a sign', '+5\r\nabcde\r\n0\r\n\r\n', 'chunk-size'],
-  ['§7.1: a negative size', '-1\r\n', 'chunk-size'],
-  ['§7.1: a letter beyond f', '5g\r\n', 'chunk-size'],
-  ['§7.1: an underscore', '1_0\r\n', 'chunk-size'],
-  ['§7.1: a comma', '5,5\r\n', 'chunk-size'],
-  ['§7.1: NUL', '5\0\r\n', 'chunk-size'],
-  ['§7.1: 2^53', '20000000000000\r\n', 'chunk-size-huge'],
-  ['§7.1: 2^64 + 5', '10000000000000005\r\n', 'chunk-size-huge'],
-  ['§7.1: LF alone behind the size', '5\nabcde\r\n0\r\n\r\n', 'line-bare-lf'],
-  ['§7.1: LF alone for the size', '\n', 'line-bare-lf'],
-  ['§7.1: CR alone behind the size', '5\rabcde', 'line-bare-cr'],
-  ['§7.1: LF alone behind the data', '1\r\na\n0\r\n\r\n', 'line-bare-lf'],
-  ['§7.1: CR alone behind the data', '1\r\na\r0\r\n\r\n', 'line-bare-cr'],
-  ['§7.1: data longer than its size', '1\r\nab\r\n0\r\n\r\n', 'chunk-end'],
-  ['§7.1: LF alone behind the last size', '0\n\r\n', 'line-bare-lf'],
-  ['§7.1: LF alone ends the trailer', '0\r\n\n', 'line-bare-lf'],
-  ['§7.1: CR alone ends the trailer', '0\r\n\rx', 'line-bare-cr'],
-  ['§7.1.1: white space behind the size', '5 \r\nabcde\r\n0\r\n\r\n', 'chunk-space'],
-  ['§7.1.1: white space before an extension', '5 ;a\r\nabcde\r\n0\r\n\r\n', 'chunk-space'],
-  ['§7.1.1: white space behind the semicolon', '5; a\r\nabcde\r\n0\r\n\r\n', 'chunk-extension'],
-  ['§7.1.1: an extension without a name', '5;\r\n', 'chunk-extension'],
-  ['§7.1.1: an extension without a value', '5;a=\r\n', 'chunk-extension'],
-  ['§7.1.1: LF alone within an extension', '5;a\nabcde\r\n0\r\n\r\n', 'line-bare-lf'],
-  ['§7.1.1: LF alone within a quoted value', '5;a="\n"\r\n', 'line-bare-lf'],
-  ['§7.1.1: CR alone within an extension', '5;a\rb', 'line-bare-cr'],
-  ['§7.1.1: CR within a quoted value', '5;a="\r\n', 'chunk-extension'],
-  ['§7.1.1: a word behind a quoted value', '5;a="b"c\r\n', 'chunk-extension'],
-  ['§7.1.1: NUL within an extension', '5;a\0\r\n', 'chunk-extension'],
-  ['§7.1.1: a line of one byte more', line(CHUNK_LINE_BYTES + 1), 'chunk-line-bytes'],
-  ['§7.1.1: zeros without end', '0'.repeat(CHUNK_LINE_BYTES), 'chunk-line-bytes'],
-  ['§7.1.2: a trailer without a colon', '0\r\nabc\r\n\r\n', 'field-name-token'],
-  ['§7.1.2: a folded trailer', '0\r\nX: a\r\n b\r\n\r\n', 'field-fold'],
-  ['§7.1.2: a space before the colon', '0\r\nX : a\r\n\r\n', 'field-name-space'],
-  ['§7.1.2: LF alone within the trailer', '0\r\nX: a\n\r\n', 'line-bare-lf'],
-  ['§7.1.2: CR alone within the trailer', '0\r\nX: a\rb\r\n', 'line-bare-cr'],
-  ['§7.1.2: NUL within the trailer', '0\r\nX: \0\r\n\r\n', 'field-value-control'],
-  ['§7.1.2: one field more', `0\r\n${'X:\r\n'.repeat(HEAD_FIELDS + 1)}\r\n`, 'trailer-fields'],
-  ['§7.1.2: a section of one byte more', trailer(TRAILER_BYTES + 1), 'trailer-bytes'],
-  ['RFC 9110 §6.5.1: a length in the trailer', '0\r\nContent-Length: 5\r\n\r\n', 'trailer-forbidden'],
-  ['RFC 9110 §6.5.1: a coding in the trailer', '0\r\ntransfer-encoding: chunked\r\n\r\n', 'trailer-forbidden'],
-  ['RFC 9110 §6.5.1: Host in the trailer', '0\r\nHost: b.example\r\n\r\n', 'trailer-forbidden'],
-  ['RFC 9110 §6.5.1: X-Forwarded-For in the trailer', '0\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n', 'trailer-forbidden'],
-  [
-    'RFC 9110 §6.5.1: any X-Forwarded in the trailer',
-    `0\r\nX-Forwarded-${'a'.repeat(50)}: 1\r\n\r\n`,
-    'trailer-forbidden',
-  ],
-  ['RFC 3875 §4.1.18: Content_Length in the trailer', '0\r\nContent_Length: 5\r\n\r\n', 'field-name-lookalike'],
-]
-
 const ACCEPTED: [title: string, body: string][] = [
   ['§7.1: an empty body', '0\r\n\r\n'],
   ['§7.1: zeros', '000\r\n\r\n'],
@@ -102,7 +46,7 @@ const ACCEPTED: [title: string, body: string][] = [
 ]
 
 describe('a chunked body (RFC 9112)', () => {
-  it.each(REFUSED)('is refused: %s', (_title, body, rule) => {
+  it.each(REFUSED_CHUNKS)('is refused: %s', (_title, body, rule) => {
     expect(chunked(body)).toBe(rule)
     expect(chunked(body, [1])).toBe(rule)
   })
@@ -142,7 +86,7 @@ describe('a chunked body (RFC 9112)', () => {
 
   it('is refused for the same rule however it is cut', () => {
     fc.assert(
-      fc.property(fc.constantFrom(...REFUSED), anyCuts, ([, body, rule], cuts) => {
+      fc.property(fc.constantFrom(...REFUSED_CHUNKS), anyCuts, ([, body, rule], cuts) => {
         expect(chunked(`3\r\nabc\r\n${body}`, cuts)).toBe(rule)
       }),
     )
