@@ -52,7 +52,22 @@ const ACCEPTED: [title: string, message: string, expected: Partial<ReturnType<ty
     { framing: 'length' },
     { method: 'head' },
   ],
-  ['RFC 9112 §6.3: 204', status('HTTP/1.1 204 No Content', 'Content-Length: 5\r\n'), { framing: 'none' }],
+  ['RFC 9112 §6.3: 204', status('HTTP/1.1 204 No Content'), { framing: 'none', keepAlive: true }],
+  [
+    'RFC 9110 §8.6: 204 that announces a body may send one',
+    status('HTTP/1.1 204 No Content', 'Content-Length: 5\r\n'),
+    { framing: 'none', keepAlive: false },
+  ],
+  [
+    'RFC 9112 §6.1: 204 that announces chunks',
+    status('HTTP/1.1 204 No Content', 'Transfer-Encoding: chunked\r\n'),
+    { framing: 'none', keepAlive: false },
+  ],
+  [
+    'RFC 9110 §8.6: 204 of length 0 announces none',
+    status('HTTP/1.1 204 No Content', 'Content-Length: 0\r\n'),
+    { framing: 'none', keepAlive: true },
+  ],
   [
     'RFC 9112 §6.3: 304 with the length of the page',
     status('HTTP/1.1 304 Not Modified', 'Content-Length: 5\r\n'),

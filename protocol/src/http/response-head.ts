@@ -42,8 +42,11 @@ export class ResponseHead extends MessageHead {
       this.upgrade = grantsUpgrade ? this.readUpgrade() : undefined
       if (this.upgrade === undefined) refuse('response', 'upgrade-fields')
     }
-    if (method === 'HEAD' || status < 200 || status === 204 || status === 304) this.framing = 'none'
-    else if (length === CHUNKED) this.framing = 'chunked'
+    if (method === 'HEAD' || status < 200 || status === 204 || status === 304) {
+      this.framing = 'none'
+      // RFC 9110 §8.6: neither field belongs here. Who announces a body may send one, and it would be read as the next response.
+      if (status === 204 && length !== UNFRAMED && length !== 0) this.keepAlive = false
+    } else if (length === CHUNKED) this.framing = 'chunked'
     else if (length !== UNFRAMED) this.framing = 'length'
     else {
       this.framing = 'close'
