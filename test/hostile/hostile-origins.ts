@@ -6,7 +6,7 @@ import { REFUSED_RESPONSES } from '../../protocol/src/http/testing/refused-respo
 import type { RawConnection } from '../support/raw-connection.ts'
 
 /** The connection of the local server, and the visitor's. */
-export interface Scene {
+interface Scene {
   readonly origin: RawConnection
   readonly visitor: RawConnection
   /** Resolves when the whole request has come. */
