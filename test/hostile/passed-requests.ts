@@ -1,4 +1,6 @@
 /** Requests that look odd and mean one thing, each with the section it tests, and how exactly a local server gets them. Host: a.example. */
+import { CHUNK_LINE_BYTES, HEAD_FIELDS, TRAILER_BYTES } from '@postern/protocol/limits'
+import { line, trailer } from '../../protocol/src/http/testing/refused-chunks.ts'
 
 export interface Passed {
   readonly title: string
@@ -71,6 +73,27 @@ export const PASSED: readonly Passed[] = [
     'RFC 9112 §7.1: chunks, extensions and trailers pass as they are',
     ['PUT / HTTP/1.1', HOST, 'Trailer: X-Sum', 'Transfer-Encoding: chunked'],
     '00A;a;b=c;d="e;\\"f"\r\n0123456789\r\n1\r\n\n\r\n000;last\r\nX-Sum: 1\r\nx-Other:\r\n\r\n',
+  ),
+  ...[CHUNK_LINE_BYTES - 1, CHUNK_LINE_BYTES].map((bytes) =>
+    same(
+      `RFC 9112 §7.1.1: a chunk line of ${bytes} bytes`,
+      ['POST / HTTP/1.1', HOST, 'Transfer-Encoding: chunked'],
+      `${line(bytes)}x\r\n0\r\n\r\n`,
+    ),
+  ),
+  ...[TRAILER_BYTES - 1, TRAILER_BYTES].map((bytes) =>
+    same(
+      `RFC 9112 §7.1.2: a trailer section of ${bytes} bytes`,
+      ['POST / HTTP/1.1', HOST, 'Transfer-Encoding: chunked'],
+      trailer(bytes),
+    ),
+  ),
+  ...[HEAD_FIELDS - 1, HEAD_FIELDS].map((fields) =>
+    same(
+      `RFC 9112 §7.1.2: a trailer section of ${fields} fields`,
+      ['POST / HTTP/1.1', HOST, 'Transfer-Encoding: chunked'],
+      `0\r\n${'X: x\r\n'.repeat(fields)}\r\n`,
+    ),
   ),
   same('RFC 9112 §7.1: an empty chunked body', ['GET / HTTP/1.1', HOST, 'Transfer-Encoding: chunked'], '0\r\n\r\n'),
   respelt(
