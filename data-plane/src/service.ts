@@ -1,10 +1,11 @@
 /** A whole data-plane task: what it is made of, and the order in which it starts and stops. Knows nothing of the process. */
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import type { AddressInfo, Server } from 'node:net'
-import { OpeningCeilings } from '@postern/protocol/channel'
+import { hashCredentials, OpeningCeilings } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
 import { CookieFence } from '@postern/protocol/http'
 import {
+  CREDENTIAL_CHECKS_AT_ONCE,
   DRAIN_MS,
   LEASE_RENEW_MS,
   MEMORY_CHECK_MS,
@@ -41,6 +42,8 @@ import { RequestIds } from './public/request-ids.ts'
 import type { VisitorContext } from './public/visitor-connection.ts'
 import { LocalRoutes } from './route/local-routes.ts'
 import { SocketRoute } from './route/socket-route.ts'
+import { tunnelGate } from './route/tunnel-gate.ts'
+import { Turnstile } from './route/turnstile.ts'
 import { VERSION } from './version.ts'
 
 /** What a task may do to the table; its role there allows no more. */
@@ -88,7 +91,13 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   let readiness: Readiness = 'starting'
 
   const counts = new TaskCounts()
-  const routes = new LocalRoutes(now)
+  const passwords = {
+    key: randomBytes(32),
+    turnstile: new Turnstile(CREDENTIAL_CHECKS_AT_ONCE),
+    hash: hashCredentials,
+    now,
+  }
+  const routes = new LocalRoutes(now, (rules) => tunnelGate(rules, passwords))
   const sweep = setInterval(() => routes.sweep(), SWEEP_MS)
   const tunnels = (): ReadonlySet<Tunnel> => channels.tunnels
   const watch = new RevocationWatch({

@@ -59,6 +59,29 @@ export const CONTROL_LINE_BYTES = 8 * KiB
 /** One stream-fault per failing request is the busiest honest use. Counted over a sliding second. */
 export const CONTROL_LINES_PER_SECOND = 50
 
+// ── rules for visitors ──────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Of one list of a tunnel's rules. What all of them hold together fits into a control line. */
+export const VISITOR_RULE_ITEMS = 100
+/** Two tunnels with the same password share no hash (RFC 7914 §2: a salt of 128 bits). */
+export const CREDENTIAL_SALT_BYTES = 16
+export const CREDENTIAL_HASH_BYTES = 32
+/** With r = 8: 16 MiB and some 40 ms for each guess, which is what a stolen hash costs whoever tries words, and a check costs us. */
+export const CREDENTIAL_SCRYPT_N = 16_384
+/** A name and a password; what is longer is none, and costs no hash. */
+export const CREDENTIAL_BYTES = 512
+/** Hashes under way in one process: half of libuv's threads, and 32 MiB. */
+export const CREDENTIAL_CHECKS_AT_ONCE = 2
+/** Credentials of one tunnel that wait for their first check: a second of work, so that one tunnel's guessers cost the others no more. */
+export const CREDENTIAL_CHECKS_WAITING = 16
+/** Wrong credentials of one tunnel that are remembered, so that a program that repeats itself costs one hash. */
+export const CREDENTIAL_REFUSALS_KEPT = 256
+/** New wrong passwords of one tunnel from one address and minute: more than a person mistypes, and no way to try a dictionary. */
+export const WRONG_PASSWORDS_PER_MINUTE = 10
+export const WRONG_PASSWORDS_WINDOW_MS = 60_000
+/** Addresses of one tunnel that are counted so: some 100 KB. The oldest is forgotten first. */
+export const WRONG_PASSWORD_ADDRESSES = 1000
+
 // ── an open channel ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Well inside the 350 s after which the balancer forgets a silent flow, and often enough to notice a dead peer soon. */

@@ -10,6 +10,7 @@ import {
   type ServerMessage,
   type StreamFaultMessage,
   serverControlStream,
+  type VisitorRules,
 } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { HEARTBEAT_MS, HELLO_TIMEOUT_MS, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
@@ -111,6 +112,11 @@ export class Tunnel {
 
   get instanceId(): string | undefined {
     return 'hello' in this.#state ? this.#state.hello.instanceId : undefined
+  }
+
+  /** What its agent asked for in `hello`. */
+  get rules(): VisitorRules {
+    return 'hello' in this.#state ? this.#state.hello.rules : {}
   }
 
   get epoch(): number | undefined {

@@ -4,6 +4,7 @@ import type { BodyBoundary, CookieFence, RequestHead } from '@postern/protocol/h
 import { BODY_IDLE_MS, ORIGIN_FIRST_BYTE_MS } from '@postern/protocol/limits'
 import type { StreamListener } from '@postern/protocol/mux'
 import type { Lease, Route } from '../route/route.ts'
+import type { ResponseChanges } from '../route/visitor-gate.ts'
 import { RequestSender } from './request-sender.ts'
 import { type ResponseReader, ResponseRelay } from './response-relay.ts'
 
@@ -39,6 +40,8 @@ export interface ExchangeRequest {
   /** False when the task drains: the response says `Connection: close`. */
   readonly mayKeepAlive: boolean
   readonly cookies: CookieFence
+  /** What becomes of the response's heads. */
+  readonly changes: ResponseChanges | undefined
   /** Finds the end of the request's body. */
   readonly body: BodyBoundary
   readonly reader: ResponseReader
@@ -62,14 +65,14 @@ export class Exchange implements StreamListener {
 
   /** Sends the head at once. @throws TunnelFault when the route has no stream. */
   constructor(visitor: Visitor, route: Route, request: ExchangeRequest) {
-    const { head, headBytes, id, mayKeepAlive, cookies, body, reader } = request
+    const { head, headBytes, id, mayKeepAlive, cookies, changes, body, reader } = request
     this.#visitor = visitor
     this.#route = route
     this.#version = head.version
     this.#idempotent = head.idempotent
     this.#request = new RequestSender(head, headBytes, body)
     const write = (bytes: Buffer): boolean => visitor.write(bytes)
-    this.#response = new ResponseRelay({ reader, request: head, requestId: id, mayKeepAlive, cookies, write })
+    this.#response = new ResponseRelay({ reader, request: head, requestId: id, mayKeepAlive, cookies, changes, write })
     this.#lease = route.lease(head.version === 10 ? 'fresh' : this.#idempotent ? 'idle' : 'young')
     this.#lease.stream.listen(this)
     this.#request.begin(this.#lease.stream, this.#lease.reused)

@@ -31,7 +31,9 @@ export function faultAnswer(fault: TunnelFault, options: FaultAnswerOptions): Bu
     `X-Request-Id: ${options.requestId}`,
   ]
   if (status === 405) head.push('Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
-  if (status === 503) head.push(`Retry-After: ${Math.ceil((fault.retryAfterMs ?? 2000) / 1000)}`)
+  // RFC 7617 §2: names and passwords are taken as UTF-8.
+  if (status === 401) head.push('WWW-Authenticate: Basic realm="tunnel", charset="UTF-8"')
+  if (status === 503 || status === 429) head.push(`Retry-After: ${Math.ceil((fault.retryAfterMs ?? 2000) / 1000)}`)
   head.push(options.keepAlive ? 'Connection: keep-alive' : 'Connection: close')
   return Buffer.from(`${head.join('\r\n')}\r\n\r\n${options.method === 'HEAD' ? '' : body}`)
 }

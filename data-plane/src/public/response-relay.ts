@@ -17,6 +17,7 @@ import {
 } from '@postern/protocol/http'
 import { IDLE_STREAM_MS, INTERIM_RESPONSES } from '@postern/protocol/limits'
 import type { ByteStream } from '@postern/protocol/mux'
+import type { ResponseChanges } from '../route/visitor-gate.ts'
 
 /** What reads responses; a visitor's connection keeps one from each exchange to the next. */
 export interface ResponseReader {
@@ -31,6 +32,7 @@ export interface ResponseRelayOptions {
   /** False: the response says `Connection: close`, whatever the two sides would like. */
   readonly mayKeepAlive: boolean
   readonly cookies: CookieFence
+  readonly changes: ResponseChanges | undefined
   /** To the visitor. False: enough for now; `drained` follows. */
   write(bytes: Buffer): boolean
 }
@@ -219,9 +221,13 @@ export class ResponseRelay {
 
   /** The head as the visitor gets it, with the beginning of the body behind it, if given. */
   #written(head: ResponseHead, keepAlive: boolean, buffer?: Buffer, from = 0, to = 0): Buffer {
-    const { requestId, cookies } = this.#options
+    const { requestId, cookies, changes } = this.#options
     const forwarding = { visitorVersion: this.#visitorVersion, keepAlive, requestId, cookies }
-    return writeResponseHead(head, forwarding, buffer && { buffer, from, to })
+    return writeResponseHead(
+      head,
+      changes === undefined ? forwarding : { ...forwarding, ...changes },
+      buffer && { buffer, from, to },
+    )
   }
 }
 

@@ -14,6 +14,7 @@ import {
 import { HEAD_TIMEOUT_MS, LINGER_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
 import { Redirect } from '../dispatch/redirector.ts'
 import type { Route } from '../route/route.ts'
+import type { Verdict } from '../route/visitor-gate.ts'
 import { Exchange, type Outcome, type Visitor } from './exchange.ts'
 import { faultAnswer } from './fault-answer.ts'
 import { redirectAnswer } from './redirect-answer.ts'
@@ -34,6 +35,8 @@ export interface VisitorContext {
 type State =
   /** Between requests, or inside a head. */
   | { readonly kind: 'head' }
+  /** A head is whole, and the gate of its route takes its time. */
+  | { readonly kind: 'judging'; readonly head: RequestHead; readonly requestId: string }
   | { readonly kind: 'exchange'; readonly exchange: Exchange; readonly head: RequestHead; readonly requestId: string }
   /** The last answer is out; what still comes is dropped until the visitor has read it (RFC 9112 §9.6). */
   | { readonly kind: 'lingering' }
@@ -47,6 +50,7 @@ export class VisitorConnection implements Visitor, Perishable {
   deadline: number
   readonly #socket: Socket
   readonly #context: VisitorContext
+  readonly #clientAddress: string
   readonly #forwarded: ForwardedFields
   readonly #deadlineIn: (ms: number) => number
   readonly #parser = new RequestHeadParser()
@@ -72,6 +76,7 @@ export class VisitorConnection implements Visitor, Perishable {
   ) {
     this.#socket = socket
     this.#context = context
+    this.#clientAddress = clientAddress
     this.#forwarded = new ForwardedFields(clientAddress, context.proto)
     this.#deadlineIn = deadlineIn
     this.deadline = deadlineIn(VISITOR_IDLE_MS)
@@ -98,6 +103,8 @@ export class VisitorConnection implements Visitor, Perishable {
           return this.#answer(new TunnelFault('head-timeout'), undefined, this.#context.newRequestId(), false)
         this.#socket.end()
         return this.#linger()
+      case 'judging':
+        return this.#answer(new TunnelFault('visitor-checks-busy'), this.#state.head, this.#state.requestId, false)
       case 'exchange':
         return this.#state.exchange.expire()
       case 'lingering':
@@ -170,7 +177,8 @@ export class VisitorConnection implements Visitor, Perishable {
         from = this.#state.exchange.visitorBytes(chunk, from, chunk.length)
       } else break
     }
-    if (from < chunk.length && this.#state.kind === 'exchange') this.#waiting = chunk.subarray(from)
+    const wanted = this.#state.kind === 'exchange' || this.#state.kind === 'judging'
+    if (from < chunk.length && wanted) this.#waiting = chunk.subarray(from)
     this.#feeding = false
   }
 
@@ -189,7 +197,8 @@ export class VisitorConnection implements Visitor, Perishable {
   #readEnd(): void {
     this.#ended = true
     if (this.#state.kind === 'exchange') this.#state.exchange.visitorEnded()
-    else this.#socket.end()
+    // While a request is judged its visitor still waits for the answer.
+    else if (this.#state.kind !== 'judging') this.#socket.end()
   }
 
   #drained(): void {
@@ -235,20 +244,58 @@ export class VisitorConnection implements Visitor, Perishable {
   #begin(head: RequestHead): void {
     const requestId = this.#context.newRequestId()
     this.#context.counts.request()
+    this.#dispatch(head, requestId)
+  }
+
+  #dispatch(head: RequestHead, requestId: string): void {
     const found = this.#context.dispatcher.find(head.host)
     if (found instanceof TunnelFault) return this.#answer(found, head, requestId, head.framing === 'none')
     if (found instanceof Redirect) return this.#writeLast(redirectAnswer(found.origin, head, requestId))
+    if (found.gate === undefined) return this.#exchange(found, head, requestId)
+    const verdict = found.gate.judge(this.#clientAddress, head)
+    if (verdict instanceof Promise)
+      this.#awaitVerdict(verdict, found, head, requestId).catch((error) =>
+        this.#answer(toFault(error), head, requestId, false),
+      )
+    else if (verdict !== undefined) this.#answer(verdict, head, requestId, head.framing === 'none')
+    else this.#exchange(found, head, requestId)
+  }
+
+  async #awaitVerdict(verdict: Promise<Verdict>, route: Route, head: RequestHead, requestId: string): Promise<void> {
+    const judging: State = { kind: 'judging', head, requestId }
+    this.#state = judging
+    this.expireIn(HEAD_TIMEOUT_MS)
+    const fault = await verdict
+    if (this.#state !== judging) return
+    if (fault !== undefined) return this.#answer(fault, head, requestId, head.framing === 'none')
+    // Another channel may have the name by now, with other rules: those count.
+    if (this.#context.dispatcher.find(head.host) === route) this.#exchange(route, head, requestId)
+    else this.#dispatch(head, requestId)
+    this.#resume()
+  }
+
+  /** Takes up what came while the request was judged. */
+  #resume(): void {
+    this.#feedWaiting()
+    this.#updateReading()
+    if (this.#ended && this.#state.kind === 'exchange') this.#state.exchange.visitorEnded()
+  }
+
+  #exchange(route: Route, head: RequestHead, requestId: string): void {
+    const { gate } = route
+    const forwarding = { forwarded: this.#forwarded, requestId }
     const request = {
       head,
-      headBytes: writeRequestHead(head, { forwarded: this.#forwarded, requestId }),
+      headBytes: writeRequestHead(head, gate === undefined ? forwarding : { ...forwarding, ...gate.request }),
       id: requestId,
       mayKeepAlive: !this.#draining,
       cookies: this.#context.cookies,
+      changes: gate?.response({ scheme: this.#context.proto, authority: head.host }),
       body: this.#requestBody,
       reader: this.#reader,
     }
     try {
-      this.#state = { kind: 'exchange', exchange: new Exchange(this, found, request), head, requestId }
+      this.#state = { kind: 'exchange', exchange: new Exchange(this, route, request), head, requestId }
     } catch (error) {
       const fault = toFault(error)
       this.#context.failed(requestId, fault)

@@ -4,11 +4,13 @@ import { FRESH_ENOUGH_MS, IDLE_STREAM_MS, IDLE_STREAMS_PER_TUNNEL } from '@poste
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
 import type { Tunnel } from '../channel/tunnel.ts'
 import type { Freshness, Lease, Route } from './route.ts'
+import type { VisitorGate } from './visitor-gate.ts'
 
 /** What the route needs of an agent's channel. */
 export type StreamSource = Pick<Tunnel, 'openStream' | 'takeFailure'>
 
 export class LocalRoute implements Route {
+  readonly gate: VisitorGate | undefined
   readonly #source: StreamSource
   readonly #now: () => number
   /** Youngest last: it is the least likely to be closed by the local server, and the old ones are left to expire. */
@@ -19,7 +21,8 @@ export class LocalRoute implements Route {
   #retired = false
 
   /** `now` is monotonic, in milliseconds. */
-  constructor(source: StreamSource, now: () => number) {
+  constructor(source: StreamSource, now: () => number, gate?: VisitorGate) {
+    this.gate = gate
     this.#source = source
     this.#now = now
   }

@@ -10,7 +10,10 @@ const name = 'demo' as Subdomain
 const tunnel = () => ({ subdomain: name, replacedBy: vi.fn() }) as unknown as Tunnel
 
 test('the newest tunnel of a name has it, and the former one is told', () => {
-  const routes = new LocalRoutes(() => 0)
+  const routes = new LocalRoutes(
+    () => 0,
+    () => undefined,
+  )
   const former = tunnel()
   const newer = tunnel()
   const withdrawFormer = routes.add(former)
@@ -26,7 +29,10 @@ test('the newest tunnel of a name has it, and the former one is told', () => {
 
 test('a withdrawn name is away for a while, then unknown', () => {
   let now = 1000
-  const routes = new LocalRoutes(() => now)
+  const routes = new LocalRoutes(
+    () => now,
+    () => undefined,
+  )
   expect(routes.isAway(name)).toBe(false)
   routes.add(tunnel())()
   expect(routes.get(name)).toBeUndefined()
@@ -38,7 +44,10 @@ test('a withdrawn name is away for a while, then unknown', () => {
 })
 
 test('a name that comes back is not away, nor is it when an older withdrawal is repeated', () => {
-  const routes = new LocalRoutes(() => 0)
+  const routes = new LocalRoutes(
+    () => 0,
+    () => undefined,
+  )
   const withdraw = routes.add(tunnel())
   withdraw()
   routes.add(tunnel())

@@ -1,8 +1,10 @@
 /** The routes to all tunnels whose channel is in this process, by name. Knows nothing of the table or of other tasks. */
 import type { Subdomain } from '@postern/protocol/address'
+import type { VisitorRules } from '@postern/protocol/channel'
 import { AWAY_MS } from '@postern/protocol/limits'
 import type { Tunnel } from '../channel/tunnel.ts'
 import { LocalRoute } from './local-route.ts'
+import type { VisitorGate } from './visitor-gate.ts'
 
 export class LocalRoutes {
   readonly #byName = new Map<Subdomain, { readonly tunnel: Tunnel; readonly route: LocalRoute }>()
@@ -10,9 +12,12 @@ export class LocalRoutes {
   readonly #away = new Map<Subdomain, number>()
   readonly #now: () => number
 
-  /** `now` is monotonic, in milliseconds. */
-  constructor(now: () => number) {
+  readonly #gateOf: (rules: VisitorRules) => VisitorGate | undefined
+
+  /** `now` is monotonic, in milliseconds; `gateOf` compiles the rules of a tunnel. */
+  constructor(now: () => number, gateOf: (rules: VisitorRules) => VisitorGate | undefined) {
     this.#now = now
+    this.#gateOf = gateOf
   }
 
   get(subdomain: Subdomain): LocalRoute | undefined {
@@ -27,7 +32,7 @@ export class LocalRoutes {
   /** Sends visitors of its name to `tunnel`, the newest wins. Returns the withdrawal, which never withdraws a successor. */
   add(tunnel: Tunnel): () => void {
     const former = this.#byName.get(tunnel.subdomain)
-    const entry = { tunnel, route: new LocalRoute(tunnel, this.#now) }
+    const entry = { tunnel, route: new LocalRoute(tunnel, this.#now, this.#gateOf(tunnel.rules)) }
     this.#byName.set(tunnel.subdomain, entry)
     this.#away.delete(tunnel.subdomain)
     former?.tunnel.replacedBy(tunnel)

@@ -1,6 +1,7 @@
 /** How a request gets a stream to a local server, wherever that server's channel is. Knows nothing of HTTP. */
 import type { TunnelFault } from '@postern/protocol/fault'
 import type { ByteStream } from '@postern/protocol/mux'
+import type { VisitorGate } from './visitor-gate.ts'
 
 /**
  * How old an idle stream may be for the request at hand: `idle` takes any that the pool holds, `young` only one used a
@@ -23,6 +24,8 @@ export interface Lease {
 
 /** Where the requests for one name go. A local channel and another task that holds it are two implementations. */
 export interface Route {
+  /** Asked before each request that takes this route. Undefined: everybody passes, and heads stay as they are. */
+  readonly gate?: VisitorGate | undefined
   /** @throws TunnelFault `streams-exhausted`, `channel-closed` */
   lease(freshness: Freshness): Lease
 }

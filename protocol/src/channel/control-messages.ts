@@ -2,6 +2,7 @@
 import * as z from 'zod/mini'
 import { FAULTS, type FaultCode, TunnelFault } from '../fault.ts'
 import { SLOTS_PER_NAME } from '../limits.ts'
+import { visitorRulesSchema } from './visitor-rules.ts'
 
 const LONGEST_DETAIL = 1024
 
@@ -39,9 +40,6 @@ export const serverMessages = {
   limit: z.object({ type: z.literal('limit'), what: text(64) }),
 }
 
-/** Visitor rules. None exists yet, and an unknown one refuses: a rule that is not enforced must not look accepted. */
-const visitorRules = z.strictObject({})
-
 /** What the agent says to the server. */
 export const agentMessages = {
   /** The first message, and only once. */
@@ -51,7 +49,7 @@ export const agentMessages = {
     instanceId: text(64),
     slot: z.int().check(z.nonnegative(), z.lt(SLOTS_PER_NAME)),
     pool: z.boolean(),
-    rules: visitorRules,
+    rules: visitorRulesSchema,
   }),
   /** Why the stream is reset just after this; `unsent`: no byte of its last request has reached the local server. */
   'stream-fault': z.object({
@@ -68,7 +66,6 @@ type AnyOf<T extends Record<string, z.ZodMiniType>> = { [K in keyof T]: z.output
 
 export type ServerMessage = AnyOf<typeof serverMessages>
 export type AgentMessage = AnyOf<typeof agentMessages>
-export type VisitorRules = z.output<typeof visitorRules>
 export type Hello = z.output<typeof agentMessages.hello>
 export type StreamFaultMessage = z.output<(typeof agentMessages)['stream-fault']>
 export type Welcome = z.output<typeof serverMessages.welcome>
@@ -118,11 +115,17 @@ function parseObject(line: Buffer): { type?: unknown } | undefined {
   }
 }
 
+/** What is wrong, without what was sent: `custom` are our own sentences. */
+function complaint(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'unrecognized_keys') return `unknown ${issue.keys.join(', ')}`
+  return issue.code === 'custom' ? issue.message : issue.code.replaceAll('_', ' ')
+}
+
 /** The first complaint, in printable ASCII: what the peer wrote is only quoted as far as it is harmless. */
 function describe(issues: readonly z.core.$ZodIssue[]): string {
   const issue = issues[0]
   if (issue === undefined) return 'does not fit'
-  const what = issue.code === 'unrecognized_keys' ? `unknown ${issue.keys.join(', ')}` : issue.code.replaceAll('_', ' ')
+  const what = complaint(issue)
   return [...issue.path, what]
     .join(' ')
     .replaceAll(/[^\x20-\x7e]/g, '?')

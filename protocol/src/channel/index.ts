@@ -7,11 +7,11 @@ export type {
   Refused,
   ServerMessage,
   StreamFaultMessage,
-  VisitorRules,
   Welcome,
 } from './control-messages.ts'
 export type { ControlStreamOptions } from './control-stream.ts'
 export { agentControlStream, ControlStream, serverControlStream } from './control-stream.ts'
+export { hashCredentials } from './credential-hash.ts'
 export { IpNotAllowedFault } from './ip-not-allowed.ts'
 export type {
   AcceptedOpening,
@@ -25,3 +25,4 @@ export { acceptOpening, openChannel } from './opening.ts'
 export { OpeningCeilings } from './opening-ceilings.ts'
 export type { ProxiedStart, ProxyHeader, ProxyPolicy, ProxySource } from './proxy-header.ts'
 export { parseProxyHeader, readProxyHeader } from './proxy-header.ts'
+export { type VisitorRules, visitorRulesSchema } from './visitor-rules.ts'

@@ -25,6 +25,19 @@ export function hostEnd(buffer: Buffer, start: number, end: number): number {
   return at
 }
 
+/** Whether a text could stand in Host. */
+export function isAuthority(text: string): boolean {
+  const buffer = Buffer.from(text)
+  if (buffer.length === 0) return false
+  try {
+    hostEnd(buffer, 0, buffer.length)
+    return true
+  } catch {
+    // Any rule that it breaks is the same answer here.
+    return false
+  }
+}
+
 /** RFC 3986 §3.2.3 allows an empty port; what TCP has no port for is refused. */
 function checkPort(buffer: Buffer, start: number, end: number): void {
   if (end - start > PORT_DIGITS) refuse('request', 'host-syntax')

@@ -24,6 +24,7 @@ export const FIELD = {
   requestId: 16,
   setCookie: 17,
   tunnelError: 18,
+  location: 19,
 } as const
 
 export type FieldId = (typeof FIELD)[keyof typeof FIELD]
@@ -58,6 +59,7 @@ const EXACT: Record<string, FieldId> = {
   'x-request-id': FIELD.requestId,
   'set-cookie': FIELD.setCookie,
   'tunnel-error': FIELD.tunnelError,
+  location: FIELD.location,
 }
 
 const PROXY_PREFIX = ascii('proxy-')
@@ -101,7 +103,7 @@ export function fieldId(buffer: Uint8Array, start: number, end: number): FieldId
 }
 
 /** The id of a name given as text. */
-function fieldIdOf(name: string): FieldId {
+export function fieldIdOf(name: string): FieldId {
   const bytes = ascii(name)
   return bytes.length === 0 ? FIELD.other : fieldId(bytes, 0, bytes.length)
 }

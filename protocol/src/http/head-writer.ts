@@ -21,7 +21,7 @@ export type WriteLine<Head, Context> = (head: Head, index: number, context: Cont
 
 /**
  * Appends the field lines; `from` is where the first run begins (the start line may be part of it). Lines whose id is in
- * `dropped` are left out, those in `owned` are given to `write`.
+ * `dropped` or whose lower-case name is in `removed` are left out, those in `owned` are given to `write`.
  */
 export function copyLines<Head extends MessageHead, Context>(
   head: Head,
@@ -30,12 +30,13 @@ export function copyLines<Head extends MessageHead, Context>(
   owned: number,
   write: WriteLine<Head, Context>,
   context: Context,
+  removed?: ReadonlySet<string>,
 ): void {
   const { lines } = head
   const { buffer } = lines
   const end = lines.base + head.bytes - 2
   const out = dropped | HOP_BY_HOP
-  const named = head.namesFields ? connectionNames(lines) : undefined
+  const named = head.namesFields ? union(connectionNames(lines), removed) : removed
   let run = from
   for (let i = 0; i < lines.count; i++) {
     const bit = 1 << lines.id(i)
@@ -55,6 +56,9 @@ export function copyLines<Head extends MessageHead, Context>(
   }
   slab.span(buffer, run, end)
 }
+
+const union = (some: ReadonlySet<string>, more: ReadonlySet<string> | undefined): ReadonlySet<string> =>
+  more === undefined ? some : new Set([...some, ...more])
 
 /** Writes a line with the value it was sent with. */
 export function writeAsSent(head: MessageHead, index: number): void {

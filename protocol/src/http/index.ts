@@ -6,7 +6,9 @@ export { Dechunker } from './dechunker.ts'
 export { ForwardedFields } from './forwarded-fields.ts'
 export type { BodyFraming } from './framing.ts'
 export { HeadCarry } from './head-carry.ts'
+export { type HeaderChanges, headerChanges, isFieldValue, mayAdd, mayChange } from './header-changes.ts'
 export { MessageHead } from './message-head.ts'
+export { OriginMending, type PublicPlace } from './origin-mending.ts'
 export { RequestHead, RequestHeadParser } from './request-head.ts'
 export { type RequestForwarding, writeRequestHead } from './request-head-writer.ts'
 export { ResponseHead, ResponseHeadParser } from './response-head.ts'
@@ -15,6 +17,7 @@ export {
   needsChunking,
   needsDechunking,
   type ResponseForwarding,
+  type ValueMending,
   writeResponseHead,
 } from './response-head-writer.ts'
 export { RULES, type Rule, ruleOf, type Side } from './rules.ts'

@@ -11,6 +11,8 @@ export interface RequestForwarding {
   readonly host?: string | undefined
   /** Complete field lines (each ending in CRLF) to add; whoever gives them has validated them. */
   readonly extraLines?: string | undefined
+  /** Lower-case names of fields that do not go on; whoever gives them has judged them. */
+  readonly removed?: ReadonlySet<string> | undefined
 }
 
 /** Set by us; behind a trusted hop what it sent is part of what we set. */
@@ -27,7 +29,8 @@ export function writeRequestHead(head: RequestHead, forwarding: RequestForwardin
   const { forwarded } = forwarding
   slab.begin()
   const dropped = forwarded.trusted ? REWRITTEN : UNTRUSTED
-  copyLines(head, startLine(head), dropped, forwarding.host === undefined ? 0 : HOST, writeHost, forwarding)
+  const owned = forwarding.host === undefined ? 0 : HOST
+  copyLines(head, startLine(head), dropped, owned, writeHost, forwarding, forwarding.removed)
 
   if (!lines.has(FIELD.host)) {
     const host = forwarding.host ?? head.host

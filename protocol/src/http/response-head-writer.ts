@@ -1,7 +1,7 @@
 /** Writes a response head for the visitor (RFC 9110 §7.6): what belongs to the stream behind goes, ours is added. */
 import type { CookieFence } from './cookie-fence.ts'
 import { bits, FIELD } from './field-names.ts'
-import { copyLines, slab, writeAsSent } from './head-writer.ts'
+import { copyLines, slab, writeAsSent, writeValue } from './head-writer.ts'
 import type { ResponseHead } from './response-head.ts'
 
 export interface ResponseForwarding {
@@ -12,11 +12,21 @@ export interface ResponseForwarding {
   readonly cookies?: CookieFence | undefined
   /** Complete field lines (each ending in CRLF) to add; whoever gives them has validated them. */
   readonly extraLines?: string | undefined
+  /** Lower-case names of fields that do not go on; whoever gives them has judged them. */
+  readonly removed?: ReadonlySet<string> | undefined
+  /** What becomes of values in which the local server names itself. */
+  readonly mend?: ValueMending | undefined
+}
+
+export interface ValueMending {
+  location(value: string): string
+  cookie(value: string): string
 }
 
 /** Ours: a local server can neither name our faults nor another request id. */
 const DROPPED = bits(FIELD.tunnelError, FIELD.requestId)
 const SET_COOKIE = bits(FIELD.setCookie)
+const NAMES_ITSELF = bits(FIELD.setCookie, FIELD.location)
 const TRANSFER_ENCODING = bits(FIELD.transferEncoding)
 const FRAMING = TRANSFER_ENCODING | bits(FIELD.contentLength)
 
@@ -53,7 +63,9 @@ export interface BodySpan {
 export function writeResponseHead(head: ResponseHead, forwarding: ResponseForwarding, body?: BodySpan): Buffer {
   slab.begin()
   const dropped = DROPPED | unfitFraming(head, forwarding.visitorVersion)
-  copyLines(head, statusLine(head), dropped, SET_COOKIE, writeCookie, forwarding)
+  const { mend, removed } = forwarding
+  const owned = mend === undefined ? SET_COOKIE : NAMES_ITSELF
+  copyLines(head, statusLine(head), dropped, owned, mend === undefined ? writeCookie : writeMended, forwarding, removed)
   if (head.interim) slab.text('\r\n')
   else {
     const via = head.version === 11 ? 'Via: 1.1 postern\r\n' : 'Via: 1.0 postern\r\n'
@@ -80,6 +92,14 @@ function statusLine(head: ResponseHead): number {
 
 function writeCookie(head: ResponseHead, index: number, { cookies }: ResponseForwarding): void {
   if (cookies === undefined || cookies.admits(head.lines.value(index))) writeAsSent(head, index)
+}
+
+/** The cookie fence judges what the visitor would get. */
+function writeMended(head: ResponseHead, index: number, { cookies, mend }: ResponseForwarding): void {
+  const value = head.lines.value(index)
+  if (head.lines.id(index) === FIELD.location) return writeValue(head, index, mend!.location(value))
+  const mended = mend!.cookie(value)
+  if (cookies === undefined || cookies.admits(mended)) writeValue(head, index, mended)
 }
 
 /**

@@ -1,0 +1,105 @@
+/**
+ * Whether a visitor's name and password are among those of one tunnel. Each pair is hashed once (a thread of the pool, some 40 ms), and the
+ * verdict is remembered under a keyed digest. Knows nothing of connections. See docs/decisions/0006-visitor-passwords.md.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { VisitorRules } from '@postern/protocol/channel'
+import { TunnelFault, toFault } from '@postern/protocol/fault'
+import { CREDENTIAL_BYTES, CREDENTIAL_CHECKS_WAITING, CREDENTIAL_REFUSALS_KEPT } from '@postern/protocol/limits'
+import type { Turnstile } from './turnstile.ts'
+import type { Verdict } from './visitor-gate.ts'
+import { WrongPasswords } from './wrong-passwords.ts'
+
+export interface CredentialCheckDeps {
+  /** Secret of the process: digests of passwords mean nothing outside it. */
+  readonly key: Buffer
+  /** Shared by all tunnels of the process. */
+  readonly turnstile: Turnstile
+  hash(credentials: Buffer, salt: Buffer): Promise<Buffer>
+  /** Monotonic milliseconds. */
+  now(): number
+}
+
+/** RFC 9110 §11.4 and RFC 7617 §2: the scheme in any case, then base64. */
+const BASIC = /^basic +([A-Za-z0-9+/]+={0,2})$/i
+const BASE64_OF_LONGEST = Math.ceil(CREDENTIAL_BYTES / 3) * 4
+const COLON = 0x3a
+
+export class CredentialCheck {
+  readonly #salt: Buffer
+  readonly #hashes: readonly Buffer[]
+  readonly #deps: CredentialCheckDeps
+  readonly #wrong: WrongPasswords
+  /** By digest. Never more than there are hashes. */
+  readonly #right = new Set<string>()
+  /** By digest, oldest first. */
+  readonly #refused = new Set<string>()
+  readonly #pending = new Map<string, Promise<Verdict>>()
+  /** One at a time for each tunnel, so that the line of the process has at most one of each. */
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor({ salt, hashes }: NonNullable<VisitorRules['basicAuth']>, deps: CredentialCheckDeps) {
+    this.#salt = Buffer.from(salt, 'base64url')
+    this.#hashes = hashes.map((hash) => Buffer.from(hash, 'base64url'))
+    this.#deps = deps
+    this.#wrong = new WrongPasswords(deps.now)
+  }
+
+  /** @param values of every Authorization field of the request */
+  judge(values: readonly string[], address: string): Verdict | Promise<Verdict> {
+    const credentials = values.length === 1 ? credentialsOf(values[0]!) : undefined
+    if (credentials === undefined) return new TunnelFault('visitor-unauthorised')
+    const digest = createHmac('sha256', this.#deps.key).update(credentials).digest('base64')
+    if (this.#right.has(digest)) return undefined
+    if (this.#refused.has(digest)) return new TunnelFault('visitor-unauthorised')
+    return this.#pending.get(digest) ?? this.#begin(credentials, digest, address)
+  }
+
+  #begin(credentials: Buffer, digest: string, address: string): Verdict | Promise<Verdict> {
+    const retryAfterMs = this.#wrong.lockedFor(address)
+    if (retryAfterMs > 0) return new TunnelFault('visitor-locked-out', undefined, { retryAfterMs })
+    if (this.#pending.size >= CREDENTIAL_CHECKS_WAITING) return new TunnelFault('visitor-checks-busy')
+    const verdict = this.#last.then(() => this.#verdict(credentials, digest, address))
+    this.#last = verdict
+    this.#pending.set(digest, verdict)
+    return verdict
+  }
+
+  async #verdict(credentials: Buffer, digest: string, address: string): Promise<Verdict> {
+    try {
+      const hash = await this.#deps.turnstile.pass(() => this.#deps.hash(credentials, this.#salt))
+      if (this.#isKnown(hash)) {
+        this.#right.add(digest)
+        return undefined
+      }
+      this.#wrong.add(address)
+      this.#refuse(digest)
+      return new TunnelFault('visitor-unauthorised')
+    } catch (error) {
+      // Not hashed (memory, threads): nobody knows whether it is right, so it does not pass.
+      return toFault(error)
+    } finally {
+      this.#pending.delete(digest)
+    }
+  }
+
+  /** Looks at all of them, in the same time whichever it is. */
+  #isKnown(hash: Buffer): boolean {
+    return this.#hashes.reduce((known, candidate) => timingSafeEqual(candidate, hash) || known, false)
+  }
+
+  #refuse(digest: string): void {
+    this.#refused.add(digest)
+    if (this.#refused.size <= CREDENTIAL_REFUSALS_KEPT) return
+    const [oldest] = this.#refused
+    this.#refused.delete(oldest!)
+  }
+}
+
+/** `name:password`, or undefined if that is not what the field holds. */
+function credentialsOf(value: string): Buffer | undefined {
+  const text = BASIC.exec(value)?.[1]
+  if (text === undefined || text.length > BASE64_OF_LONGEST) return undefined
+  const credentials = Buffer.from(text, 'base64')
+  return credentials.includes(COLON) ? credentials : undefined
+}
