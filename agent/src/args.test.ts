@@ -27,6 +27,28 @@ describe('the command line', () => {
     })
   })
 
+  test('what is said about visitors may be said several times', () => {
+    const { flags } = parse(
+      ...['http', '3000', '--basic-auth-file', 'visitors', '--basic-auth', 'ann:pw', '--basic-auth', 'bob:pw'],
+      ...['--allow-cidr', '10.0.0.0/8', '--allow-cidr', '::1', '--deny-cidr=10.9.0.0/16', '--host-header', 'rewrite'],
+      ...['--request-header-add', 'X-A: b', '--request-header-remove', 'Cookie'],
+      ...['--response-header-add', 'X-C: d', '--response-header-remove', 'Server', '--response-header-remove', 'Date'],
+    ) as { flags: object }
+    expect(flags).toEqual({
+      basicAuthFile: 'visitors',
+      basicAuth: ['ann:pw', 'bob:pw'],
+      allowCidr: ['10.0.0.0/8', '::1'],
+      denyCidr: ['10.9.0.0/16'],
+      requestHeaderAdd: ['X-A: b'],
+      requestHeaderRemove: ['Cookie'],
+      responseHeaderAdd: ['X-C: d'],
+      responseHeaderRemove: ['Server', 'Date'],
+      hostHeader: 'rewrite',
+      retry: false,
+      quiet: false,
+    })
+  })
+
   test('-h and --version are answers, not errors', () => {
     expect(parse('--version')).toEqual({ kind: 'told', text: '1.2.3\n' })
     expect(parse('-h')).toMatchObject({ kind: 'told', text: expect.stringContaining('Exit codes') })

@@ -12,6 +12,18 @@ export interface HttpFlags {
   readonly server?: string
   /** A path, or `-` for standard input. */
   readonly tokenFile?: string
+  /** `name:password`, as often as it was given. */
+  readonly basicAuth?: readonly string[]
+  /** A file of such lines. */
+  readonly basicAuthFile?: string
+  readonly allowCidr?: readonly string[]
+  readonly denyCidr?: readonly string[]
+  /** `Name: value`. */
+  readonly requestHeaderAdd?: readonly string[]
+  readonly requestHeaderRemove?: readonly string[]
+  readonly responseHeaderAdd?: readonly string[]
+  readonly responseHeaderRemove?: readonly string[]
+  readonly hostHeader?: string
   readonly retry: boolean
   readonly quiet: boolean
 }
@@ -52,6 +64,15 @@ export function parseArgs(argv: readonly string[], version: string): Invocation 
     .option('--subdomain <name>', 'name of the tunnel; without it a random one')
     .option('--server <url>', 'base URL of the tunnel service')
     .option('--token-file <path>', 'file that holds the access token, or - for standard input')
+    .option('--basic-auth-file <path>', 'visitors need a name and password: a file with name:password lines')
+    .option('--basic-auth <name:password>', 'the same on the command line, where the process list shows it', repeated)
+    .option('--allow-cidr <network>', 'only visitors from there, such as 10.0.0.0/8; may be repeated', repeated)
+    .option('--deny-cidr <network>', 'no visitors from there, whatever is allowed; may be repeated', repeated)
+    .option('--request-header-add <field>', "'Name: value' for the local server; may be repeated", repeated)
+    .option('--request-header-remove <name>', 'a field that it does not get; may be repeated', repeated)
+    .option('--response-header-add <field>', "'Name: value' for visitors; may be repeated", repeated)
+    .option('--response-header-remove <name>', 'a field that they do not get; may be repeated', repeated)
+    .option('--host-header <how>', 'Host for the local server: preserve, rewrite (to its own address), or a value')
     .option('--retry', 'keep trying if the service cannot be reached at first', false)
     .option('--quiet', 'print the URL and errors only', false)
     .addOption(new Option('--token [value]').hideHelp())
@@ -74,6 +95,8 @@ export function parseArgs(argv: readonly string[], version: string): Invocation 
   if (!invocation) throw new TunnelFault('usage-invalid', usageDetail(undefined))
   return invocation
 }
+
+const repeated = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
 
 const TOKEN_ON_COMMAND_LINE =
   'A token on the command line shows in the process list: use --token-file <path or ->, or the variable TUNNEL_AGENT_TOKEN.'

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseSubdomain } from '@postern/protocol/address'
 import { parseServer } from '@postern/protocol/client'
 import { TunnelFault } from '@postern/protocol/fault'
-import { AGENT_DRAIN_MS, WINDOW_BUDGET_BYTES } from '@postern/protocol/limits'
+import { AGENT_DRAIN_MS, VISITOR_RULES_BYTES, WINDOW_BUDGET_BYTES } from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
 import { checkToken, Secret } from '@postern/protocol/ticket'
 import * as z from 'zod/mini'
@@ -17,10 +17,12 @@ import { LocalServer } from './local-server.ts'
 import { parseTarget, pinTarget } from './target.ts'
 import { twoWords } from './two-words.ts'
 import { VERSION } from './version.ts'
+import { type VisitorOptions, visitorRules } from './visitor-options.ts'
 
 export { TunnelFault } from '@postern/protocol/fault'
+export type { FieldChanges, VisitorOptions } from './visitor-options.ts'
 
-export interface ConnectOptions {
+export interface ConnectOptions extends VisitorOptions {
   /** The local server: a port, `host:port` or `http://host:port`. */
   readonly target: number | string
   /** The tunnel service: `https://base`. In clear (`http://`) on loopback only. */
@@ -56,6 +58,11 @@ export interface Tunnel extends AsyncDisposable {
   close(options?: { drainMs?: number }): Promise<void>
 }
 
+const fieldChanges = z.strictObject({
+  add: z.optional(z.array(z.tuple([z.string(), z.string()]))),
+  remove: z.optional(z.array(z.string())),
+})
+
 const optionsSchema = z.strictObject({
   target: z.union([z.number(), z.string()]),
   server: z.string(),
@@ -65,6 +72,12 @@ const optionsSchema = z.strictObject({
   signal: z.optional(z.instanceof(AbortSignal)),
   onStatus: z.optional(z.function()),
   onLocalServer: z.optional(z.function()),
+  basicAuth: z.optional(z.array(z.string())),
+  allowCidr: z.optional(z.array(z.string())),
+  denyCidr: z.optional(z.array(z.string())),
+  requestHeaders: z.optional(fieldChanges),
+  responseHeaders: z.optional(fieldChanges),
+  hostHeader: z.optional(z.string()),
 })
 
 /**
@@ -85,8 +98,16 @@ export async function connect(options: ConnectOptions): Promise<Tunnel> {
   const target = parseTarget(String(options.target))
   const addresses = await pinTarget(target, (name) => lookup(name, { all: true }))
 
+  const rules = await visitorRules(options, target)
+  const hello = { version: VERSION, instanceId: randomBytes(16).toString('hex'), slot: 0, pool: false, rules }
+  if (Buffer.byteLength(JSON.stringify(rules)) > VISITOR_RULES_BYTES)
+    throw new TunnelFault(
+      'usage-invalid',
+      `All rules for visitors together take more than ${VISITOR_RULES_BYTES} bytes.`,
+    )
+
   const channelOptions = {
-    hello: { version: VERSION, instanceId: randomBytes(16).toString('hex'), slot: 0, pool: false, rules: {} },
+    hello,
     server: new LocalServer(addresses, target.port, onLocalServer),
     budget: new WindowBudget(WINDOW_BUDGET_BYTES),
     now: () => performance.now(),

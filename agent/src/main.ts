@@ -12,6 +12,9 @@ import { VERSION } from './version.ts'
 /** The shell's convention for a process ended by SIGINT: 128 + 2. */
 const EXIT_INTERRUPTED = 130
 
+const PASSWORD_ON_COMMAND_LINE =
+  'a password on the command line shows in the process list; --basic-auth-file <path> keeps it out of there.'
+
 async function main(): Promise<number> {
   const { env, stderr, stdout } = process
   const plain: TerminalOptions = {
@@ -40,8 +43,11 @@ async function main(): Promise<number> {
       readFile: (path) => readFile(path, 'utf8'),
       readStandardInput: () => text(process.stdin),
     })
+    if (flags.basicAuth) terminal.warn(PASSWORD_ON_COMMAND_LINE)
+    const { visitors, ...reach } = settings
     const tunnel = await connect({
-      ...settings,
+      ...reach,
+      ...visitors,
       target,
       retry: flags.retry,
       signal: stopping.beforeReady,

@@ -85,6 +85,40 @@ describe('settings', () => {
     expect(`${failure.message}${failure.cause ?? ''}`).not.toContain(one)
   })
 
+  describe('for visitors', () => {
+    const reach = { server: 'x.example' }
+    const visitorsOf = async (flags: SettingsSources['flags'], more: Record<string, string> = {}) =>
+      (await read({ flags: { ...reach, ...flags }, environment, files: { ...files, ...more } })).visitors
+
+    test('names and passwords come from flags and from the lines of a file', async () => {
+      const lines = { visitors: 'ann:one\r\n\nbob:two: \n' }
+      expect((await visitorsOf({ basicAuthFile: 'visitors' }, lines)).basicAuth).toEqual(['ann:one', 'bob:two: '])
+      expect((await visitorsOf({ basicAuthFile: 'visitors', basicAuth: ['eve:x'] }, lines)).basicAuth).toHaveLength(3)
+      expect((await visitorsOf({})).basicAuth).toBeUndefined()
+      await expect(visitorsOf({ basicAuthFile: 'nowhere' })).rejects.toMatchObject({ code: 'config-invalid' })
+    })
+
+    test('a file without a line asks for a password that nobody has, not for none', async () => {
+      expect((await visitorsOf({ basicAuthFile: 'empty' }, { empty: '\n' })).basicAuth).toEqual([])
+    })
+
+    test('a field is a name, a colon and a value, which may hold colons', async () => {
+      const { requestHeaders, responseHeaders } = await visitorsOf({
+        requestHeaderAdd: ['X-A: b: c', 'X-Empty:'],
+        responseHeaderRemove: ['Server'],
+      })
+      expect(requestHeaders).toEqual({
+        add: [
+          ['X-A', 'b: c'],
+          ['X-Empty', ''],
+        ],
+        remove: undefined,
+      })
+      expect(responseHeaders).toEqual({ add: undefined, remove: ['Server'] })
+      await expect(visitorsOf({ requestHeaderAdd: ['X-A'] })).rejects.toMatchObject({ code: 'usage-invalid' })
+    })
+  })
+
   test('a mistyped token is found before anybody is asked', async () => {
     const mistyped = one.replace(/.$/, (last) => (last === 'x' ? 'y' : 'x'))
     const attempt = read({ environment: { TUNNEL_AGENT_TOKEN: mistyped, TUNNEL_AGENT_SERVER: 'x.example' } })

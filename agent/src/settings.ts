@@ -4,6 +4,7 @@ import { type Profile, parseProfile, parseServer } from '@postern/protocol/clien
 import { TunnelFault } from '@postern/protocol/fault'
 import { checkToken, Secret } from '@postern/protocol/ticket'
 import type { HttpFlags } from './args.ts'
+import type { FieldChanges, VisitorOptions } from './visitor-options.ts'
 
 export interface Settings {
   /** Origin of the control API: `https://base`, or `http://` on loopback. */
@@ -11,10 +12,11 @@ export interface Settings {
   readonly token: Secret
   /** Undefined: a random name. */
   readonly subdomain: Subdomain | undefined
+  readonly visitors: VisitorOptions
 }
 
 export interface SettingsSources {
-  readonly flags: Pick<HttpFlags, 'server' | 'tokenFile' | 'subdomain'>
+  readonly flags: Omit<HttpFlags, 'retry' | 'quiet'>
   readonly environment: NodeJS.ProcessEnv
   /** The whole of a file as text; rejects as `fs.promises.readFile` does. */
   readFile(path: string): Promise<string>
@@ -22,10 +24,11 @@ export interface SettingsSources {
   readStandardInput(): Promise<string>
 }
 
-/** @throws TunnelFault `config-invalid`, `token-missing`, `token-malformed`, `subdomain-invalid` or `subdomain-reserved` */
+/** @throws TunnelFault `config-invalid`, `usage-invalid`, `token-missing`, `token-malformed`, `subdomain-invalid` or `subdomain-reserved` */
 export async function readSettings(sources: SettingsSources): Promise<Settings> {
   const { flags, environment } = sources
   const subdomain = flags.subdomain === undefined ? undefined : parseSubdomain(flags.subdomain)
+  const visitors = await readVisitorOptions(sources)
   const profile = await readProfile(sources)
   const named = flags.server ?? nonEmpty(environment.TUNNEL_AGENT_SERVER) ?? profile?.server
   if (named === undefined)
@@ -37,7 +40,34 @@ export async function readSettings(sources: SettingsSources): Promise<Settings> 
       'token-missing',
       `None for ${server}: give --token-file <path or ->, or set TUNNEL_AGENT_TOKEN.`,
     )
-  return { server, token, subdomain }
+  return { server, token, subdomain, visitors }
+}
+
+async function readVisitorOptions({ flags, readFile }: SettingsSources): Promise<VisitorOptions> {
+  const { basicAuth, basicAuthFile, allowCidr, denyCidr, hostHeader } = flags
+  const fromFile = basicAuthFile === undefined ? undefined : credentialsIn(await readNamedFile(basicAuthFile, readFile))
+  return {
+    basicAuth: basicAuth || fromFile ? [...(basicAuth ?? []), ...(fromFile ?? [])] : undefined,
+    allowCidr,
+    denyCidr,
+    requestHeaders: changesOf(flags.requestHeaderAdd, flags.requestHeaderRemove),
+    responseHeaders: changesOf(flags.responseHeaderAdd, flags.responseHeaderRemove),
+    hostHeader,
+  }
+}
+
+/** One `name:password` a line; empty lines count for nothing. */
+const credentialsIn = (text: string): string[] => text.split(/\r?\n/).filter((line) => line !== '')
+
+function changesOf(add: readonly string[] | undefined, remove: readonly string[] | undefined) {
+  if (!add && !remove) return undefined
+  return { add: add?.map(fieldOf), remove } satisfies FieldChanges
+}
+
+function fieldOf(text: string): readonly [name: string, value: string] {
+  const colon = text.indexOf(':')
+  if (colon < 0) throw new TunnelFault('usage-invalid', `${JSON.stringify(text)}: expected 'Name: value'.`)
+  return [text.slice(0, colon).trim(), text.slice(colon + 1).trim()]
 }
 
 async function readToken({ flags, environment, readFile, readStandardInput }: SettingsSources) {

@@ -55,6 +55,10 @@ export class Terminal {
     else this.#note(`${green('local server')}: answers at ${this.#options.target}`)
   }
 
+  warn(text: string): void {
+    this.#note(`${this.#colors.yellow('warning')}: ${text}`)
+  }
+
   closing(): void {
     this.#note('closing; requests in flight may end (Ctrl+C again to stop at once)')
   }

@@ -61,8 +61,10 @@ export const CONTROL_LINES_PER_SECOND = 50
 
 // ── rules for visitors ──────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Of one list of a tunnel's rules. What all of them hold together fits into a control line. */
+/** Of one list of a tunnel's rules. Whoever needs more networks than that has a firewall. */
 export const VISITOR_RULE_ITEMS = 100
+/** All rules of a tunnel as JSON: a control line, less half a KiB for the rest of hello. */
+export const VISITOR_RULES_BYTES = CONTROL_LINE_BYTES - 512
 /** Two tunnels with the same password share no hash (RFC 7914 §2: a salt of 128 bits). */
 export const CREDENTIAL_SALT_BYTES = 16
 export const CREDENTIAL_HASH_BYTES = 32

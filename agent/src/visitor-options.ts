@@ -1,0 +1,85 @@
+/** What a person says about visitors, as the rules that `hello` carries. Knows nothing of files, flags or channels. */
+import { randomBytes } from 'node:crypto'
+import { hashCredentials, type VisitorRules, visitorRulesSchema } from '@postern/protocol/channel'
+import { TunnelFault } from '@postern/protocol/fault'
+import { CREDENTIAL_BYTES, CREDENTIAL_SALT_BYTES } from '@postern/protocol/limits'
+import type { Target } from './target.ts'
+
+export interface FieldChanges {
+  /** Name and value of each field that is put in, behind those that are there. */
+  readonly add?: readonly (readonly [name: string, value: string])[] | undefined
+  /** Names of fields that are taken out, before any is put in. */
+  readonly remove?: readonly string[] | undefined
+}
+
+export interface VisitorOptions {
+  /** `name:password`; a visitor must send one of them. The server gets salted hashes; the local server gets neither. */
+  readonly basicAuth?: readonly string[] | undefined
+  /** Addresses and networks that may visit. An empty list lets nobody in; without it everybody may. */
+  readonly allowCidr?: readonly string[] | undefined
+  /** Addresses and networks that may not, whatever `allowCidr` says. */
+  readonly denyCidr?: readonly string[] | undefined
+  readonly requestHeaders?: FieldChanges | undefined
+  readonly responseHeaders?: FieldChanges | undefined
+  /**
+   * What the local server gets as Host: `preserve` (the visitor's; so without this), `rewrite` (its own address), or a value. Where it was
+   * changed, Location and cookie domains that name it lead visitors back to the tunnel.
+   */
+  readonly hostHeader?: string | undefined
+}
+
+/** How each rule is called where people set it. */
+const OPTION_OF: Readonly<Record<string, string>> = {
+  basicAuth: 'basic-auth',
+  allow: 'allow-cidr',
+  deny: 'deny-cidr',
+  requestHeaders: 'request-header',
+  responseHeaders: 'response-header',
+  host: 'host-header',
+}
+
+/** @throws TunnelFault `usage-invalid`; its detail never holds a password */
+export async function visitorRules(options: VisitorOptions, target: Target): Promise<VisitorRules> {
+  const { basicAuth, allowCidr, denyCidr, requestHeaders, responseHeaders, hostHeader } = options
+  const rules = {
+    ...(basicAuth && { basicAuth: await hashed(basicAuth) }),
+    ...(allowCidr && { allow: allowCidr }),
+    ...(denyCidr && { deny: denyCidr }),
+    ...(requestHeaders && { requestHeaders: wire(requestHeaders) }),
+    ...(responseHeaders && { responseHeaders: wire(responseHeaders) }),
+    ...(hostHeader !== undefined && hostHeader !== 'preserve' && { host: hostOf(hostHeader, target) }),
+  }
+  const judged = visitorRulesSchema.safeParse(rules)
+  if (judged.success) return judged.data
+  const [rule, ...place] = judged.error.issues[0]!.path.map(String)
+  const where = [OPTION_OF[rule ?? ''] ?? rule, ...place].join(' ')
+  throw new TunnelFault('usage-invalid', `${where}: ${judged.error.issues[0]!.message}.`)
+}
+
+const wire = ({ add, remove }: FieldChanges): FieldChanges => ({ ...(add && { add }), ...(remove && { remove }) })
+
+const hostOf = (hostHeader: string, target: Target): string =>
+  hostHeader === 'rewrite' ? new URL(target.label).host : hostHeader
+
+async function hashed(credentials: readonly string[]): Promise<NonNullable<VisitorRules['basicAuth']>> {
+  if (credentials.length === 0) throw new TunnelFault('usage-invalid', 'basic-auth: there is no name:password.')
+  const salt = randomBytes(CREDENTIAL_SALT_BYTES)
+  const hashes = await Promise.all(credentials.map((text) => hashCredentials(bytesOf(text), salt)))
+  return { salt: salt.toString('base64url'), hashes: hashes.map((hash) => hash.toString('base64url')) }
+}
+
+/** As browsers send them: UTF-8, in the composed form (RFC 7617 §2.1 names NFC). */
+function bytesOf(text: string): Buffer {
+  const bytes = Buffer.from(text.normalize('NFC'))
+  const colon = bytes.indexOf(COLON)
+  const bothThere = colon > 0 && colon < bytes.length - 1
+  if (bothThere && bytes.length <= CREDENTIAL_BYTES && !bytes.some(isControl)) return bytes
+  throw new TunnelFault(
+    'usage-invalid',
+    `basic-auth: expected name:password, without control characters and of at most ${CREDENTIAL_BYTES} bytes.`,
+  )
+}
+
+const COLON = 0x3a
+/** RFC 7617 §2 allows none of them. */
+const isControl = (byte: number): boolean => byte < 0x20 || byte === 0x7f
