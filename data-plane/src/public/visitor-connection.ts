@@ -251,14 +251,19 @@ export class VisitorConnection implements Visitor, Perishable {
     const found = this.#context.dispatcher.find(head.host)
     if (found instanceof TunnelFault) return this.#answer(found, head, requestId, head.framing === 'none')
     if (found instanceof Redirect) return this.#writeLast(redirectAnswer(found.origin, head, requestId))
-    if (found.gate === undefined) return this.#exchange(found, head, requestId)
-    const verdict = found.gate.judge(this.#clientAddress, head)
+    this.#judge(found, head, requestId)
+  }
+
+  /** The only way to a route: whoever has a request for one comes by here, each time. */
+  #judge(route: Route, head: RequestHead, requestId: string): void {
+    if (route.gate === undefined) return this.#forward(route, head, requestId)
+    const verdict = route.gate.judge(this.#clientAddress, head)
     if (verdict instanceof Promise)
-      this.#awaitVerdict(verdict, found, head, requestId).catch((error) =>
+      this.#awaitVerdict(verdict, route, head, requestId).catch((error) =>
         this.#answer(toFault(error), head, requestId, false),
       )
     else if (verdict !== undefined) this.#answer(verdict, head, requestId, head.framing === 'none')
-    else this.#exchange(found, head, requestId)
+    else this.#forward(route, head, requestId)
   }
 
   async #awaitVerdict(verdict: Promise<Verdict>, route: Route, head: RequestHead, requestId: string): Promise<void> {
@@ -269,7 +274,7 @@ export class VisitorConnection implements Visitor, Perishable {
     if (this.#state !== judging) return
     if (fault !== undefined) return this.#answer(fault, head, requestId, head.framing === 'none')
     // Another channel may have the name by now, with other rules: those count.
-    if (this.#context.dispatcher.find(head.host) === route) this.#exchange(route, head, requestId)
+    if (this.#context.dispatcher.find(head.host) === route) this.#forward(route, head, requestId)
     else this.#dispatch(head, requestId)
     this.#resume()
   }
@@ -281,7 +286,7 @@ export class VisitorConnection implements Visitor, Perishable {
     if (this.#ended && this.#state.kind === 'exchange') this.#state.exchange.visitorEnded()
   }
 
-  #exchange(route: Route, head: RequestHead, requestId: string): void {
+  #forward(route: Route, head: RequestHead, requestId: string): void {
     const { gate } = route
     const forwarding = { forwarded: this.#forwarded, requestId }
     const request = {

@@ -1,6 +1,6 @@
 /**
  * Whether a visitor's name and password are among those of one tunnel. Each pair is hashed once (a thread of the pool, some 40 ms), and the
- * verdict is remembered under a keyed digest. Knows nothing of connections. See docs/decisions/0006-visitor-passwords.md.
+ * verdict is remembered under a keyed digest. Knows nothing of connections. See docs/decisions/0008-visitor-passwords.md.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { VisitorRules } from '@postern/protocol/channel'

@@ -3,6 +3,7 @@ import { EventEmitter, once } from 'node:events'
 import type { TunnelFault } from '@postern/protocol/fault'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
 import type { Freshness, Lease, Route } from '../route/route.ts'
+import type { VisitorGate } from '../route/visitor-gate.ts'
 
 export class ScriptedStream implements ByteStream {
   received = ''
@@ -63,6 +64,7 @@ type Plan = (index: number) => {
 /** Hands out streams as planned. */
 export class ScriptedRoute implements Route {
   readonly leases: ScriptedLease[] = []
+  gate: VisitorGate | undefined
   readonly #plan: Plan
   readonly #leased = new EventEmitter()
 

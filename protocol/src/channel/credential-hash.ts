@@ -1,6 +1,6 @@
 /**
  * The hash by which a tunnel knows its visitors' names and passwords: scrypt (RFC 7914) of `name:password`, one salt for all of a hello.
- * Knows nothing of headers. See docs/decisions/0006-visitor-passwords.md.
+ * Knows nothing of headers. See docs/decisions/0008-visitor-passwords.md.
  */
 import { scrypt } from 'node:crypto'
 import { CREDENTIAL_HASH_BYTES, CREDENTIAL_SCRYPT_N } from '../limits.ts'

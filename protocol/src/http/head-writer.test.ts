@@ -451,3 +451,58 @@ describe('what of a head came so far', () => {
     expect(carry.buffer.length).toBe(0)
   })
 })
+
+describe('changes that somebody asked for', () => {
+  const removed = new Set(['cookie', 'x-b'])
+
+  it('take out every line of a name, in any case, and put others in behind ours', () => {
+    const fields = get('x-b: 1', 'Accept: */*', 'COOKIE: a=b', 'X-B: 2', 'X-Bb: 3', 'Cookie: c=d')
+    expect(request(fields, { removed, extraLines: 'X-B: 4\r\n' })).toEqual([
+      'GET /a HTTP/1.1',
+      'Host: a.example',
+      'Accept: */*',
+      'X-Bb: 3',
+      ...OURS,
+      'X-B: 4',
+    ])
+  })
+
+  it('add to what Connection names, in place of it', () => {
+    expect(request(get('Connection: X-Hop', 'X-Hop: 1', 'X-B: 2', 'X-C: 3'), { removed })).toEqual([
+      'GET /a HTTP/1.1',
+      'Host: a.example',
+      'X-C: 3',
+      ...OURS,
+    ])
+  })
+
+  const mend = {
+    location: (value: string) => `<${value}>`,
+    cookie: (value: string) => value.replace('own', 'base.example'),
+  }
+  const answer = (...fields: string[]) => {
+    const bytes = Buffer.from(['HTTP/1.1 302 Found', ...fields, 'Content-Length: 0', '', ''].join('\r\n'), 'latin1')
+    const head = new ResponseHeadParser().parse(bytes, 0, bytes.length)!
+    const cookies = new CookieFence('base.example')
+    return linesOf(
+      writeResponseHead(head, { visitorVersion: 11, keepAlive: true, requestId: 'r1', cookies, removed, mend }),
+    )
+  }
+
+  it('mend values in their places, under the names they came with', () => {
+    expect(answer('A: 1', 'LOCATION: /x', 'Set-Cookie: a=1', 'Location: y', 'x-B: 2')).toEqual([
+      'HTTP/1.1 302 Found',
+      'A: 1',
+      'LOCATION: </x>',
+      'Set-Cookie: a=1',
+      'Location: <y>',
+      'Content-Length: 0',
+      'X-Request-Id: r1',
+      'Via: 1.1 postern',
+    ])
+  })
+
+  it('do not get a cookie past the fence: what the visitor would see is judged', () => {
+    expect(answer('Set-Cookie: a=1; Domain=own').some((line) => line.startsWith('Set-Cookie'))).toBe(false)
+  })
+})
