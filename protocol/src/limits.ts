@@ -149,6 +149,12 @@ export const AWAY_MS = seconds(60)
 export const TCP_KEEPALIVE_MS = 60_000
 /** Connections of visitors on one task; beyond it a new one is told 503. */
 export const VISITORS_PER_TASK = 8000
+/** Of these from one address (one IPv6 /64): a company or a content network stands behind one, but a quarter is always left for all others. */
+export const VISITORS_PER_ADDRESS = 6000
+/** Where a tunnel has no stream left, the visitor who has kept one waiting longest gives way; nobody who has for less than this. */
+export const SLOW_VISITOR_MS = seconds(1)
+/** On average since its head: what sends less keeps its stream waiting. As much as Apache asks of a body (mod_reqtimeout, MinRate). */
+export const SLOW_UPLOAD_BYTES_PER_SECOND = 500
 /** How long what a visitor still sends is read and dropped after its last answer, so that the answer is not lost to a reset (RFC 9112 §9.6). */
 export const LINGER_MS = seconds(2)
 /** Deadlines of visitors and idle streams are looked at this often: they are met up to so much late. */

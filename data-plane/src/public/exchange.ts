@@ -126,6 +126,16 @@ export class Exchange implements StreamListener {
     this.#setDeadline()
   }
 
+  /** Bytes of the body that the visitor has sent; undefined once it has sent the whole request. */
+  get uploaded(): number | undefined {
+    return this.#request.done ? undefined : this.#request.sentBytes
+  }
+
+  /** Others need its stream, and its visitor keeps it waiting. */
+  giveWay(): void {
+    this.#abandon(new TunnelFault('body-timeout', 'The visitor was slow while others needed its place.'))
+  }
+
   /** The time that `expireIn` gave is over. */
   expire(): void {
     const silent = this.#request.done && this.#response.state === 'awaited'

@@ -3,24 +3,40 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import { CookieFence } from '@postern/protocol/http'
-import { afterEach, expect, test } from 'vitest'
+import {
+  BODY_IDLE_MS,
+  HEAD_TIMEOUT_MS,
+  ORIGIN_FIRST_BYTE_MS,
+  SLOW_UPLOAD_BYTES_PER_SECOND,
+  SLOW_VISITOR_MS,
+  SWEEP_MS,
+  VISITOR_IDLE_MS,
+} from '@postern/protocol/limits'
+import { afterEach, expect, test, vi } from 'vitest'
 import { Dispatcher } from '../dispatch/dispatcher.ts'
 import { ScriptedRoute } from '../testing/scripted-route.ts'
 import { PublicListener } from './public-listener.ts'
 import { RequestIds } from './request-ids.ts'
+import { VisitorCeilings } from './visitor-ceilings.ts'
 
 const cleanups: (() => void | Promise<void>)[] = []
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 })
 
-/** A listener for the one tunnel demo.example.com, and what it logged. */
-async function serve(route: ScriptedRoute, proxyProtocol: 'required' | 'optional' | 'off' = 'off') {
+/** A listener for the one tunnel demo.example.com, what it logged, and a way to let time pass for it. */
+async function serve(
+  route: ScriptedRoute,
+  proxyProtocol: 'required' | 'optional' | 'off' = 'off',
+  ceilings = new VisitorCeilings(),
+) {
+  let ahead = 0
   const faults: string[] = []
   const counted: string[] = []
   const listener = new PublicListener({
     proxyProtocol,
-    now: () => performance.now(),
+    ceilings,
+    now: () => performance.now() + ahead,
     context: {
       dispatcher: new Dispatcher({
         base: 'example.com',
@@ -39,7 +55,10 @@ async function serve(route: ScriptedRoute, proxyProtocol: 'required' | 'optional
   await once(server, 'listening')
   cleanups.push(() => listener.drain(0))
   const { port } = server.address() as AddressInfo
-  return { port, faults, counted, listener }
+  const wait = (ms: number): void => {
+    ahead += ms
+  }
+  return { port, faults, counted, listener, wait }
 }
 
 class Browser {
@@ -392,4 +411,145 @@ test('without a required PROXY header nothing is served', async () => {
   expect(browser.text).toBe('')
   expect(faults).toEqual(['proxy-header-invalid'])
   expect(route.leases).toHaveLength(0)
+})
+
+/** Long enough for what was written to be read, where nothing tells that it was. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate)
+}
+
+// ── who is slow ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A tunnel of so many streams; one that was reset may be had again. */
+const routeOf = (streams: number): ScriptedRoute => {
+  const route: ScriptedRoute = new ScriptedRoute(() => {
+    const open = route.leases.filter(({ stream }) => stream.state !== 'reset').length
+    return open < streams ? {} : { none: new TunnelFault('streams-exhausted') }
+  })
+  return route
+}
+
+const upload = (more = '') => `POST /p HTTP/1.1\r\nHost: demo.example.com\r\nContent-Length: 100000\r\n\r\n${more}`
+
+test('where no stream is left, the slowest upload gives way to the next request', async () => {
+  const route = routeOf(2)
+  const { port, faults, wait } = await serve(route)
+  const slower = new Browser(port).send(upload('x'))
+  await route.leased(0)
+  wait(SLOW_VISITOR_MS)
+  const slow = new Browser(port).send(upload('x'))
+  await route.leased(1)
+  wait(SLOW_VISITOR_MS)
+  const next = new Browser(port).send(get('/next'))
+  const { stream } = await route.leased(2)
+  stream.answer(ok('served'))
+  await next.until(({ text }) => text.endsWith('served'))
+  await slower.until(({ text }) => text.includes('tunnel-error: body-timeout'))
+  expect(slower.text).toMatch(/^HTTP\/1\.1 408 /)
+  expect(slow.text).toBe('')
+  expect(faults).toEqual(['body-timeout'])
+})
+
+test('whoever does not read gives way, too', async () => {
+  const route = routeOf(1)
+  const { port, wait } = await serve(route)
+  const stalled = new Browser(port).send(get('/large'))
+  const first = await route.leased(0)
+  first.stream.answer('HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n')
+  await stalled.until(({ text }) => text !== '')
+  stalled.socket.pause()
+  // More than the system takes of it.
+  first.stream.answer('x'.repeat(32 * 1024 * 1024))
+  wait(SLOW_VISITOR_MS)
+  const next = new Browser(port).send(get('/next'))
+  const { stream } = await route.leased(1)
+  stream.answer(ok('served'))
+  await next.until(({ text }) => text.endsWith('served'))
+  stalled.socket.resume()
+  // Node 20 can report a reset as an end.
+  await stalled.until(({ ended, socket }) => ended || socket.destroyed)
+  expect(first.stream.state).toBe('reset')
+})
+
+test.each<[who: string, request: string, answer: string | undefined, waited: number]>([
+  ['an upload that goes on', upload('x'.repeat(2 * SLOW_UPLOAD_BYTES_PER_SECOND)), undefined, SLOW_VISITOR_MS],
+  ['an upload that has just begun', upload(), undefined, 0],
+  ['a visitor who waits for the answer', get('/poll'), undefined, 50_000],
+  ['a reader of all that there was', get('/'), 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf', 50_000],
+])('%s gives way to nobody', async (_who, request, answer, waited) => {
+  const route = routeOf(1)
+  const { port, faults, wait } = await serve(route)
+  const browser = new Browser(port).send(request)
+  const { stream } = await route.leased(0)
+  if (answer !== undefined) stream.answer(answer)
+  await stream.until(({ received }) => received.length >= request.length)
+  wait(waited)
+  const next = new Browser(port).send(get('/next'))
+  await next.until(({ text }) => text.includes('tunnel-error: streams-exhausted'))
+  expect(faults).toEqual(['streams-exhausted'])
+  expect(stream.state).toBe('open')
+  expect(browser.ended).toBe(false)
+})
+
+test.each<[what: string, limit: number, request: string, answer: string, said: RegExp]>([
+  ['a connection without a request', VISITOR_IDLE_MS, '', '', /^$/],
+  [
+    'a head that does not end',
+    HEAD_TIMEOUT_MS,
+    'GET / HTTP/1.1\r\nHost: x\r\n',
+    '',
+    /^HTTP\/1\.1 408 [\s\S]*head-timeout/,
+  ],
+  ['a local server without an answer', ORIGIN_FIRST_BYTE_MS, get('/'), '', /^HTTP\/1\.1 504 [\s\S]*origin-timeout/],
+  ['an upload that stands still', BODY_IDLE_MS, upload('x'), '', /^HTTP\/1\.1 408 [\s\S]*body-timeout/],
+  ['a download that stands still', BODY_IDLE_MS, get('/'), 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf', /half$/],
+])('%s has its time, and no more', async (_what, limit, request, answer, said) => {
+  // The clock of the deadlines; sockets keep theirs.
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  cleanups.push(() => void vi.useRealTimers())
+  const route = new ScriptedRoute()
+  const { port, listener, wait } = await serve(route)
+  const browser = new Browser(port).send(request)
+  if (request.includes('demo')) (await route.leased(0)).stream.answer(answer)
+  if (answer !== '') await browser.until(({ text }) => text.endsWith('half'))
+  while (listener.visitors === 0) await new Promise(setImmediate)
+  await turns()
+  const sweepAfter = (ms: number): void => {
+    wait(ms)
+    vi.advanceTimersByTime(SWEEP_MS)
+  }
+  const before = browser.text
+  sweepAfter(limit - 2 * SWEEP_MS)
+  await turns()
+  expect([browser.text, browser.ended, browser.socket.destroyed], 'before its time').toEqual([before, false, false])
+  sweepAfter(3 * SWEEP_MS)
+  await browser.until(({ text, ended, socket }) => (text !== before || ended || socket.destroyed) && said.test(text))
+})
+
+test('one visitor more than the task takes is told so', async () => {
+  const { port, faults, counted } = await serve(new ScriptedRoute(), 'off', new VisitorCeilings({ perTask: 1 }))
+  const first = new Browser(port)
+  await once(first.socket, 'connect')
+  const second = await new Browser(port).until(({ ended }) => ended)
+  expect(second.text).toMatch(/^HTTP\/1\.1 503 [\s\S]*tunnel-error: visitors-exhausted/)
+  expect(first.ended).toBe(false)
+  expect([faults, counted]).toEqual([['visitors-exhausted'], []])
+})
+
+test('one visitor more than its address may be is told so; one whom the balancer names otherwise is served', async () => {
+  const route = new ScriptedRoute()
+  const { port, faults, listener } = await serve(route, 'optional', new VisitorCeilings({ perAddress: 1 }))
+  const first = new Browser(port).send(get('/first'))
+  await route.leased(0)
+  const second = await new Browser(port).send(get('/second')).until(({ ended }) => ended)
+  expect(second.text).toMatch(/^HTTP\/1\.1 503 [\s\S]*tunnel-error: visitors-exhausted/)
+  const elsewhere = new Browser(port)
+  elsewhere.socket.write(Buffer.concat([PROXY_HEADER, Buffer.from(get('/elsewhere'))]))
+  await route.leased(1)
+  expect(faults).toEqual(['visitors-exhausted'])
+  // A place that was left is free again.
+  first.socket.resetAndDestroy()
+  while (listener.visitors > 1) await new Promise((resolve) => setTimeout(resolve, 10))
+  new Browser(port).send(get('/third'))
+  await route.leased(2)
 })

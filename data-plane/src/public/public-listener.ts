@@ -2,10 +2,12 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { type ProxyPolicy, readProxyHeader } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
-import { SWEEP_MS, TCP_KEEPALIVE_MS, VISITORS_PER_TASK } from '@postern/protocol/limits'
+import { SLOW_VISITOR_MS, SWEEP_MS, TCP_KEEPALIVE_MS } from '@postern/protocol/limits'
+import type { Route } from '../route/route.ts'
 import { faultAnswer } from './fault-answer.ts'
 import { Sweeper } from './sweeper.ts'
-import { VisitorConnection, type VisitorContext } from './visitor-connection.ts'
+import { VisitorCeilings } from './visitor-ceilings.ts'
+import { VisitorConnection, type VisitorContext, type VisitorHost } from './visitor-connection.ts'
 
 export interface PublicListenerOptions {
   readonly proxyProtocol: ProxyPolicy
@@ -13,6 +15,8 @@ export interface PublicListenerOptions {
   readonly context: VisitorContext
   /** Monotonic milliseconds. */
   now(): number
+  /** How many visitors there may be at once; as in limits.ts unless told. */
+  readonly ceilings?: VisitorCeilings
   /** A connection that came to nothing before its first request, for the log. */
   refused(fault: TunnelFault, address: string | undefined): void
 }
@@ -23,12 +27,19 @@ export class PublicListener {
   readonly #sockets = new Set<Socket>()
   readonly #visitors = new Set<VisitorConnection>()
   readonly #sweeper: Sweeper
-  readonly #deadlineIn = (ms: number): number => this.#sweeper.deadlineIn(ms)
+  readonly #ceilings: VisitorCeilings
+  readonly #host: VisitorHost
   #emptied: (() => void) | undefined
 
   constructor(options: PublicListenerOptions) {
     this.#options = options
+    this.#ceilings = options.ceilings ?? new VisitorCeilings()
     this.#sweeper = new Sweeper(options.now, SWEEP_MS)
+    this.#host = {
+      deadlineIn: (ms) => this.#sweeper.deadlineIn(ms),
+      now: options.now,
+      makeRoom: (route) => this.#makeRoom(route),
+    }
   }
 
   get visitors(): number {
@@ -79,7 +90,7 @@ export class PublicListener {
       this.#sockets.delete(socket)
       if (this.#sockets.size === 0) this.#emptied?.()
     })
-    if (this.#sockets.size > VISITORS_PER_TASK) return this.#refuse(socket)
+    if (this.#sockets.size > this.#ceilings.perTask) return this.#refuse(socket)
     if (this.#options.proxyProtocol === 'off') this.#welcome(socket, socket.remoteAddress, Buffer.alloc(0), context)
     else void this.#acceptProxied(socket, context)
   }
@@ -100,21 +111,38 @@ export class PublicListener {
   #welcome(socket: Socket, address: string | undefined, first: Buffer, context: VisitorContext): void {
     // No address: the visitor left before its connection was looked at.
     if (address === undefined || socket.destroyed) return void socket.destroy()
-    const visitor = new VisitorConnection(socket, address, first, context, this.#deadlineIn)
+    const leave = this.#ceilings.enterFrom(address)
+    if (leave === undefined) return this.#refuse(socket, address)
+    const visitor = new VisitorConnection(socket, address, first, context, this.#host)
     const unwatch = this.#sweeper.add(visitor)
     this.#visitors.add(visitor)
     socket.on('close', () => {
       unwatch()
       this.#visitors.delete(visitor)
+      leave()
     })
   }
 
-  #refuse(socket: Socket): void {
+  /** Looks at every visitor: only where a tunnel has come to its end does anybody have to. */
+  #makeRoom(route: Route): boolean {
+    let slowest: VisitorConnection | undefined
+    let longest = SLOW_VISITOR_MS
+    for (const visitor of this.#visitors) {
+      const waiting = visitor.keepsWaiting(route)
+      if (waiting < longest) continue
+      longest = waiting
+      slowest = visitor
+    }
+    slowest?.giveWay()
+    return slowest !== undefined
+  }
+
+  #refuse(socket: Socket, address = socket.remoteAddress): void {
     const fault = new TunnelFault('visitors-exhausted')
     const requestId = this.#options.context.newRequestId()
     socket.end(faultAnswer(fault, { accept: undefined, method: 'GET', requestId, keepAlive: false }))
     socket.resume()
     socket.setTimeout(SWEEP_MS, () => socket.destroy())
-    this.#options.refused(fault, socket.remoteAddress)
+    this.#options.refused(fault, address)
   }
 }

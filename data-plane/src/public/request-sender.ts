@@ -11,6 +11,8 @@ export class RequestSender {
   /** The body so far, while it may have to be sent again; undefined once it may not. */
   #kept: Buffer[] | undefined
   #keptBytes = 0
+  /** Of the body. */
+  sentBytes = 0
 
   /** `bytes`: the head as the local server shall see it. `body`: what finds the body's end. */
   constructor(head: RequestHead, bytes: Buffer, body: BodyBoundary) {
@@ -42,6 +44,7 @@ export class RequestSender {
 
   /** Sends a piece of the body. False: enough for now. */
   send(piece: Buffer, stream: ByteStream): boolean {
+    this.sentBytes += piece.length
     if (this.#kept !== undefined) {
       this.#keptBytes += piece.length
       if (this.#keptBytes <= REPLAY_BYTES) this.#kept.push(piece)

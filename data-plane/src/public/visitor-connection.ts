@@ -11,11 +11,11 @@ import {
   ResponseHeadParser,
   writeRequestHead,
 } from '@postern/protocol/http'
-import { HEAD_TIMEOUT_MS, LINGER_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
+import { HEAD_TIMEOUT_MS, LINGER_MS, SLOW_UPLOAD_BYTES_PER_SECOND, VISITOR_IDLE_MS } from '@postern/protocol/limits'
 import { Redirect } from '../dispatch/redirector.ts'
 import type { Route } from '../route/route.ts'
 import type { Verdict } from '../route/visitor-gate.ts'
-import { Exchange, type Outcome, type Visitor } from './exchange.ts'
+import { Exchange, type ExchangeRequest, type Outcome, type Visitor } from './exchange.ts'
 import { faultAnswer } from './fault-answer.ts'
 import { redirectAnswer } from './redirect-answer.ts'
 import type { Perishable } from './sweeper.ts'
@@ -32,12 +32,28 @@ export interface VisitorContext {
   readonly counts: { request(): void; fault(code: FaultCode): void }
 }
 
+/** The listener, as a visitor's connection sees it. */
+export interface VisitorHost {
+  /** The deadline of what may take so many milliseconds. */
+  deadlineIn(ms: number): number
+  /** Monotonic milliseconds. */
+  now(): number
+  /** Takes a stream of `route` from a visitor who keeps it waiting. False if there is none such. */
+  makeRoom(route: Route): boolean
+}
+
 type State =
   /** Between requests, or inside a head. */
   | { readonly kind: 'head' }
   /** A head is whole, and the gate of its route takes its time. */
   | { readonly kind: 'judging'; readonly head: RequestHead; readonly requestId: string }
-  | { readonly kind: 'exchange'; readonly exchange: Exchange; readonly head: RequestHead; readonly requestId: string }
+  | {
+      readonly kind: 'exchange'
+      readonly exchange: Exchange
+      readonly head: RequestHead
+      readonly requestId: string
+      readonly route: Route
+    }
   /** The last answer is out; what still comes is dropped until the visitor has read it (RFC 9112 §9.6). */
   | { readonly kind: 'lingering' }
   | { readonly kind: 'gone' }
@@ -52,7 +68,7 @@ export class VisitorConnection implements Visitor, Perishable {
   readonly #context: VisitorContext
   readonly #clientAddress: string
   readonly #forwarded: ForwardedFields
-  readonly #deadlineIn: (ms: number) => number
+  readonly #host: VisitorHost
   readonly #parser = new RequestHeadParser()
   readonly #requestBody = new BodyBoundary('request')
   readonly #reader = { heads: new ResponseHeadParser(), body: new BodyBoundary('response') }
@@ -65,21 +81,19 @@ export class VisitorConnection implements Visitor, Perishable {
   #feeding = false
   #ended = false
   #draining = false
+  /** Since when the visitor has not read all that it was given. */
+  #fullSince: number | undefined
+  /** When the latest request with a body began. */
+  #uploadSince = 0
 
-  /** `socket` is paused; `first` is what was already read from it; `deadlineIn`: the deadline of what may take so many milliseconds. */
-  constructor(
-    socket: Socket,
-    clientAddress: string,
-    first: Buffer,
-    context: VisitorContext,
-    deadlineIn: (ms: number) => number,
-  ) {
+  /** `socket` is paused; `first` is what was already read from it. */
+  constructor(socket: Socket, clientAddress: string, first: Buffer, context: VisitorContext, host: VisitorHost) {
     this.#socket = socket
     this.#context = context
     this.#clientAddress = clientAddress
     this.#forwarded = new ForwardedFields(clientAddress, context.proto)
-    this.#deadlineIn = deadlineIn
-    this.deadline = deadlineIn(VISITOR_IDLE_MS)
+    this.#host = host
+    this.deadline = host.deadlineIn(VISITOR_IDLE_MS)
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('end', () => this.#readEnd())
     socket.on('drain', () => this.#drained())
@@ -94,6 +108,21 @@ export class VisitorConnection implements Visitor, Perishable {
     if (this.#state.kind !== 'head' || this.#carry.length > 0) return
     this.#socket.end()
     this.#linger()
+  }
+
+  /** For how long its visitor has kept a stream of `route` waiting, by not reading or by hardly sending; milliseconds, 0 if it does not. */
+  keepsWaiting(route: Route): number {
+    if (this.#state.kind !== 'exchange' || this.#state.route !== route) return 0
+    const now = this.#host.now()
+    if (this.#fullSince !== undefined) return now - this.#fullSince
+    const { uploaded } = this.#state.exchange
+    if (uploaded === undefined || this.#held) return 0
+    const ms = now - this.#uploadSince
+    return uploaded * 1000 < SLOW_UPLOAD_BYTES_PER_SECOND * ms ? ms : 0
+  }
+
+  giveWay(): void {
+    if (this.#state.kind === 'exchange') this.#state.exchange.giveWay()
   }
 
   expire(): void {
@@ -117,7 +146,9 @@ export class VisitorConnection implements Visitor, Perishable {
   // ── what an exchange asks for ─────────────────────────────────────────────────────────────────────────────────────
 
   write(bytes: Buffer): boolean {
-    return this.#socket.write(bytes)
+    const room = this.#socket.write(bytes)
+    if (!room) this.#fullSince ??= this.#host.now()
+    return room
   }
 
   endWriting(): void {
@@ -131,7 +162,7 @@ export class VisitorConnection implements Visitor, Perishable {
   }
 
   expireIn(ms: number): void {
-    this.deadline = this.#deadlineIn(ms)
+    this.deadline = this.#host.deadlineIn(ms)
   }
 
   exchangeOver(outcome: Outcome): void {
@@ -202,6 +233,7 @@ export class VisitorConnection implements Visitor, Perishable {
   }
 
   #drained(): void {
+    this.#fullSince = undefined
     if (this.#state.kind === 'exchange') this.#state.exchange.visitorDrained()
   }
 
@@ -299,12 +331,22 @@ export class VisitorConnection implements Visitor, Perishable {
       body: this.#requestBody,
       reader: this.#reader,
     }
+    if (head.framing !== 'none') this.#uploadSince = this.#host.now()
     try {
-      this.#state = { kind: 'exchange', exchange: new Exchange(this, route, request), head, requestId }
+      this.#state = { kind: 'exchange', exchange: this.#exchange(route, request), head, requestId, route }
     } catch (error) {
       const fault = toFault(error)
       this.#context.failed(requestId, fault)
       this.#answer(fault, head, requestId, head.framing === 'none')
+    }
+  }
+
+  #exchange(route: Route, request: ExchangeRequest): Exchange {
+    try {
+      return new Exchange(this, route, request)
+    } catch (error) {
+      if (toFault(error).code !== 'streams-exhausted' || !this.#host.makeRoom(route)) throw error
+      return new Exchange(this, route, request)
     }
   }
 
