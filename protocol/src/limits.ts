@@ -151,7 +151,7 @@ export const TCP_KEEPALIVE_MS = 60_000
 export const VISITORS_PER_TASK = 8000
 /** Of these from one address (one IPv6 /64): a company or a content network stands behind one, but a quarter is always left for all others. */
 export const VISITORS_PER_ADDRESS = 6000
-/** Where a tunnel has no stream left, the visitor who has kept one waiting longest gives way; nobody who has for less than this. */
+/** Where a tunnel has no stream left, whoever has kept one waiting longest gives way, or a crowd from one address to others; nobody who has for less than this. */
 export const SLOW_VISITOR_MS = seconds(1)
 /** On average since its head: what sends less keeps its stream waiting. As much as Apache asks of a body (mod_reqtimeout, MinRate). */
 export const SLOW_UPLOAD_BYTES_PER_SECOND = 500

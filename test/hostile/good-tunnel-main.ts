@@ -1,19 +1,23 @@
 /** The process of a good tunnel: see good-tunnel.ts. Knows nothing of why it is watched. */
 import { once } from 'node:events'
-import { Agent, createServer, get } from 'node:http'
+import { Agent, createServer, get, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { pipeline } from 'node:stream/promises'
 import { setTimeout } from 'node:timers/promises'
+import { patternedStream } from '../support/patterned-bytes.ts'
 import { dialAgent } from './dial-agent.ts'
-import type { GoodTunnelOrder, Pace } from './good-tunnel.ts'
+import { ENDLESS_BYTES, ENDLESS_PATH, type GoodTunnelOrder, type Pace } from './good-tunnel.ts'
 
 const VISITORS = 4
 /** Four visitors 25 times a second: well below what a task can do, so that what is missing was taken from it. */
 const PACE_MS = 40
-const ANSWER = 'good morning\n'
+const ANSWER_BYTES = 13
 
 async function main(): Promise<void> {
   const [order] = (await once(process, 'message')) as [GoodTunnelOrder]
-  const server = createServer((_, response) => response.end(ANSWER)).listen(0, '127.0.0.1')
+  const { visitors = VISITORS, paceMs = PACE_MS, answerBytes = ANSWER_BYTES } = order
+  const answer = Buffer.alloc(answerBytes, 'good morning\n')
+  const server = createServer((request, response) => void serve(request, response, answer)).listen(0, '127.0.0.1')
   await once(server, 'listening')
   await dialAgent(order.ticket, (server.address() as AddressInfo).port)
 
@@ -21,40 +25,52 @@ async function main(): Promise<void> {
   let since = performance.now()
   let answered = 0
   let failed = 0
-  let longest = 0
+  let waits: number[] = []
   const visit = async (): Promise<void> => {
-    for (let next = performance.now(); ; next += PACE_MS) {
+    for (let next = performance.now(); ; next += paceMs) {
       await setTimeout(Math.max(0, next - performance.now()))
       const asked = performance.now()
-      if (await isGreeted(agent, order)) answered += 1
+      if (await isGreeted(agent, order, answer)) answered += 1
       else failed += 1
-      longest = Math.max(longest, performance.now() - asked)
+      waits.push(performance.now() - asked)
     }
   }
-  for (let i = 0; i < VISITORS; i += 1) void visit()
+  for (let i = 0; i < visitors; i += 1) void visit()
 
   process.on('message', () => {
     const now = performance.now()
     const perSecond = (answered * 1000) / (now - since)
-    process.send!({ answered, failed, perSecond, longest: Math.round(longest) } satisfies Pace)
+    waits.sort((a, b) => a - b)
+    const longest = Math.round(waits.at(-1) ?? 0)
+    const p99 = waits[Math.floor(0.99 * waits.length)] ?? 0
+    process.send!({ answered, failed, perSecond, longest, p99 } satisfies Pace)
     since = now
     answered = 0
     failed = 0
-    longest = 0
+    waits = []
   })
   process.on('disconnect', () => process.exit(0))
   process.send!('begun')
 }
 
-function isGreeted(agent: Agent, { publicPort, host }: GoodTunnelOrder): Promise<boolean> {
+/** Whoever uploads is answered when that is over. */
+async function serve(request: IncomingMessage, response: ServerResponse, answer: Buffer): Promise<void> {
+  try {
+    if (request.url === ENDLESS_PATH) return await pipeline(patternedStream(ENDLESS_BYTES), response)
+    for await (const _ of request);
+    response.end(answer)
+  } catch {
+    // Whoever asked has gone, or was made to.
+  }
+}
+
+function isGreeted(agent: Agent, order: GoodTunnelOrder, answer: Buffer): Promise<boolean> {
+  const { publicPort: port, host, visitorAddress: localAddress = '127.0.0.1' } = order
   return new Promise((resolve) => {
-    const request = get({ agent, host: '127.0.0.1', port: publicPort, headers: { host } }, (response) => {
-      let text = ''
-      response.setEncoding('latin1')
-      response.on('data', (piece) => {
-        text += piece
-      })
-      response.on('end', () => resolve(response.statusCode === 200 && text === ANSWER))
+    const request = get({ agent, host: '127.0.0.1', port, localAddress, headers: { host } }, (response) => {
+      const pieces: Buffer[] = []
+      response.on('data', (piece: Buffer) => pieces.push(piece))
+      response.on('end', () => resolve(response.statusCode === 200 && Buffer.concat(pieces).equals(answer)))
       response.on('error', () => resolve(false))
     })
     request.on('error', () => resolve(false))

@@ -10,6 +10,8 @@ export interface Pace {
   readonly perSecond: number
   /** The longest wait for an answer, in milliseconds. */
   readonly longest: number
+  /** Of a hundred waits, the second longest, in milliseconds. */
+  readonly p99: number
 }
 
 /** What the process is told first. */
@@ -18,7 +20,17 @@ export interface GoodTunnelOrder {
   readonly publicPort: number
   /** As visitors name the tunnel. */
   readonly host: string
+  /** Visitors, each of whom asks every `paceMs` for `answerBytes`. Unless told four, 25 times a second, for a few bytes. */
+  readonly visitors?: number
+  readonly paceMs?: number
+  readonly answerBytes?: number
+  /** Where its visitors come from: 127.0.0.1 unless told. */
+  readonly visitorAddress?: string
 }
+
+/** What of the tunnel is not for its own visitors: an answer that is longer than anybody waits for. */
+export const ENDLESS_PATH = '/endless'
+export const ENDLESS_BYTES = 1024 ** 4
 
 export interface GoodTunnel {
   /** How its visitors fared since it was asked last. */

@@ -31,8 +31,8 @@ export interface TaskProcess {
   stop(): Promise<void>
 }
 
-/** Its log is of level `info`, its listeners take an optional PROXY header, its white lists are strict. */
-export async function startTaskProcess(): Promise<TaskProcess> {
+/** @param more for its environment. Its log is of level `info`, its listeners take an optional PROXY header, its white lists are strict. */
+export async function startTaskProcess(more: Readonly<Record<string, string>> = {}): Promise<TaskProcess> {
   const table = await startEmbeddedTable()
   const client = createDynamoClient({ endpoint: table.endpoint })
   const stores = openStore({ tableName: table.tableName, client })
@@ -64,6 +64,7 @@ export async function startTaskProcess(): Promise<TaskProcess> {
       AWS_SECRET_ACCESS_KEY: 'embedded',
       // Said on Node 20; here every line that is no log line is a finding.
       AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
+      ...more,
     },
     complaint: (line) => log.push(line),
   })

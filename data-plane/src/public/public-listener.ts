@@ -1,13 +1,15 @@
 /** Accepts visitors and keeps count of them. Knows nothing of HTTP beyond the refusal of one visitor too many. */
 import { createServer, type Server, type Socket } from 'node:net'
+import { addressKey } from '@postern/protocol/address'
 import { type ProxyPolicy, readProxyHeader } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
-import { SLOW_VISITOR_MS, SWEEP_MS, TCP_KEEPALIVE_MS } from '@postern/protocol/limits'
+import { SWEEP_MS, TCP_KEEPALIVE_MS } from '@postern/protocol/limits'
 import type { Route } from '../route/route.ts'
 import { faultAnswer } from './fault-answer.ts'
 import { Sweeper } from './sweeper.ts'
 import { VisitorCeilings } from './visitor-ceilings.ts'
 import { VisitorConnection, type VisitorContext, type VisitorHost } from './visitor-connection.ts'
+import { whoGivesWay } from './who-gives-way.ts'
 
 export interface PublicListenerOptions {
   readonly proxyProtocol: ProxyPolicy
@@ -38,7 +40,7 @@ export class PublicListener {
     this.#host = {
       deadlineIn: (ms) => this.#sweeper.deadlineIn(ms),
       now: options.now,
-      makeRoom: (route) => this.#makeRoom(route),
+      makeRoom: (route, forWhom) => this.#makeRoom(route, forWhom),
     }
   }
 
@@ -111,9 +113,10 @@ export class PublicListener {
   #welcome(socket: Socket, address: string | undefined, first: Buffer, context: VisitorContext): void {
     // No address: the visitor left before its connection was looked at.
     if (address === undefined || socket.destroyed) return void socket.destroy()
-    const leave = this.#ceilings.enterFrom(address)
+    const key = addressKey(address, 'observed')
+    const leave = this.#ceilings.enterFrom(key)
     if (leave === undefined) return this.#refuse(socket, address)
-    const visitor = new VisitorConnection(socket, address, first, context, this.#host)
+    const visitor = new VisitorConnection(socket, { address, key }, first, context, this.#host)
     const unwatch = this.#sweeper.add(visitor)
     this.#visitors.add(visitor)
     socket.on('close', () => {
@@ -123,18 +126,10 @@ export class PublicListener {
     })
   }
 
-  /** Looks at every visitor: only where a tunnel has come to its end does anybody have to. */
-  #makeRoom(route: Route): boolean {
-    let slowest: VisitorConnection | undefined
-    let longest = SLOW_VISITOR_MS
-    for (const visitor of this.#visitors) {
-      const waiting = visitor.keepsWaiting(route)
-      if (waiting < longest) continue
-      longest = waiting
-      slowest = visitor
-    }
-    slowest?.giveWay()
-    return slowest !== undefined
+  #makeRoom(route: Route, forWhom: VisitorConnection): boolean {
+    const givesWay = whoGivesWay(this.#visitors, route, forWhom.addressKey)
+    givesWay?.giveWay()
+    return givesWay !== undefined
   }
 
   #refuse(socket: Socket, address = socket.remoteAddress): void {

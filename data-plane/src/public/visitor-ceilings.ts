@@ -1,5 +1,4 @@
 /** How many visitors' connections there may be at once, in total and from one address. Knows nothing of sockets. */
-import { addressKey } from '@postern/protocol/address'
 import { VISITORS_PER_ADDRESS, VISITORS_PER_TASK } from '@postern/protocol/limits'
 
 export class VisitorCeilings {
@@ -17,9 +16,8 @@ export class VisitorCeilings {
     return this.#byAddress.size
   }
 
-  /** Counts a connection from `address` (IPv6: from its /64). Returns its removal, to be called once; undefined if there are too many. */
-  enterFrom(address: string): (() => void) | undefined {
-    const key = addressKey(address, 'observed')
+  /** Counts a connection from the address of this key. Returns its removal, to be called once; undefined if there are too many. */
+  enterFrom(key: string): (() => void) | undefined {
     const here = this.#byAddress.get(key) ?? 0
     if (here >= this.#perAddress) return undefined
     this.#byAddress.set(key, here + 1)

@@ -32,14 +32,19 @@ export interface VisitorContext {
   readonly counts: { request(): void; fault(code: FaultCode): void }
 }
 
+export interface VisitorAddress {
+  readonly address: string
+  readonly key: string
+}
+
 /** The listener, as a visitor's connection sees it. */
 export interface VisitorHost {
   /** The deadline of what may take so many milliseconds. */
   deadlineIn(ms: number): number
   /** Monotonic milliseconds. */
   now(): number
-  /** Takes a stream of `route` from a visitor who keeps it waiting. False if there is none such. */
-  makeRoom(route: Route): boolean
+  /** Takes a stream of `route` from a visitor who keeps it waiting, or who is of a crowd. False if there is none such. */
+  makeRoom(route: Route, forWhom: VisitorConnection): boolean
 }
 
 type State =
@@ -64,6 +69,8 @@ const GONE: State = { kind: 'gone' }
 
 export class VisitorConnection implements Visitor, Perishable {
   deadline: number
+  /** Which address it is counted under. */
+  readonly addressKey: string
   readonly #socket: Socket
   readonly #context: VisitorContext
   readonly #clientAddress: string
@@ -83,15 +90,22 @@ export class VisitorConnection implements Visitor, Perishable {
   #draining = false
   /** Since when the visitor has not read all that it was given. */
   #fullSince: number | undefined
-  /** When the latest request with a body began. */
-  #uploadSince = 0
+  /** When the latest exchange began. */
+  #since = 0
 
   /** `socket` is paused; `first` is what was already read from it. */
-  constructor(socket: Socket, clientAddress: string, first: Buffer, context: VisitorContext, host: VisitorHost) {
+  constructor(
+    socket: Socket,
+    { address, key }: VisitorAddress,
+    first: Buffer,
+    context: VisitorContext,
+    host: VisitorHost,
+  ) {
     this.#socket = socket
     this.#context = context
-    this.#clientAddress = clientAddress
-    this.#forwarded = new ForwardedFields(clientAddress, context.proto)
+    this.#clientAddress = address
+    this.addressKey = key
+    this.#forwarded = new ForwardedFields(address, context.proto)
     this.#host = host
     this.deadline = host.deadlineIn(VISITOR_IDLE_MS)
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
@@ -110,14 +124,23 @@ export class VisitorConnection implements Visitor, Perishable {
     this.#linger()
   }
 
-  /** For how long its visitor has kept a stream of `route` waiting, by not reading or by hardly sending; milliseconds, 0 if it does not. */
-  keepsWaiting(route: Route): number {
-    if (this.#state.kind !== 'exchange' || this.#state.route !== route) return 0
-    const now = this.#host.now()
-    if (this.#fullSince !== undefined) return now - this.#fullSince
+  /** Whether it has a stream of this route. */
+  uses(route: Route): boolean {
+    return this.#state.kind === 'exchange' && this.#state.route === route
+  }
+
+  /** For how long it has had its stream, if it has one; milliseconds. */
+  get streamAge(): number {
+    return this.#host.now() - this.#since
+  }
+
+  /** For how long its visitor has kept its stream waiting, by not reading or by hardly sending; milliseconds, 0 if it does not. */
+  get slowFor(): number {
+    if (this.#state.kind !== 'exchange') return 0
+    if (this.#fullSince !== undefined) return this.#host.now() - this.#fullSince
     const { uploaded } = this.#state.exchange
     if (uploaded === undefined || this.#held) return 0
-    const ms = now - this.#uploadSince
+    const ms = this.streamAge
     return uploaded * 1000 < SLOW_UPLOAD_BYTES_PER_SECOND * ms ? ms : 0
   }
 
@@ -183,6 +206,8 @@ export class VisitorConnection implements Visitor, Perishable {
       case 'cut':
         this.#context.failed(requestId, outcome.fault)
         this.#context.counts.fault(outcome.fault.code)
+        // It has no stream any more, and is not to be asked for one until 'close' comes.
+        this.#state = GONE
         this.#socket.resetAndDestroy()
         return
       case 'abandoned':
@@ -331,7 +356,7 @@ export class VisitorConnection implements Visitor, Perishable {
       body: this.#requestBody,
       reader: this.#reader,
     }
-    if (head.framing !== 'none') this.#uploadSince = this.#host.now()
+    this.#since = this.#host.now()
     try {
       this.#state = { kind: 'exchange', exchange: this.#exchange(route, request), head, requestId, route }
     } catch (error) {
@@ -345,7 +370,7 @@ export class VisitorConnection implements Visitor, Perishable {
     try {
       return new Exchange(this, route, request)
     } catch (error) {
-      if (toFault(error).code !== 'streams-exhausted' || !this.#host.makeRoom(route)) throw error
+      if (toFault(error).code !== 'streams-exhausted' || !this.#host.makeRoom(route, this)) throw error
       return new Exchange(this, route, request)
     }
   }
