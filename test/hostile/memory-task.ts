@@ -14,7 +14,8 @@ export interface MemoryTask {
   readonly desk: TicketDesk
 }
 
-export async function startMemoryTask(): Promise<MemoryTask> {
+/** @param memoryLimit what it takes for the memory of its process, in bytes */
+export async function startMemoryTask(memoryLimit = MEMORY_BYTES): Promise<MemoryTask> {
   const channelSecret = newDeploymentSecret(randomBytes)
   const keys = parseDeploymentKeys(channelSecret)
   const stores = memoryStores()
@@ -43,7 +44,7 @@ export async function startMemoryTask(): Promise<MemoryTask> {
       log: pino({ level: 'silent' }),
       clock: Date.now,
       now: () => performance.now(),
-      memoryLimit: MEMORY_BYTES,
+      memoryLimit,
       metrics: undefined,
     },
   )

@@ -1,0 +1,32 @@
+/** A module of this folder as a process of its own, which answers each message by one. Knows nothing of what they say. */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+export interface Forked {
+  readonly pid: number
+  /** @throws Error if the process ends instead of answering */
+  ask<Answer>(message: object | string): Promise<Answer>
+  stop(): Promise<void>
+}
+
+/** @param module file name in this folder */
+export function startForked(module: string): Forked {
+  const child = fork(fileURLToPath(new URL(module, import.meta.url)), {
+    execArgv: ['--import', import.meta.resolve('tsx')],
+  })
+  const exited = once(child, 'exit')
+  return {
+    pid: child.pid!,
+    async ask<Answer>(message: object | string) {
+      child.send(message)
+      const [answer] = await Promise.race([once(child, 'message'), exited])
+      if (child.exitCode !== null) throw new Error(`${module} ended with exit code ${child.exitCode}.`)
+      return answer as Answer
+    },
+    async stop() {
+      child.kill()
+      await exited
+    },
+  }
+}
