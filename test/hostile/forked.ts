@@ -1,4 +1,4 @@
-/** A module of this folder as a process of its own, which answers each message by one. Knows nothing of what they say. */
+/** A module as a process of its own, which answers each message by one. Knows nothing of what they say. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -10,9 +10,8 @@ export interface Forked {
   stop(): Promise<void>
 }
 
-/** @param module file name in this folder */
-export function startForked(module: string): Forked {
-  const child = fork(fileURLToPath(new URL(module, import.meta.url)), {
+export function startForked(module: URL): Forked {
+  const child = fork(fileURLToPath(module), {
     execArgv: ['--import', import.meta.resolve('tsx')],
   })
   const exited = once(child, 'exit')
@@ -21,7 +20,7 @@ export function startForked(module: string): Forked {
     async ask<Answer>(message: object | string) {
       child.send(message)
       const [answer] = await Promise.race([once(child, 'message'), exited])
-      if (child.exitCode !== null) throw new Error(`${module} ended with exit code ${child.exitCode}.`)
+      if (child.exitCode !== null) throw new Error(`${module.pathname} ended with exit code ${child.exitCode}.`)
       return answer as Answer
     },
     async stop() {

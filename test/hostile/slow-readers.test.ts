@@ -39,8 +39,8 @@ let task: Forked
 let greedy: Forked
 let ports: Ports
 beforeAll(async () => {
-  task = startForked('./limited-task-main.ts')
-  greedy = startForked('./greedy-tenant-main.ts')
+  task = startForked(new URL('./limited-task-main.ts', import.meta.url))
+  greedy = startForked(new URL('./greedy-tenant-main.ts', import.meta.url))
   ports = await task.ask<Ports>({ limit: LIMIT_BYTES })
 }, 30_000)
 afterAll(async () => {
