@@ -11,8 +11,8 @@ const base = {
 } as const
 
 /**
- * unit: beside the code. The others cross rooms; hostile and system build the bundles first and run them as processes. stack deploys on an
- * AWS emulator, and is no part of `npm test`.
+ * unit: beside the code. The others cross rooms; hostile and system build the bundles first and run them as processes. suites
+ * runs other people's software through the tunnel, and stack deploys on an AWS emulator: neither is a part of `npm test`.
  */
 export default defineConfig({
   test: {
@@ -46,6 +46,17 @@ export default defineConfig({
           globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          ...base,
+          name: 'suites',
+          include: ['test/suites/*.test.ts'],
+          // Other people's tests have deadlines that were set for a machine of their own.
+          fileParallelism: false,
+          globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+          testTimeout: 600_000,
         },
       },
       {

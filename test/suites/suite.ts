@@ -1,0 +1,23 @@
+/** What a suite is: somebody else's software, run once without the tunnel and once through it. Knows nothing of any one of them. */
+
+/** How the software of one run comes to the server that it speaks to. */
+export interface Way {
+  readonly name: 'direct' | 'tunnel'
+  /** Makes what listens on this port of 127.0.0.1 reachable. @returns where it is, without a path: `http://host:port` */
+  reach(port: number): Promise<string>
+}
+
+/** What each check came to: `passed`, or why not. The names are the software's own, where it has any. */
+export type Outcomes = ReadonlyMap<string, string>
+
+export const PASSED = 'passed'
+
+export interface Suite {
+  readonly name: string
+  /** So many checks pass without the tunnel, or the run itself is broken. */
+  readonly checks: number
+  /** Installs what it needs. @returns what cannot be had and why; undefined when everything is there */
+  install(): Promise<string | undefined>
+  /** @param folder empty, and removed afterwards */
+  run(way: Way, folder: string): Promise<Outcomes>
+}
