@@ -24,6 +24,7 @@ const PARTS = {
   hostile: [...vitest('hostile'), '--no-file-parallelism'],
   system: vitest('system'),
   interop: ['npm', 'run', '-s', 'test:interop'],
+  suites: ['npm', 'run', '-s', 'test:suites'],
   fuzz: ['npm', 'run', '-s', 'fuzz', '--', '--seconds', String(FUZZ_SECONDS)],
 }
 
@@ -101,10 +102,22 @@ function reportOf(parts, counts) {
     '| row | counts | seconds | seed |',
     '|---|---|---|---|',
     ...counts
+      .filter(({ row }) => row !== undefined)
       .sort((a, b) => a.row - b.row)
       .map(({ row, counts: sum, seconds, seed }) => `| ${row} | ${sum} | ${seconds} | ${seed} |`),
+    ...suiteTable(counts.filter(({ suite }) => suite !== undefined)),
   ].join('\n')
 }
+
+const suiteTable = (suites) =>
+  suites.length === 0
+    ? []
+    : [
+        '',
+        '| suite | counts | seconds |',
+        '|---|---|---|',
+        ...suites.map(({ suite, counts: sum, seconds }) => `| ${suite} | ${sum} | ${seconds} |`),
+      ]
 
 function writeInto(file, text) {
   const old = readFileSync(file, 'utf8')

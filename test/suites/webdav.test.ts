@@ -11,15 +11,16 @@ import { sameThroughTunnel } from './same-through-tunnel.ts'
 import { PASSED, type Suite } from './suite.ts'
 
 const MODULES = '/usr/lib/apache2/modules'
-const LIBRARY = 'libnss_wrapper.so'
+/** Where Debian puts it, by the names that GNU has for machines. */
+const LIBRARY = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/libnss_wrapper.so`
 
 const litmus: Suite = {
   name: 'litmus',
   checks: 104,
   install: () =>
     debianPackages(
-      ['litmus', 'apache2', `${MODULES}/mod_dav.so`, commandPath('litmus') === undefined ? LIBRARY : 'litmus'],
-      ['litmus', 'apache2', 'libnss-wrapper'],
+      ['litmus', 'apache2', `${MODULES}/mod_dav.so`, LIBRARY],
+      ['litmus', 'apache2-bin', 'libnss-wrapper'],
     ),
   async run(way, folder) {
     const apache = await startApache(folder)
