@@ -26,8 +26,8 @@ async function main(): Promise<void> {
   let answered = 0
   let failed = 0
   let waits: number[] = []
-  const visit = async (): Promise<void> => {
-    for (let next = performance.now(); ; next += paceMs) {
+  const visit = async (offsetMs: number): Promise<void> => {
+    for (let next = performance.now() + offsetMs; ; next += paceMs) {
       await setTimeout(Math.max(0, next - performance.now()))
       const asked = performance.now()
       if (await isGreeted(agent, order, answer)) answered += 1
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
       waits.push(performance.now() - asked)
     }
   }
-  for (let i = 0; i < visitors; i += 1) void visit()
+  for (let i = 0; i < visitors; i += 1) void visit((i * paceMs) / visitors)
 
   process.on('message', () => {
     const now = performance.now()

@@ -20,9 +20,10 @@ const SLOW_READERS = size(20, 200)
 const SIP_BYTES = 4096
 const SIP_MS = 100
 const ROUNDS = size(3, 7)
+const SETTLING_MS = size(1500, 10_000)
 const WINDOW_MS = size(1500, 5000)
-/** Of fast readers' answers: 10 MB/s together, well below what a task can do, so that what is missing was taken from it. */
-const FAST = { visitors: 4, paceMs: 100, answerBytes: 256 * 1024 }
+/** 40 answers a second: well below what a task can do, and each may take half a second, so that what is missing was taken from it. */
+const FAST = { visitors: 20, paceMs: 500, answerBytes: size(64, 256) * 1024 }
 /** 200 requests a second: the hundredth part of a window is three, of a full one ten. */
 const QUIET = { visitors: 4, paceMs: 20 }
 /** A wait below this says how busy the machine is, whose processors everybody here shares. */
@@ -109,7 +110,8 @@ test('row 6: slow readers take nothing from fast ones, nor a greedy tenant from 
     const calm = await paces()
     const stopReading = readSlowly(hostOf('fast'))
     await greedy.ask('stall')
-    // From now on they stand there. While they came, they and their local server had the machine's processors.
+    // Until the buffers on the way are full, they and their local server have the machine's processors; from then on they stand there.
+    await setTimeout(SETTLING_MS)
     failed.push(...(await paces()).map((pace) => pace.failed))
     await setTimeout(WINDOW_MS)
     rounds.push({ calm, greedy: await paces() })
