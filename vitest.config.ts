@@ -11,8 +11,9 @@ const base = {
 } as const
 
 /**
- * unit: beside the code. The others cross rooms; hostile and system build the bundles first and run them as processes. suites
- * runs other people's software through the tunnel, and stack deploys on an AWS emulator: neither is a part of `npm test`.
+ * unit: beside the code. The others cross rooms; hostile and system build the bundles first and run them as processes. load is
+ * faults that take a quiet machine, suites runs other people's software through the tunnel, and stack deploys on an AWS emulator: none of
+ * the three is a part of `npm test`.
  */
 export default defineConfig({
   test: {
@@ -34,6 +35,7 @@ export default defineConfig({
           ...base,
           name: 'hostile',
           include: ['test/hostile/**/*.test.ts'],
+          exclude: ['**/*.load.test.ts'],
           globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
           testTimeout: 120_000,
         },
@@ -46,6 +48,17 @@ export default defineConfig({
           globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          ...base,
+          name: 'load',
+          include: ['test/hostile/**/*.load.test.ts'],
+          // What they measure is shared by whatever runs beside them.
+          fileParallelism: false,
+          globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+          testTimeout: 120_000,
         },
       },
       {
