@@ -5,7 +5,7 @@ import { expectProblem } from './expect-problem.ts'
 import { openTunnel } from './open-tunnel.ts'
 
 /** More than the largest page holds, so that every list has several of any size. */
-const ITEMS = process.env.POSTERN_FULL === '1' ? 250 : 120
+const ITEMS = process.env.POSTERN_FULL === '1' ? 250 : 150
 
 let world: World
 beforeAll(async () => {
