@@ -94,7 +94,7 @@ test('a page has 50 items unless asked for otherwise, and 100 at most', async ()
 
 test('the last page is the last, also where it is full', async () => {
   const pages = await walk({ path: '/v1/subdomains', key: 'name', bearer: 'ann', size: ITEMS }, () => 50)
-  expect(pages.map(({ items }) => items.length)).toEqual([50, 50, 50, 50, 50])
+  expect(pages.map(({ items }) => items.length)).toEqual(Array(ITEMS / 50).fill(50))
   expect(pages.at(-1)).not.toHaveProperty('next')
 })
 
