@@ -49,6 +49,18 @@ describe('the command line', () => {
     })
   })
 
+  test.each([
+    ['10s', 10_000],
+    ['0', 0],
+    ['1m', 60_000],
+  ])('--hold %s', (text, hold) => {
+    expect(parse('http', '3000', '--hold', text)).toMatchObject({ flags: { hold } })
+  })
+
+  test.each(['10', '61s', '-1s', 'forever'])('--hold %s is refused, and says what it may be', (text) => {
+    expect(() => parse('http', '3000', '--hold', text)).toThrow(usageFault(/--hold.*10s.*at most 60s/))
+  })
+
   test('-h and --version are answers, not errors', () => {
     expect(parse('--version')).toEqual({ kind: 'told', text: '1.2.3\n' })
     expect(parse('-h')).toMatchObject({ kind: 'told', text: expect.stringContaining('Exit codes') })

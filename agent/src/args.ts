@@ -1,6 +1,8 @@
 /** The command line as a value. Knows nothing of the environment, the profile or what a command does. */
 import { TunnelFault } from '@postern/protocol/fault'
-import { Command, CommanderError, Option } from 'commander'
+import { MOST_HOLD_MS } from '@postern/protocol/limits'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { parseDuration } from './duration.ts'
 
 export type Invocation =
   | { readonly kind: 'http'; readonly target: string; readonly flags: HttpFlags }
@@ -24,6 +26,8 @@ export interface HttpFlags {
   readonly responseHeaderAdd?: readonly string[]
   readonly responseHeaderRemove?: readonly string[]
   readonly hostHeader?: string
+  /** Milliseconds. */
+  readonly hold?: number
   readonly retry: boolean
   readonly quiet: boolean
 }
@@ -73,6 +77,11 @@ export function parseArgs(argv: readonly string[], version: string): Invocation 
     .option('--response-header-add <field>', "'Name: value' for visitors; may be repeated", repeated)
     .option('--response-header-remove <name>', 'a field that they do not get; may be repeated', repeated)
     .option('--host-header <how>', 'Host for the local server: preserve, rewrite (to its own address), or a value')
+    .option(
+      '--hold <time>',
+      'how long visitors wait while the agent is away: 10s unless told, 0 for not at all',
+      parseHold,
+    )
     .option('--retry', 'keep trying if the service cannot be reached at first', false)
     .option('--quiet', 'print the URL and errors only', false)
     .addOption(new Option('--token [value]').hideHelp())
@@ -97,6 +106,13 @@ export function parseArgs(argv: readonly string[], version: string): Invocation 
 }
 
 const repeated = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
+
+function parseHold(text: string): number {
+  const ms = parseDuration(text)
+  if (ms === undefined || ms > MOST_HOLD_MS)
+    throw new InvalidArgumentError(`It is a time like 10s, 500ms or 0, at most ${MOST_HOLD_MS / 1000}s.`)
+  return ms
+}
 
 const TOKEN_ON_COMMAND_LINE =
   'A token on the command line shows in the process list: use --token-file <path or ->, or the variable TUNNEL_AGENT_TOKEN.'

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseSubdomain } from '@postern/protocol/address'
 import { parseServer } from '@postern/protocol/client'
 import { TunnelFault } from '@postern/protocol/fault'
-import { AGENT_DRAIN_MS, VISITOR_RULES_BYTES, WINDOW_BUDGET_BYTES } from '@postern/protocol/limits'
+import { AGENT_DRAIN_MS, MOST_HOLD_MS, VISITOR_RULES_BYTES, WINDOW_BUDGET_BYTES } from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
 import { checkToken, Secret } from '@postern/protocol/ticket'
 import * as z from 'zod/mini'
@@ -30,6 +30,8 @@ export interface ConnectOptions extends VisitorOptions {
   readonly token: string | Secret
   /** Without it a random name of two words. */
   readonly subdomain?: string | undefined
+  /** How long visitors wait while the agent is away, at most 60,000 ms; 0: not at all. The service decides (10 s) unless told. */
+  readonly holdMs?: number | undefined
   /** Keep trying if the service cannot be reached at first. */
   readonly retry?: boolean
   /** Closes the tunnel at once when it fires. */
@@ -68,6 +70,7 @@ const optionsSchema = z.strictObject({
   server: z.string(),
   token: z.union([z.string(), z.instanceof(Secret)]),
   subdomain: z.optional(z.string()),
+  holdMs: z.optional(z.int().check(z.nonnegative(), z.maximum(MOST_HOLD_MS))),
   retry: z.optional(z.boolean()),
   signal: z.optional(z.instanceof(AbortSignal)),
   onStatus: z.optional(z.function()),
@@ -99,7 +102,14 @@ export async function connect(options: ConnectOptions): Promise<Tunnel> {
   const addresses = await pinTarget(target, (name) => lookup(name, { all: true }))
 
   const rules = await visitorRules(options, target)
-  const hello = { version: VERSION, instanceId: randomBytes(16).toString('hex'), slot: 0, pool: false, rules }
+  const hello = {
+    version: VERSION,
+    instanceId: randomBytes(16).toString('hex'),
+    slot: 0,
+    pool: false,
+    rules,
+    ...(options.holdMs !== undefined && { holdMs: options.holdMs }),
+  }
   if (Buffer.byteLength(JSON.stringify(rules)) > VISITOR_RULES_BYTES)
     throw new TunnelFault(
       'usage-invalid',

@@ -49,6 +49,7 @@ async function main(): Promise<number> {
       ...reach,
       ...visitors,
       target,
+      holdMs: flags.hold,
       retry: flags.retry,
       signal: stopping.beforeReady,
       onStatus: (status) => terminal.status(status),

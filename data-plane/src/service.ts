@@ -32,6 +32,7 @@ import { TokenCheck } from './cluster/token-check.ts'
 import type { Config } from './config.ts'
 import { Dispatcher } from './dispatch/dispatcher.ts'
 import { Redirector } from './dispatch/redirector.ts'
+import { WaitingRoom } from './dispatch/waiting-room.ts'
 import { AuditTrail } from './ops/audit-trail.ts'
 import type { Gauges } from './ops/metric-documents.ts'
 import { reportMetrics } from './ops/metric-report.ts'
@@ -186,7 +187,12 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   })
   const memoryCheck = setInterval(() => memory.check(), MEMORY_CHECK_MS)
   const context: VisitorContext = {
-    dispatcher: new Dispatcher({ base: config.base, routes, apex: config.apex && new SocketRoute(config.apex) }),
+    dispatcher: new Dispatcher({
+      base: config.base,
+      routes,
+      room: new WaitingRoom({ routes, now, after, counts }),
+      apex: config.apex && new SocketRoute(config.apex),
+    }),
     proto: config.publicUrl.startsWith('https:') ? 'https' : 'http',
     cookies: new CookieFence(config.base),
     newRequestId: new RequestIds(bootId).next,
@@ -297,6 +303,11 @@ function sumOf(tunnels: Iterable<Tunnel>, of: (tunnel: Tunnel) => number): numbe
   let sum = 0
   for (const tunnel of tunnels) sum += of(tunnel)
   return sum
+}
+
+function after(ms: number, run: () => void): () => void {
+  const timer = setTimeout(run, ms)
+  return () => clearTimeout(timer)
 }
 
 /** Resolves with the port that was bound. */

@@ -145,6 +145,16 @@ export const ORIGIN_FIRST_BYTE_MS = seconds(60)
 export const BODY_IDLE_MS = seconds(600)
 /** A name whose agent left so recently is answered "away", not "unknown": it restarts, or its network does. */
 export const AWAY_MS = seconds(60)
+/** A request for such a name waits this long for the agent, unless the agent said otherwise: a restart or a new network fits, a visitor's patience ends. */
+export const HOLD_MS = seconds(10)
+/** The longest hold an agent may ask for: proxies and programs before us give up after a minute. Not scaled: people write it. */
+export const MOST_HOLD_MS = 60_000
+/** Requests held for one name: what a page and its visitors ask at once, a quarter of a channel's streams. */
+export const HELD_PER_NAME = 64
+/** Requests held on one task: with what is read of each below 100 MB in the worst case, and 16 names at their ceiling. */
+export const HELD_PER_TASK = 1000
+/** While a request is held, no more is read once this much waits behind its head: enough for a form, so that its visitor's leaving shows. */
+export const HELD_BODY_BYTES = 16 * KiB
 /** Keeps a silent visitor's flow alive in the balancer, which forgets it after 350 s. */
 export const TCP_KEEPALIVE_MS = 60_000
 /** Connections of visitors on one task; beyond it a new one is told 503. */

@@ -12,8 +12,8 @@ import {
   serverControlStream,
   type VisitorRules,
 } from '@postern/protocol/channel'
-import { TunnelFault, toFault } from '@postern/protocol/fault'
-import { HEARTBEAT_MS, HELLO_TIMEOUT_MS, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
+import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
+import { HEARTBEAT_MS, HELLO_TIMEOUT_MS, HOLD_MS, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
 import type { RawStream, WindowBudget } from '@postern/protocol/mux'
 import type { AgentTicket } from './ticket-host.ts'
 
@@ -25,6 +25,12 @@ export interface Claim {
   relist(): Promise<void>
 }
 
+/**
+ * How a tunnel goes: `lost` by itself, and its agent is about to come back; `left` as its agent said, which is stopped or started anew;
+ * `dismissed` because the right to it is gone.
+ */
+export type Parting = 'lost' | 'left' | 'dismissed'
+
 export interface TunnelDeps {
   readonly taskId: string
   readonly budget: WindowBudget
@@ -32,8 +38,8 @@ export interface TunnelDeps {
   now(): number
   /** Takes the name for this channel. Rejects with the fault that the agent is refused with. */
   claim(ticket: AgentTicket, hello: Hello, connId: string): Promise<Claim>
-  /** Lets visitors in; returns the removal. Called once the name is claimed. */
-  publish(tunnel: Tunnel): () => void
+  /** Lets visitors in; returns the removal, which is called again when nothing is left of the channel. Called once the name is claimed. */
+  publish(tunnel: Tunnel): (parting: Parting) => void
   /** Where visitors reach the name. */
   urlOf(subdomain: string): string
   newId(): string
@@ -51,15 +57,26 @@ export interface TunnelEvents {
   ): void
 }
 
+type Withdraw = (parting: Parting) => void
+
 type TunnelState =
   | { readonly kind: 'greeting'; readonly deadline: NodeJS.Timeout }
   | { readonly kind: 'claiming'; readonly hello: Hello }
   /** Told so; the channel closes. */
   | { readonly kind: 'refused' }
-  | { readonly kind: 'serving'; readonly hello: Hello; readonly claim: Claim; readonly withdraw: () => void }
+  | { readonly kind: 'serving'; readonly hello: Hello; readonly claim: Claim; readonly withdraw: Withdraw }
   /** No new visitors; what is open finishes. */
-  | { readonly kind: 'leaving'; readonly hello: Hello; readonly claim: Claim }
+  | {
+      readonly kind: 'leaving'
+      readonly hello: Hello
+      readonly claim: Claim
+      readonly withdraw: Withdraw
+      readonly parting: Parting
+    }
   | { readonly kind: 'over' }
+
+/** An agent that hears one of these, or meets it when it asks for its next ticket, does not come back. */
+const GONE_FOR_GOOD: ReadonlySet<FaultCode | undefined> = new Set<FaultCode>(['revoked', 'token-expired'])
 
 export class Tunnel {
   readonly connId: string
@@ -95,7 +112,7 @@ export class Tunnel {
       peerStreams: 1,
       events: {
         streamOpened: (stream) => this.#controlOpened(stream),
-        goAway: () => this.#leave(),
+        goAway: () => this.#leave('left'),
         closed: () => this.#finish(undefined),
         lost: (fault) => this.#finish(fault),
       },
@@ -121,6 +138,11 @@ export class Tunnel {
 
   get epoch(): number | undefined {
     return 'claim' in this.#state ? this.#state.claim.epoch : undefined
+  }
+
+  /** How long requests may wait for the next channel of the name once this one is gone; milliseconds. */
+  get holdMs(): number {
+    return ('hello' in this.#state ? this.#state.hello.holdMs : undefined) ?? HOLD_MS
   }
 
   /** Bytes through the channel so far. */
@@ -168,13 +190,12 @@ export class Tunnel {
     if (newer.instanceId !== undefined && newer.instanceId !== this.instanceId) {
       this.#control?.send({ type: 'superseded', byInstance: newer.instanceId })
     }
-    this.#leave()
     void this.close()
   }
 
   /** GOAWAY, a moment for what is queued, the end. Resolves when the channel is over. */
   async close(): Promise<void> {
-    this.#leave()
+    this.#leave(GONE_FOR_GOOD.has(this.#cutBy?.code) ? 'dismissed' : 'lost')
     await this.#channel.close()
   }
 
@@ -222,7 +243,7 @@ export class Tunnel {
       case 'stream-fault':
         return this.#noteFailure(message)
       case 'leaving':
-        this.#leave()
+        this.#leave('left')
         return
     }
   }
@@ -297,16 +318,17 @@ export class Tunnel {
     this.#deps.events.refused(fault, this.clientAddress)
   }
 
-  #leave(): void {
+  #leave(parting: Parting): void {
     if (this.#state.kind !== 'serving') return
     const { hello, claim, withdraw } = this.#state
-    withdraw()
-    this.#state = { kind: 'leaving', hello, claim }
+    withdraw(parting)
+    this.#state = { kind: 'leaving', hello, claim, withdraw, parting }
   }
 
   #finish(fault: TunnelFault | undefined): void {
-    this.#leave()
+    this.#leave(fault === undefined ? 'left' : 'lost')
     const state = this.#state
+    if (state.kind === 'leaving') state.withdraw(state.parting)
     const why = this.#cutBy ?? fault
     this.#state = { kind: 'over' }
     if (state.kind === 'greeting') clearTimeout(state.deadline)

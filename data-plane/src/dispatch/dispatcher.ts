@@ -2,6 +2,7 @@
 import { isBase, type Subdomain, subdomainOf } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import type { Route } from '../route/route.ts'
+import { Away, type WaitingRoom } from './waiting-room.ts'
 
 export interface DispatcherOptions {
   /** The base domain, lower case, without port. */
@@ -12,6 +13,8 @@ export interface DispatcherOptions {
     /** Whether a name without route had one until a moment ago. */
     isAway(subdomain: Subdomain): boolean
   }
+  /** Where requests wait for an agent that is away; without it none does. */
+  readonly room?: WaitingRoom
   /** Takes requests for the base domain itself; absent where a balancer sends those to the control plane. */
   readonly apex: Route | undefined
 }
@@ -24,12 +27,19 @@ export class Dispatcher {
   }
 
   /** The route for a request with this (lower-case) Host, or the fault it is answered with: `host-unknown`, `tunnel-not-found`, `tunnel-offline`. */
-  find(host: string): Route | TunnelFault {
-    const { base, routes, apex } = this.#options
+  find(host: string): Route | Away | TunnelFault {
+    const { base, apex } = this.#options
     const subdomain = subdomainOf(host, base)
-    if (subdomain !== undefined)
-      return routes.get(subdomain) ?? new TunnelFault(routes.isAway(subdomain) ? 'tunnel-offline' : 'tunnel-not-found')
+    if (subdomain !== undefined) return this.#tunnel(subdomain)
     if (apex !== undefined && isBase(host, base)) return apex
     return new TunnelFault('host-unknown')
+  }
+
+  #tunnel(subdomain: Subdomain): Route | Away | TunnelFault {
+    const { routes, room } = this.#options
+    const route = routes.get(subdomain)
+    if (route !== undefined) return route
+    if (!routes.isAway(subdomain)) return new TunnelFault('tunnel-not-found')
+    return room === undefined ? new TunnelFault('tunnel-offline') : new Away(room, subdomain)
   }
 }

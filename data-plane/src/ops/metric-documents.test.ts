@@ -9,6 +9,7 @@ const AT = 1_800_000_000_000
 const GAUGES = { tunnels: 3, activeStreams: 2, heldBytes: 4096 }
 const counted: Counted = {
   requests: 12,
+  held: 2,
   faults: new Map([
     ['tunnel-not-found', 2],
     ['server-busy', 1],
@@ -24,6 +25,7 @@ const counted: Counted = {
 }
 const quiet: Counted = {
   requests: 0,
+  held: 0,
   faults: new Map(),
   openings: 0,
   openingTimes: [],

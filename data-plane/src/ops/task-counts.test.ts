@@ -3,6 +3,7 @@ import { TaskCounts } from './task-counts.ts'
 
 const nothing = {
   requests: 0,
+  held: 0,
   faults: new Map(),
   openings: 0,
   openingTimes: [],
@@ -14,6 +15,7 @@ const nothing = {
 test('what was counted is taken once', () => {
   const counts = new TaskCounts()
   for (let i = 0; i < 3; i += 1) counts.request()
+  counts.held()
   counts.fault('tunnel-not-found')
   counts.fault('tunnel-not-found')
   counts.fault('origin-refused')
@@ -21,6 +23,7 @@ test('what was counted is taken once', () => {
   counts.openingRefused('ticket-refused')
   expect(counts.take([])).toEqual({
     requests: 3,
+    held: 1,
     faults: new Map([
       ['tunnel-not-found', 2],
       ['origin-refused', 1],

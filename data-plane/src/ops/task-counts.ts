@@ -12,6 +12,8 @@ export interface Traffic {
 /** Of the time since they were taken before. */
 export interface Counted {
   readonly requests: number
+  /** Of the requests: those that waited for an agent that was away. */
+  readonly held: number
   readonly faults: ReadonlyMap<FaultCode, number>
   readonly openings: number
   /** Milliseconds, at most METRIC_VALUES of them. */
@@ -24,6 +26,7 @@ export interface Counted {
 /** On the path of every request: what adds allocates nothing, but for the first fault of a kind. */
 export class TaskCounts {
   #requests = 0
+  #held = 0
   #faults = new Map<FaultCode, number>()
   #openingsRefused = new Map<FaultCode, number>()
   readonly #openingTimes = new Distribution()
@@ -33,6 +36,10 @@ export class TaskCounts {
 
   request(): void {
     this.#requests += 1
+  }
+
+  held(): void {
+    this.#held += 1
   }
 
   fault(code: FaultCode): void {
@@ -62,6 +69,7 @@ export class TaskCounts {
     }
     const counted: Counted = {
       requests: this.#requests,
+      held: this.#held,
       faults: this.#faults,
       openings: this.#openingTimes.count,
       openingTimes: this.#openingTimes.values(METRIC_VALUES),
@@ -70,6 +78,7 @@ export class TaskCounts {
       bytesOut,
     }
     this.#requests = 0
+    this.#held = 0
     this.#faults = new Map()
     this.#openingsRefused = new Map()
     this.#openingTimes.clear()

@@ -1,5 +1,5 @@
 /** One request and its response over one stream: when it is sent again, when it is over, and as what. Knows nothing of the visitor's next request. */
-import { TunnelFault, toFault } from '@postern/protocol/fault'
+import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
 import type { BodyBoundary, CookieFence, RequestHead } from '@postern/protocol/http'
 import { BODY_IDLE_MS, ORIGIN_FIRST_BYTE_MS } from '@postern/protocol/limits'
 import type { StreamListener } from '@postern/protocol/mux'
@@ -27,6 +27,8 @@ export type Outcome =
   | { readonly kind: 'complete'; readonly keepAlive: boolean }
   /** Nothing of a response went out: the visitor is to be told. `requestEnded`: the next byte is a new request. */
   | { readonly kind: 'fault'; readonly fault: TunnelFault; readonly requestEnded: boolean }
+  /** The channel went before a byte of the response came, and the request may be sent again, elsewhere: nothing is lost yet. */
+  | { readonly kind: 'homeless'; readonly fault: TunnelFault }
   /** A part went out and must not look whole. */
   | { readonly kind: 'cut'; readonly fault: TunnelFault }
   /** The visitor left. */
@@ -39,6 +41,8 @@ export interface ExchangeRequest {
   readonly id: string
   /** False when the task drains: the response says `Connection: close`. */
   readonly mayKeepAlive: boolean
+  /** Whether it may end `homeless`: it has not done so before. */
+  readonly mayMove: boolean
   readonly cookies: CookieFence
   /** What becomes of the response's heads. */
   readonly changes: ResponseChanges | undefined
@@ -47,6 +51,9 @@ export interface ExchangeRequest {
   readonly reader: ResponseReader
 }
 
+/** Why streams of a channel are reset that is over. */
+const CHANNEL_GONE: ReadonlySet<FaultCode> = new Set<FaultCode>(['channel-lost', 'channel-closed'])
+
 export class Exchange implements StreamListener {
   readonly #visitor: Visitor
   readonly #route: Route
@@ -54,6 +61,8 @@ export class Exchange implements StreamListener {
   readonly #response: ResponseRelay
   readonly #version: 10 | 11
   readonly #idempotent: boolean
+  /** Without a body, and may be done twice: all that is needed to send it elsewhere is the head. */
+  readonly #movable: boolean
   #lease: Lease
   /** A byte of the response came. */
   #heard = false
@@ -65,11 +74,12 @@ export class Exchange implements StreamListener {
 
   /** Sends the head at once. @throws TunnelFault when the route has no stream. */
   constructor(visitor: Visitor, route: Route, request: ExchangeRequest) {
-    const { head, headBytes, id, mayKeepAlive, cookies, changes, body, reader } = request
+    const { head, headBytes, id, mayKeepAlive, mayMove, cookies, changes, body, reader } = request
     this.#visitor = visitor
     this.#route = route
     this.#version = head.version
     this.#idempotent = head.idempotent
+    this.#movable = mayMove && head.idempotent && head.framing === 'none'
     this.#request = new RequestSender(head, headBytes, body)
     const write = (bytes: Buffer): boolean => visitor.write(bytes)
     this.#response = new ResponseRelay({ reader, request: head, requestId: id, mayKeepAlive, cookies, changes, write })
@@ -199,6 +209,8 @@ export class Exchange implements StreamListener {
    */
   #failOrRepeat(why: TunnelFault): void {
     const failure = this.#lease.failure()
+    if (CHANNEL_GONE.has(why.code) && this.#movable && !this.#heard && !this.#visitorEnded)
+      return this.#end({ kind: 'homeless', fault: why })
     if (!this.#request.repeatable || !(this.#idempotent || failure?.unsent === true)) {
       const fault = why.code === 'stream-reset' ? new TunnelFault('origin-closed', undefined, { cause: why }) : why
       return this.#abandon(failure?.fault ?? fault)

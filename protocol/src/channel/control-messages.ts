@@ -1,7 +1,7 @@
 /** The messages of the control stream, one schema each, both directions. Knows nothing of lines or streams. */
 import * as z from 'zod/mini'
 import { FAULTS, type FaultCode, TunnelFault } from '../fault.ts'
-import { SLOTS_PER_NAME } from '../limits.ts'
+import { MOST_HOLD_MS, SLOTS_PER_NAME } from '../limits.ts'
 import { visitorRulesSchema } from './visitor-rules.ts'
 
 const LONGEST_DETAIL = 1024
@@ -50,6 +50,8 @@ export const agentMessages = {
     slot: z.int().check(z.nonnegative(), z.lt(SLOTS_PER_NAME)),
     pool: z.boolean(),
     rules: visitorRulesSchema,
+    /** How long requests wait for this agent while it is away; 0: not at all. The server decides where it is missing. */
+    holdMs: z.optional(count.check(z.maximum(MOST_HOLD_MS))),
   }),
   /** Why the stream is reset just after this; `unsent`: no byte of its last request has reached the local server. */
   'stream-fault': z.object({
