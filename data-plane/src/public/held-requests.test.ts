@@ -1,0 +1,299 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import type { Subdomain } from '@postern/protocol/address'
+import { TunnelFault } from '@postern/protocol/fault'
+import { CookieFence } from '@postern/protocol/http'
+import { HELD_BODY_BYTES, SWEEP_MS } from '@postern/protocol/limits'
+import { afterEach, expect, test } from 'vitest'
+import { Dispatcher } from '../dispatch/dispatcher.ts'
+import { WaitingRoom } from '../dispatch/waiting-room.ts'
+import type { Route } from '../route/route.ts'
+import { ScriptedRoute } from '../testing/scripted-route.ts'
+import { PublicListener } from './public-listener.ts'
+import { RequestIds } from './request-ids.ts'
+
+const cleanups: (() => void | Promise<void>)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+/** A listener for the one tunnel demo.example.com, whose agent comes and goes as the test says. */
+async function serve({ holdMs = 60_000 } = {}) {
+  const faults: string[] = []
+  const backs = new Set<(route: Route) => void>()
+  let route: Route | undefined
+  const routes = {
+    get: (name: Subdomain) => (name === 'demo' ? route : undefined),
+    isAway: (name: Subdomain) => name === 'demo',
+    holdMs: () => holdMs,
+    whenBack(_name: Subdomain, back: (route: Route) => void) {
+      backs.add(back)
+      return () => void backs.delete(back)
+    },
+  }
+  const now = () => performance.now()
+  const after = (ms: number, run: () => void) => {
+    const timer = setTimeout(run, ms)
+    return () => clearTimeout(timer)
+  }
+  const room = new WaitingRoom({ routes, now, after, counts: { held: () => {} } })
+  const listener = new PublicListener({
+    proxyProtocol: 'off',
+    now,
+    context: {
+      dispatcher: new Dispatcher({ base: 'example.com', routes, room, apex: undefined }),
+      proto: 'https',
+      cookies: new CookieFence('example.com'),
+      newRequestId: new RequestIds('0123456789ab').next,
+      failed: () => {},
+      counts: { request: () => {}, fault: (code) => faults.push(code) },
+    },
+    refused: () => {},
+  })
+  const server = listener.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  cleanups.push(() => listener.drain(0))
+  return {
+    port: (server.address() as AddressInfo).port,
+    listener,
+    faults,
+    size: () => room.size,
+    async holding(size: number) {
+      const deadline = now() + 5000
+      while (room.size !== size) {
+        if (now() > deadline) throw new Error(`${room.size} requests are held, not ${size}`)
+        await new Promise((resolve) => setTimeout(resolve, 2))
+      }
+    },
+    leave: () => void (route = undefined),
+    arrive(next: Route) {
+      route = next
+      const waiting = [...backs]
+      backs.clear()
+      for (const back of waiting) back(next)
+    },
+  }
+}
+
+class Browser {
+  text = ''
+  ended = false
+  readonly socket: Socket
+  #change = (): void => {}
+
+  constructor(port: number) {
+    this.socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+    this.socket.on('data', (chunk) => {
+      this.text += chunk.toString('latin1')
+      this.#change()
+    })
+    this.socket.on('end', () => {
+      this.ended = true
+      this.#change()
+    })
+    this.socket.on('error', () => {})
+    cleanups.push(() => void this.socket.destroy())
+  }
+
+  send(text: string): this {
+    this.socket.write(text, 'latin1')
+    return this
+  }
+
+  async until(holds: (browser: Browser) => boolean): Promise<this> {
+    const late = AbortSignal.timeout(5000)
+    while (!holds(this)) {
+      if (late.aborted) throw new Error(`did not come; so far: ${this.text}`)
+      await new Promise<void>((resolve) => {
+        this.#change = resolve
+        late.addEventListener('abort', () => resolve(), { once: true })
+      })
+    }
+    return this
+  }
+}
+
+const HOST = 'Host: demo.example.com\r\n'
+const get = (path: string) => `GET ${path} HTTP/1.1\r\n${HOST}\r\n`
+const ok = (body: string) => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+const lost = () => new TunnelFault('channel-lost')
+
+test('a request waits, is forwarded when the agent is back, and its connection goes on', async () => {
+  const { port, holding, arrive } = await serve()
+  const browser = new Browser(port).send(get('/1') + get('/2'))
+  await holding(1)
+  const route = new ScriptedRoute()
+  arrive(route)
+  for (const [index, path] of ['/1', '/2'].entries()) {
+    const { stream } = await route.leased(index)
+    expect(stream.received.split(' ')[1]).toBe(path)
+    stream.answer(ok(path))
+  }
+  await browser.until(({ text }) => text.endsWith('\r\n\r\n/2'))
+  expect(browser.text).not.toContain('tunnel-error')
+})
+
+test('its time over, a request is answered 503 with Retry-After, and its connection goes on', async () => {
+  const { port, holding, arrive, size } = await serve({ holdMs: 150 })
+  const began = performance.now()
+  const browser = new Browser(port).send(get('/'))
+  await browser.until(({ text }) => text.includes('tunnel-error: tunnel-offline'))
+  expect(performance.now() - began).toBeGreaterThanOrEqual(149)
+  expect(browser.text).toMatch(/^HTTP\/1\.1 503 [\s\S]*\r\nRetry-After: \d+\r\n[\s\S]*Connection: keep-alive\r\n/)
+  expect(size()).toBe(0)
+  browser.send(get('/again'))
+  await holding(1)
+  const route = new ScriptedRoute()
+  arrive(route)
+  const { stream } = await route.leased(0)
+  stream.answer(ok('back'))
+  await browser.until(({ text }) => text.endsWith('back'))
+})
+
+test('a body is not read while its request waits, beyond what one read brings; then all of it goes through', async () => {
+  const { port, holding, arrive } = await serve()
+  const MiB = 1024 * 1024
+  const body = Buffer.alloc(24 * MiB, 'abcdefghijklmnop')
+  const browser = new Browser(port)
+  let unsent = true
+  browser.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: ${body.length}\r\n\r\n`)
+  browser.socket.write(body, () => {
+    unsent = false
+  })
+  await holding(1)
+  // What the system's own buffers take is taken by then, and the rest of 24 MiB must still be the visitor's.
+  let before = -1
+  while (browser.socket.bytesWritten - browser.socket.writableLength !== before) {
+    before = browser.socket.bytesWritten - browser.socket.writableLength
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  expect(unsent).toBe(true)
+  const route = new ScriptedRoute()
+  arrive(route)
+  const { stream } = await route.leased(0)
+  await stream.until(({ received }) => received.length >= body.length)
+  const [, arrived] = stream.received.split('\r\n\r\n')
+  expect(Buffer.from(arrived!, 'latin1').equals(body)).toBe(true)
+  stream.answer(ok('whole'))
+  await browser.until(({ text }) => text.endsWith('whole'))
+})
+
+test('100 Continue comes from the local server alone', async () => {
+  const { port, holding, arrive } = await serve()
+  const browser = new Browser(port).send(
+    `PUT / HTTP/1.1\r\n${HOST}Content-Length: 4\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n`,
+  )
+  await holding(1)
+  expect(browser.text).toBe('')
+  const route = new ScriptedRoute()
+  arrive(route)
+  const { stream } = await route.leased(0)
+  expect(stream.received).toContain('Expect: 100-continue\r\n')
+  stream.answer('HTTP/1.1 100 Continue\r\n\r\n')
+  await browser.until(({ text }) => text.startsWith('HTTP/1.1 100 '))
+  browser.send('body')
+  await stream.until(({ received }) => received.endsWith('body'))
+  stream.answer(ok('put'))
+  await browser.until(({ text }) => text.endsWith('put'))
+})
+
+test('an upgrade waits too, and what is sent behind it is kept for the local server', async () => {
+  const { port, holding, arrive } = await serve()
+  const browser = new Browser(port).send(
+    `GET /ws HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\nframes`,
+  )
+  await holding(1)
+  const route = new ScriptedRoute()
+  arrive(route)
+  const { stream } = await route.leased(0)
+  stream.answer('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+  await stream.until(({ received }) => received.endsWith('\r\n\r\nframes'))
+})
+
+test.each<[how: string, request: string, leave: (socket: Socket) => void]>([
+  ['closes', get('/'), (socket) => socket.destroy()],
+  ['resets', get('/'), (socket) => socket.resetAndDestroy()],
+  ['closes behind a small body', `POST / HTTP/1.1\r\n${HOST}Content-Length: 5\r\n\r\nhello`, (s) => s.destroy()],
+  ['closes inside a body', `POST / HTTP/1.1\r\n${HOST}Content-Length: 50\r\n\r\nhello`, (s) => s.destroy()],
+  [
+    'resets while more waits than is read',
+    `POST / HTTP/1.1\r\n${HOST}Content-Length: 9000000\r\n\r\n${'x'.repeat(2 * HELD_BODY_BYTES)}`,
+    (socket) => socket.resetAndDestroy(),
+  ],
+])('a visitor that %s frees its place', async (_how, request, leave) => {
+  const { port, holding } = await serve()
+  const browser = new Browser(port).send(request)
+  await holding(1)
+  leave(browser.socket)
+  const left = performance.now()
+  await holding(0)
+  expect(performance.now() - left).toBeLessThan(3 * SWEEP_MS)
+})
+
+test('a visitor that has only ended its writing is told at once that the tunnel is away', async () => {
+  const { port, holding, size } = await serve()
+  const browser = new Browser(port).send(get('/'))
+  await holding(1)
+  browser.socket.end()
+  await browser.until(({ text, ended }) => text.includes('tunnel-error: tunnel-offline') && ended)
+  expect(size()).toBe(0)
+  const both = new Browser(port)
+  both.socket.end(get('/'))
+  await both.until(({ text, ended }) => text.includes('tunnel-error: tunnel-offline') && ended)
+})
+
+test('draining ends the waiting at once: 503 with Retry-After and Connection: close', async () => {
+  const { port, holding, listener, size } = await serve()
+  const browser = new Browser(port).send(get('/'))
+  const upload = new Browser(port).send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 9\r\n\r\nhalf`)
+  await holding(2)
+  const drained = listener.drain(5000)
+  for (const visitor of [browser, upload]) {
+    await visitor.until(({ ended }) => ended)
+    expect(visitor.text).toMatch(/^HTTP\/1\.1 503 [\s\S]*\r\nRetry-After: \d+\r\nConnection: close\r\n/)
+    visitor.socket.end()
+  }
+  expect(size()).toBe(0)
+  await drained
+})
+
+test('a GET whose channel goes before a byte of the response came waits for the next one, once', async () => {
+  const { port, holding, arrive, leave, faults } = await serve()
+  const first = new ScriptedRoute()
+  arrive(first)
+  const browser = new Browser(port).send(get('/moved'))
+  const { stream } = await first.leased(0)
+  // As a channel does it: its streams hear of its end before its name is known to be away.
+  stream.listener?.reset(lost())
+  leave()
+  await holding(1)
+  const second = new ScriptedRoute()
+  arrive(second)
+  const again = await second.leased(0)
+  expect(again.stream.received).toBe(stream.received)
+  again.stream.listener?.reset(lost())
+  leave()
+  await browser.until(({ text }) => text.includes('tunnel-error: channel-lost'))
+  expect(faults).toEqual(['channel-lost'])
+})
+
+test.each([
+  ['a POST', `POST / HTTP/1.1\r\n${HOST}Content-Length: 0\r\n\r\n`, ''],
+  ['a request with a body', `PUT / HTTP/1.1\r\n${HOST}Content-Length: 2\r\n\r\nhi`, ''],
+  ['a GET that has been answered in part', get('/'), 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe'],
+])('%s is not sent a second time when its channel goes', async (_what, request, answered) => {
+  const { port, arrive, leave, size } = await serve()
+  const route = new ScriptedRoute()
+  arrive(route)
+  const browser = new Browser(port).send(request)
+  const { stream } = await route.leased(0)
+  await stream.until(({ received }) => received.endsWith(request.slice(request.indexOf('\r\n\r\n'))))
+  stream.answer(answered)
+  await browser.until(({ text }) => text === answered)
+  stream.listener?.reset(lost())
+  leave()
+  if (answered === '') await browser.until(({ text }) => text.includes('tunnel-error: channel-lost'))
+  else await once(browser.socket, 'close')
+  expect(size()).toBe(0)
+  expect(route.leases).toHaveLength(1)
+})
