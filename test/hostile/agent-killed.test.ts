@@ -46,7 +46,7 @@ test('row 1: an agent killed in a download never leaves a response that looks wh
   for (let kill = 0; kill < KILLS; kill += 1) {
     const framing = FRAMINGS[kill % FRAMINGS.length]!
     const { port } = origin.address() as AddressInfo
-    const agent = await system.startAgent({ subdomain: `killed-${kill}`, target: port })
+    const agent = await system.startAgent({ subdomain: `killed-${kill}`, target: port, args: ['--hold', '0'] })
     const point = Math.floor(chance.next() * LAST_POINT)
     let killedAt = Number.NaN
     const ending = await within<Ending, 'hang'>(

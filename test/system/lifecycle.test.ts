@@ -107,7 +107,8 @@ describe('a signal to the agent', () => {
     const release = playHeld('whole')
     const leaving = await Promise.all(
       (['SIGTERM', 'SIGINT'] as const).map(async (signal) => {
-        const tunnel = await system.startAgent({ subdomain: `leave-${signal.toLowerCase()}`, target: origin.port })
+        const subdomain = `leave-${signal.toLowerCase()}`
+        const tunnel = await system.startAgent({ subdomain, target: origin.port, args: ['--hold', '0'] })
         const visitors = await Promise.all(Array.from({ length: 20 }, () => visit(system)))
         for (const visitor of visitors) visitor.send(get(tunnel.host))
         await Promise.all(visitors.map((visitor) => visitor.connection.saw('w')))

@@ -141,7 +141,7 @@ describe('502', () => {
 
 describe('503', () => {
   test('an agent that was killed: within two seconds its name is known to be away, and what was open is cut', async () => {
-    const tunnel = await system.startAgent({ subdomain: 'killed', target: origin.port })
+    const tunnel = await system.startAgent({ subdomain: 'killed', target: origin.port, args: ['--hold', '0'] })
     origin.play(({ connection }) => {
       connection.write('HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf')
       return connection.over().then(() => undefined)

@@ -109,7 +109,7 @@ describe.concurrent('a live tunnel', () => {
     expect(exit).toEqual({ code: 3, signal: null })
     expect(tunnel.process.stderr).toMatch(/revoked.*\(revoked\)/s)
 
-    expect(fieldOf(await quick(system, tunnel.host), 'tunnel-error')).toBe('tunnel-offline')
+    expect(fieldOf(await quick(system, tunnel.host), 'tunnel-error')).toBe('tunnel-not-found')
     expect(await rowsOf(system, 'of-ann')).toEqual([])
     expect(others.map(({ connection }) => connection.ending)).toEqual(others.map(() => 'open'))
     expect((await quick(system, other.host)).body.toString()).toBe('quick')

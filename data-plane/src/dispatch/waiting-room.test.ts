@@ -30,7 +30,11 @@ function setup() {
       timers.add(timer)
       return () => void timers.delete(timer)
     },
-    counts: { held: () => void (held += 1) },
+    counts: {
+      held() {
+        held += 1
+      },
+    },
   })
   return {
     room,
