@@ -4,11 +4,11 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import type { Subdomain } from '@postern/protocol/address'
 import { acceptOpening, agentControlStream, Channel, openChannel, type ServerMessage } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
-import { CLOSE_GRACE_MS } from '@postern/protocol/limits'
+import { CLOSE_GRACE_MS, HOLD_MS } from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
 import { afterEach, expect, test } from 'vitest'
 import type { AgentTicket } from './ticket-host.ts'
-import { type Claim, Tunnel, type TunnelDeps } from './tunnel.ts'
+import { type Claim, type Parting, Tunnel, type TunnelDeps } from './tunnel.ts'
 
 const cleanups: (() => void | Promise<unknown>)[] = []
 afterEach(async () => {
@@ -60,6 +60,7 @@ async function setup(claim: TunnelDeps['claim']) {
   const refusals: unknown[] = []
   const channelEvents = new Inbox<string>()
   const published: string[] = []
+  const partings: Parting[] = []
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   cleanups.push(() => void server.close())
@@ -85,7 +86,10 @@ async function setup(claim: TunnelDeps['claim']) {
       claim,
       publish: (tunnel) => {
         published.push(tunnel.subdomain)
-        return () => published.pop()
+        return (parting) => {
+          published.pop()
+          partings.push(parting)
+        }
       },
       urlOf: (subdomain) => `http://${subdomain}.example.com`,
       newId: () => 'conn',
@@ -132,6 +136,7 @@ async function setup(claim: TunnelDeps['claim']) {
     overs,
     said,
     published,
+    partings,
     channelEvents,
     refusals,
     silence: () => socket.pause(),
@@ -304,4 +309,41 @@ test('only a tunnel on line is put into the list again', async () => {
   await tunnel.close()
   await tunnel.relist()
   expect(did).toEqual(['relisted', 'released'])
+})
+
+/** What its agent or we do to a tunnel, and what the removal is told: at once, and again when the channel is over. */
+type Setup = Awaited<ReturnType<typeof setup>>
+test.each<[what: string, act: (of: Setup) => unknown, told: Parting[]]>([
+  ['is lost', ({ channel }) => channel.destroy(new TunnelFault('channel-lost')), ['lost', 'lost']],
+  ['is closed by its agent', ({ channel }) => channel.close(), ['left', 'left']],
+  [
+    'says that it leaves, and is then cut off',
+    async ({ control, channel }) => {
+      control.send({ type: 'leaving' })
+      await channel.roundTrip()
+      channel.destroy(new TunnelFault('channel-lost'))
+    },
+    ['left', 'left'],
+  ],
+  ['is disconnected', ({ tunnel }) => tunnel.disconnect(new TunnelFault('channel-closed')), ['lost', 'lost']],
+  ['is revoked', ({ tunnel }) => tunnel.revoke('Its token was revoked.'), ['dismissed', 'dismissed']],
+  ['has expired', ({ tunnel }) => tunnel.disconnect(new TunnelFault('token-expired')), ['dismissed', 'dismissed']],
+])('how a tunnel goes that %s is told when it goes, and again when nothing is left of it', async (_what, act, told) => {
+  const rig = await setup(async () => granted())
+  rig.control.send(rig.hello)
+  await rig.said.first()
+  await act(rig)
+  await rig.overs.first()
+  expect(rig.partings).toEqual(told)
+})
+
+test.each([
+  [{}, HOLD_MS],
+  [{ holdMs: 0 }, 0],
+  [{ holdMs: 2500 }, 2500],
+])('hello with %j: requests wait %i ms', async (more, wanted) => {
+  const { control, hello, said, tunnel } = await setup(async () => granted())
+  control.send({ ...hello, ...more })
+  await said.first()
+  expect(tunnel.holdMs).toBe(wanted)
 })

@@ -3,6 +3,7 @@ import { TunnelFault } from '@postern/protocol/fault'
 import { expect, test } from 'vitest'
 import type { Route } from '../route/route.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { Away, WaitingRoom } from './waiting-room.ts'
 
 const route = (): Route => ({
   lease() {
@@ -34,6 +35,23 @@ test('without an apex the base domain is nobody’s host', () => {
 
 test('a name whose agent has just left is away, not unknown', () => {
   expect(dispatcher.find('away.example.com')).toMatchObject({ code: 'tunnel-offline' })
+})
+
+test('where there is a room, requests wait in it for a name that is away, and for no other', () => {
+  const entered: string[] = []
+  const room = new WaitingRoom({
+    routes: { holdMs: (name) => entered.push(name), whenBack: () => () => {} },
+    now: () => 0,
+    after: () => () => {},
+    counts: { held: () => {} },
+  })
+  const waiting = new Dispatcher({ base: 'example.com', routes, room, apex })
+  expect(waiting.find('demo.example.com')).toBe(demo)
+  expect(waiting.find('other.example.com')).toMatchObject({ code: 'tunnel-not-found' })
+  const away = waiting.find('away.example.com:8080')
+  expect(away).toBeInstanceOf(Away)
+  ;(away as Away).hold({ admit: () => {}, turnAway: () => {} })
+  expect([entered, room.size]).toEqual([['away'], 1])
 })
 
 test('a name nobody serves is told from a host that is not ours', () => {
