@@ -13,7 +13,8 @@ export async function dialAgent(ticket: ChannelTicket, originPort: number): Prom
   const { channel } = await dialChannel(
     ticket,
     {
-      hello: { version: '0.0.0', instanceId: randomUUID(), slot: 0, pool: false, rules: {} },
+      // Nobody waits for it: whether a visitor hangs is what is looked at.
+      hello: { version: '0.0.0', instanceId: randomUUID(), slot: 0, pool: false, rules: {}, holdMs: 0 },
       server: new LocalServer(['127.0.0.1'], originPort),
       budget,
       now: () => performance.now(),
