@@ -4,10 +4,11 @@ import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import { CookieFence } from '@postern/protocol/http'
 import { HELD_BODY_BYTES, SWEEP_MS } from '@postern/protocol/limits'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { Dispatcher } from '../dispatch/dispatcher.ts'
 import { WaitingRoom } from '../dispatch/waiting-room.ts'
 import type { Route } from '../route/route.ts'
+import type { Verdict } from '../route/visitor-gate.ts'
 import { ScriptedRoute } from '../testing/scripted-route.ts'
 import { PublicListener } from './public-listener.ts'
 import { RequestIds } from './request-ids.ts'
@@ -301,4 +302,126 @@ test.each([
   else await browser.until(({ closed }) => closed)
   expect(size()).toBe(0)
   expect(route.leases).toHaveLength(1)
+})
+
+describe('the rules of the channel that comes count', () => {
+  /** A route whose gate answers so. */
+  function guarded(judge: (path: string) => Verdict | Promise<Verdict>): ScriptedRoute {
+    const route = new ScriptedRoute()
+    route.gate = { request: {}, response: () => ({}), judge: (_address, head) => judge(head.path) }
+    return route
+  }
+  const stranger = () => new TunnelFault('visitor-unauthorised')
+  const UNAUTHORISED = /^HTTP\/1\.1 401 [\s\S]*tunnel-error: visitor-unauthorised\r\n/
+
+  test.each<[when: string, verdict: () => Verdict | Promise<Verdict>]>([
+    ['at once', stranger],
+    ['later', async () => stranger()],
+  ])(
+    'for a request that waited: one that is refused %s costs no stream, and its connection goes on',
+    async (_when, verdict) => {
+      const { port, holding, arrive, size } = await serve()
+      const browser = new Browser(port).send(get('/secret') + get('/open'))
+      const upload = new Browser(port).send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 4\r\n\r\nbody`)
+      await holding(2)
+      const route = guarded((path) => (path === '/open' ? undefined : verdict()))
+      arrive(route)
+      const { stream } = await route.leased(0)
+      stream.answer(ok('in'))
+      await browser.until(({ text }) => text.endsWith('in'))
+      expect(browser.text).toMatch(UNAUTHORISED)
+      await upload.until(({ ended }) => ended)
+      expect(upload.text).toMatch(UNAUTHORISED)
+      expect(route.leases).toHaveLength(1)
+      expect(stream.received).toMatch(/^GET \/open /)
+      expect(size()).toBe(0)
+    },
+  )
+
+  test('for a body that waited: it follows its head once the verdict is there', async () => {
+    const { port, holding, arrive } = await serve()
+    const browser = new Browser(port).send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 8\r\n\r\nhalf`)
+    await holding(1)
+    let say: (verdict: Verdict) => void = () => {}
+    const route = guarded(() => new Promise((resolve) => (say = resolve)))
+    arrive(route)
+    browser.send('half')
+    expect(route.leases).toEqual([])
+    say(undefined)
+    const { stream } = await route.leased(0)
+    await stream.until(({ received }) => received.endsWith('\r\n\r\nhalfhalf'))
+    stream.answer(ok('whole'))
+    await browser.until(({ text }) => text.endsWith('whole'))
+  })
+
+  test.each<[how: string, waits: boolean]>([
+    ['waited for it', true],
+    ['found it there already', false],
+  ])('for a request that its channel took along and that %s', async (_how, waits) => {
+    const { port, holding, arrive, leave } = await serve()
+    const [first, second] = [new ScriptedRoute(), guarded(stranger)]
+    arrive(first)
+    const browser = new Browser(port).send(get('/moved'))
+    const { stream } = await first.leased(0)
+    stream.listener?.reset(lost())
+    if (waits) {
+      leave()
+      await holding(1)
+    }
+    arrive(second)
+    await browser.until(({ text }) => text.includes('\r\n\r\n'))
+    expect(browser.text).toMatch(UNAUTHORISED)
+    expect(second.leases).toEqual([])
+  })
+
+  test('for a request whose channel goes while it is judged: it waits, moves no second time for that, and is judged anew', async () => {
+    const { port, holding, arrive, leave } = await serve()
+    let say: (verdict: Verdict) => void = () => {}
+    const asked: string[] = []
+    const [first, second, third] = [
+      new ScriptedRoute(),
+      guarded((path) => {
+        asked.push(path)
+        return new Promise((resolve) => (say = resolve))
+      }),
+      guarded(() => undefined),
+    ]
+    arrive(first)
+    const browser = new Browser(port).send(get('/moved'))
+    const before = await first.leased(0)
+    before.stream.listener?.reset(lost())
+    leave()
+    await holding(1)
+    arrive(second)
+    expect(asked).toEqual(['/moved'])
+    leave()
+    say(undefined)
+    await holding(1)
+    expect(second.leases).toEqual([])
+    arrive(third)
+    const { stream } = await third.leased(0)
+    stream.listener?.reset(lost())
+    leave()
+    await browser.until(({ text }) => text.includes('tunnel-error: channel-lost'))
+  })
+
+  test('a gate that throws lets nobody in, and those who wait behind are judged all the same', async () => {
+    const { port, holding, arrive } = await serve()
+    const broken = new Browser(port).send(get('/broken'))
+    await holding(1)
+    const fine = new Browser(port).send(get('/fine'))
+    await holding(2)
+    const route = guarded((path) => {
+      if (path === '/broken') throw new Error('broken')
+      return undefined
+    })
+    arrive(route)
+    const { stream } = await route.leased(0)
+    expect(stream.received).toMatch(/^GET \/fine /)
+    stream.answer(ok('fine'))
+    await fine.until(({ text }) => text.endsWith('fine'))
+    await broken.until(({ text }) => text.includes('\r\n\r\n'))
+    expect(broken.text).toMatch(/^HTTP\/1\.1 500 /)
+    expect(route.leases).toHaveLength(1)
+  })
 })

@@ -16,26 +16,20 @@ import {
   HELD_BODY_BYTES,
   LINGER_MS,
   SLOW_UPLOAD_BYTES_PER_SECOND,
-  SWEEP_MS,
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
-import { Redirect } from '../dispatch/redirector.ts'
-import { Away } from '../dispatch/waiting-room.ts'
+import type { Redirect } from '../dispatch/redirector.ts'
 import type { Route } from '../route/route.ts'
-import type { Verdict } from '../route/visitor-gate.ts'
+import { Admission, type AdmissionContext, type Applicant, type Application } from './admission.ts'
 import { Exchange, type ExchangeRequest, type Outcome, type Visitor } from './exchange.ts'
 import { faultAnswer } from './fault-answer.ts'
 import { redirectAnswer } from './redirect-answer.ts'
 import type { Perishable } from './sweeper.ts'
 
-export interface VisitorContext {
-  /** What a request with this (lower-case) Host is answered with or from. */
-  readonly dispatcher: { find(host: string): Route | Away | Redirect | TunnelFault }
+export interface VisitorContext extends AdmissionContext {
   readonly proto: 'http' | 'https'
   readonly cookies: CookieFence
   newRequestId(): string
-  /** A failure on this connection, for the log. */
-  failed(requestId: string, fault: TunnelFault): void
   /** Told of every request, and of every fault that a visitor gets. On the path of each: it adds, and nothing else. */
   readonly counts: { request(): void; fault(code: FaultCode): void }
 }
@@ -58,8 +52,8 @@ export interface VisitorHost {
 type State =
   /** Between requests, or inside a head. */
   | { readonly kind: 'head' }
-  /** A head is whole, and the gate of its route takes its time. */
-  | { readonly kind: 'judging'; readonly head: RequestHead; readonly requestId: string }
+  /** A head is whole, and its request on the way to a route. */
+  | { readonly kind: 'admission' }
   | {
       readonly kind: 'exchange'
       readonly exchange: Exchange
@@ -67,32 +61,26 @@ type State =
       readonly requestId: string
       readonly route: Route
     }
-  /** The tunnel's agent is away, and the request waits for it. `moved`: it was with a channel before, which has gone. */
-  | {
-      readonly kind: 'hold'
-      readonly head: RequestHead
-      readonly requestId: string
-      readonly moved: boolean
-      readonly leave: () => void
-    }
   /** The last answer is out; what still comes is dropped until the visitor has read it (RFC 9112 §9.6). */
   | { readonly kind: 'lingering' }
   | { readonly kind: 'gone' }
 
 const HEAD: State = { kind: 'head' }
-const NOTHING = Buffer.alloc(0)
+const ADMISSION: State = { kind: 'admission' }
 const LINGERING: State = { kind: 'lingering' }
 const GONE: State = { kind: 'gone' }
+const NOTHING = Buffer.alloc(0)
 
-export class VisitorConnection implements Visitor, Perishable {
+export class VisitorConnection implements Visitor, Applicant, Perishable {
   deadline: number
   /** Which address it is counted under. */
   readonly addressKey: string
+  readonly clientAddress: string
   readonly #socket: Socket
   readonly #context: VisitorContext
-  readonly #clientAddress: string
   readonly #forwarded: ForwardedFields
   readonly #host: VisitorHost
+  readonly #admission: Admission
   readonly #parser = new RequestHeadParser()
   readonly #requestBody = new BodyBoundary('request')
   readonly #reader = { heads: new ResponseHeadParser(), body: new BodyBoundary('response') }
@@ -120,10 +108,11 @@ export class VisitorConnection implements Visitor, Perishable {
   ) {
     this.#socket = socket
     this.#context = context
-    this.#clientAddress = address
+    this.clientAddress = address
     this.addressKey = key
     this.#forwarded = new ForwardedFields(address, context.proto)
     this.#host = host
+    this.#admission = new Admission(this, context)
     this.deadline = host.deadlineIn(VISITOR_IDLE_MS)
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('end', () => this.#readEnd())
@@ -136,7 +125,7 @@ export class VisitorConnection implements Visitor, Perishable {
   /** No further request: an idle connection ends now, a busy one after its response. */
   drain(): void {
     this.#draining = true
-    if (this.#state.kind === 'hold') return this.#giveUp(this.#state)
+    if (this.#state.kind === 'admission') return this.#admission.stopWaiting()
     if (this.#state.kind !== 'head' || this.#carry.length > 0) return
     this.#socket.end()
     this.#linger()
@@ -173,19 +162,63 @@ export class VisitorConnection implements Visitor, Perishable {
           return this.#answer(new TunnelFault('head-timeout'), undefined, this.#context.newRequestId(), false)
         this.#socket.end()
         return this.#linger()
-      case 'judging':
-        return this.#answer(new TunnelFault('visitor-checks-busy'), this.#state.head, this.#state.requestId, false)
+      case 'admission':
+        // While nothing is read, a reset shows only to whoever writes; nothing is sent by it.
+        if (this.#admission.held) this.#socket.write(NOTHING)
+        return this.#admission.expire()
       case 'exchange':
         return this.#state.exchange.expire()
-      case 'hold':
-        // While nothing is read, a reset shows only to whoever writes; nothing is sent by it.
-        this.#socket.write(NOTHING)
-        return this.expireIn(SWEEP_MS)
       case 'lingering':
         this.#socket.destroy()
         return
       case 'gone':
     }
+  }
+
+  // ── what becomes of a request on its way to a route ───────────────────────────────────────────────────────────────
+
+  /** A visitor that has ended its writing may have left: it is answered at once, as is everybody while the task stops. */
+  get mayWait(): boolean {
+    return !this.#draining && !this.#ended
+  }
+
+  admit(route: Route, application: Application): void {
+    const { head, requestId, moved } = application
+    const { gate } = route
+    const forwarding = { forwarded: this.#forwarded, requestId }
+    const request = {
+      head,
+      headBytes: writeRequestHead(head, gate === undefined ? forwarding : { ...forwarding, ...gate.request }),
+      id: requestId,
+      mayKeepAlive: !this.#draining,
+      mayMove: !moved,
+      cookies: this.#context.cookies,
+      changes: gate?.response({ scheme: this.#context.proto, authority: head.host }),
+      body: this.#requestBody,
+      reader: this.#reader,
+    }
+    this.#since = this.#host.now()
+    try {
+      this.#state = { kind: 'exchange', exchange: this.#exchange(route, request), head, requestId, route }
+    } catch (error) {
+      const fault = toFault(error)
+      this.#context.failed(requestId, fault)
+      this.refuse(fault, application)
+    }
+  }
+
+  redirect({ origin }: Redirect, { head, requestId }: Application): void {
+    this.#writeLast(redirectAnswer(origin, head, requestId))
+  }
+
+  refuse(fault: TunnelFault, { head, requestId }: Application): void {
+    this.#answer(fault, head, requestId, head.framing === 'none' && !this.#ended)
+  }
+
+  resume(): void {
+    this.#feedWaiting()
+    this.#updateReading()
+    if (this.#ended && this.#state.kind === 'exchange') this.#state.exchange.visitorEnded()
   }
 
   // ── what an exchange asks for ─────────────────────────────────────────────────────────────────────────────────────
@@ -226,7 +259,8 @@ export class VisitorConnection implements Visitor, Perishable {
         this.#context.failed(requestId, outcome.fault)
         return this.#answer(outcome.fault, head, requestId, outcome.requestEnded)
       case 'homeless':
-        return this.#findAgain(head, requestId, outcome.fault)
+        this.#state = ADMISSION
+        return this.#admission.beginAgain(head, requestId, outcome.fault)
       case 'cut':
         this.#context.failed(requestId, outcome.fault)
         this.#context.counts.fault(outcome.fault.code)
@@ -258,8 +292,7 @@ export class VisitorConnection implements Visitor, Perishable {
       } else break
     }
     const { kind } = this.#state
-    if (from < chunk.length && (kind === 'exchange' || kind === 'judging' || kind === 'hold'))
-      this.#waiting = chunk.subarray(from)
+    if (from < chunk.length && (kind === 'exchange' || kind === 'admission')) this.#waiting = chunk.subarray(from)
     this.#feeding = false
   }
 
@@ -272,16 +305,16 @@ export class VisitorConnection implements Visitor, Perishable {
 
   #updateReading(): void {
     const waiting = this.#waiting?.length ?? 0
-    if (this.#held || waiting > (this.#state.kind === 'hold' ? HELD_BODY_BYTES : 0)) this.#socket.pause()
+    if (this.#held || waiting > (this.#admission.held ? HELD_BODY_BYTES : 0)) this.#socket.pause()
     else if (this.#socket.isPaused()) this.#socket.resume()
   }
 
   #readEnd(): void {
     this.#ended = true
     if (this.#state.kind === 'exchange') this.#state.exchange.visitorEnded()
-    else if (this.#state.kind === 'hold') this.#giveUp(this.#state)
     // While a request is judged its visitor still waits for the answer.
-    else if (this.#state.kind !== 'judging') this.#socket.end()
+    else if (this.#state.kind === 'admission') this.#admission.stopWaiting()
+    else this.#socket.end()
   }
 
   #drained(): void {
@@ -295,7 +328,7 @@ export class VisitorConnection implements Visitor, Perishable {
     this.#waiting = undefined
     this.#parser.release()
     if (state.kind === 'exchange') state.exchange.visitorGone()
-    else if (state.kind === 'hold') state.leave()
+    else if (state.kind === 'admission') this.#admission.withdraw()
   }
 
   // ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -329,82 +362,8 @@ export class VisitorConnection implements Visitor, Perishable {
   #begin(head: RequestHead): void {
     const requestId = this.#context.newRequestId()
     this.#context.counts.request()
-    this.#dispatch(head, requestId, false)
-  }
-
-  #dispatch(head: RequestHead, requestId: string, moved: boolean): void {
-    const found = this.#context.dispatcher.find(head.host)
-    if (found instanceof TunnelFault) return this.#answer(found, head, requestId, head.framing === 'none')
-    if (found instanceof Redirect) return this.#writeLast(redirectAnswer(found.origin, head, requestId))
-    if (found instanceof Away) return this.#hold(found, head, requestId, moved)
-    this.#judge(found, head, requestId, moved)
-  }
-
-  /** The only way to a route: whoever has a request for one comes by here, each time, from a hold and from a lost channel too. */
-  #judge(route: Route, head: RequestHead, requestId: string, moved: boolean): void {
-    if (route.gate === undefined) return this.#forward(route, head, requestId, moved)
-    let verdict: Verdict | Promise<Verdict>
-    try {
-      verdict = route.gate.judge(this.#clientAddress, head)
-    } catch (error) {
-      verdict = toFault(error)
-    }
-    if (verdict instanceof Promise)
-      this.#awaitVerdict(verdict, route, head, requestId, moved).catch((error) =>
-        this.#answer(toFault(error), head, requestId, false),
-      )
-    else if (verdict !== undefined) this.#refuse(verdict, head, requestId)
-    else this.#forward(route, head, requestId, moved)
-  }
-
-  async #awaitVerdict(
-    verdict: Promise<Verdict>,
-    route: Route,
-    head: RequestHead,
-    requestId: string,
-    moved: boolean,
-  ): Promise<void> {
-    const judging: State = { kind: 'judging', head, requestId }
-    this.#state = judging
-    this.expireIn(HEAD_TIMEOUT_MS)
-    const fault = await verdict
-    if (this.#state !== judging) return
-    if (fault !== undefined) return this.#refuse(fault, head, requestId)
-    // Another channel may have the name by now, with other rules: those count. Or none has, and the request waits for the next.
-    if (this.#context.dispatcher.find(head.host) === route) this.#forward(route, head, requestId, moved)
-    else this.#dispatch(head, requestId, moved)
-    this.#resume()
-  }
-
-  /** Takes up what came while the request was judged or held. */
-  #resume(): void {
-    this.#feedWaiting()
-    this.#updateReading()
-    if (this.#ended && this.#state.kind === 'exchange') this.#state.exchange.visitorEnded()
-  }
-
-  #forward(route: Route, head: RequestHead, requestId: string, moved: boolean): void {
-    const { gate } = route
-    const forwarding = { forwarded: this.#forwarded, requestId }
-    const request = {
-      head,
-      headBytes: writeRequestHead(head, gate === undefined ? forwarding : { ...forwarding, ...gate.request }),
-      id: requestId,
-      mayKeepAlive: !this.#draining,
-      mayMove: !moved,
-      cookies: this.#context.cookies,
-      changes: gate?.response({ scheme: this.#context.proto, authority: head.host }),
-      body: this.#requestBody,
-      reader: this.#reader,
-    }
-    this.#since = this.#host.now()
-    try {
-      this.#state = { kind: 'exchange', exchange: this.#exchange(route, request), head, requestId, route }
-    } catch (error) {
-      const fault = toFault(error)
-      this.#context.failed(requestId, fault)
-      this.#answer(fault, head, requestId, head.framing === 'none')
-    }
+    this.#state = ADMISSION
+    this.#admission.begin(head, requestId)
   }
 
   #exchange(route: Route, request: ExchangeRequest): Exchange {
@@ -414,54 +373,6 @@ export class VisitorConnection implements Visitor, Perishable {
       if (toFault(error).code !== 'streams-exhausted' || !this.#host.makeRoom(route, this)) throw error
       return new Exchange(this, route, request)
     }
-  }
-
-  /** A visitor that has ended its writing may have left: it is answered at once, as is everybody while the task stops. */
-  #hold(away: Away, head: RequestHead, requestId: string, moved: boolean): void {
-    const leave =
-      this.#draining || this.#ended
-        ? undefined
-        : away.hold({
-            admit: (route) => this.#admitted(route),
-            turnAway: () => {
-              if (this.#state.kind === 'hold') this.#giveUp(this.#state)
-            },
-          })
-    if (leave === undefined) return this.#refuse(new TunnelFault('tunnel-offline'), head, requestId)
-    this.#state = { kind: 'hold', head, requestId, moved, leave }
-    this.expireIn(SWEEP_MS)
-  }
-
-  #admitted(route: Route): void {
-    if (this.#state.kind !== 'hold') return
-    const { head, requestId, moved } = this.#state
-    this.#judge(route, head, requestId, moved)
-    this.#resume()
-  }
-
-  #giveUp({ head, requestId, leave }: State & { kind: 'hold' }): void {
-    leave()
-    this.#refuse(new TunnelFault('tunnel-offline'), head, requestId)
-  }
-
-  /** The streams of a channel hear of its end first; once all have, its name has another one, or none. */
-  #findAgain(head: RequestHead, requestId: string, lost: TunnelFault): void {
-    const state: State = { kind: 'hold', head, requestId, moved: true, leave: () => {} }
-    this.#state = state
-    queueMicrotask(() => {
-      if (this.#state !== state) return
-      const found = this.#context.dispatcher.find(head.host)
-      if (found instanceof Away) this.#hold(found, head, requestId, true)
-      else if (found instanceof TunnelFault || found instanceof Redirect) {
-        this.#context.failed(requestId, lost)
-        this.#refuse(lost, head, requestId)
-      } else this.#admitted(found)
-      this.#updateReading()
-    })
-  }
-
-  #refuse(fault: TunnelFault, head: RequestHead, requestId: string): void {
-    this.#answer(fault, head, requestId, head.framing === 'none' && !this.#ended)
   }
 
   #nextRequest(): void {
