@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contentOf, fieldOf, fieldsOf, type Message, statusOf } from '../support/http-message.ts'
 import { type Script, ScriptedOrigin } from '../support/scripted-origin.ts'
@@ -153,6 +154,32 @@ describe('a connection that goes on to another tunnel', () => {
     expect(statusOf(await visitor.ask(get(OPEN)))).toBe(200)
     expect(origin.requests.map(({ head }) => fieldOf(head, 'host'))).toEqual([OPEN, LOCKED, OPEN])
     visitor.close()
+  })
+})
+
+describe('an agent that is started again with names and passwords', () => {
+  test('has them asked of requests that waited for it, and of those that its predecessor took along', async () => {
+    const before = await system.startAgent({ subdomain: 'returned', target: origin.port })
+    origin.play(() => {})
+    const [taken, held, known] = await Promise.all([visit(system), visit(system), visit(system)])
+    taken.send(get(before.host, '', '/taken'))
+    expect((await origin.request()).head.startLine).toBe('GET /taken HTTP/1.1')
+    before.process.kill('SIGKILL')
+    await before.process.exited
+    held.send(`POST /held HTTP/1.1\r\nHost: ${before.host}\r\nContent-Length: 4\r\n\r\nbody`)
+    known.send(get(before.host, basic(ANN), '/known'))
+    await delay(100)
+    expect([taken, held, known].map(({ connection }) => connection.length)).toEqual([0, 0, 0])
+    origin.play(echo)
+    connectionsBefore = origin.connections.length
+    const args = ['--basic-auth-file', join(folder, 'visitors')]
+    await system.startAgent({ subdomain: 'returned', target: origin.port, args })
+    expectRefused(await taken.next(), 401, 'visitor-unauthorised')
+    expectRefused(await held.next('POST'), 401, 'visitor-unauthorised')
+    expect(statusOf(await known.next())).toBe(200)
+    expect(origin.requests.map(({ head }) => head.startLine)).toEqual(['GET /known HTTP/1.1'])
+    expect(origin.connections.length).toBe(connectionsBefore + 1)
+    for (const visitor of [taken, held, known]) visitor.close()
   })
 })
 
