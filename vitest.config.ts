@@ -17,8 +17,8 @@ const base = {
  */
 export default defineConfig({
   test: {
-    // Left to itself, vitest leaves one core idle; these tests wait more than they compute.
-    maxWorkers: Math.max(2, availableParallelism()),
+    // Left to itself, vitest leaves one core idle; these tests wait more than they compute, so one more than there are cores.
+    maxWorkers: availableParallelism() + 1,
     projects: [
       {
         test: {

@@ -25,9 +25,9 @@ vi.hoisted(() => {
 
 const SEED = Number(process.env.POSTERN_SEED ?? Date.now() % 2 ** 31)
 const SIZE = Number(process.env.POSTERN_HOSTILE_SCALE ?? 1)
-const IN_MEMORY = 35_000 * SIZE
+const IN_MEMORY = 20_000 * SIZE
 const OVER_TCP = 2_000 * SIZE
-const AT_THE_AGENT = 8_000 * SIZE
+const AT_THE_AGENT = 4_000 * SIZE
 const CONTROL_LINES = 5_000 * SIZE
 
 /** Cases at once, all from one address. */
