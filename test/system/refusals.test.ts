@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { contentOf, fieldOf, fieldsOf, type Message, statusOf } from '../support/http-message.ts'
@@ -253,10 +254,14 @@ function answering(bytes: string): Script {
   }
 }
 
+/** Below the range out of which the system hands ports to whoever asks for any: nobody beside this test gets it meanwhile. */
 async function freePort(): Promise<number> {
+  const port = randomInt(10_000, 30_000)
   const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
+  const taken = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(true)).listen(port, '127.0.0.1', () => resolve(false))
+  })
+  if (taken) return freePort()
   await new Promise<void>((resolve) => server.close(() => resolve()))
   return port
 }
