@@ -22,10 +22,17 @@ export interface DataPlaneProcess {
 }
 
 export interface DataPlaneOptions {
+  /** For messages. */
+  readonly name: string
   readonly table: { readonly endpoint: string; readonly tableName: string }
   readonly base: string
+  /** Where visitors connect: to itself, or to a balancer. */
+  readonly visitorPort: number
+  /** Where it listens. */
   readonly publicPort: number
   readonly publicHosts: readonly string[]
+  /** `required` behind a balancer. */
+  readonly proxyProtocol: 'required' | 'off'
   readonly channelSecretFile: string
   /** Port of the control server on this machine. */
   readonly controlPort: number
@@ -35,19 +42,19 @@ export interface DataPlaneOptions {
 /** @throws TunnelFault if the process ends before it listens; what it complained of says why */
 export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlaneProcess> {
   const child = new Child({
-    name: 'data plane',
+    name: options.name,
     args: ['--import', TSX, 'data-plane/src/main.ts'],
     cwd: ROOT,
     env: {
       ...process.env,
       [ENV.table]: options.table.tableName,
       [ENV.base]: options.base,
-      [ENV.publicUrl]: publicUrl(options.base, options.publicPort),
+      [ENV.publicUrl]: publicUrl(options.base, options.visitorPort),
       [ENV.publicHosts]: options.publicHosts.join(','),
       [ENV.publicPort]: String(options.publicPort),
       [ENV.channelPort]: '0',
       [ENV.opsPort]: '0',
-      [ENV.proxyProtocol]: 'off',
+      [ENV.proxyProtocol]: options.proxyProtocol,
       [ENV.ipPolicy]: 'observed',
       [ENV.loopbackIsOne]: '1',
       [ENV.channelSecretFile]: options.channelSecretFile,
