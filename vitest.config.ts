@@ -12,8 +12,8 @@ const base = {
 
 /**
  * unit: beside the code. The others cross rooms; hostile and system build the bundles first and run them as processes. load is
- * faults that take a quiet machine, suites runs other people's software through the tunnel, and stack deploys on an AWS emulator: none of
- * the three is a part of `npm test`.
+ * faults that take a quiet machine, cluster is several tasks behind a balancer, suites runs other people's software through the tunnel, and stack deploys on an AWS emulator: none of
+ * the four is a part of `npm test`.
  */
 export default defineConfig({
   test: {
@@ -59,6 +59,18 @@ export default defineConfig({
           fileParallelism: false,
           globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
           testTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          ...base,
+          name: 'cluster',
+          include: ['test/cluster/**/*.test.ts'],
+          // Each is a balancer, several tasks and their visitors: two of them at once would be too busy for their deadlines.
+          fileParallelism: false,
+          globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
         },
       },
       {

@@ -27,6 +27,10 @@ export interface SystemOptions {
   readonly secret?: string
   /** For every process: POSTERN_TIME_SCALE and the like. */
   readonly env?: Readonly<Record<string, string>>
+  /** Starts the table; one in this process unless told. */
+  readonly table?: () => Promise<EmbeddedTable>
+  /** Whoever starts the data planes does so later, and tells the control plane where tickets lead. */
+  readonly withoutDataPlane?: boolean
 }
 
 export interface ProcessStart {
@@ -113,7 +117,7 @@ export class System {
     undo.push(() => rm(folder, { recursive: true, force: true }))
     const secretFile = join(folder, 'channel-secret.json')
 
-    const table = await startEmbeddedTable()
+    const table = await (options.table ?? startEmbeddedTable)()
     undo.push(() => table.stop())
     const client = createDynamoClient({ endpoint: table.endpoint })
     undo.push(() => client.destroy())
@@ -127,8 +131,10 @@ export class System {
     try {
       const secret = options.secret ?? newDeploymentSecret(randomBytes)
       await system.giveDataPlanes(secret)
+      control.use({ secret })
+      if (options.withoutDataPlane) return system
       await system.startDataPlane()
-      control.use({ secret, channelPort: system.ports.channel })
+      control.use({ channelPort: system.ports.channel })
     } catch (error) {
       await system.stop()
       throw error

@@ -1,0 +1,68 @@
+/** A WebSocket client that talks now and then, and comes back when it is closed. Knows nothing of why. */
+import { WebSocket } from 'ws'
+
+export interface SocketEnd {
+  /** RFC 6455 §7.4; 1006: without a Close frame. */
+  readonly code: number
+  /** Until it was open again, in milliseconds; undefined: it is not. */
+  readonly backAfterMs: number | undefined
+}
+
+export interface SocketClient {
+  readonly ends: readonly SocketEnd[]
+  /** Messages that came back. */
+  readonly echoed: number
+  readonly open: boolean
+  stop(): void
+}
+
+const TALK_MS = 200
+const AGAIN_MS = 100
+
+export function keepSocket(port: number, host: string): SocketClient {
+  const ends: { code: number; backAfterMs: number | undefined }[] = []
+  let echoed = 0
+  let stopped = false
+  let socket: WebSocket
+  let closedAt = 0
+  let isOpen = false
+  const open = (): void => {
+    if (stopped) return
+    socket = new WebSocket(`ws://127.0.0.1:${port}/`, { headers: { host } })
+    socket.on('error', () => undefined)
+    socket.on('open', () => {
+      isOpen = true
+      const last = ends.at(-1)
+      if (last && last.backAfterMs === undefined) last.backAfterMs = performance.now() - closedAt
+    })
+    socket.on('message', () => {
+      echoed += 1
+    })
+    socket.on('close', (code) => {
+      if (isOpen && !stopped) {
+        closedAt = performance.now()
+        ends.push({ code, backAfterMs: undefined })
+      }
+      isOpen = false
+      if (!stopped) setTimeout(open, AGAIN_MS)
+    })
+  }
+  open()
+  const timer = setInterval(() => {
+    if (isOpen) socket.send('hello')
+  }, TALK_MS)
+  return {
+    ends,
+    get echoed() {
+      return echoed
+    },
+    get open() {
+      return isOpen
+    },
+    stop() {
+      stopped = true
+      clearInterval(timer)
+      socket.terminate()
+    },
+  }
+}
