@@ -6,28 +6,36 @@ import { TunnelFault } from '@postern/protocol/fault'
 import { CookieFence } from '@postern/protocol/http'
 import {
   CREDENTIAL_CHECKS_AT_ONCE,
+  DRAIN_END_MS,
   DRAIN_MS,
   LEASE_RENEW_MS,
   MEMORY_CHECK_MS,
   METRICS_MS,
+  REBALANCE_MS,
+  REPLACED_CHANNEL_MS,
   REVOCATION_POLL_MS,
   SWEEP_MS,
+  TASKS_POLL_MS,
   TOKEN_RECHECK_TICK_MS,
+  UPGRADE_END_MS,
   WINDOW_BUDGET_BYTES,
 } from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
-import type { AuditStore, RevocationStore, Stores, TaskStore, TokenStore, TunnelStore } from '@postern/protocol/store'
+import type { AuditStore, Eviction, RevocationStore, Stores, TaskStore, TokenStore, TunnelStore } from '@postern/protocol/store'
 import type { DeploymentKeys } from '@postern/protocol/ticket'
 import type { Logger } from 'pino'
 import { ulid } from 'ulid'
 import { ChannelListener } from './channel/channel-listener.ts'
-import { type ClaimRouteDeps, claimRoute } from './channel/claim-route.ts'
+import { type ClaimRouteDeps, claimRoute, type Loss } from './channel/claim-route.ts'
 import { MemoryGuard } from './channel/memory-guard.ts'
+import { moveAgents } from './channel/move-agents.ts'
 import { ticketHost } from './channel/ticket-host.ts'
 import type { Tunnel } from './channel/tunnel.ts'
+import { type Balance, stepBalance } from './cluster/rebalance.ts'
 import { repeat } from './cluster/repeat.ts'
 import { RevocationWatch } from './cluster/revocation-watch.ts'
 import { TaskLease } from './cluster/task-lease.ts'
+import { TaskView } from './cluster/task-view.ts'
 import { TokenCheck } from './cluster/token-check.ts'
 import type { Config } from './config.ts'
 import { Dispatcher } from './dispatch/dispatcher.ts'
@@ -50,7 +58,7 @@ import { VERSION } from './version.ts'
 /** What a task may do to the table; its role there allows no more. */
 export interface PlaneStores extends Pick<Stores, 'tickets' | 'routes'> {
   readonly tokens: Pick<TokenStore, 'find'>
-  readonly tasks: Pick<TaskStore, 'renew' | 'end'>
+  readonly tasks: Pick<TaskStore, 'renew' | 'end' | 'list' | 'evict' | 'heeded'>
   readonly revocations: Pick<RevocationStore, 'since'>
   readonly tunnels: Pick<TunnelStore, 'put' | 'remove'>
   readonly audit: Pick<AuditStore, 'add'>
@@ -119,10 +127,20 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     tasks: stores.tasks,
     // No address: nothing listens for other tasks.
     task: { taskId: config.taskId, bootId, addr: '', version: VERSION },
-    facts: () => ({ draining: readiness === 'draining', tunnels: tunnels().size }),
+    facts: () => ({ draining: readiness === 'draining', tunnels: staying().length }),
     clock,
     now,
   })
+  /** Channels that serve and that nobody has asked to move: what this task has to compare with others. */
+  const staying = (): Tunnel[] => [...tunnels()].filter((tunnel) => tunnel.serving && !tunnel.askedToMove)
+  const evicted = ({ connId, byInstance, by, why }: Eviction): void => {
+    for (const tunnel of tunnels()) {
+      if (tunnel.connId !== connId) continue
+      if (why === 'superseded') tunnel.supersededBy({ instanceId: byInstance, label: by })
+      else tunnel.disconnect(new TunnelFault('channel-closed', 'Its slot was given to another agent.'))
+    }
+  }
+  const view = new TaskView({ tasks: stores.tasks, taskId: config.taskId, bootId, evicted, clock })
   const audit = new AuditTrail({
     audit: stores.audit,
     clock,
@@ -136,6 +154,16 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     bootId,
     clock,
     now,
+    readLiveTasks: () => view.liveNow(),
+    tell: async ({ lost: { taskId, bootId: boot, connId }, by, why }) => {
+      const eviction = { connId, why, byInstance: by.instanceId, by: by.label }
+      if (taskId === config.taskId && boot === bootId) evicted(eviction)
+      // Where that process is gone, so is the channel.
+      else await stores.tasks.evict({ taskId, bootId: boot, eviction })
+    },
+    untold: ({ lost }: Loss, fault) => log.warn({ err: fault, connId: lost.connId }, 'a replaced channel was not told'),
+    random: Math.random,
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     unlisted: (row, fault) => log.warn({ err: fault, row }, 'the list of tunnels could not be written'),
   }
   const channels = new ChannelListener({
@@ -168,6 +196,15 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
         log.info({ ...facts(tunnel), client: tunnel.clientAddress }, 'tunnel open')
         const { username, subdomain } = tunnel.ticket
         audit.ticketUsed({ username, subdomain, ip: tunnel.clientAddress })
+      },
+      moved: (tunnel) => {
+        counts.agentMoved()
+        log.info(facts(tunnel), 'tunnel moved')
+      },
+      lastStretchOver: (tunnel) => {
+        const route = routes.routeOf(tunnel)
+        if (route) visitors.endOn(route)
+        setTimeout(() => void tunnel.close(), UPGRADE_END_MS)
       },
       over: (tunnel, { fault, release }) => {
         counts.channelOver(tunnel.traffic)
@@ -252,6 +289,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       again('lease', LEASE_RENEW_MS, () => lease.round()),
       again('revocations', REVOCATION_POLL_MS, () => watch.round()),
       again('tokens', TOKEN_RECHECK_TICK_MS, () => tokens.round()),
+      again('tasks', TASKS_POLL_MS, () => view.round()),
     ]
     const refused = await Promise.race([lease.settled, lease.lost])
     if (refused) throw refused
@@ -267,22 +305,51 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   readiness = 'ready'
   const endMetrics = deps.metrics && reportMetrics({ everyMs: METRICS_MS, take, gauges, write: deps.metrics, clock })
 
+  let balance: Balance = 'even'
+  const rebalancing = setInterval(() => {
+    const own = staying()
+    const step = stepBalance(
+      balance,
+      own.length,
+      view.others.map((task) => task.tunnels),
+    )
+    balance = step.balance
+    for (const tunnel of someOf(own, step.shed)) tunnel.askToMove(REPLACED_CHANNEL_MS)
+  }, REBALANCE_MS)
+
   let stopped: Promise<void> | undefined
   const stop = async (graceMs: number): Promise<void> => {
-    // 1. The balancer stops sending, and new channels are told to go elsewhere.
+    const began = now()
+    // What is open then is ended; the rest of the time is for that, and for the steps behind it.
+    const deadline = began + Math.max(0, graceMs - DRAIN_END_MS)
+    const left = (): number => Math.max(0, deadline - now())
+    // 1. The balancer stops sending, and new channels are told to go elsewhere. It may go on for a while, or may have stopped long before: both
+    //    listeners accept until step 3, and whoever comes is served.
     readiness = 'draining'
-    // 2. Requests under way end while their channels still stand.
-    await visitors.drain(graceMs)
-    // 3. Agents hear GOAWAY and look for another task; their routes are released.
+    clearInterval(rebalancing)
+    // 2. Each agent opens a channel on another task, then leaves this one, whose requests end. Each response is the last on its connection.
+    //    With no other task to go to they stay where they are.
+    const balanced = config.proxyProtocol === 'required'
+    if (left() > 0 && (balanced || view.others.length > 0)) {
+      visitors.retire()
+      const enough = moveAgents({ tunnels, deadline, now, random: Math.random })
+      // A balancer may send new connections for as long as we can be here; nobody else does.
+      await (balanced ? pause(left()) : Promise.race([channels.empty(), pause(left())]))
+      enough()
+    }
+    // 3. No further visitors. Requests under way end while their channels still stand; those that do not are ended in time.
+    await visitors.drain(graceMs > DRAIN_END_MS ? left() : graceMs, graceMs > DRAIN_END_MS ? DRAIN_END_MS / 2 : 0)
+    // 4. Agents that are still here hear GOAWAY; their routes are released.
     await channels.stop()
+    counts.drained(now() - began)
     clearInterval(sweep)
     clearInterval(memoryCheck)
-    // 4. Nothing is left that a revocation could end or that a lease keeps alive.
+    // 5. Nothing is left that a revocation could end or that a lease keeps alive.
     await giveUpLease()
     await audit.settled()
-    // 5. What was counted since the last minute, the end of every channel included.
+    // 6. What was counted since the last minute, the end of every channel included.
     endMetrics?.()
-    // 6. Health last: until here the process is alive, and says so.
+    // 7. Health last: until here the process is alive, and says so.
     await ops.stop()
   }
   return {
@@ -303,6 +370,16 @@ function sumOf(tunnels: Iterable<Tunnel>, of: (tunnel: Tunnel) => number): numbe
   let sum = 0
   for (const tunnel of tunnels) sum += of(tunnel)
   return sum
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** `count` of them, each as likely as another. */
+function someOf<T>(all: readonly T[], count: number): T[] {
+  const rest = [...all]
+  const some: T[] = []
+  while (some.length < count && rest.length > 0) some.push(...rest.splice(Math.floor(Math.random() * rest.length), 1))
+  return some
 }
 
 function after(ms: number, run: () => void): () => void {

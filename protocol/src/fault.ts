@@ -233,6 +233,13 @@ export const FAULTS = {
     'Look at the other end; nothing is wrong with the channel.',
   ),
   'streams-exhausted': entry(true, 503, 5, 'The tunnel has as many requests open as it may.', 'Wait for some to end.'),
+  'pool-full': entry(
+    true,
+    409,
+    4,
+    'As many agents serve the subdomain as may share one.',
+    'End one of them, or open fewer connections with --connections.',
+  ),
   superseded: entry(
     false,
     409,

@@ -223,6 +223,14 @@ export const TASK_PURGE_AFTER_MS = 86_400_000
 export const REVOCATION_PURGE_AFTER_MS = 86_400_000
 /** Slots of one name; `--pool` and `--connections` share them. */
 export const SLOTS_PER_NAME = 8
+/** A claim that was overtaken looks again: each loss means that somebody won, and more than a name has slots is a crowd. */
+export const CLAIM_TRIES = 32
+/** Up to so long before it looks again, times the losses so far: a crowd that looked at one moment shall not do so at the next. */
+export const CLAIM_AGAIN_MS = ms(20)
+/** Agents that a route remembers to have replaced, so that one that slept meanwhile is told when it wakes: more than a person has terminals. */
+export const OUSTED_KEPT = 16
+/** The list of tasks is read this often: an agent that lost its name to one on another task hears of it within five seconds, as of a revocation. */
+export const TASKS_POLL_MS = seconds(2)
 
 // ── the control API ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -292,3 +300,39 @@ export const METRIC_VALUES = 100
 
 /** Fargate kills a task 120 s after SIGTERM; a process that is still there at 110 s ends itself. */
 export const DRAIN_MS = seconds(110)
+/** Of that, what comes after the last request: Close frames and their answers, GOAWAYs, routes released, the lease given up. */
+export const DRAIN_END_MS = seconds(8)
+/** Agents are asked to move this far apart on average: each is a ticket, and a deploy stops several tasks at once. */
+export const DRAIN_ASK_EVERY_MS = ms(50)
+/** But all within this time, which leaves the last ones 40 s for what they have in flight. */
+export const DRAIN_SPREAD_MS = seconds(60)
+/** A WebSocket that is told 1012 gets this long to come to the end of a frame, and its visitor to answer. */
+export const UPGRADE_END_MS = seconds(2)
+
+// ── channels that are replaced ──────────────────────────────────────────────────────────────────────────────────────
+
+/** Node cannot change the keys of a TLS 1.3 connection (RFC 8446 §5.5): a channel is replaced after a day, ± CHANNEL_AGE_SPREAD of it. */
+export const CHANNEL_AGE_MS = seconds(86_400)
+export const CHANNEL_AGE_SPREAD = 0.1
+/** Or after so many bytes in one direction: some 2^22 records of 16 KiB, of the 2^24.5 that AES-GCM may protect with one key (RFC 8446 §5.5). */
+export const CHANNEL_BYTES = 64 * 1024 * MiB
+/** Age and bytes are looked at this often: at 10 Gbit/s a fifth of the bytes more. */
+export const CHANNEL_WEAR_CHECK_MS = seconds(10)
+/** What is in flight on a channel that was replaced by its own agent may take this long; what is left then is ended as at the end of a drain. */
+export const REPLACED_CHANNEL_MS = seconds(600)
+/** Tasks that an agent looks at for one that has none of its channels, with one ticket: of two tasks it misses the other one time in 256. */
+export const TASK_DRAWS = 8
+/** Between two such looks, so that a balancer has a chance to change its mind. */
+export const TASK_DRAW_PAUSE_MS = ms(50)
+
+// ── balance between tasks ───────────────────────────────────────────────────────────────────────────────────────────
+
+/** Whether a task has more than its share is asked this often. */
+export const REBALANCE_MS = seconds(10)
+/** It begins to ask agents to move when it has a fifth more than the mean, and at least this many more ... */
+export const REBALANCE_ABOVE = 1.2
+export const REBALANCE_LEAST = 10
+/** ... and goes on until it is this close to the mean: between the two nothing moves, so that tasks do not play catch. */
+export const REBALANCE_UNTIL = 1.05
+/** Of its channels in each round: a new task gets its share within a few minutes, and control plane and agents hardly notice. */
+export const REBALANCE_SHARE = 0.02

@@ -36,6 +36,10 @@ export const TASK_METRIC = {
   /** Through the channels, from the agents. */
   bytesIn: { name: 'BytesIn', unit: 'Bytes', by: ['Service'] },
   bytesOut: { name: 'BytesOut', unit: 'Bytes', by: ['Service'] },
+  /** Channels whose agent opened another one in their place: deploys, balance between tasks, age. */
+  agentsMoved: { name: 'AgentsMoved', unit: 'Count', by: ['Service'] },
+  /** From being told to stop to the end of the last channel: one value for each task that stops in good order. */
+  drainTime: { name: 'DrainTime', unit: 'Milliseconds', by: ['Service'] },
 } as const satisfies Record<string, MetricName>
 
 /** Reported by the control plane with each answer. */

@@ -58,6 +58,7 @@ async function setup(claim: TunnelDeps['claim']) {
   const overs = new Inbox<{ fault: TunnelFault | undefined; release: TunnelFault | undefined }>()
   const said = new Inbox<ServerMessage>()
   const refusals: unknown[] = []
+  const moves = new Inbox<string>()
   const channelEvents = new Inbox<string>()
   const published: string[] = []
   const partings: Parting[] = []
@@ -96,6 +97,8 @@ async function setup(claim: TunnelDeps['claim']) {
       events: {
         welcomed: () => {},
         refused: (fault, address) => refusals.push([fault.code, address]),
+        moved: () => moves.put('moved'),
+        lastStretchOver: () => moves.put('over'),
         over: (_tunnel, why) => overs.put(why),
       },
     })
@@ -138,6 +141,7 @@ async function setup(claim: TunnelDeps['claim']) {
     published,
     partings,
     channelEvents,
+    moves,
     refusals,
     silence: () => socket.pause(),
   }
@@ -145,6 +149,8 @@ async function setup(claim: TunnelDeps['claim']) {
 
 const granted = (released: string[] = []): Claim => ({
   epoch: 7,
+  slot: 0,
+  settle: async () => {},
   release: async () => void released.push('released'),
   relist: async () => void released.push('relisted'),
 })
@@ -240,11 +246,10 @@ test('what the agent says of a stream is kept until it is asked for, whatever wa
 
 test('a release that fails is reported, not lost', async () => {
   const { control, hello, said, overs, tunnel } = await setup(async () => ({
-    epoch: 1,
+    ...granted(),
     release: async () => {
       throw new TunnelFault('store-unavailable')
     },
-    relist: async () => {},
   }))
   control.send(hello)
   await said.first()

@@ -22,6 +22,8 @@ const counted: Counted = {
   ]),
   bytesIn: 1000,
   bytesOut: 2000,
+  agentsMoved: 6,
+  drainMs: 61_000,
 }
 const quiet: Counted = {
   requests: 0,
@@ -32,6 +34,8 @@ const quiet: Counted = {
   openingsRefused: new Map(),
   bytesIn: 0,
   bytesOut: 0,
+  agentsMoved: 0,
+  drainMs: undefined,
 }
 
 /** By name and dimension: the values. */
@@ -53,6 +57,8 @@ test('what a task has counted is one document of the embedded metric format, and
     'OpeningLatency data-plane': [31, 45.2],
     'BytesIn data-plane': [1000],
     'BytesOut data-plane': [2000],
+    'AgentsMoved data-plane': [6],
+    'DrainTime data-plane': [61_000],
     'Faults tunnel-not-found': [2],
     'Faults server-busy': [1],
     'OpeningsRefused ticket-refused': [4],

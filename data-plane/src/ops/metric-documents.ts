@@ -29,12 +29,15 @@ export function metricDocuments(counted: Counted, gauges: Gauges | undefined, at
   ]
 }
 
-function ofTask({ requests, openings, openingTimes, bytesIn, bytesOut }: Counted, gauges: Gauges | undefined) {
+function ofTask(counted: Counted, gauges: Gauges | undefined) {
+  const { requests, openings, openingTimes, bytesIn, bytesOut, agentsMoved, drainMs } = counted
   const occurring: Reading[] = [
     [TASK_METRIC.requests, requests],
     [TASK_METRIC.openings, openings],
     [TASK_METRIC.bytesIn, bytesIn],
     [TASK_METRIC.bytesOut, bytesOut],
+    [TASK_METRIC.agentsMoved, agentsMoved],
+    [TASK_METRIC.drainTime, drainMs ?? 0],
     [TASK_METRIC.activeStreams, gauges?.activeStreams ?? 0],
     [TASK_METRIC.heldBytes, gauges?.heldBytes ?? 0],
   ]

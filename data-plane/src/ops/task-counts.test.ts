@@ -10,6 +10,8 @@ const nothing = {
   openingsRefused: new Map(),
   bytesIn: 0,
   bytesOut: 0,
+  agentsMoved: 0,
+  drainMs: undefined,
 }
 
 test('what was counted is taken once', () => {
@@ -21,6 +23,8 @@ test('what was counted is taken once', () => {
   counts.fault('origin-refused')
   counts.opening(1)
   counts.openingRefused('ticket-refused')
+  counts.agentMoved()
+  counts.drained(61_000)
   expect(counts.take([])).toEqual({
     requests: 3,
     held: 1,
@@ -33,6 +37,8 @@ test('what was counted is taken once', () => {
     openingsRefused: new Map([['ticket-refused', 1]]),
     bytesIn: 0,
     bytesOut: 0,
+    agentsMoved: 1,
+    drainMs: 61_000,
   })
   expect(counts.take([])).toEqual(nothing)
 })

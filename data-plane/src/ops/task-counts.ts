@@ -21,6 +21,10 @@ export interface Counted {
   readonly openingsRefused: ReadonlyMap<FaultCode, number>
   readonly bytesIn: number
   readonly bytesOut: number
+  /** Channels whose agent opened another one in their place. */
+  readonly agentsMoved: number
+  /** From being told to stop to the end of the last channel, in milliseconds; once in the life of a task. */
+  readonly drainMs: number | undefined
 }
 
 /** On the path of every request: what adds allocates nothing, but for the first fault of a kind. */
@@ -33,6 +37,8 @@ export class TaskCounts {
   /** Of channels that are over, less what was taken: since it was taken of channels that stand, it may be below zero. */
   #bytesIn = 0
   #bytesOut = 0
+  #agentsMoved = 0
+  #drainMs: number | undefined
 
   request(): void {
     this.#requests += 1
@@ -52,6 +58,14 @@ export class TaskCounts {
 
   openingRefused(code: FaultCode): void {
     this.#openingsRefused.set(code, (this.#openingsRefused.get(code) ?? 0) + 1)
+  }
+
+  agentMoved(): void {
+    this.#agentsMoved += 1
+  }
+
+  drained(ms: number): void {
+    this.#drainMs = ms
   }
 
   channelOver(traffic: Traffic): void {
@@ -76,7 +90,11 @@ export class TaskCounts {
       openingsRefused: this.#openingsRefused,
       bytesIn,
       bytesOut,
+      agentsMoved: this.#agentsMoved,
+      drainMs: this.#drainMs,
     }
+    this.#agentsMoved = 0
+    this.#drainMs = undefined
     this.#requests = 0
     this.#held = 0
     this.#faults = new Map()

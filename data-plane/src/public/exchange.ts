@@ -1,7 +1,7 @@
 /** One request and its response over one stream: when it is sent again, when it is over, and as what. Knows nothing of the visitor's next request. */
 import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
 import type { BodyBoundary, CookieFence, RequestHead } from '@postern/protocol/http'
-import { BODY_IDLE_MS, ORIGIN_FIRST_BYTE_MS } from '@postern/protocol/limits'
+import { BODY_IDLE_MS, ORIGIN_FIRST_BYTE_MS, UPGRADE_END_MS } from '@postern/protocol/limits'
 import type { StreamListener } from '@postern/protocol/mux'
 import type { Lease, Route } from '../route/route.ts'
 import type { ResponseChanges } from '../route/visitor-gate.ts'
@@ -70,6 +70,7 @@ export class Exchange implements StreamListener {
   #early = false
   #visitorEnded = false
   #originEnded = false
+  #goingAway = false
   #over = false
 
   /** Sends the head at once. @throws TunnelFault when the route has no stream. */
@@ -146,8 +147,25 @@ export class Exchange implements StreamListener {
     this.#abandon(new TunnelFault('body-timeout', 'The visitor was slow while others needed its place.'))
   }
 
+  /**
+   * The task stops, and can wait no longer: a WebSocket is closed with 1012 between two frames, so that its visitor comes again; what is
+   * half-way is cut, and who waits for an answer is told.
+   */
+  goAway(): void {
+    if (this.#over || this.#goingAway) return
+    if (!this.#response.sayFarewell()) return this.#abandon(new TunnelFault('server-draining'))
+    this.#goingAway = true
+    this.#visitor.expireIn(UPGRADE_END_MS)
+    this.#endAfterFarewell()
+  }
+
   /** The time that `expireIn` gave is over. */
   expire(): void {
+    if (this.#response.farewellSaid) {
+      // It has been told; a reset now might take that from it.
+      this.#lease.stream.reset()
+      return this.#end({ kind: 'complete', keepAlive: false })
+    }
     const silent = this.#request.done && this.#response.state === 'awaited'
     this.#abandon(new TunnelFault(silent ? 'origin-timeout' : 'body-timeout'))
   }
@@ -169,6 +187,7 @@ export class Exchange implements StreamListener {
     const { state } = this.#response
     if (state === 'whole') return before === 'whole' ? undefined : this.#responseWhole()
     this.#setDeadline()
+    if (this.#goingAway) this.#endAfterFarewell()
     if (state === 'spliced' && before !== 'spliced') this.#visitor.setReading(true)
   }
 
@@ -195,8 +214,14 @@ export class Exchange implements StreamListener {
 
   // ── when it is over ───────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Its visitor answers with a Close of its own, which still goes to the local server. */
+  #endAfterFarewell(): void {
+    if (this.#response.farewellSaid) this.#visitor.endWriting()
+  }
+
   #setDeadline(): void {
     const { state, settled } = this.#response
+    if (this.#goingAway) return
     if (state === 'spliced') return this.#visitor.expireIn(Infinity)
     if (state === 'awaited' && this.#request.done) return this.#visitor.expireIn(ORIGIN_FIRST_BYTE_MS)
     // A visitor that does not read has until the deadline that was set while it still did.

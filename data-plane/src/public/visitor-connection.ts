@@ -45,6 +45,8 @@ export interface VisitorHost {
   deadlineIn(ms: number): number
   /** Monotonic milliseconds. */
   now(): number
+  /** The task is about to stop: each response says that it is the last on its connection. */
+  readonly retiring: boolean
   /** Takes a stream of `route` from a visitor who keeps it waiting, or who is of a crowd. False if there is none such. */
   makeRoom(route: Route, forWhom: VisitorConnection): boolean
 }
@@ -131,6 +133,11 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
     this.#linger()
   }
 
+  /** The task stops, and can wait no longer. */
+  goAway(): void {
+    if (this.#state.kind === 'exchange') this.#state.exchange.goAway()
+  }
+
   /** Whether it has a stream of this route. */
   uses(route: Route): boolean {
     return this.#state.kind === 'exchange' && this.#state.route === route
@@ -190,7 +197,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
       head,
       headBytes: writeRequestHead(head, gate === undefined ? forwarding : { ...forwarding, ...gate.request }),
       id: requestId,
-      mayKeepAlive: !this.#draining,
+      mayKeepAlive: this.#mayGoOn,
       mayMove: !moved,
       cookies: this.#context.cookies,
       changes: gate?.response({ scheme: this.#context.proto, authority: head.host }),
@@ -375,6 +382,11 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
     }
   }
 
+  /** Whether another request may follow. */
+  get #mayGoOn(): boolean {
+    return !this.#draining && !this.#host.retiring
+  }
+
   #nextRequest(): void {
     this.#state = HEAD
     this.#carry.clear()
@@ -386,7 +398,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
 
   /** `goesOn`: the request was read to its end, so another may follow on this connection. */
   #answer(fault: TunnelFault, head: RequestHead | undefined, requestId: string, goesOn: boolean): void {
-    const keepAlive = goesOn && !this.#draining && head?.keepAlive === true
+    const keepAlive = goesOn && this.#mayGoOn && head?.keepAlive === true
     const [accept, method] = [head?.field('accept'), head?.method ?? 'GET']
     this.#context.counts.fault(fault.code)
     const answer = faultAnswer(fault, { accept, method, requestId, keepAlive })

@@ -17,6 +17,7 @@ export { createTable } from './create-table.ts'
 export { createDynamoClient, type DynamoClient, type DynamoClientOptions } from './dynamo-client.ts'
 export type {
   AuditEntry,
+  Eviction,
   OnlineRoute,
   Reservation,
   Revocation,
@@ -28,6 +29,7 @@ export type {
   User,
 } from './records.ts'
 export { readSecret } from './secret-value.ts'
+export { readEviction } from './tasks.ts'
 export type {
   AuditStore,
   ClaimCall,

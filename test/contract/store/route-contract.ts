@@ -96,6 +96,9 @@ export function routeContract(place: () => OpenPlace): void {
         epoch,
         username: 'ann',
         reservationId: call.reservationId,
+        // Who had it last: should that agent come back, it shall find whoever has it then.
+        instanceId: call.instanceId,
+        pool: false,
         routeState: 'offline',
         offlineSince: NOW + 5,
       },
