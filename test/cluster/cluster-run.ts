@@ -2,7 +2,7 @@
 import { Cluster, type ClusterOptions } from '../support/cluster.ts'
 import { PATIENCE_MS } from '../support/raw-connection.ts'
 import type { SeededRandom } from '../support/seeded-random.ts'
-import { type WitnessAgent, startWitnessAgent } from './fleet/witness-agent.ts'
+import { startWitnessAgent, type WitnessAgent } from './fleet/witness-agent.ts'
 import { History } from './history/history.ts'
 
 export interface Tunnel {
@@ -38,10 +38,19 @@ export async function startRun(
     async witness(name, agent) {
       const token = (await cluster.system.token('tester')).reveal()
       const before = history.of('claimed').length
-      const started = startWitnessAgent({ name, server: cluster.server, token, history, ...(agent !== undefined && { agent }) })
+      const started = startWitnessAgent({
+        name,
+        server: cluster.server,
+        token,
+        history,
+        ...(agent !== undefined && { agent }),
+      })
       agents.push(started)
       await waitFor(`${agent ?? name} is online`, () =>
-        history.of('claimed').slice(before).some((claim) => claim.name === name && claim.agent === (agent ?? name)),
+        history
+          .of('claimed')
+          .slice(before)
+          .some((claim) => claim.name === name && claim.agent === (agent ?? name)),
       )
       return started
     },
@@ -55,7 +64,11 @@ export async function startRun(
 }
 
 /** Looks every 20 ms. @throws Error after `ms` */
-export async function waitFor(what: string, look: () => boolean | Promise<boolean>, ms = 2 * PATIENCE_MS): Promise<void> {
+export async function waitFor(
+  what: string,
+  look: () => boolean | Promise<boolean>,
+  ms = 2 * PATIENCE_MS,
+): Promise<void> {
   const deadline = performance.now() + ms
   while (!(await look())) {
     if (performance.now() > deadline) throw new Error(`${ms} ms passed without: ${what}`)

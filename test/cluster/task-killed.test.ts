@@ -82,7 +82,10 @@ test('row 8: of three tasks one is killed; its tunnels are back within seconds, 
     ({ method, name, begun, ended }) => method === 'POST' && lost.has(name) && begun < killedAt && ended > killedAt,
   )
   const failed = failedOthers.filter((request) => !inFlight.includes(request))
-  const lastOfVictim = Math.max(0, ...ofVictim.filter(({ outcome }) => outcome !== 'ok').map(({ begun }) => begun - killedAt))
+  const lastOfVictim = Math.max(
+    0,
+    ...ofVictim.filter(({ outcome }) => outcome !== 'ok').map(({ begun }) => begun - killedAt),
+  )
   const times = [...backAfter.values()]
   tell(
     8,

@@ -65,5 +65,8 @@ test('row 4: of 200 openings with one ticket over three tasks one wins, and repl
   )
   expect(others, 'what else the losers were told').toEqual({})
   expect(unknown / (refused + unknown), 'losers whose outcome stayed unknown').toBeLessThan(0.01)
-  expect(openedOn().every((count) => count > 0), 'each task had a winner').toBe(true)
+  expect(
+    openedOn().every((count) => count > 0),
+    'each task had a winner',
+  ).toBe(true)
 }, 1_800_000)

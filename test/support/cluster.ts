@@ -1,6 +1,9 @@
 /** A system whose data plane is several tasks behind a network load balancer. Knows nothing of what is tested. */
+import { randomBytes } from 'node:crypto'
 import type { EmbeddedTable } from '@postern/local/embedded-table'
 import { ENV } from '@postern/protocol/environment'
+import { newDeploymentSecret } from '@postern/protocol/ticket'
+import { addDeploymentSecret } from './deployment-canaries.ts'
 import { NetworkBalancer, type NetworkBalancerOptions } from './network-balancer/network-balancer.ts'
 import { type AgentStart, type RunningAgent, type System, startSystem } from './start-system.ts'
 import { startTableProcess } from './table-process.ts'
@@ -36,6 +39,8 @@ export class Cluster {
     const { timeScale, random, happened, front, taskEnv } = options
     const system = await startSystem({
       withoutDataPlane: true,
+      // Those that drain take their time, and nobody looks any more.
+      dataPlaneGraceMs: 0,
       env: { POSTERN_TIME_SCALE: String(timeScale) },
       table: async () => {
         const table = await startTableProcess()
@@ -55,8 +60,17 @@ export class Cluster {
       ...options.balancer,
       ...(changed && { changed }),
     })
+    const hopSecret = newDeploymentSecret(randomBytes)
+    addDeploymentSecret(system.canaries, hopSecret)
     const start = async (taskId: string): Promise<StartedTask> => {
-      const env = { [ENV.proxyProtocol]: 'required', [ENV.taskId]: taskId, ...(await taskEnv?.(taskId)) }
+      const env = {
+        [ENV.proxyProtocol]: 'required',
+        [ENV.taskId]: taskId,
+        POSTERN_PEER_PORT: '0',
+        POSTERN_PEER_ADDRESS: '127.0.0.1',
+        POSTERN_HOP_SECRET: hopSecret,
+        ...(await taskEnv?.(taskId)),
+      }
       const process = await system.startDataPlane(undefined, env)
       const listening = JSON.parse(await process.firstLine())
       const portOf = (name: 'public' | 'channel' | 'ops'): number => listening[name].port

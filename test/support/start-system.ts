@@ -31,6 +31,8 @@ export interface SystemOptions {
   readonly table?: () => Promise<EmbeddedTable>
   /** Whoever starts the data planes does so later, and tells the control plane where tickets lead. */
   readonly withoutDataPlane?: boolean
+  /** What data planes get to stop at the end; as long as every other process unless told. */
+  readonly dataPlaneGraceMs?: number
 }
 
 export interface ProcessStart {
@@ -260,7 +262,8 @@ export class System {
         if (ports !== undefined && process.running) places.push(...(await opsAnswers(ports.ops)))
       }
       // Agents first, so that they can say that they leave.
-      for (const { process } of processes.toReversed()) await process.stop()
+      for (const { process, ports } of processes.toReversed())
+        await process.stop(ports === undefined ? undefined : this.#parts.options.dataPlaneGraceMs)
       places.push({ name: 'the table', bytes: await this.dumpTable() })
     } finally {
       for (const step of undo.reverse()) await step()

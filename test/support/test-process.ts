@@ -86,11 +86,11 @@ export class TestProcess {
     this.#process.kill(signal)
   }
 
-  /** SIGTERM, then SIGKILL. Harmless when repeated. */
-  async stop(): Promise<Exit> {
+  /** SIGTERM, then SIGKILL. Harmless when repeated. @param graceMs in between; 0: it is not asked at all */
+  async stop(graceMs = STOP_GRACE_MS): Promise<Exit> {
     if (this.#exit) return this.#exit
-    this.#process.kill('SIGTERM')
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), STOP_GRACE_MS)
+    this.#process.kill(graceMs === 0 ? 'SIGKILL' : 'SIGTERM')
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), graceMs)
     const exit = await this.exited
     clearTimeout(timer)
     return exit

@@ -5,10 +5,11 @@ import { parseServer } from '@postern/protocol/client'
 import type { TunnelFault } from '@postern/protocol/fault'
 import { WindowBudget } from '@postern/protocol/mux'
 import { type ChannelTicket, Secret } from '@postern/protocol/ticket'
-import { Agent } from '../../../agent/src/agent.ts'
+import { Agent, type Wanted } from '../../../agent/src/agent.ts'
 import { ControlClient } from '../../../agent/src/control-client.ts'
-import { dialChannel } from '../../../agent/src/dial-channel.ts'
+import { drawChannel } from '../../../agent/src/draw-channel.ts'
 import { LocalServer } from '../../../agent/src/local-server.ts'
+import { SharedBackoff } from '../../../agent/src/shared-backoff.ts'
 
 export interface Opened {
   readonly task: string
@@ -51,25 +52,27 @@ const budget = new WindowBudget(32 * 1024 * 1024)
 export function startPlainAgent(options: PlainAgentOptions): PlainAgent {
   const { name, server, token, holdMs, lost } = options
   const instanceId = randomUUID()
-  const dial = async (ticket: ChannelTicket, signal: AbortSignal) => {
+  const dial = async (ticket: ChannelTicket, { slot, unwanted }: Wanted, signal: AbortSignal) => {
     const place = await options.place()
     const begun = performance.now()
     try {
-      const dialed = await dialChannel(
+      const dialed = await drawChannel(
         ticket,
         {
           hello: {
             version: '0.0.0',
             instanceId,
-            slot: 0,
+            slot,
             pool: false,
             rules: {},
             ...(holdMs !== undefined && { holdMs }),
           },
+          random: Math.random,
           server: new LocalServer(['127.0.0.1'], place.port),
           budget,
           now: () => performance.now(),
         },
+        unwanted,
         signal,
       )
       const { taskId: task, epoch } = dialed.welcome
@@ -83,15 +86,20 @@ export function startPlainAgent(options: PlainAgentOptions): PlainAgent {
   }
   const agent = new Agent({
     subdomain: name,
+    connections: 1,
     patient: true,
     control: new ControlClient({ server: parseServer(server), token: new Secret(token), version: '0.0.0' }),
     dial,
     drawName: () => name,
     now: () => performance.now(),
-    random: Math.random,
-    sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => undefined),
-    report: (state) => {
-      if (state.kind === 'waiting') lost?.(state.why)
+    // Its own: agents of one process share theirs, and these stand for as many processes.
+    backoff: new SharedBackoff({
+      now: () => performance.now(),
+      random: Math.random,
+      sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => undefined),
+    }),
+    report: (report) => {
+      if (report.kind === 'waiting') lost?.(report.why)
     },
   })
   const over = agent.run()
