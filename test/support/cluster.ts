@@ -16,6 +16,10 @@ export interface ClusterOptions {
   /** Uniform in [0, 1). */
   random(): number
   readonly balancer?: Pick<NetworkBalancerOptions, 'tls' | 'gone'>
+  /** Where agents connect; 127.0.0.1 unless told. */
+  readonly channelHost?: string
+  /** Hears what a task said once it listened. */
+  listening?(taskId: string, ports: Readonly<Record<string, { readonly port: number }>>): void
   /** What stands before the table, for the control plane and for every task. */
   front?(table: EmbeddedTable): Promise<EmbeddedTable>
   /** Changes to the environment of a task. */
@@ -36,11 +40,13 @@ export class Cluster {
   }
 
   static async start(options: ClusterOptions): Promise<Cluster> {
-    const { timeScale, random, happened, front, taskEnv } = options
+    const { timeScale, random, happened, front, taskEnv, channelHost } = options
+    const host = channelHost !== undefined && { channelHost }
     const system = await startSystem({
       withoutDataPlane: true,
       // Those that drain take their time, and nobody looks any more.
       dataPlaneGraceMs: 0,
+      ...host,
       env: { POSTERN_TIME_SCALE: String(timeScale) },
       table: async () => {
         const table = await startTableProcess()
@@ -58,6 +64,7 @@ export class Cluster {
       timeScale,
       random,
       ...options.balancer,
+      ...host,
       ...(changed && { changed }),
     })
     const hopSecret = newDeploymentSecret(randomBytes)
@@ -73,6 +80,7 @@ export class Cluster {
       }
       const process = await system.startDataPlane(undefined, env)
       const listening = JSON.parse(await process.firstLine())
+      options.listening?.(taskId, listening)
       const portOf = (name: 'public' | 'channel' | 'ops'): number => listening[name].port
       return { process, ports: { public: portOf('public'), channel: portOf('channel'), ops: portOf('ops') } }
     }

@@ -23,6 +23,8 @@ import { TestProcess } from './test-process.ts'
 
 export interface SystemOptions {
   readonly ipPolicy?: IpPolicy
+  /** Where agents find the channel server; 127.0.0.1 unless told. */
+  readonly channelHost?: string
   /** Text of the channel secret; a new one unless told. */
   readonly secret?: string
   /** For every process: POSTERN_TIME_SCALE and the like. */
@@ -41,6 +43,8 @@ export interface ProcessStart {
   /** Arguments for Node: script and its arguments. */
   readonly args: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** Before Node's own command. */
+  readonly prefix?: readonly string[]
   /** So many new tokens are shown to a person on its standard output, once each. None unless told. */
   readonly newTokens?: number
 }
@@ -58,6 +62,8 @@ export interface AgentStart {
   /** Further options of the command line. */
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** Before Node's own command. */
+  readonly prefix?: readonly string[]
 }
 
 export interface RunningAgent {
@@ -125,7 +131,7 @@ export class System {
     undo.push(() => client.destroy())
     const stores = openStore({ tableName: table.tableName, client })
     const ipPolicy = options.ipPolicy ?? 'observed'
-    const settings = { base: BASE, publicUrl: PUBLIC_URL, channelHost: '127.0.0.1', ipPolicy }
+    const settings = { base: BASE, publicUrl: PUBLIC_URL, channelHost: options.channelHost ?? '127.0.0.1', ipPolicy }
     const control = await ServedControlPlane.start({ stores, canaries, settings })
     undo.push(() => control.stop())
 
@@ -225,7 +231,8 @@ export class System {
     const name = start.subdomain === undefined ? [] : ['--subdomain', start.subdomain]
     const args = ['http', String(start.target), '--server', start.server ?? this.server, ...name, ...(start.args ?? [])]
     const env = { TUNNEL_AGENT_TOKEN: token, ...start.env }
-    return this.run({ name: 'agent', args: [bundle('agent'), ...args], env })
+    const { prefix } = start
+    return this.run({ name: 'agent', args: [bundle('agent'), ...args], env, ...(prefix && { prefix }) })
   }
 
   /** Starts an agent and waits for its URL. */
@@ -236,9 +243,9 @@ export class System {
   }
 
   /** Starts any process of the system: it is stopped with it, and what it writes is searched like everything else. */
-  run({ name, args, env, newTokens }: ProcessStart): TestProcess {
+  run({ name, args, env, newTokens, prefix }: ProcessStart): TestProcess {
     const { TUNNEL_AGENT_TOKEN: _token, TUNNEL_AGENT_SERVER: _server, ...inherited } = globalThis.process.env
-    const process = new TestProcess({ name, args, env: { ...inherited, ...this.#parts.options.env, ...env } })
+    const process = new TestProcess({ name, args, env: { ...inherited, ...this.#parts.options.env, ...env }, prefix })
     this.#processes.push({ process, newTokens })
     return process
   }

@@ -8,6 +8,8 @@ export interface TestProcessOptions {
   /** Arguments for Node: script and its arguments. */
   readonly args: readonly string[]
   readonly env: NodeJS.ProcessEnv
+  /** A command before Node's own that becomes it: `ip netns exec …`. */
+  readonly prefix?: readonly string[] | undefined
 }
 
 type Output = 'stdout' | 'stderr'
@@ -32,10 +34,11 @@ export class TestProcess {
   #exit: Exit | undefined
   #waiting = new Set<() => void>()
 
-  constructor({ name, args, env }: TestProcessOptions) {
+  constructor({ name, args, env, prefix = [] }: TestProcessOptions) {
     this.name = name
     // The IPC channel ends it when the test's process is gone, however that came about.
-    this.#process = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    const [program, ...rest] = [...prefix, process.execPath, ...args] as [string, ...string[]]
+    this.#process = spawn(program, rest, { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
     for (const output of ['stdout', 'stderr'] as const) {
       const decoder = new StringDecoder('utf8')
       this.#process[output]!.on('data', (bytes: Buffer) => {

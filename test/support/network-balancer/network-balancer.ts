@@ -14,6 +14,8 @@ export interface NetworkBalancerOptions {
   readonly timeScale: number
   /** Uniform in [0, 1). */
   random(): number
+  /** Where agents connect; 127.0.0.1 unless told. */
+  readonly channelHost?: string
   /** Where there is one, visitors speak TLS; ALPN offers both versions of HTTP in the order of `protocols`. */
   readonly tls?: { readonly key: string; readonly cert: string; readonly protocols: readonly string[] }
   /**
@@ -81,7 +83,10 @@ export class NetworkBalancer {
   static async start(options: NetworkBalancerOptions): Promise<NetworkBalancer> {
     const balancer = new NetworkBalancer(options)
     const [visitors, agents] = balancer.#servers
-    Object.assign(balancer.ports, { public: await listen(visitors!), channel: await listen(agents!) })
+    Object.assign(balancer.ports, {
+      public: await listen(visitors!),
+      channel: await listen(agents!, options.channelHost),
+    })
     return balancer
   }
 
@@ -191,9 +196,9 @@ export class NetworkBalancer {
   }
 }
 
-function listen(server: Server): Promise<number> {
+function listen(server: Server, host = '127.0.0.1'): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 }, () => resolve((server.address() as AddressInfo).port))
+    server.listen({ host, port: 0, backlog: 4096 }, () => resolve((server.address() as AddressInfo).port))
   })
 }
