@@ -11,7 +11,6 @@ import {
   LEASE_RENEW_MS,
   MEMORY_CHECK_MS,
   METRICS_MS,
-  REBALANCE_MS,
   REPLACED_CHANNEL_MS,
   REVOCATION_POLL_MS,
   SWEEP_MS,
@@ -21,17 +20,18 @@ import {
   WINDOW_BUDGET_BYTES,
 } from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
-import type { AuditStore, Eviction, RevocationStore, Stores, TaskStore, TokenStore, TunnelStore } from '@postern/protocol/store'
+import type { AuditStore, RevocationStore, Stores, TaskStore, TokenStore, TunnelStore } from '@postern/protocol/store'
 import type { DeploymentKeys } from '@postern/protocol/ticket'
 import type { Logger } from 'pino'
 import { ulid } from 'ulid'
 import { ChannelListener } from './channel/channel-listener.ts'
-import { type ClaimRouteDeps, claimRoute, type Loss } from './channel/claim-route.ts'
+import { type ClaimRouteDeps, claimRoute } from './channel/claim-route.ts'
+import { Evictions } from './channel/evictions.ts'
 import { MemoryGuard } from './channel/memory-guard.ts'
 import { moveAgents } from './channel/move-agents.ts'
 import { ticketHost } from './channel/ticket-host.ts'
 import type { Tunnel } from './channel/tunnel.ts'
-import { type Balance, stepBalance } from './cluster/rebalance.ts'
+import { rebalance } from './cluster/rebalance.ts'
 import { repeat } from './cluster/repeat.ts'
 import { RevocationWatch } from './cluster/revocation-watch.ts'
 import { TaskLease } from './cluster/task-lease.ts'
@@ -133,14 +133,9 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   })
   /** Channels that serve and that nobody has asked to move: what this task has to compare with others. */
   const staying = (): Tunnel[] => [...tunnels()].filter((tunnel) => tunnel.serving && !tunnel.askedToMove)
-  const evicted = ({ connId, byInstance, by, why }: Eviction): void => {
-    for (const tunnel of tunnels()) {
-      if (tunnel.connId !== connId) continue
-      if (why === 'superseded') tunnel.supersededBy({ instanceId: byInstance, label: by })
-      else tunnel.disconnect(new TunnelFault('channel-closed', 'Its slot was given to another agent.'))
-    }
-  }
-  const view = new TaskView({ tasks: stores.tasks, taskId: config.taskId, bootId, evicted, clock })
+  const own = { taskId: config.taskId, bootId }
+  const evictions = new Evictions({ tasks: stores.tasks, ...own, tunnels })
+  const view = new TaskView({ tasks: stores.tasks, ...own, evicted: (eviction) => evictions.heed(eviction), clock })
   const audit = new AuditTrail({
     audit: stores.audit,
     clock,
@@ -150,20 +145,14 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   const claims: ClaimRouteDeps = {
     routes: stores.routes,
     tunnels: stores.tunnels,
-    taskId: config.taskId,
-    bootId,
+    ...own,
     clock,
     now,
     readLiveTasks: () => view.liveNow(),
-    tell: async ({ lost: { taskId, bootId: boot, connId }, by, why }) => {
-      const eviction = { connId, why, byInstance: by.instanceId, by: by.label }
-      if (taskId === config.taskId && boot === bootId) evicted(eviction)
-      // Where that process is gone, so is the channel.
-      else await stores.tasks.evict({ taskId, bootId: boot, eviction })
-    },
-    untold: ({ lost }: Loss, fault) => log.warn({ err: fault, connId: lost.connId }, 'a replaced channel was not told'),
+    tell: (loss) => evictions.tell(loss),
+    untold: ({ lost }, fault) => log.warn({ err: fault, connId: lost.connId }, 'a replaced channel was not told'),
     random: Math.random,
-    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    sleep: pause,
     unlisted: (row, fault) => log.warn({ err: fault, row }, 'the list of tunnels could not be written'),
   }
   const channels = new ChannelListener({
@@ -305,17 +294,12 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   readiness = 'ready'
   const endMetrics = deps.metrics && reportMetrics({ everyMs: METRICS_MS, take, gauges, write: deps.metrics, clock })
 
-  let balance: Balance = 'even'
-  const rebalancing = setInterval(() => {
-    const own = staying()
-    const step = stepBalance(
-      balance,
-      own.length,
-      view.others.map((task) => task.tunnels),
-    )
-    balance = step.balance
-    for (const tunnel of someOf(own, step.shed)) tunnel.askToMove(REPLACED_CHANNEL_MS)
-  }, REBALANCE_MS)
+  const endRebalancing = rebalance({
+    staying,
+    others: () => view.others.map((task) => task.tunnels),
+    askToMove: (tunnel) => tunnel.askToMove(REPLACED_CHANNEL_MS),
+    random: Math.random,
+  })
 
   let stopped: Promise<void> | undefined
   const stop = async (graceMs: number): Promise<void> => {
@@ -326,7 +310,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     // 1. The balancer stops sending, and new channels are told to go elsewhere. It may go on for a while, or may have stopped long before: both
     //    listeners accept until step 3, and whoever comes is served.
     readiness = 'draining'
-    clearInterval(rebalancing)
+    endRebalancing()
     // 2. Each agent opens a channel on another task, then leaves this one, whose requests end. Each response is the last on its connection.
     //    With no other task to go to they stay where they are.
     const balanced = config.proxyProtocol === 'required'
@@ -373,14 +357,6 @@ function sumOf(tunnels: Iterable<Tunnel>, of: (tunnel: Tunnel) => number): numbe
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-
-/** `count` of them, each as likely as another. */
-function someOf<T>(all: readonly T[], count: number): T[] {
-  const rest = [...all]
-  const some: T[] = []
-  while (some.length < count && rest.length > 0) some.push(...rest.splice(Math.floor(Math.random() * rest.length), 1))
-  return some
-}
 
 function after(ms: number, run: () => void): () => void {
   const timer = setTimeout(run, ms)

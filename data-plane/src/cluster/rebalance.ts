@@ -1,5 +1,11 @@
-/** How many of its channels a task asks to move, so that new tasks get their share: a function of how many each has. Knows nothing of tunnels or the table. */
-import { REBALANCE_ABOVE, REBALANCE_LEAST, REBALANCE_SHARE, REBALANCE_UNTIL } from '@postern/protocol/limits'
+/** Gives channels away, slowly, while this task has more than its share, as after others were added. Knows nothing of how an agent moves. */
+import {
+  REBALANCE_ABOVE,
+  REBALANCE_LEAST,
+  REBALANCE_MS,
+  REBALANCE_SHARE,
+  REBALANCE_UNTIL,
+} from '@postern/protocol/limits'
 
 export type Balance = 'even' | 'shedding'
 
@@ -17,9 +23,33 @@ export interface BalanceStep {
 export function stepBalance(balance: Balance, own: number, others: readonly number[]): BalanceStep {
   if (others.length === 0) return { balance: 'even', shed: 0 }
   const mean = others.reduce((sum, each) => sum + each, own) / (others.length + 1)
-  const line = balance === 'shedding' ? mean * REBALANCE_UNTIL : Math.max(mean * REBALANCE_ABOVE, mean + REBALANCE_LEAST)
-  if (own <= line) return { balance: 'even', shed: 0 }
-  const surplus = Math.floor(own - mean)
-  const shed = Math.min(surplus, Math.max(1, Math.floor(own * REBALANCE_SHARE)))
-  return { balance: shed > 0 ? 'shedding' : 'even', shed }
+  const begin = Math.max(mean * REBALANCE_ABOVE, mean + REBALANCE_LEAST)
+  if (own <= (balance === 'shedding' ? mean * REBALANCE_UNTIL : begin)) return { balance: 'even', shed: 0 }
+  const most = Math.max(1, Math.floor(own * REBALANCE_SHARE))
+  return { balance: 'shedding', shed: Math.min(most, Math.ceil(own - mean)) }
+}
+
+export interface RebalanceOptions<Channel> {
+  /** Channels of this task that nobody has asked to move. */
+  staying(): readonly Channel[]
+  /** How many each other task has that takes channels. */
+  others(): readonly number[]
+  askToMove(channel: Channel): void
+  /** Uniform in [0, 1). */
+  random(): number
+}
+
+/** Returns the end of it. */
+export function rebalance<Channel>({ staying, others, askToMove, random }: RebalanceOptions<Channel>): () => void {
+  let balance: Balance = 'even'
+  const timer = setInterval(() => {
+    const own = [...staying()]
+    const step = stepBalance(balance, own.length, others())
+    balance = step.balance
+    for (let asked = 0; asked < step.shed; asked += 1) {
+      const [channel] = own.splice(Math.floor(random() * own.length), 1)
+      if (channel !== undefined) askToMove(channel)
+    }
+  }, REBALANCE_MS)
+  return () => clearInterval(timer)
 }

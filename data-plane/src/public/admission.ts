@@ -22,6 +22,8 @@ export interface Application {
   readonly requestId: string
   /** It was with a channel before, which has gone. */
   readonly moved: boolean
+  /** What was sent of its body then, to be sent again. */
+  readonly replay: readonly Buffer[]
 }
 
 /** The connection, as its requests' way to a route sees it. Each request ends by `admit`, `redirect` or `refuse`, unless it is withdrawn. */
@@ -47,6 +49,7 @@ type State =
   | { readonly kind: 'held'; readonly application: Application; readonly leave: () => void }
 
 const IDLE: State = { kind: 'idle' }
+const NOTHING_SENT: readonly Buffer[] = []
 
 export class Admission {
   readonly #applicant: Applicant
@@ -64,15 +67,15 @@ export class Admission {
   }
 
   begin(head: RequestHead, requestId: string): void {
-    this.#dispatch({ head, requestId, moved: false })
+    this.#dispatch({ head, requestId, moved: false, replay: NOTHING_SENT })
   }
 
   /**
    * For a request whose channel has gone with fault `lost`, which it gets if there is nowhere else to go. The streams of a channel hear of
-   * its end first; once all have, its name has another one, or none.
+   * its end first; once all have, its name has another one, or none. `replay`: what was sent of its body.
    */
-  beginAgain(head: RequestHead, requestId: string, lost: TunnelFault): void {
-    const application = { head, requestId, moved: true }
+  beginAgain(head: RequestHead, requestId: string, lost: TunnelFault, replay = NOTHING_SENT): void {
+    const application = { head, requestId, moved: true, replay }
     const state: State = { kind: 'held', application, leave: () => {} }
     this.#state = state
     queueMicrotask(() => {

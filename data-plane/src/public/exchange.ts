@@ -28,7 +28,12 @@ export type Outcome =
   /** Nothing of a response went out: the visitor is to be told. `requestEnded`: the next byte is a new request. */
   | { readonly kind: 'fault'; readonly fault: TunnelFault; readonly requestEnded: boolean }
   /** The channel went before a byte of the response came, and the request may be sent again, elsewhere: nothing is lost yet. */
-  | { readonly kind: 'homeless'; readonly fault: TunnelFault }
+  | {
+      readonly kind: 'homeless'
+      readonly fault: TunnelFault
+      /** What the visitor has sent of the body. */
+      readonly body: readonly Buffer[]
+    }
   /** A part went out and must not look whole. */
   | { readonly kind: 'cut'; readonly fault: TunnelFault }
   /** The visitor left. */
@@ -43,6 +48,8 @@ export interface ExchangeRequest {
   readonly mayKeepAlive: boolean
   /** Whether it may end `homeless`: it has not done so before. */
   readonly mayMove: boolean
+  /** What the visitor sent of the body before it was homeless. */
+  readonly replay: readonly Buffer[]
   readonly cookies: CookieFence
   /** What becomes of the response's heads. */
   readonly changes: ResponseChanges | undefined
@@ -61,8 +68,7 @@ export class Exchange implements StreamListener {
   readonly #response: ResponseRelay
   readonly #version: 10 | 11
   readonly #idempotent: boolean
-  /** Without a body, and may be done twice: all that is needed to send it elsewhere is the head. */
-  readonly #movable: boolean
+  readonly #mayMove: boolean
   #lease: Lease
   /** A byte of the response came. */
   #heard = false
@@ -75,18 +81,19 @@ export class Exchange implements StreamListener {
 
   /** Sends the head at once. @throws TunnelFault when the route has no stream. */
   constructor(visitor: Visitor, route: Route, request: ExchangeRequest) {
-    const { head, headBytes, id, mayKeepAlive, mayMove, cookies, changes, body, reader } = request
+    const { head, headBytes, id, mayKeepAlive, mayMove, replay, cookies, changes, body, reader } = request
     this.#visitor = visitor
     this.#route = route
     this.#version = head.version
     this.#idempotent = head.idempotent
-    this.#movable = mayMove && head.idempotent && head.framing === 'none'
+    this.#mayMove = mayMove
     this.#request = new RequestSender(head, headBytes, body)
     const write = (bytes: Buffer): boolean => visitor.write(bytes)
     this.#response = new ResponseRelay({ reader, request: head, requestId: id, mayKeepAlive, cookies, changes, write })
     this.#lease = route.lease(head.version === 10 ? 'fresh' : this.#idempotent ? 'idle' : 'young')
     this.#lease.stream.listen(this)
-    this.#request.begin(this.#lease.stream, this.#lease.reused)
+    this.#request.begin(this.#lease.stream, this.#lease.reused || (mayMove && this.#idempotent))
+    for (const piece of replay) this.visitorBytes(piece, 0, piece.length)
     this.#setDeadline()
   }
 
@@ -229,14 +236,14 @@ export class Exchange implements StreamListener {
   }
 
   /**
-   * A kept stream may have been closed by the local server just as we used it. What it certainly did not act on
-   * (`unsent`), or may safely be done twice (RFC 9110 §9.2.2), is sent once more on a fresh one.
+   * A kept stream may have been closed by the local server just as we used it, or a channel may have gone. What the local server certainly
+   * did not act on (`unsent`), or may safely be done twice (RFC 9110 §9.2.2), is sent once more: on a fresh stream, or by another channel.
    */
   #failOrRepeat(why: TunnelFault): void {
     const failure = this.#lease.failure()
-    if (CHANNEL_GONE.has(why.code) && this.#movable && !this.#heard && !this.#visitorEnded)
-      return this.#end({ kind: 'homeless', fault: why })
-    if (!this.#request.repeatable || !(this.#idempotent || failure?.unsent === true)) {
+    const again = this.#request.repeatable && (this.#idempotent || failure?.unsent === true)
+    if (again && CHANNEL_GONE.has(why.code)) return this.#moveOn(why)
+    if (!again || !this.#lease.reused) {
       const fault = why.code === 'stream-reset' ? new TunnelFault('origin-closed', undefined, { cause: why }) : why
       return this.#abandon(failure?.fault ?? fault)
     }
@@ -245,12 +252,19 @@ export class Exchange implements StreamListener {
     try {
       this.#lease = this.#route.lease('fresh')
     } catch (error) {
-      return this.#abandon(toFault(error))
+      const fault = toFault(error)
+      return CHANNEL_GONE.has(fault.code) ? this.#moveOn(fault) : this.#abandon(fault)
     }
     this.#lease.stream.listen(this)
     const room = this.#request.repeat(this.#lease.stream)
     if (this.#visitorEnded) this.#lease.stream.end()
     this.#visitor.setReading(room)
+  }
+
+  /** Its channel is gone: the name may have another one. */
+  #moveOn(why: TunnelFault): void {
+    if (!this.#mayMove || this.#visitorEnded) return this.#abandon(why)
+    this.#end({ kind: 'homeless', fault: why, body: this.#request.kept })
   }
 
   #responseWhole(): void {

@@ -4,6 +4,7 @@ import { REPLAY_BYTES } from '@postern/protocol/limits'
 import type { ByteStream } from '@postern/protocol/mux'
 
 const NOTHING = Buffer.alloc(0)
+const NO_PIECES: Buffer[] = []
 
 export class RequestSender {
   #head: Buffer
@@ -33,8 +34,13 @@ export class RequestSender {
 
   /** `keep`: remember the body, up to REPLAY_BYTES. */
   begin(stream: ByteStream, keep: boolean): void {
-    if (keep) this.#kept = []
+    if (keep) this.#kept = this.#body.done ? NO_PIECES : []
     stream.write(this.#head)
+  }
+
+  /** What was sent of the body, as far as it is kept. */
+  get kept(): readonly Buffer[] {
+    return this.#kept ?? NO_PIECES
   }
 
   /** The index behind the last byte of [from, to) that belongs to this request. @throws TunnelFault `request-invalid` */

@@ -190,7 +190,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   }
 
   admit(route: Route, application: Application): void {
-    const { head, requestId, moved } = application
+    const { head, requestId, moved, replay } = application
     const { gate } = route
     const forwarding = { forwarded: this.#forwarded, requestId }
     const request = {
@@ -199,6 +199,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
       id: requestId,
       mayKeepAlive: this.#mayGoOn,
       mayMove: !moved,
+      replay,
       cookies: this.#context.cookies,
       changes: gate?.response({ scheme: this.#context.proto, authority: head.host }),
       body: this.#requestBody,
@@ -209,6 +210,8 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
       this.#state = { kind: 'exchange', exchange: this.#exchange(route, request), head, requestId, route }
     } catch (error) {
       const fault = toFault(error)
+      // It goes in this very moment, and nothing was sent.
+      if (fault.code === 'channel-closed' && !moved) return this.#admission.beginAgain(head, requestId, fault)
       this.#context.failed(requestId, fault)
       this.refuse(fault, application)
     }
@@ -267,7 +270,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
         return this.#answer(outcome.fault, head, requestId, outcome.requestEnded)
       case 'homeless':
         this.#state = ADMISSION
-        return this.#admission.beginAgain(head, requestId, outcome.fault)
+        return this.#admission.beginAgain(head, requestId, outcome.fault, outcome.body)
       case 'cut':
         this.#context.failed(requestId, outcome.fault)
         this.#context.counts.fault(outcome.fault.code)
