@@ -8,6 +8,9 @@ import { NetworkBalancer, type NetworkBalancerOptions } from './network-balancer
 import { type AgentStart, type RunningAgent, type System, startSystem } from './start-system.ts'
 import { startTableProcess } from './table-process.ts'
 import { type StartedTask, TaskService } from './task-service.ts'
+import type { TestProcess } from './test-process.ts'
+
+type Environment = Readonly<Record<string, string>>
 
 export interface ClusterOptions {
   readonly tasks: number
@@ -23,7 +26,7 @@ export interface ClusterOptions {
   /** What stands before the table, for the control plane and for every task. */
   front?(table: EmbeddedTable): Promise<EmbeddedTable>
   /** Changes to the environment of a task. */
-  taskEnv?(taskId: string): Readonly<Record<string, string>> | Promise<Readonly<Record<string, string>>>
+  taskEnv?(taskId: string): Environment | Promise<Environment>
   /** Hears what happens to tasks and targets. */
   happened?(task: string, event: string): void
 }
@@ -33,7 +36,16 @@ export class Cluster {
   readonly balancer: NetworkBalancer
   readonly service: TaskService
 
-  private constructor(system: System, balancer: NetworkBalancer, service: TaskService) {
+  /** Starts a task to which the balancer leads nobody, with changes to its environment. */
+  readonly startTask: (taskId: string, changes?: Environment) => Promise<TestProcess>
+
+  private constructor(
+    system: System,
+    balancer: NetworkBalancer,
+    service: TaskService,
+    startTask: Cluster['startTask'],
+  ) {
+    this.startTask = startTask
     this.system = system
     this.balancer = balancer
     this.service = service
@@ -69,23 +81,27 @@ export class Cluster {
     })
     const hopSecret = newDeploymentSecret(randomBytes)
     addDeploymentSecret(system.canaries, hopSecret)
-    const start = async (taskId: string): Promise<StartedTask> => {
-      const env = {
+    const startTask = async (taskId: string, changes?: Environment): Promise<TestProcess> => {
+      const process = await system.startDataPlane(undefined, {
         [ENV.proxyProtocol]: 'required',
         [ENV.taskId]: taskId,
         POSTERN_PEER_PORT: '0',
         POSTERN_PEER_ADDRESS: '127.0.0.1',
         POSTERN_HOP_SECRET: hopSecret,
         ...(await taskEnv?.(taskId)),
-      }
-      const process = await system.startDataPlane(undefined, env)
+        ...changes,
+      })
+      options.listening?.(taskId, JSON.parse(await process.firstLine()))
+      return process
+    }
+    const start = async (taskId: string): Promise<StartedTask> => {
+      const process = await startTask(taskId)
       const listening = JSON.parse(await process.firstLine())
-      options.listening?.(taskId, listening)
       const portOf = (name: 'public' | 'channel' | 'ops'): number => listening[name].port
       return { process, ports: { public: portOf('public'), channel: portOf('channel'), ops: portOf('ops') } }
     }
     const service = new TaskService({ balancer, timeScale, random, start, ...(happened && { happened }) })
-    const cluster = new Cluster(system, balancer, service)
+    const cluster = new Cluster(system, balancer, service, startTask)
     try {
       system.control.use({ channelPort: balancer.ports.channel })
       await service.start(options.tasks)

@@ -14,7 +14,7 @@ export interface ControlPlaneState {
   readonly channelPort: number
 }
 
-/** One call, when it was answered (performance.now()), and how. */
+/** One call, when it came (performance.now()), and how it was answered. */
 export interface AnsweredCall {
   readonly at: number
   readonly method: string
@@ -35,7 +35,7 @@ export class ServedControlPlane {
   #state: Partial<ControlPlaneState> = {}
   #logged = ''
   #answered = ''
-  /** Of how many calls a second the stage lets through (a burst of as many), as API Gateway's throttle does; undefined: all. */
+  /** How many calls a second are let through; undefined: all. */
   #perSecond: number | undefined
   #tokens = 0
   #filledAt = 0
@@ -74,25 +74,26 @@ export class ServedControlPlane {
     this.#server.serve(async (request, sourceIp) => {
       const presented = /^Bearer (pst_\w{16,})$/.exec(request.headers.get('authorization') ?? '')?.[1]
       if (presented !== undefined) this.#options.canaries.add('a token that was presented', presented)
+      const at = performance.now()
       const response = this.#mayPass() ? await app.fetch(request, { sourceIp }) : tooMany()
       const { pathname: path } = new URL(request.url)
-      this.calls.push({ at: performance.now(), method: request.method, path, status: response.status })
+      this.calls.push({ at, method: request.method, path, status: response.status })
       this.#read(await response.clone().text())
       return response
     })
   }
 
-  /** Lets through so many calls a second from now on, and answers the others 429 as API Gateway does. */
+  /** Lets through so many calls a second from now on (a tenth of them at once), and answers the others 429 as API Gateway does. */
   throttle(perSecond: number): void {
     this.#perSecond = perSecond
-    this.#tokens = perSecond
+    this.#tokens = perSecond * BURST
     this.#filledAt = performance.now()
   }
 
   #mayPass(): boolean {
     if (this.#perSecond === undefined) return true
     const now = performance.now()
-    this.#tokens = Math.min(this.#perSecond, this.#tokens + ((now - this.#filledAt) * this.#perSecond) / 1000)
+    this.#tokens = Math.min(this.#perSecond * BURST, this.#tokens + ((now - this.#filledAt) * this.#perSecond) / 1000)
     this.#filledAt = now
     if (this.#tokens < 1) return false
     this.#tokens -= 1
@@ -123,6 +124,8 @@ export class ServedControlPlane {
   }
 }
 
+/** Of what passes in a second, so much may pass at once. */
+const BURST = 0.1
 /** In the words of API Gateway, which says nothing of when to come back. */
 const tooMany = (): Response => Response.json({ message: 'Too Many Requests' }, { status: 429 })
 
