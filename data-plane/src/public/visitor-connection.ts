@@ -260,6 +260,9 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
         return this.#answer(outcome.fault, head, requestId, outcome.requestEnded)
       case 'homeless':
         this.#state = ADMISSION
+        // What was sent of the body is sent again, before what has come since.
+        if (outcome.body.length > 0)
+          this.#waiting = Buffer.concat(this.#waiting === undefined ? outcome.body : [...outcome.body, this.#waiting])
         return this.#admission.beginAgain(head, requestId, outcome.fault)
       case 'cut':
         this.#context.failed(requestId, outcome.fault)

@@ -35,6 +35,12 @@ export class LocalRoutes {
     return this.#byName.get(subdomain)?.route
   }
 
+  /** The route over the channel that made this claim of the name, if it is here and serves it. */
+  ofClaim(subdomain: Subdomain, epoch: number): LocalRoute | undefined {
+    const entry = this.#byName.get(subdomain)
+    return entry?.tunnel.epoch === epoch ? entry.route : undefined
+  }
+
   /** Whether the name had a channel here until a moment ago. */
   isAway(subdomain: Subdomain): boolean {
     return this.#absence(subdomain) !== undefined
