@@ -24,17 +24,19 @@ async function main(): Promise<void> {
   const plane = await startDataPlane(config, {
     stores: openStore({ tableName: config.table, client }),
     keys: parseDeploymentKeys(config.channelSecret),
+    hopKeys: config.hopSecret === undefined ? undefined : parseDeploymentKeys(config.hopSecret),
     log,
     clock: Date.now,
     now: () => performance.now(),
     memoryLimit: memoryLimit(),
     metrics: config.metrics === 'emf' ? (line) => process.stdout.write(line) : undefined,
   })
-  const { redirect, ...ports } = plane.ports
+  const { redirect, peer, ...ports } = plane.ports
   const listening = {
     public: { port: ports.public },
     ...(redirect !== undefined && { redirect: { port: redirect } }),
     channel: { port: ports.channel },
+    ...(peer !== undefined && { peer: { port: peer } }),
     ops: { port: ports.ops },
   }
   process.stdout.write(`${JSON.stringify({ event: 'listening', task: config.taskId, ...listening })}\n`)

@@ -8,6 +8,7 @@ import {
   CREDENTIAL_CHECKS_AT_ONCE,
   DRAIN_END_MS,
   DRAIN_MS,
+  FENCE_TICK_MS,
   LEASE_RENEW_MS,
   MEMORY_CHECK_MS,
   METRICS_MS,
@@ -27,27 +28,36 @@ import { ulid } from 'ulid'
 import { ChannelListener } from './channel/channel-listener.ts'
 import { type ClaimRouteDeps, claimRoute } from './channel/claim-route.ts'
 import { Evictions } from './channel/evictions.ts'
-import { MemoryGuard } from './channel/memory-guard.ts'
+import { MemoryGuard, type Yielding } from './channel/memory-guard.ts'
 import { moveAgents } from './channel/move-agents.ts'
 import { ticketHost } from './channel/ticket-host.ts'
-import type { Tunnel } from './channel/tunnel.ts'
+import { Tunnel } from './channel/tunnel.ts'
 import { rebalance } from './cluster/rebalance.ts'
+import { Fence } from './cluster/fence.ts'
+import { ownAddress } from './cluster/own-address.ts'
+import { PeerListener } from './cluster/peer-listener.ts'
+import { Peers } from './cluster/peers.ts'
+import { RemoteRoutes } from './cluster/remote-routes.ts'
 import { repeat } from './cluster/repeat.ts'
 import { RevocationWatch } from './cluster/revocation-watch.ts'
+import { RouteTable } from './cluster/route-table.ts'
 import { TaskLease } from './cluster/task-lease.ts'
 import { TaskView } from './cluster/task-view.ts'
+import { TaskList } from './cluster/task-list.ts'
 import { TokenCheck } from './cluster/token-check.ts'
 import type { Config } from './config.ts'
 import { Dispatcher } from './dispatch/dispatcher.ts'
 import { Redirector } from './dispatch/redirector.ts'
-import { WaitingRoom } from './dispatch/waiting-room.ts'
+import { WaitingRoom, type WaitingRoomDeps } from './dispatch/waiting-room.ts'
 import { AuditTrail } from './ops/audit-trail.ts'
 import type { Gauges } from './ops/metric-documents.ts'
 import { reportMetrics } from './ops/metric-report.ts'
 import { createOpsServer } from './ops/ops-server.ts'
 import { type Counted, TaskCounts } from './ops/task-counts.ts'
+import { HopVisitor } from './public/hop-visitor.ts'
 import { PublicListener } from './public/public-listener.ts'
 import { RequestIds } from './public/request-ids.ts'
+import { Sweeper } from './public/sweeper.ts'
 import type { VisitorContext } from './public/visitor-connection.ts'
 import { LocalRoutes } from './route/local-routes.ts'
 import { SocketRoute } from './route/socket-route.ts'
@@ -67,6 +77,8 @@ export interface PlaneStores extends Pick<Stores, 'tickets' | 'routes'> {
 export interface DataPlaneDeps {
   readonly stores: PlaneStores
   readonly keys: DeploymentKeys
+  /** Of the hop; undefined: no other task is asked, nor answered. */
+  readonly hopKeys: DeploymentKeys | undefined
   readonly log: Logger
   /** Milliseconds since 1970. */
   clock(): number
@@ -83,6 +95,7 @@ export interface DataPlane {
     readonly public: number
     readonly redirect: number | undefined
     readonly channel: number
+    readonly peer: number | undefined
     readonly ops: number
   }
   /** Resolves when another process has the id of this task: whoever hears it stops this one at once. */
@@ -95,8 +108,10 @@ type Readiness = 'starting' | 'ready' | 'draining'
 
 /** @throws TunnelFault `port-taken`; `config-invalid` if another process is this task */
 export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
-  const { stores, keys, log, clock, now } = deps
+  const { stores, keys, hopKeys, log, clock, now } = deps
   const bootId = randomUUID()
+  const self = { taskId: config.taskId, bootId }
+  const budget = new WindowBudget(Math.min(WINDOW_BUDGET_BYTES, deps.memoryLimit / 4))
   let readiness: Readiness = 'starting'
 
   const counts = new TaskCounts()
@@ -107,7 +122,6 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     now,
   }
   const routes = new LocalRoutes(now, (rules) => tunnelGate(rules, passwords))
-  const sweep = setInterval(() => routes.sweep(), SWEEP_MS)
   const tunnels = (): ReadonlySet<Tunnel> => channels.tunnels
   const watch = new RevocationWatch({
     revocations: stores.revocations,
@@ -125,9 +139,8 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   })
   const lease = new TaskLease({
     tasks: stores.tasks,
-    // No address: nothing listens for other tasks.
-    task: { taskId: config.taskId, bootId, addr: '', version: VERSION },
-    facts: () => ({ draining: readiness === 'draining', tunnels: staying().length }),
+    task: { ...self, version: VERSION },
+    facts: () => ({ addr, draining: readiness === 'draining', tunnels: staying().length }),
     clock,
     now,
   })
@@ -136,6 +149,55 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   const own = { taskId: config.taskId, bootId }
   const evictions = new Evictions({ tasks: stores.tasks, ...own, tunnels })
   const view = new TaskView({ tasks: stores.tasks, ...own, evicted: (eviction) => evictions.heed(eviction), clock })
+  /** Where other tasks reach this one; empty where nothing listens for them. */
+  let addr = ''
+  const fence = new Fence({
+    tunnels,
+    now,
+    after,
+    closing: (gapMs) =>
+      log.warn({ gapMs }, 'this process stood still; nothing is passed on until its tunnels have answered'),
+    opening: () => log.info('tunnels have answered, and requests are passed on again'),
+  })
+  const fenceTick = setInterval(() => fence.tick(), FENCE_TICK_MS)
+  void lease.lost.then(() => fence.shut())
+  const tasks = new TaskList({ tasks: stores.tasks, now })
+  const peers =
+    hopKeys &&
+    new Peers({
+      self,
+      keys: hopKeys,
+      budget,
+      now,
+      withdrawn: ({ name, epoch }) => remote.withdrawn(name, epoch),
+      failed: ({ taskId }, how, fault) => {
+        counts.hopFailed()
+        log.warn(
+          { peer: taskId, how, fault: fault?.code, detail: fault?.detail },
+          'the channel to another task is lost',
+        )
+      },
+    })
+  const remote = new RemoteRoutes({
+    self,
+    table: new RouteTable({
+      routes: stores.routes,
+      isLive: (row) => row.routeState === 'online' && tasks.find(row.taskId, row.bootId) !== undefined,
+      now,
+      counts,
+    }),
+    tasks,
+    peers,
+    clock,
+    now,
+    after,
+    counts,
+  })
+  const sweep = setInterval(() => {
+    routes.sweep()
+    remote.sweep()
+    peers?.sweep()
+  }, SWEEP_MS)
   const audit = new AuditTrail({
     audit: stores.audit,
     clock,
@@ -169,7 +231,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     ceilings: new OpeningCeilings(),
     tunnel: {
       taskId: config.taskId,
-      budget: new WindowBudget(Math.min(WINDOW_BUDGET_BYTES, deps.memoryLimit / 4)),
+      budget,
       now,
       claim: async (ticket, hello, connId) => {
         watch.admit(ticket)
@@ -207,16 +269,19 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     },
   })
   const memory = new MemoryGuard({
-    holders: () => channels.tunnels,
+    holders: (): Iterable<Yielding> => [...tunnels(), ...(peerListener?.channels ?? []), ...(peers?.channels ?? [])],
     memoryLimit: deps.memoryLimit,
-    reset: (tunnel) => log.warn(facts(tunnel), 'a stalled stream was reset for want of memory'),
+    reset: (holder) =>
+      log.warn(holder instanceof Tunnel ? facts(holder) : {}, 'a stalled stream was reset for want of memory'),
   })
   const memoryCheck = setInterval(() => memory.check(), MEMORY_CHECK_MS)
   const context: VisitorContext = {
     dispatcher: new Dispatcher({
       base: config.base,
       routes,
-      room: new WaitingRoom({ routes, now, after, counts }),
+      elsewhere: remote,
+      fence,
+      room: new WaitingRoom({ routes: whereverItIs(routes, remote), now, after, counts }),
       apex: config.apex && new SocketRoute(config.apex),
     }),
     proto: config.publicUrl.startsWith('https:') ? 'https' : 'http',
@@ -241,11 +306,36 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     // Who is sent on comes again, and is counted then.
     counts: { request: () => {}, fault: (code) => counts.fault(code) },
   })
+  const hopSweeper = new Sweeper(now, SWEEP_MS)
+  const hopVisitors = { proto: context.proto, cookies: context.cookies, sweeper: hopSweeper, failed: context.failed }
+  const peerListener =
+    hopKeys &&
+    new PeerListener({
+      keys: hopKeys,
+      budget,
+      now,
+      house: {
+        routes,
+        fence,
+        draining: () => stoppingHops,
+        judge: (stream, preamble, route, returned) =>
+          new HopVisitor(stream, preamble, route, hopVisitors, returned).listener,
+      },
+      events: {
+        opened: ({ taskId }) => log.debug({ peer: taskId }, 'another task has opened a channel'),
+        refused: (fault, address) =>
+          log.warn({ fault: fault.code, from: address }, 'a channel of another task was refused'),
+        over: ({ taskId }, fault) =>
+          log.debug({ peer: taskId, fault: fault?.code }, 'the channel of another task is over'),
+      },
+    })
+  let stoppingHops = false
   const take = (): Counted => counts.take(tunnels())
   const gauges = (): Gauges => ({
     tunnels: tunnels().size,
     activeStreams: sumOf(tunnels(), (tunnel) => tunnel.visitorStreams) - routes.idleStreams,
     heldBytes: sumOf(tunnels(), (tunnel) => tunnel.heldBytes),
+    leaseAge: lease.age,
   })
   const ops = createOpsServer({ ready: () => readiness === 'ready' })
 
@@ -258,6 +348,14 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       failed: (fault) => log.warn({ err: fault }, `${what}: nothing usable from the table; tunnels stay as they are`),
       recovered: () => log.info(`${what}: from the table again`),
     })
+  const renewLease = async (): Promise<void> => {
+    const began = now()
+    try {
+      await lease.round()
+    } finally {
+      fence.leaseSettled(began)
+    }
+  }
   let loops: (() => Promise<void>)[] = []
   const giveUpLease = async (): Promise<void> => {
     await Promise.all(loops.map((end) => end()))
@@ -271,11 +369,20 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   // Health first, so that whoever watches can see the rest come up.
   const opsPort = await listen(ops.server, config.opsPort, '0.0.0.0')
   let channelPort: number
+  let peerPort: number | undefined
   let { publicPort, redirectPort } = config
   try {
+    // Other tasks next, because the lease says where they reach this one.
+    if (peerListener !== undefined) {
+      const host = config.publicHosts[0]!
+      peerPort = await listen(peerListener.server, config.peerPort, host)
+      const { peerAddress: told, metadataUri } = config
+      addr = await ownAddress({ told, host, port: peerPort, metadataUri })
+    }
     // The lease next: routes of a task without one are nobody's.
     loops = [
-      again('lease', LEASE_RENEW_MS, () => lease.round()),
+      again('lease', LEASE_RENEW_MS, renewLease),
+      again('tasks', LEASE_RENEW_MS, () => tasks.round()),
       again('revocations', REVOCATION_POLL_MS, () => watch.round()),
       again('tokens', TOKEN_RECHECK_TICK_MS, () => tokens.round()),
       again('tasks', TASKS_POLL_MS, () => view.round()),
@@ -289,6 +396,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       redirectPort = await listen(visitors.createServer(redirecting()), redirectPort!, host)
   } catch (error) {
     await giveUpLease()
+    await peerListener?.stop()
     throw error
   }
   readiness = 'ready'
@@ -326,8 +434,13 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     // 4. Agents that are still here hear GOAWAY; their routes are released.
     await channels.stop()
     counts.drained(now() - began)
+    // 4. Other tasks hear it too: what they still sent here is for them to send elsewhere.
+    stoppingHops = true
+    await Promise.all([peerListener?.stop(), peers?.stop()])
+    hopSweeper.stop()
     clearInterval(sweep)
     clearInterval(memoryCheck)
+    clearInterval(fenceTick)
     // 5. Nothing is left that a revocation could end or that a lease keeps alive.
     await giveUpLease()
     await audit.settled()
@@ -337,9 +450,23 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     await ops.stop()
   }
   return {
-    ports: { public: publicPort, redirect: redirectPort, channel: channelPort, ops: opsPort },
+    ports: { public: publicPort, redirect: redirectPort, channel: channelPort, peer: peerPort, ops: opsPort },
     fenced: lease.lost,
     stop: (graceMs = DRAIN_MS) => (stopped ??= stop(graceMs)),
+  }
+}
+
+/** For requests that wait for an agent: it may come back here or to another task. */
+function whereverItIs(here: LocalRoutes, elsewhere: RemoteRoutes): WaitingRoomDeps['routes'] {
+  return {
+    // What became of a channel of our own is known here better than in the table.
+    holdMs: (name) => (here.isAway(name) ? here.holdMs(name) : elsewhere.holdMs(name)),
+    whenBack(name, back) {
+      const removals = [here.whenBack(name, back), elsewhere.whenBack(name, back)]
+      return () => {
+        for (const remove of removals) remove()
+      }
+    },
   }
 }
 

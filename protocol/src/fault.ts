@@ -303,6 +303,27 @@ export const FAULTS = {
     'The agent of this tunnel is away.',
     'It is back within seconds if it runs; reload.',
   ),
+  'tunnel-moved': entry(
+    true,
+    503,
+    1,
+    'The tunnel is moving from one task of the service to another.',
+    'It is there again within seconds; reload.',
+  ),
+  'peer-unreachable': entry(
+    true,
+    503,
+    1,
+    'The task that holds this tunnel cannot be reached just now.',
+    'Try again in a few seconds.',
+  ),
+  'lookups-exhausted': entry(
+    true,
+    503,
+    1,
+    'Too many names are being looked up just now.',
+    'Try again in a few seconds.',
+  ),
   'visitor-not-allowed': entry(
     false,
     403,

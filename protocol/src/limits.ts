@@ -289,6 +289,57 @@ export const TUNNEL_ROW_AGAIN_MS = seconds(3600)
 /** A row of the list of tunnels outlives its channel, which lives a day, by at most this, if a crash leaves it. */
 export const TUNNEL_PURGE_AFTER_MS = 3 * 86_400_000
 
+// ── the hop between tasks ────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A name, an address and two ids are under 300 bytes; the rest is for what a later version adds. */
+export const HOP_PREAMBLE_BYTES = KiB
+/** What goes ahead of a task's answer, and is kept until it: what may be sent again anyway. */
+export const HOP_AHEAD_BYTES = REPLAY_BYTES
+/** What a task adds to a request's head: four fields of who visits, two of ours, two of an upgrade, Host twice among them. */
+export const HOP_HEAD_ADDED = { bytes: 4 * KiB, fields: 8 }
+/** Streams of one hop channel: every visitor of a task, and as many that wait for their next request. */
+export const HOP_STREAMS = 2 * VISITORS_PER_TASK
+/** Requests at once for one name over one hop: as many as its channel has streams, or one tenant could fill the hop. */
+export const HOP_STREAMS_PER_NAME = STREAMS_PER_CHANNEL
+/** Channels of other tasks: three times as many as there are tasks behind one balancer, so that old ones may linger. */
+export const HOP_CHANNELS = 500
+/** Notes that one task tells another per second: a reset stream each, so as many as it answers requests. */
+export const HOP_NOTES_PER_SECOND = 20_000
+/** From the first packet to the proven key. Two tasks are a millisecond apart; a partition must show within two seconds. Not scaled. */
+export const HOP_OPENING_MS = 1000
+/** While an answer is awaited the other task is asked for a sign of life this often, and given so long for it: together a partition shows in 1.5 s. Not scaled: a busy machine is not one that is gone. */
+export const HOP_PING_MS = 500
+export const HOP_SILENCE_MS = 1000
+/** A task that could not be reached is left alone this long; every request until then is answered at once. */
+export const PEER_SUSPECT_MS = seconds(1)
+/** A task's word that it does not have a tunnel is believed this long, should the table go on saying that it does. */
+export const HOP_REFUSED_MS = seconds(1)
+/** Where a name is, as the table said: an owner that is wrong says so itself. */
+export const ROUTE_FRESH_MS = seconds(60)
+/** While the table cannot be read, what it said before is believed this long, of routes and of leases. */
+export const TABLE_OUTAGE_MS = seconds(600)
+/** That a name does not exist: a new tunnel is reached on every task within this. */
+export const ROUTE_ABSENT_MS = seconds(3)
+/** The list of tasks is read before its turn, for a route to a task that nobody has heard of, at most this often. */
+export const STRANGER_LOOK_MS = seconds(1)
+/** Names whose place is remembered: some 500 bytes each. */
+export const ROUTES_REMEMBERED = 20_000
+/** Reads of the table for names that are not remembered, per second and in one burst: a scan of random names costs 100 reads a second, not 10,000. */
+export const LOOKUPS_PER_SECOND = 100
+export const LOOKUPS_AT_ONCE = 500
+/** A visitor waits this long for the table. */
+export const LOOKUP_MS = seconds(2)
+/** How often a request's tunnel is looked for before it is given up: read, reached, read again, reached again. */
+export const LOOKUP_ROUNDS = 4
+/** After a request began to wait for an agent, the table is read again after each of these, and then after the last one again and again. */
+export const HOLD_LOOKS_MS = [ms(100), ms(200), ms(400), seconds(1)] as const
+/** A process whose own clock jumped by this much was stopped, and cannot know what became of its tunnels. */
+export const FENCE_GAP_MS = seconds(5)
+/** After such a jump every agent is asked for a sign of life; whoever gives none within this has gone. */
+export const FENCE_PONG_MS = seconds(3)
+/** The clock is looked at this often, so that a jump is one. */
+export const FENCE_TICK_MS = seconds(1)
+
 // ── metrics ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** CloudWatch keeps one point a minute; scaling and alarms look at no less. */

@@ -25,6 +25,14 @@ export const TASK_METRIC = {
   heldBytes: { name: 'HeldBytes', unit: 'Bytes', by: ['Service'] },
   /** Requests whose head was read on the public port, whatever became of them. */
   requests: { name: 'Requests', unit: 'Count', by: ['Service'] },
+  /** Of the requests: those that were sent on by way of the task that holds their tunnel. */
+  hops: { name: 'Hops', unit: 'Count', by: ['Service'] },
+  /** Hops that came to nothing: a task that could not be reached, or did not have the tunnel. */
+  hopFailures: { name: 'HopFailures', unit: 'Count', by: ['Service'] },
+  /** Names that were looked up in the table. */
+  lookups: { name: 'Lookups', unit: 'Count', by: ['Service'] },
+  /** Gauge: since the task's lease was renewed. */
+  leaseAge: { name: 'LeaseAge', unit: 'Milliseconds', by: ['Service'] },
   /** Visitors that got an answer of ours instead of the local server's, or were cut off, by what was the matter. */
   faults: { name: 'Faults', unit: 'Count', by: ['Code'] },
   /** Channels that were welcomed. */

@@ -172,6 +172,6 @@ test('row 11: killed between any two steps of an opening, no ticket works twice,
     began,
   )
   expect(violations).toEqual([])
-  expect(answers.filter(([, answer]) => !/^(404 tunnel-unknown|503 tunnel-offline)$/.test(answer))).toEqual([])
+  expect(answers.filter(([, answer]) => !/^(404 tunnel-not-found|503 tunnel-offline)$/.test(answer))).toEqual([])
   expect(Math.max(...recoveredAfter)).toBeLessThanOrEqual(ORPHAN_MS)
 }, 600_000)

@@ -61,6 +61,7 @@ async function openOnce(subdomain: string, ephemeral: boolean): Promise<Map<stri
   const plane = await startDataPlane(config, {
     stores: openStore({ tableName: deployment.tableName, client }),
     keys: deployment.keys,
+    hopKeys: undefined,
     log: pino({ level: 'silent' }),
     clock: () => deployment.at.now,
     now: () => performance.now(),

@@ -27,6 +27,8 @@ export interface SystemOptions {
   readonly channelHost?: string
   /** Text of the channel secret; a new one unless told. */
   readonly secret?: string
+  /** Agents are at one data plane, and visitors come in at another. POSTERN_TEST_HOP=1 unless told. */
+  readonly hop?: boolean
   /** For every process: POSTERN_TIME_SCALE and the like. */
   readonly env?: Readonly<Record<string, string>>
   /** Starts the table; one in this process unless told. */
@@ -77,6 +79,8 @@ export interface RunningAgent {
 export interface Ports {
   readonly public: number
   readonly channel: number
+  /** Where other tasks come in. */
+  readonly peer: number
   readonly ops: number
 }
 
@@ -92,6 +96,7 @@ interface Parts {
   readonly stores: Stores
   readonly control: ServedControlPlane
   readonly secretFile: string
+  readonly hopSecretFile: string
   readonly undo: (() => unknown)[]
 }
 
@@ -124,6 +129,10 @@ export class System {
     const folder = await mkdtemp(join(tmpdir(), 'postern-test-'))
     undo.push(() => rm(folder, { recursive: true, force: true }))
     const secretFile = join(folder, 'channel-secret.json')
+    const hopSecretFile = join(folder, 'hop-secret.json')
+    const hopSecret = newDeploymentSecret(randomBytes)
+    addDeploymentSecret(canaries, hopSecret)
+    await writeFile(hopSecretFile, hopSecret, { mode: 0o600 })
 
     const table = await (options.table ?? startEmbeddedTable)()
     undo.push(() => table.stop())
@@ -135,7 +144,7 @@ export class System {
     const control = await ServedControlPlane.start({ stores, canaries, settings })
     undo.push(() => control.stop())
 
-    const system = new System({ options, canaries, table, stores, control, secretFile, undo })
+    const system = new System({ options, canaries, table, stores, control, secretFile, hopSecretFile, undo })
     try {
       const secret = options.secret ?? newDeploymentSecret(randomBytes)
       await system.giveDataPlanes(secret)
@@ -143,6 +152,7 @@ export class System {
       if (options.withoutDataPlane) return system
       await system.startDataPlane()
       control.use({ channelPort: system.ports.channel })
+      if (options.hop ?? process.env.POSTERN_TEST_HOP === '1') await system.startDataPlane()
     } catch (error) {
       await system.stop()
       throw error
@@ -199,7 +209,7 @@ export class System {
    * @param changes to its environment
    */
   async startDataPlane(
-    ports: Ports = { public: 0, channel: 0, ops: 0 },
+    ports: Ports = { public: 0, channel: 0, peer: 0, ops: 0 },
     changes: Readonly<Record<string, string>> = {},
   ): Promise<TestProcess> {
     const env = {
@@ -209,10 +219,12 @@ export class System {
       [ENV.publicHosts]: '127.0.0.1',
       [ENV.publicPort]: String(ports.public),
       [ENV.channelPort]: String(ports.channel),
+      [ENV.peerPort]: String(ports.peer),
       [ENV.opsPort]: String(ports.ops),
       [ENV.proxyProtocol]: 'off',
       [ENV.ipPolicy]: this.#parts.options.ipPolicy ?? 'observed',
       [ENV.channelSecretFile]: this.#parts.secretFile,
+      [ENV.hopSecretFile]: this.#parts.hopSecretFile,
       [ENV.apex]: `127.0.0.1:${this.control.port}`,
       [ENV.logLevel]: 'info',
       ...changes,
@@ -220,7 +232,8 @@ export class System {
     const dataPlane = this.run({ name: 'data plane', args: [bundle('data-plane')], env })
     const listening = JSON.parse(await dataPlane.firstLine())
     this.dataPlane = dataPlane
-    this.ports = { public: listening.public.port, channel: listening.channel.port, ops: listening.ops.port }
+    const { public: visitors, channel, peer, ops } = listening
+    this.ports = { public: visitors.port, channel: channel.port, peer: peer?.port ?? 0, ops: ops.port }
     this.#processes.find(({ process }) => process === dataPlane)!.ports = this.ports
     return dataPlane
   }

@@ -221,6 +221,11 @@ export class Tunnel {
     return this.#channel.resetLongestStalled()
   }
 
+  /** Resolves when its agent has given a sign of life, or the channel is over. */
+  roundTrip(): Promise<void> {
+    return this.#channel.roundTrip()
+  }
+
   /** @throws TunnelFault `streams-exhausted`, `channel-closed` */
   openStream(): RawStream {
     return this.#channel.openStream()

@@ -14,6 +14,12 @@ export interface Counted {
   readonly requests: number
   /** Of the requests: those that waited for an agent that was away. */
   readonly held: number
+  /** Requests that were sent on by way of the task that holds their tunnel. */
+  readonly hops: number
+  /** Of these, and of the attempts to reach such a task: those that came to nothing there. */
+  readonly hopFailures: number
+  /** Names that were looked up in the table. */
+  readonly lookups: number
   readonly faults: ReadonlyMap<FaultCode, number>
   readonly openings: number
   /** Milliseconds, at most METRIC_VALUES of them. */
@@ -31,6 +37,9 @@ export interface Counted {
 export class TaskCounts {
   #requests = 0
   #held = 0
+  #hops = 0
+  #hopFailures = 0
+  #lookups = 0
   #faults = new Map<FaultCode, number>()
   #openingsRefused = new Map<FaultCode, number>()
   readonly #openingTimes = new Distribution()
@@ -46,6 +55,18 @@ export class TaskCounts {
 
   held(): void {
     this.#held += 1
+  }
+
+  hop(): void {
+    this.#hops += 1
+  }
+
+  hopFailed(): void {
+    this.#hopFailures += 1
+  }
+
+  lookup(): void {
+    this.#lookups += 1
   }
 
   fault(code: FaultCode): void {
@@ -84,6 +105,9 @@ export class TaskCounts {
     const counted: Counted = {
       requests: this.#requests,
       held: this.#held,
+      hops: this.#hops,
+      hopFailures: this.#hopFailures,
+      lookups: this.#lookups,
       faults: this.#faults,
       openings: this.#openingTimes.count,
       openingTimes: this.#openingTimes.values(METRIC_VALUES),
@@ -97,6 +121,9 @@ export class TaskCounts {
     this.#drainMs = undefined
     this.#requests = 0
     this.#held = 0
+    this.#hops = 0
+    this.#hopFailures = 0
+    this.#lookups = 0
     this.#faults = new Map()
     this.#openingsRefused = new Map()
     this.#openingTimes.clear()

@@ -4,15 +4,16 @@
  */
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import type { RequestHead } from '@postern/protocol/http'
-import { HEAD_TIMEOUT_MS, SWEEP_MS } from '@postern/protocol/limits'
+import { HEAD_TIMEOUT_MS, LOOKUP_ROUNDS, SWEEP_MS } from '@postern/protocol/limits'
 import { Redirect } from '../dispatch/redirector.ts'
+import { Sought } from '../dispatch/sought.ts'
 import { Away } from '../dispatch/waiting-room.ts'
 import type { Route } from '../route/route.ts'
 import type { Verdict } from '../route/visitor-gate.ts'
 
 export interface AdmissionContext {
   /** What a request with this (lower-case) Host is answered with or from. */
-  readonly dispatcher: { find(host: string): Route | Away | Redirect | TunnelFault }
+  readonly dispatcher: { find(host: string): Route | Sought | Away | Redirect | TunnelFault }
   /** A failure on this connection, for the log. */
   failed(requestId: string, fault: TunnelFault): void
 }
@@ -24,6 +25,8 @@ export interface Application {
   readonly moved: boolean
   /** What was sent of its body then, to be sent again. */
   readonly replay: readonly Buffer[]
+  /** What it gets if there is nowhere else to go: why its channel has gone. */
+  readonly lost?: TunnelFault
 }
 
 /** The connection, as its requests' way to a route sees it. Each request ends by `admit`, `redirect` or `refuse`, unless it is withdrawn. */
@@ -45,6 +48,8 @@ type State =
   | { readonly kind: 'idle' }
   /** The gate of its route takes its time. */
   | { readonly kind: 'judged'; readonly application: Application }
+  /** Where its tunnel is takes its time to find out. */
+  | { readonly kind: 'sought'; readonly application: Application }
   /** The tunnel's agent is away, and the request waits for it. */
   | { readonly kind: 'held'; readonly application: Application; readonly leave: () => void }
 
@@ -75,22 +80,17 @@ export class Admission {
    * its end first; once all have, its name has another one, or none. `replay`: what was sent of its body.
    */
   beginAgain(head: RequestHead, requestId: string, lost: TunnelFault, replay = NOTHING_SENT): void {
-    const application = { head, requestId, moved: true, replay }
+    const application: Application = { head, requestId, moved: true, lost, replay }
     const state: State = { kind: 'held', application, leave: () => {} }
     this.#state = state
     queueMicrotask(() => {
       if (this.#state !== state) return
-      const found = this.#context.dispatcher.find(head.host)
-      if (found instanceof Away) this.#hold(found, application)
-      else if (found instanceof TunnelFault || found instanceof Redirect) {
-        this.#context.failed(requestId, lost)
-        this.#refuse(lost, application)
-      } else this.#judge(found, application)
+      this.#dispatch(application)
       this.#applicant.resume()
     })
   }
 
-  /** A held request is answered at once; one that is judged is not concerned. */
+  /** A held request is answered at once; one that is judged or sought is not concerned. */
   stopWaiting(): void {
     if (this.#state.kind !== 'held') return
     const { application, leave } = this.#state
@@ -108,18 +108,42 @@ export class Admission {
   expire(): void {
     if (this.#state.kind === 'judged')
       return this.#refuse(new TunnelFault('visitor-checks-busy'), this.#state.application)
+    if (this.#state.kind === 'sought')
+      return this.#refuse(new TunnelFault('store-unavailable', 'It takes too long to answer.'), this.#state.application)
     if (this.#state.kind === 'held') this.#applicant.expireIn(SWEEP_MS)
   }
 
-  #dispatch(application: Application): void {
+  /** `rounds`: how often its tunnel was sought before. */
+  #dispatch(application: Application, rounds = 0): void {
     const found = this.#context.dispatcher.find(application.head.host)
-    if (found instanceof TunnelFault) return this.#refuse(found, application)
+    if (found instanceof TunnelFault) return this.#refuse(this.#nowhere(found, application), application)
     if (found instanceof Redirect) {
       this.#state = IDLE
       return this.#applicant.redirect(found, application)
     }
+    if (found instanceof Sought) return void this.#awaitPlace(found, application, rounds)
     if (found instanceof Away) return this.#hold(found, application)
     this.#judge(found, application)
+  }
+
+  /** A channel that was lost explains more than that there is no other; a tunnel that has moved is told by where it is now. */
+  #nowhere(found: TunnelFault, { requestId, lost }: Application): TunnelFault {
+    if (lost === undefined || lost.code === 'tunnel-moved') return found
+    this.#context.failed(requestId, lost)
+    return lost
+  }
+
+  async #awaitPlace(sought: Sought, application: Application, rounds: number): Promise<void> {
+    const state: State = { kind: 'sought', application }
+    this.#state = state
+    this.#applicant.expireIn(HEAD_TIMEOUT_MS)
+    const fault = await sought.settled
+    if (this.#state !== state) return
+    if (fault !== undefined) this.#refuse(this.#broken(fault, application), application)
+    // What was found is gone before it was used, again and again: the tunnel changes places faster than it can be followed.
+    else if (rounds >= LOOKUP_ROUNDS) this.#refuse(new TunnelFault('tunnel-moved'), application)
+    else this.#dispatch(application, rounds + 1)
+    this.#applicant.resume()
   }
 
   /** The only way to a route: every request comes by here each time, from a hold and from a lost channel too. */

@@ -3,13 +3,15 @@ import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
 import type { BodyBoundary, CookieFence, RequestHead } from '@postern/protocol/http'
 import { BODY_IDLE_MS, ORIGIN_FIRST_BYTE_MS, UPGRADE_END_MS } from '@postern/protocol/limits'
 import type { StreamListener } from '@postern/protocol/mux'
-import type { Lease, Route } from '../route/route.ts'
+import type { Asker, Lease, Route } from '../route/route.ts'
 import type { ResponseChanges } from '../route/visitor-gate.ts'
 import { RequestSender } from './request-sender.ts'
 import { type ResponseReader, ResponseRelay } from './response-relay.ts'
 
 /** The visitor's connection, as an exchange sees it. */
 export interface Visitor {
+  /** Where the visitor comes from. */
+  readonly clientAddress: string
   /** False: enough for now; `visitorDrained` follows. */
   write(bytes: Buffer): boolean
   /** No more writing; the other direction goes on. */
@@ -27,13 +29,11 @@ export type Outcome =
   | { readonly kind: 'complete'; readonly keepAlive: boolean }
   /** Nothing of a response went out: the visitor is to be told. `requestEnded`: the next byte is a new request. */
   | { readonly kind: 'fault'; readonly fault: TunnelFault; readonly requestEnded: boolean }
-  /** The channel went before a byte of the response came, and the request may be sent again, elsewhere: nothing is lost yet. */
-  | {
-      readonly kind: 'homeless'
-      readonly fault: TunnelFault
-      /** What the visitor has sent of the body. */
-      readonly body: readonly Buffer[]
-    }
+  /**
+   * The channel went before a byte of the response came, or its task has it no more, and the request may be sent again, elsewhere: nothing is
+   * lost yet. `body` is what of it was sent.
+   */
+  | { readonly kind: 'homeless'; readonly fault: TunnelFault; readonly body: readonly Buffer[] }
   /** A part went out and must not look whole. */
   | { readonly kind: 'cut'; readonly fault: TunnelFault }
   /** The visitor left. */
@@ -61,7 +61,8 @@ export interface ExchangeRequest {
 /** Why streams of a channel are reset that is over. */
 const CHANNEL_GONE: ReadonlySet<FaultCode> = new Set<FaultCode>(['channel-lost', 'channel-closed'])
 
-export class Exchange implements StreamListener {
+export class Exchange implements StreamListener, Asker {
+  readonly requestId: string
   readonly #visitor: Visitor
   readonly #route: Route
   readonly #request: RequestSender
@@ -69,6 +70,8 @@ export class Exchange implements StreamListener {
   readonly #version: 10 | 11
   readonly #idempotent: boolean
   readonly #mayMove: boolean
+  /** Without a body, and may be done twice: all that is needed to send it elsewhere is the head. */
+  readonly #movable: boolean
   #lease: Lease
   /** A byte of the response came. */
   #heard = false
@@ -82,19 +85,26 @@ export class Exchange implements StreamListener {
   /** Sends the head at once. @throws TunnelFault when the route has no stream. */
   constructor(visitor: Visitor, route: Route, request: ExchangeRequest) {
     const { head, headBytes, id, mayKeepAlive, mayMove, replay, cookies, changes, body, reader } = request
+    this.requestId = id
     this.#visitor = visitor
     this.#route = route
     this.#version = head.version
     this.#idempotent = head.idempotent
     this.#mayMove = mayMove
+    this.#movable = head.idempotent && head.framing === 'none'
     this.#request = new RequestSender(head, headBytes, body)
     const write = (bytes: Buffer): boolean => visitor.write(bytes)
     this.#response = new ResponseRelay({ reader, request: head, requestId: id, mayKeepAlive, cookies, changes, write })
-    this.#lease = route.lease(head.version === 10 ? 'fresh' : this.#idempotent ? 'idle' : 'young')
+    this.#lease = route.lease(head.version === 10 ? 'fresh' : this.#idempotent ? 'idle' : 'young', this)
     this.#lease.stream.listen(this)
-    this.#request.begin(this.#lease.stream, this.#lease.reused || (mayMove && this.#idempotent))
+    this.#request.begin(this.#lease.stream, this.#lease.reused || this.#lease.tentative === true || (mayMove && this.#idempotent))
     for (const piece of replay) this.visitorBytes(piece, 0, piece.length)
     this.#setDeadline()
+  }
+
+  /** For whoever has the tunnel, when it is asked for a stream. */
+  get visitorAddress(): string {
+    return this.#visitor.clientAddress
   }
 
   // ── the visitor ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -117,8 +127,8 @@ export class Exchange implements StreamListener {
       this.#abandon(toFault(error))
       return to
     }
-    if (end > from && !this.#request.send(chunk.subarray(from, end), this.#lease.stream))
-      this.#visitor.setReading(false)
+    const { stream, tentative = false } = this.#lease
+    if (end > from && !this.#request.send(chunk.subarray(from, end), stream, tentative)) this.#visitor.setReading(false)
     if (this.#request.done && this.#response.state === 'whole') this.#bothWhole()
     else this.#setDeadline()
     return end
@@ -241,22 +251,27 @@ export class Exchange implements StreamListener {
    */
   #failOrRepeat(why: TunnelFault): void {
     const failure = this.#lease.failure()
-    const again = this.#request.repeatable && (this.#idempotent || failure?.unsent === true)
-    if (again && CHANNEL_GONE.has(why.code)) return this.#moveOn(why)
-    if (!again || !this.#lease.reused) {
+    const unsent = failure?.unsent === true
+    const again = this.#request.repeatable && (this.#idempotent || unsent)
+    const gone = CHANNEL_GONE.has(why.code) || failure?.next === 'elsewhere'
+    if (gone && this.#mayMove && !this.#heard && (again || this.#movable) && (unsent || !this.#visitorEnded)) {
+      this.#lease.stream.reset()
+      return this.#end({ kind: 'homeless', fault: failure?.fault ?? why, body: this.#request.kept })
+    }
+    if (!again || failure?.next !== undefined) {
       const fault = why.code === 'stream-reset' ? new TunnelFault('origin-closed', undefined, { cause: why }) : why
       return this.#abandon(failure?.fault ?? fault)
     }
     this.#originEnded = false
     this.#lease.stream.reset()
     try {
-      this.#lease = this.#route.lease('fresh')
+      this.#lease = this.#route.lease('fresh', this)
     } catch (error) {
       const fault = toFault(error)
       return CHANNEL_GONE.has(fault.code) ? this.#moveOn(fault) : this.#abandon(fault)
     }
     this.#lease.stream.listen(this)
-    const room = this.#request.repeat(this.#lease.stream)
+    const room = this.#request.repeat(this.#lease.stream, this.#lease.tentative === true)
     if (this.#visitorEnded) this.#lease.stream.end()
     this.#visitor.setReading(room)
   }

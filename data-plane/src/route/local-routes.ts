@@ -59,6 +59,11 @@ export class LocalRoutes {
     return this.#routes.get(tunnel)
   }
 
+  /** The route over the channel that made this claim of the name, if it is here and serves it. */
+  ofClaim(subdomain: Subdomain, epoch: number): LocalRoute | undefined {
+    return this.#byName.get(subdomain)?.find(({ tunnel }) => tunnel.epoch === epoch)?.route
+  }
+
   /** Whether the name had a channel here until a moment ago. */
   isAway(subdomain: Subdomain): boolean {
     return this.#absence(subdomain) !== undefined

@@ -4,6 +4,7 @@ export { Channel } from './channel.ts'
 export type {
   AgentMessage,
   Hello,
+  MessageSchemas,
   Refused,
   ServerMessage,
   StreamFaultMessage,
@@ -12,6 +13,8 @@ export type {
 export type { ControlStreamOptions } from './control-stream.ts'
 export { agentControlStream, ControlStream, serverControlStream } from './control-stream.ts'
 export { hashCredentials } from './credential-hash.ts'
+export { Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
+export { acceptHop, type HopPeer, openHop } from './hop-opening.ts'
 export { IpNotAllowedFault } from './ip-not-allowed.ts'
 export type {
   AcceptedOpening,
@@ -25,4 +28,5 @@ export { acceptOpening, openChannel } from './opening.ts'
 export { OpeningCeilings } from './opening-ceilings.ts'
 export type { ProxiedStart, ProxyHeader, ProxyPolicy, ProxySource } from './proxy-header.ts'
 export { parseProxyHeader, readProxyHeader } from './proxy-header.ts'
+export { RateBucket } from './rate-bucket.ts'
 export { type VisitorRules, visitorRulesSchema } from './visitor-rules.ts'
