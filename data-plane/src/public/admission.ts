@@ -18,11 +18,16 @@ export interface AdmissionContext {
   failed(requestId: string, fault: TunnelFault): void
 }
 
+/**
+ * Whether a request may be sent elsewhere, should its channel have gone: once whatever was sent, as far as it may be done twice; a few times
+ * more as long as no agent has seen a byte of it.
+ */
+export type MayMove = 'yes' | 'unsent' | 'no'
+
 export interface Application {
   readonly head: RequestHead
   readonly requestId: string
-  /** It was with a channel before, which has gone. */
-  readonly moved: boolean
+  readonly mayMove: MayMove
   /** What it gets if there is nowhere else to go: why its channel has gone. */
   readonly lost?: TunnelFault
 }
@@ -57,6 +62,8 @@ export class Admission {
   readonly #applicant: Applicant
   readonly #context: AdmissionContext
   #state: State = IDLE
+  /** How many channels the request at hand was with, which have gone. */
+  #moves = 0
 
   constructor(applicant: Applicant, context: AdmissionContext) {
     this.#applicant = applicant
@@ -69,7 +76,8 @@ export class Admission {
   }
 
   begin(head: RequestHead, requestId: string): void {
-    this.#dispatch({ head, requestId, moved: false })
+    this.#moves = 0
+    this.#dispatch({ head, requestId, mayMove: 'yes' })
   }
 
   /**
@@ -77,7 +85,9 @@ export class Admission {
    * its end first; once all have, its name has another one, or none.
    */
   beginAgain(head: RequestHead, requestId: string, lost: TunnelFault): void {
-    const application: Application = { head, requestId, moved: true, lost }
+    this.#moves += 1
+    const mayMove = this.#moves < LOOKUP_ROUNDS ? 'unsent' : 'no'
+    const application: Application = { head, requestId, mayMove, lost }
     const state: State = { kind: 'held', application, leave: () => {} }
     this.#state = state
     queueMicrotask(() => {

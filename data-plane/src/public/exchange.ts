@@ -5,6 +5,7 @@ import { BODY_IDLE_MS, ORIGIN_FIRST_BYTE_MS } from '@postern/protocol/limits'
 import type { StreamListener } from '@postern/protocol/mux'
 import type { Asker, Lease, Route } from '../route/route.ts'
 import type { ResponseChanges } from '../route/visitor-gate.ts'
+import type { MayMove } from './admission.ts'
 import { RequestSender } from './request-sender.ts'
 import { type ResponseReader, ResponseRelay } from './response-relay.ts'
 
@@ -46,8 +47,8 @@ export interface ExchangeRequest {
   readonly id: string
   /** False when the task drains: the response says `Connection: close`. */
   readonly mayKeepAlive: boolean
-  /** Whether it may end `homeless`: it has not done so before. */
-  readonly mayMove: boolean
+  /** Whether it may end `homeless`. */
+  readonly mayMove: MayMove
   readonly cookies: CookieFence
   /** What becomes of the response's heads. */
   readonly changes: ResponseChanges | undefined
@@ -67,7 +68,7 @@ export class Exchange implements StreamListener, Asker {
   readonly #response: ResponseRelay
   readonly #version: 10 | 11
   readonly #idempotent: boolean
-  readonly #mayMove: boolean
+  readonly #mayMove: MayMove
   /** Without a body, and may be done twice: all that is needed to send it elsewhere is the head. */
   readonly #movable: boolean
   #lease: Lease
@@ -226,7 +227,8 @@ export class Exchange implements StreamListener, Asker {
     const unsent = failure?.unsent === true
     const again = this.#request.repeatable && (this.#idempotent || unsent)
     const gone = CHANNEL_GONE.has(why.code) || failure?.next === 'elsewhere'
-    if (gone && this.#mayMove && !this.#heard && (again || this.#movable) && (unsent || !this.#visitorEnded)) {
+    const mayMove = this.#mayMove === 'yes' || (this.#mayMove === 'unsent' && unsent)
+    if (gone && mayMove && !this.#heard && (again || this.#movable) && (unsent || !this.#visitorEnded)) {
       this.#lease.stream.reset()
       return this.#end({ kind: 'homeless', fault: failure?.fault ?? why, body: this.#request.kept })
     }

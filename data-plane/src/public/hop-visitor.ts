@@ -106,7 +106,7 @@ export class HopVisitor implements Visitor, Applicant, Perishable {
         headBytes: writeRequestHead(head, { ...gate?.request, forwarded, requestId, passedOn: true }),
         id: requestId,
         mayKeepAlive: false,
-        mayMove: false,
+        mayMove: 'no',
         cookies,
         changes: { ...gate?.response({ scheme: proto, authority: head.host }), passedOn: true },
         body: new BodyBoundary('request'),

@@ -183,7 +183,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   }
 
   admit(route: Route, application: Application): void {
-    const { head, requestId, moved } = application
+    const { head, requestId, mayMove } = application
     const { gate } = route
     const forwarding = { forwarded: this.#forwarded, requestId }
     const request = {
@@ -191,7 +191,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
       headBytes: writeRequestHead(head, gate === undefined ? forwarding : { ...forwarding, ...gate.request }),
       id: requestId,
       mayKeepAlive: !this.#draining,
-      mayMove: !moved,
+      mayMove,
       cookies: this.#context.cookies,
       changes: gate?.response({ scheme: this.#context.proto, authority: head.host }),
       body: this.#requestBody,
