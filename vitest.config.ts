@@ -11,9 +11,10 @@ const base = {
 } as const
 
 /**
- * unit: beside the code. The others cross rooms; hostile and system build the bundles first and run them as processes. load is
- * faults that take a quiet machine, cluster is several tasks behind a balancer, suites runs other people's software through the tunnel, and stack deploys on an AWS emulator: none of
- * the four is a part of `npm test`.
+ * unit: beside the code. The others cross rooms; hostile and system build the bundles first and run them as processes. hop is
+ * what visitors see, once more, with two tasks of which they come in at the wrong one. load is faults that take a quiet machine, cluster
+ * is faults of several tasks behind a balancer, suites runs other people's software through the tunnel, and stack deploys on an AWS emulator:
+ * none of the four is a part of `npm test`.
  */
 export default defineConfig({
   test: {
@@ -45,6 +46,17 @@ export default defineConfig({
           ...base,
           name: 'system',
           include: ['test/system/**/*.test.ts'],
+          globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          ...base,
+          name: 'hop',
+          include: ['test/system/fidelity*.test.ts', 'test/system/visitor-rules.test.ts'],
+          env: { ...base.env, POSTERN_TEST_HOP: '1' },
           globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,

@@ -1,9 +1,6 @@
 /** A system whose data plane is several tasks behind a network load balancer. Knows nothing of what is tested. */
-import { randomBytes } from 'node:crypto'
 import type { EmbeddedTable } from '@postern/local/embedded-table'
 import { ENV } from '@postern/protocol/environment'
-import { newDeploymentSecret } from '@postern/protocol/ticket'
-import { addDeploymentSecret } from './deployment-canaries.ts'
 import { NetworkBalancer, type NetworkBalancerOptions } from './network-balancer/network-balancer.ts'
 import { type AgentStart, type RunningAgent, type System, startSystem } from './start-system.ts'
 import { startTableProcess } from './table-process.ts'
@@ -79,15 +76,10 @@ export class Cluster {
       ...host,
       ...(changed && { changed }),
     })
-    const hopSecret = newDeploymentSecret(randomBytes)
-    addDeploymentSecret(system.canaries, hopSecret)
     const startTask = async (taskId: string, changes?: Environment): Promise<TestProcess> => {
       const process = await system.startDataPlane(undefined, {
         [ENV.proxyProtocol]: 'required',
         [ENV.taskId]: taskId,
-        POSTERN_PEER_PORT: '0',
-        POSTERN_PEER_ADDRESS: '127.0.0.1',
-        POSTERN_HOP_SECRET: hopSecret,
         ...(await taskEnv?.(taskId)),
         ...changes,
       })

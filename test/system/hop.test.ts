@@ -1,4 +1,5 @@
 /** A request that comes in at a task without the tunnel is served by way of the one that has it, and nobody can tell. */
+import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -41,4 +42,22 @@ test('a request that comes in at the task without the tunnel is served', async (
 test('a name that nobody has is not found', async () => {
   const answer = await ask(system, `GET / HTTP/1.1\r\nHost: nobody.localhost\r\n\r\n`)
   expect(statusOf(answer)).toBe(404)
+})
+
+test('a request whose agent is killed waits for the next one', async () => {
+  const silent = http.createServer(() => {})
+  silent.listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const before = await system.startAgent({ subdomain: 'killed', target: (silent.address() as AddressInfo).port })
+  const visitor = await visit(system)
+  const arrived = new Promise((resolve) => silent.once('request', resolve))
+  visitor.send(`GET /taken HTTP/1.1\r\nHost: ${before.host}\r\n\r\n`)
+  await arrived
+  before.process.kill('SIGKILL')
+  await before.process.exited
+  await system.startAgent({ subdomain: 'killed', target: target() })
+  const answer = await visitor.next()
+  expect(answer.body.toString()).toBe('hello /taken')
+  silent.close()
+  silent.closeAllConnections()
 })

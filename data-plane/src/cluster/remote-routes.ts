@@ -13,7 +13,6 @@ import {
 } from '@postern/protocol/limits'
 import type { OnlineRoute, Route as TableRoute, Task } from '@postern/protocol/store'
 import { Sought } from '../dispatch/sought.ts'
-import type { HopAnswer } from '../route/hop-preamble.ts'
 import { type Hop, PeerRoute } from '../route/peer-route.ts'
 import type { Route } from '../route/route.ts'
 import type { PeerState } from './peers.ts'
@@ -185,7 +184,7 @@ export class RemoteRoutes {
       epoch,
       now,
       counts,
-      refused: (refused, answer) => this.#hearNo(refused, answer),
+      refused: (refused) => this.#hearNo(refused),
     })
     if (routes === undefined) this.#byName.set(name, [route])
     else routes.push(route)
@@ -193,7 +192,7 @@ export class RemoteRoutes {
   }
 
   /** One strongly consistent look more; should the table go on saying the same, requests wait until it does not. */
-  #hearNo(route: PeerRoute, _answer: HopAnswer): void {
+  #hearNo(route: PeerRoute): void {
     this.#deps.counts.hopFailed()
     this.withdrawn(route.name, route.epoch)
   }

@@ -18,13 +18,16 @@ export interface AdmissionContext {
   failed(requestId: string, fault: TunnelFault): void
 }
 
+/**
+ * Whether a request may be sent elsewhere, should its channel have gone: once whatever was sent, as far as it may be done twice; a few times
+ * more as long as no agent has seen a byte of it.
+ */
+export type MayMove = 'yes' | 'unsent' | 'no'
+
 export interface Application {
   readonly head: RequestHead
   readonly requestId: string
-  /** It was with a channel before, which has gone. */
-  readonly moved: boolean
-  /** What was sent of its body then, to be sent again. */
-  readonly replay: readonly Buffer[]
+  readonly mayMove: MayMove
   /** What it gets if there is nowhere else to go: why its channel has gone. */
   readonly lost?: TunnelFault
 }
@@ -54,12 +57,13 @@ type State =
   | { readonly kind: 'held'; readonly application: Application; readonly leave: () => void }
 
 const IDLE: State = { kind: 'idle' }
-const NOTHING_SENT: readonly Buffer[] = []
 
 export class Admission {
   readonly #applicant: Applicant
   readonly #context: AdmissionContext
   #state: State = IDLE
+  /** How many channels the request at hand was with, which have gone. */
+  #moves = 0
 
   constructor(applicant: Applicant, context: AdmissionContext) {
     this.#applicant = applicant
@@ -72,15 +76,18 @@ export class Admission {
   }
 
   begin(head: RequestHead, requestId: string): void {
-    this.#dispatch({ head, requestId, moved: false, replay: NOTHING_SENT })
+    this.#moves = 0
+    this.#dispatch({ head, requestId, mayMove: 'yes' })
   }
 
   /**
    * For a request whose channel has gone with fault `lost`, which it gets if there is nowhere else to go. The streams of a channel hear of
-   * its end first; once all have, its name has another one, or none. `replay`: what was sent of its body.
+   * its end first; once all have, its name has another one, or none.
    */
-  beginAgain(head: RequestHead, requestId: string, lost: TunnelFault, replay = NOTHING_SENT): void {
-    const application: Application = { head, requestId, moved: true, lost, replay }
+  beginAgain(head: RequestHead, requestId: string, lost: TunnelFault): void {
+    this.#moves += 1
+    const mayMove = this.#moves < LOOKUP_ROUNDS ? 'unsent' : 'no'
+    const application: Application = { head, requestId, mayMove, lost }
     const state: State = { kind: 'held', application, leave: () => {} }
     this.#state = state
     queueMicrotask(() => {

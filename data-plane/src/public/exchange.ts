@@ -5,6 +5,7 @@ import { BODY_IDLE_MS, ORIGIN_FIRST_BYTE_MS, UPGRADE_END_MS } from '@postern/pro
 import type { StreamListener } from '@postern/protocol/mux'
 import type { Asker, Lease, Route } from '../route/route.ts'
 import type { ResponseChanges } from '../route/visitor-gate.ts'
+import type { MayMove } from './admission.ts'
 import { RequestSender } from './request-sender.ts'
 import { type ResponseReader, ResponseRelay } from './response-relay.ts'
 
@@ -46,10 +47,8 @@ export interface ExchangeRequest {
   readonly id: string
   /** False when the task drains: the response says `Connection: close`. */
   readonly mayKeepAlive: boolean
-  /** Whether it may end `homeless`: it has not done so before. */
-  readonly mayMove: boolean
-  /** What the visitor sent of the body before it was homeless. */
-  readonly replay: readonly Buffer[]
+  /** Whether it may end `homeless`. */
+  readonly mayMove: MayMove
   readonly cookies: CookieFence
   /** What becomes of the response's heads. */
   readonly changes: ResponseChanges | undefined
@@ -69,7 +68,7 @@ export class Exchange implements StreamListener, Asker {
   readonly #response: ResponseRelay
   readonly #version: 10 | 11
   readonly #idempotent: boolean
-  readonly #mayMove: boolean
+  readonly #mayMove: MayMove
   /** Without a body, and may be done twice: all that is needed to send it elsewhere is the head. */
   readonly #movable: boolean
   #lease: Lease
@@ -84,7 +83,7 @@ export class Exchange implements StreamListener, Asker {
 
   /** Sends the head at once. @throws TunnelFault when the route has no stream. */
   constructor(visitor: Visitor, route: Route, request: ExchangeRequest) {
-    const { head, headBytes, id, mayKeepAlive, mayMove, replay, cookies, changes, body, reader } = request
+    const { head, headBytes, id, mayKeepAlive, mayMove, cookies, changes, body, reader } = request
     this.requestId = id
     this.#visitor = visitor
     this.#route = route
@@ -97,8 +96,7 @@ export class Exchange implements StreamListener, Asker {
     this.#response = new ResponseRelay({ reader, request: head, requestId: id, mayKeepAlive, cookies, changes, write })
     this.#lease = route.lease(head.version === 10 ? 'fresh' : this.#idempotent ? 'idle' : 'young', this)
     this.#lease.stream.listen(this)
-    this.#request.begin(this.#lease.stream, this.#lease.reused || this.#lease.tentative === true || (mayMove && this.#idempotent))
-    for (const piece of replay) this.visitorBytes(piece, 0, piece.length)
+    this.#request.begin(this.#lease.stream, this.#lease.reused || this.#lease.tentative === true || (mayMove !== 'no' && this.#idempotent))
     this.#setDeadline()
   }
 
@@ -254,7 +252,8 @@ export class Exchange implements StreamListener, Asker {
     const unsent = failure?.unsent === true
     const again = this.#request.repeatable && (this.#idempotent || unsent)
     const gone = CHANNEL_GONE.has(why.code) || failure?.next === 'elsewhere'
-    if (gone && this.#mayMove && !this.#heard && (again || this.#movable) && (unsent || !this.#visitorEnded)) {
+    const mayMove = this.#mayMove === 'yes' || (this.#mayMove === 'unsent' && unsent)
+    if (gone && mayMove && !this.#heard && (again || this.#movable) && (unsent || !this.#visitorEnded)) {
       this.#lease.stream.reset()
       return this.#end({ kind: 'homeless', fault: failure?.fault ?? why, body: this.#request.kept })
     }
@@ -278,7 +277,7 @@ export class Exchange implements StreamListener, Asker {
 
   /** Its channel is gone: the name may have another one. */
   #moveOn(why: TunnelFault): void {
-    if (!this.#mayMove || this.#visitorEnded) return this.#abandon(why)
+    if (this.#mayMove === 'no' || this.#visitorEnded) return this.#abandon(why)
     this.#end({ kind: 'homeless', fault: why, body: this.#request.kept })
   }
 

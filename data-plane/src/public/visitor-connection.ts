@@ -190,7 +190,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   }
 
   admit(route: Route, application: Application): void {
-    const { head, requestId, moved, replay } = application
+    const { head, requestId, mayMove } = application
     const { gate } = route
     const forwarding = { forwarded: this.#forwarded, requestId }
     const request = {
@@ -198,8 +198,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
       headBytes: writeRequestHead(head, gate === undefined ? forwarding : { ...forwarding, ...gate.request }),
       id: requestId,
       mayKeepAlive: this.#mayGoOn,
-      mayMove: !moved,
-      replay,
+      mayMove,
       cookies: this.#context.cookies,
       changes: gate?.response({ scheme: this.#context.proto, authority: head.host }),
       body: this.#requestBody,
@@ -270,7 +269,10 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
         return this.#answer(outcome.fault, head, requestId, outcome.requestEnded)
       case 'homeless':
         this.#state = ADMISSION
-        return this.#admission.beginAgain(head, requestId, outcome.fault, outcome.body)
+        // What was sent of the body is sent again, before what has come since.
+        if (outcome.body.length > 0)
+          this.#waiting = Buffer.concat(this.#waiting === undefined ? outcome.body : [...outcome.body, this.#waiting])
+        return this.#admission.beginAgain(head, requestId, outcome.fault)
       case 'cut':
         this.#context.failed(requestId, outcome.fault)
         this.#context.counts.fault(outcome.fault.code)

@@ -11,7 +11,7 @@ export interface HopHost {
   begun(): void
   rested(): void
   /** The other task does not have the tunnel, or does not serve it. `gone` follows. */
-  refused(streamId: number, answer: HopAnswer): void
+  refused(streamId: number): void
   gone(stream: HopStream): void
 }
 
@@ -118,7 +118,7 @@ export class HopStream implements PooledStream {
     this.#stream.consume(1)
     const answer = chunk[0] as HopAnswer
     if (answer !== HOP_ANSWER.taken && answer !== HOP_ANSWER.judged) {
-      this.#host.refused(this.id, answer)
+      this.#host.refused(this.id)
       return this.abandon(new TunnelFault('tunnel-moved'))
     }
     this.#answer = answer

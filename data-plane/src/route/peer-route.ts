@@ -3,7 +3,7 @@ import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import { HOP_STREAMS_PER_NAME } from '@postern/protocol/limits'
 import type { RawStream } from '@postern/protocol/mux'
-import { type HopAnswer, writePreamble } from './hop-preamble.ts'
+import { writePreamble } from './hop-preamble.ts'
 import { type HopHost, HopStream } from './hop-stream.ts'
 import type { Asker, Failure, Freshness, Lease, Route } from './route.ts'
 import { StreamPool } from './stream-pool.ts'
@@ -30,8 +30,8 @@ export interface PeerRouteOptions {
   readonly epoch: number
   /** Monotonic milliseconds. */
   now(): number
-  /** The other task does not have the tunnel, or does not serve it. */
-  refused(route: PeerRoute, answer: HopAnswer): void
+  /** The other task does not have the tunnel, or does not serve it, or has just lost it. */
+  refused(route: PeerRoute): void
   readonly counts: { hop(): void }
 }
 
@@ -89,9 +89,9 @@ export class PeerRoute implements Route, HopHost {
     this.hop.busy(-1)
   }
 
-  refused(streamId: number, answer: HopAnswer): void {
+  refused(streamId: number): void {
     this.#refused.add(streamId)
-    this.#options.refused(this, answer)
+    this.#options.refused(this)
   }
 
   gone(stream: HopStream): void {
@@ -110,6 +110,10 @@ export class PeerRoute implements Route, HopHost {
   }
 
   #takeFailure(streamId: number): Failure | undefined {
-    return this.#refused.delete(streamId) ? MOVED : this.hop.takeFailure(streamId)
+    if (this.#refused.delete(streamId)) return MOVED
+    const failure = this.hop.takeFailure(streamId)
+    // Said of a stream before it is said of the tunnel.
+    if (failure?.next === 'elsewhere' && this.hop.open) this.#options.refused(this)
+    return failure
   }
 }
