@@ -16,11 +16,17 @@ export const OPENING = {
   nameWrites: 2,
   /** The name is claimed and the tunnel listed; in the end both are undone. */
   routeWrites: 4,
+  /** Who has the name is read before it is claimed. */
+  routeReads: 1,
   auditWrites: 1,
 } as const
 
 /** A strongly consistent Query that finds nothing is billed as the least there is (the embedded table says 0). */
 export const READS_PER_POLL = 1
+
+/** Bytes of one task in the list of tasks, which is read eventually consistent: half a unit for each 4 KB. */
+export const TASK_BYTES = 300
+export const readsPerTaskPoll = (tasks: number): number => Math.ceil((tasks * TASK_BYTES) / 4096) / 2
 
 /** Of the Lambda: 512 MB for the time of a warm call; starts are rare. Not measured on AWS. */
 export const CALL_GB_SECONDS = 0.5 * 0.1

@@ -126,7 +126,7 @@ test('whatever stands in the table: two agents that do not both pool never have 
         }
         expect(choice.displaced).toBeUndefined()
         table = table.filter((route) => !choice.ousted.includes(route) && route.slot !== choice.slot)
-        const { remembered: ousted } = choice
+        const ousted = new Set(choice.remembered)
         table.push(online(choice.slot, { ...claim, agentSlot: slot, slot: choice.slot, ousted }))
         const owners = new Set(table.map((route) => route.instanceId))
         expect(owners.size === 1 || table.every((route) => route.pool)).toBe(true)

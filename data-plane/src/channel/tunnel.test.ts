@@ -352,3 +352,44 @@ test.each([
   await said.first()
   expect(tunnel.holdMs).toBe(wanted)
 })
+
+/** A tunnel that serves, with what its agent hears after the welcome. */
+async function serving(released: string[] = []) {
+  const all = await setup(async () => granted(released))
+  all.control.send(all.hello)
+  await all.said.first()
+  return all
+}
+
+test('an agent is asked once to move, and its leaving then is no absence', async () => {
+  const { tunnel, control, channel, said, partings, moves, overs } = await serving()
+  expect([tunnel.askToMove(1234.4), tunnel.askToMove(1), tunnel.askedToMove]).toEqual([true, false, true])
+  await channel.roundTrip()
+  expect(said.all[1]).toEqual({ type: 'draining', deadlineMs: 1234 })
+  expect(tunnel.serving).toBe(true)
+  control.send({ type: 'leaving', moved: true })
+  await channel.roundTrip()
+  expect([partings, moves.all, tunnel.serving]).toEqual([['moved'], ['moved'], false])
+  expect(tunnel.askToMove(1)).toBe(false)
+  await channel.close()
+  await overs.first()
+  expect(partings).toEqual(['moved', 'moved'])
+})
+
+test('a channel that its own agent has replaced finishes what it has, and is not closed by us', async () => {
+  const { tunnel, channel, hello, channelEvents, said, partings } = await serving()
+  tunnel.replacedBy({ instanceId: hello.instanceId })
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  await channel.roundTrip()
+  expect([partings, channelEvents.all, said.all.length]).toEqual([['moved'], [], 1])
+})
+
+test('a channel whose name another agent has taken hears whose it is, once, and ends', async () => {
+  const released: string[] = []
+  const { tunnel, said, overs, partings } = await serving(released)
+  tunnel.replacedBy({ instanceId: 'other', label: 'desk (pid 7)' })
+  tunnel.supersededBy({ instanceId: 'third' })
+  expect(await overs.first()).toMatchObject({ fault: { code: 'superseded' } })
+  expect(said.all.slice(1)).toEqual([{ type: 'superseded', byInstance: 'other', by: 'desk (pid 7)' }])
+  expect([partings, released]).toEqual([['moved', 'moved'], ['released']])
+})

@@ -37,6 +37,19 @@ export function routeContract(place: () => OpenPlace): void {
     expect(route).toMatchObject({ epoch: epochs[highest], connId: claims[highest]?.connId })
   })
 
+  test('what an agent says of itself, and whom it replaced, stands with its claim and goes with the next', async () => {
+    const name = unique('demo')
+    const ousted = new Set(['former', 'asleep'])
+    const call = claim({ name, agentSlot: 2, label: 'desk (pid 7)', ousted })
+    const { epoch } = await stores.routes.claim(call)
+    const [route] = await stores.routes.list(name, { consistent: true })
+    expect(route).toMatchObject({ agentSlot: 2, label: 'desk (pid 7)', ousted })
+    await stores.routes.claim(claim({ name, ousted: new Set() }))
+    const [next] = await stores.routes.list(name, { consistent: true })
+    expect(next).toMatchObject({ epoch: epoch + 1 })
+    for (const attribute of ['agentSlot', 'label', 'ousted']) expect(next).not.toHaveProperty(attribute)
+  })
+
   test('each claim tells what it replaced', async () => {
     const name = unique('demo')
     const first = claim({ name, instanceId: 'one' })
