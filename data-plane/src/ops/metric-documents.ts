@@ -32,7 +32,8 @@ export function metricDocuments(counted: Counted, gauges: Gauges | undefined, at
 }
 
 function ofTask(counted: Counted, gauges: Gauges | undefined) {
-  const { requests, hops, hopFailures, lookups, openings, openingTimes, bytesIn, bytesOut, agentsMoved, drainMs } = counted
+  const { requests, hops, hopFailures, lookups, openings, openingTimes, bytesIn, bytesOut, agentsMoved, drainMs } =
+    counted
   const occurring: Reading[] = [
     [TASK_METRIC.requests, requests],
     [TASK_METRIC.hops, hops],

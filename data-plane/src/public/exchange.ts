@@ -96,7 +96,10 @@ export class Exchange implements StreamListener, Asker {
     this.#response = new ResponseRelay({ reader, request: head, requestId: id, mayKeepAlive, cookies, changes, write })
     this.#lease = route.lease(head.version === 10 ? 'fresh' : this.#idempotent ? 'idle' : 'young', this)
     this.#lease.stream.listen(this)
-    this.#request.begin(this.#lease.stream, this.#lease.reused || this.#lease.tentative === true || (mayMove !== 'no' && this.#idempotent))
+    this.#request.begin(
+      this.#lease.stream,
+      this.#lease.reused || this.#lease.tentative === true || (mayMove !== 'no' && this.#idempotent),
+    )
     this.#setDeadline()
   }
 
