@@ -210,7 +210,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
     } catch (error) {
       const fault = toFault(error)
       // It goes in this very moment, and nothing was sent.
-      if (fault.code === 'channel-closed' && !moved) return this.#admission.beginAgain(head, requestId, fault)
+      if (fault.code === 'channel-closed' && mayMove !== 'no') return this.#admission.beginAgain(head, requestId, fault)
       this.#context.failed(requestId, fault)
       this.refuse(fault, application)
     }
