@@ -48,6 +48,10 @@ const STOP_GRACE_MS = 5000
 /** A task that drains ends itself in time; what is left of it is killed, as Fargate does. */
 const STOP_TIMEOUT_MS = DRAIN_MS + 10_000
 
+/** Where a task listens, and whether others do beside it. */
+type TaskPlace = Pick<DataPlaneOptions, 'publicPort' | 'publicHosts' | 'proxyProtocol' | 'hopSecretFile'>
+const BEHIND_BALANCER = { publicPort: 0, publicHosts: ['127.0.0.1'], proxyProtocol: 'required' } as const
+
 /** @throws TunnelFault `port-taken`, `config-invalid` for the data folder, or why a part did not come up; what had come up is stopped then */
 export async function startLocalSystem(options: LocalSystemOptions): Promise<LocalSystem> {
   const undo: (() => Promise<unknown> | void)[] = []
@@ -76,7 +80,7 @@ export async function startLocalSystem(options: LocalSystemOptions): Promise<Loc
     undo.push(() => control.stop())
 
     const listening = { publicPort: place.port, publicHosts: place.hosts }
-    const startTask = (name: string, where: Pick<DataPlaneOptions, 'publicPort' | 'publicHosts' | 'proxyProtocol'>) =>
+    const startTask = (name: string, where: TaskPlace) =>
       startDataPlane({
         ...where,
         name,
@@ -100,7 +104,7 @@ export async function startLocalSystem(options: LocalSystemOptions): Promise<Loc
         balancer,
         count: options.tasks,
         graceMs: STOP_GRACE_MS,
-        start: (name) => startTask(name, { publicPort: 0, publicHosts: ['127.0.0.1'], proxyProtocol: 'required' }),
+        start: (name) => startTask(name, { ...BEHIND_BALANCER, hopSecretFile: folder.hopSecret }),
       })
       undo.push(() => set.stop(STOP_GRACE_MS))
       dataPlane = { channelPort: balancer.channelPort, broken: set.broken, set }

@@ -34,6 +34,8 @@ export interface DataPlaneOptions {
   /** `required` behind a balancer. */
   readonly proxyProtocol: 'required' | 'off'
   readonly channelSecretFile: string
+  /** What several tasks know each other by; undefined: there is one. */
+  readonly hopSecretFile?: string
   /** Port of the control server on this machine. */
   readonly controlPort: number
   complaint(line: string): void
@@ -58,6 +60,7 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       [ENV.ipPolicy]: 'observed',
       [ENV.loopbackIsOne]: '1',
       [ENV.channelSecretFile]: options.channelSecretFile,
+      ...(options.hopSecretFile !== undefined && { [ENV.hopSecretFile]: options.hopSecretFile, [ENV.peerPort]: '0' }),
       [ENV.apex]: `127.0.0.1:${options.controlPort}`,
       [ENV.logLevel]: process.env[ENV.logLevel] ?? 'warn',
       // The table is on this machine: whatever account the person is signed in to must not come near it.
