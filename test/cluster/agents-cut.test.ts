@@ -13,8 +13,8 @@ const BACK_MS = size(60_000, 120_000)
 const TICKETS_PER_SECOND = 200
 /** What it lets through at once, beside them. */
 const BURST = 20
-/** An account has a hundred tunnels at most. */
-const TUNNELS_PER_USER = 50
+/** A ticket costs a read for each name that its account has. */
+const TUNNELS_PER_USER = 5
 const BIN_MS = size(250, 5000)
 
 let run: ClusterRun | undefined

@@ -11,8 +11,8 @@ import { startWitnessOrigin } from './load/witness-origin.ts'
 import { writeRecording } from './recording.ts'
 
 const TASKS = 3
-/** 110 s of draining become 16 s; at full size nothing is shortened. */
-const TIME_SCALE = size(0.15, 1)
+/** 110 s of draining become 22 s; at full size nothing is shortened. */
+const TIME_SCALE = size(0.2, 1)
 const TUNNELS = 6
 const PER_SECOND = size(100, 300)
 const CLIENTS = 20
@@ -46,7 +46,12 @@ test('row 7: every task is replaced under load, and no request fails', async () 
   const tunnels = names.map((name, index) => ({ name, host: agents[index]!.host }))
   const { public: port } = cluster.balancer.ports
 
-  const sockets = Array.from({ length: WEBSOCKETS }, (_, index) => keepSocket(port, tunnels[index % TUNNELS]!.host))
+  const sockets = Array.from({ length: WEBSOCKETS }, (_, index) => {
+    const { name, host } = tunnels[index % TUNNELS]!
+    return keepSocket(port, host, (code, clientPort) =>
+      history.note(cluster.balancer.entryOf(clientPort) ?? '', `closes a WebSocket of ${name}: ${code}`),
+    )
+  })
   const listeners = Array.from({ length: LISTENERS }, (_, index) =>
     listenToEvents(port, tunnels[index % TUNNELS]!.host),
   )

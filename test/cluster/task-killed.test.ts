@@ -11,8 +11,8 @@ const TASKS = 3
 const TUNNELS = size(100, 1000)
 const PER_SECOND = size(100, 300)
 const CLIENTS = 20
-/** An account has a hundred tunnels at most. */
-const TUNNELS_PER_USER = 50
+/** A ticket costs a read for each name that its account has. */
+const TUNNELS_PER_USER = 5
 const CALM_MS = 3000
 const MEDIAN_MS = 3000
 const ALL_MS = 30_000

@@ -19,17 +19,26 @@ export interface SocketClient {
 const TALK_MS = 200
 const AGAIN_MS = 100
 
-export function keepSocket(port: number, host: string): SocketClient {
+/** @param closed hears each end, with the port of its own that the connection had */
+export function keepSocket(
+  port: number,
+  host: string,
+  closed: (code: number, clientPort: number) => void = () => undefined,
+): SocketClient {
   const ends: { code: number; backAfterMs: number | undefined }[] = []
   let echoed = 0
   let stopped = false
   let socket: WebSocket
   let closedAt = 0
   let isOpen = false
+  let clientPort = 0
   const open = (): void => {
     if (stopped) return
     socket = new WebSocket(`ws://127.0.0.1:${port}/`, { headers: { host } })
     socket.on('error', () => undefined)
+    socket.on('upgrade', (response) => {
+      clientPort = response.socket.localPort ?? 0
+    })
     socket.on('open', () => {
       isOpen = true
       const last = ends.at(-1)
@@ -42,6 +51,7 @@ export function keepSocket(port: number, host: string): SocketClient {
       if (isOpen && !stopped) {
         closedAt = performance.now()
         ends.push({ code, backAfterMs: undefined })
+        closed(code, clientPort)
       }
       isOpen = false
       if (!stopped) setTimeout(open, AGAIN_MS)
