@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseServer } from '@postern/protocol/client'
 import { ENV } from '@postern/protocol/environment'
 import { type ChannelTicket, Secret } from '@postern/protocol/ticket'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import { ControlClient } from '../../agent/src/control-client.ts'
 import { chance as chanceOf, tell } from '../hostile/experiment.ts'
 import { FaultProxy } from '../support/fault-proxy/fault-proxy.ts'
@@ -19,7 +19,11 @@ import { judge } from './history/judge.ts'
 import { startWitnessOrigin } from './load/witness-origin.ts'
 
 const SURVIVORS = 2
-const TIME_SCALE = 0.2
+/** For the agents too, which are of this process. */
+const TIME_SCALE = vi.hoisted(() => {
+  process.env.POSTERN_TIME_SCALE = '0.2'
+  return 0.2
+})
 const ORPHAN_MS = 60_000 * TIME_SCALE
 /** What belongs to an opening, and not to what a task does all the time. */
 const OF_AN_OPENING = /^(TICKET#|ROUTE#|TUNNELS$|AUDIT#)/

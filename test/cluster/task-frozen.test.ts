@@ -1,14 +1,17 @@
 /** Fault 9 of docs/reliability.md: a task is stopped (SIGSTOP) beyond its lease, its names move, and it goes on. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import { chance as chanceOf, size, tell } from '../hostile/experiment.ts'
 import { type ClusterRun, startRun, waitFor } from './cluster-run.ts'
 import { judge } from './history/judge.ts'
 import { outcomesOf, startLoad } from './load/visitor-load.ts'
 
 const TASKS = 3
-/** A lease of 15 s is one of 3 s, an agent's patience of 25 s one of 5 s. */
-const TIME_SCALE = 0.2
+/** A lease of 15 s is one of 3 s, an agent's patience of 25 s one of 5 s; for the agents too, which are of this process. */
+const TIME_SCALE = vi.hoisted(() => {
+  process.env.POSTERN_TIME_SCALE = '0.2'
+  return 0.2
+})
 const NAMES = 9
 const EVENTS = size(1000, 10_000)
 const PER_SECOND = size(40, 100)

@@ -92,7 +92,8 @@ export class RouteTable {
   }
 
   #begin(name: Subdomain, consistent: boolean): Promise<TunnelFault | undefined> {
-    const read = inTime(this.#read(name, consistent)).finally(() => {
+    const late = (fault: TunnelFault): TunnelFault | undefined => this.#outage(name, fault)
+    const read = inTime(this.#read(name, consistent), late).finally(() => {
       if (this.#readings.get(name)?.read === read) this.#readings.delete(name)
     })
     this.#readings.set(name, { consistent, read })
@@ -141,14 +142,18 @@ export class RouteTable {
   }
 }
 
-/** A table that does not answer is waited for by itself; whoever asks is not kept so long. */
-async function inTime(read: Promise<TunnelFault | undefined>): Promise<TunnelFault | undefined> {
+/** A table that does not answer is waited for by itself; whoever asks is not kept so long, and gets what `late` says. */
+async function inTime(
+  read: Promise<TunnelFault | undefined>,
+  late: (fault: TunnelFault) => TunnelFault | undefined,
+): Promise<TunnelFault | undefined> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<TunnelFault>((resolve) => {
-    timer = setTimeout(() => resolve(new TunnelFault('store-unavailable', 'It takes too long to answer.')), LOOKUP_MS)
+  const timeout = new Promise<TunnelFault | undefined>((resolve) => {
+    const tooLong = (): void => resolve(late(new TunnelFault('store-unavailable', 'It takes too long to answer.')))
+    timer = setTimeout(tooLong, LOOKUP_MS)
   })
   try {
-    return await Promise.race([read, late])
+    return await Promise.race([read, timeout])
   } finally {
     clearTimeout(timer)
   }
