@@ -8,6 +8,7 @@ import {
   CREDENTIAL_CHECKS_AT_ONCE,
   DRAIN_MS,
   FENCE_TICK_MS,
+  LEASE_LATE_MS,
   LEASE_RENEW_MS,
   MEMORY_CHECK_MS,
   METRICS_MS,
@@ -309,7 +310,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     tunnels: tunnels().size,
     activeStreams: sumOf(tunnels(), (tunnel) => tunnel.visitorStreams) - routes.idleStreams,
     heldBytes: sumOf(tunnels(), (tunnel) => tunnel.heldBytes),
-    leaseAge: lease.age,
+    leaseAge: lease.age > LEASE_LATE_MS ? Math.round(lease.age) : 0,
   })
   const ops = createOpsServer({ ready: () => readiness === 'ready' })
 

@@ -101,6 +101,7 @@ function table(workload: Workload): Part[] {
   return [
     writes('task leases', tasks * everyMonth(LEASE_RENEW_MS)),
     reads('revocation polls', tasks * everyMonth(REVOCATION_POLL_MS) * uses.READS_PER_POLL),
+    reads('task lists', tasks * everyMonth(LEASE_RENEW_MS) * uses.READS_PER_TASK_LIST),
     reads('tickets', openings * uses.OPENING.ticketReads),
     writes('tickets and names', openings * (uses.OPENING.ticketWrites + uses.OPENING.nameWrites)),
     writes('routes and audit', openings * (uses.OPENING.routeWrites + uses.OPENING.auditWrites)),
