@@ -270,7 +270,7 @@ describe('the service', () => {
 
   test('says no count of tasks: a deployment would undo what scaling has done', () => {
     plain.hasResourceProperties(SERVICE, { DesiredCount: Match.absent() })
-    plain.hasResourceProperties('AWS::ApplicationAutoScaling::ScalableTarget', { MinCapacity: 1, MaxCapacity: 1 })
+    plain.hasResourceProperties('AWS::ApplicationAutoScaling::ScalableTarget', { MinCapacity: 2, MaxCapacity: 10 })
     withDomain.hasResourceProperties('AWS::ApplicationAutoScaling::ScalableTarget', { MinCapacity: 2, MaxCapacity: 10 })
   })
 

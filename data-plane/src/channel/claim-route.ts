@@ -1,9 +1,10 @@
 /** Takes a name in the table for a channel, lists the tunnel there, and lets both go again. Knows nothing of the channel itself. */
 import type { Hello } from '@postern/protocol/channel'
-import type { RouteStore } from '@postern/protocol/store'
+import { AWAY_MS } from '@postern/protocol/limits'
+import type { ReleaseCall, RouteStore } from '@postern/protocol/store'
 import { ListedTunnel, type ListedTunnelDeps } from './listed-tunnel.ts'
 import type { AgentTicket } from './ticket-host.ts'
-import type { Claim } from './tunnel.ts'
+import type { Claim, Parting } from './tunnel.ts'
 
 export interface ClaimRouteDeps extends ListedTunnelDeps {
   readonly routes: RouteStore
@@ -42,8 +43,9 @@ export async function claimRoute(
   let released: Promise<unknown> | undefined
   return {
     epoch,
-    async release() {
-      released ??= routes.release({ ...slot, epoch, now: clock() })
+    async release(parting, holdMs) {
+      const now = clock()
+      released ??= routes.release({ ...slot, epoch, now, wait: waitFor(parting, holdMs, now) })
       const removed = listed.remove()
       try {
         await released
@@ -53,4 +55,11 @@ export async function claimRoute(
     },
     relist: () => listed.again(),
   }
+}
+
+/** What other tasks are told of the agent: the same as this one makes of it (route/local-routes.ts). */
+function waitFor(parting: Parting, holdMs: number, now: number): ReleaseCall['wait'] {
+  if (parting === 'dismissed') return undefined
+  const awayUntil = now + AWAY_MS
+  return { awayUntil, holdMs, heldUntil: parting === 'left' ? now + holdMs : awayUntil }
 }

@@ -36,6 +36,7 @@ export type {
   NewId,
   Page,
   PageCall,
+  ReleaseCall,
   ReservationStore,
   ReserveCall,
   RevocationStore,

@@ -84,7 +84,16 @@ const anyRoute = {
 }
 export const routeSchema = z.discriminatedUnion('routeState', [
   z.object({ ...anyRoute, ...owner, routeState: z.literal('online'), claimedAt: time }),
-  z.object({ ...anyRoute, routeState: z.literal('offline'), offlineSince: time }),
+  z.object({
+    ...anyRoute,
+    routeState: z.literal('offline'),
+    offlineSince: time,
+    /** Until when its agent counts as away; absent: not at all. */
+    awayUntil: z.optional(time),
+    /** How long a request may wait for the agent, in ms, and until when one may at all. */
+    holdMs: z.optional(z.number()),
+    heldUntil: z.optional(time),
+  }),
 ])
 export type Route = z.infer<typeof routeSchema>
 export type OnlineRoute = Extract<Route, { routeState: 'online' }>
