@@ -9,6 +9,7 @@ import {
   DRAIN_END_MS,
   DRAIN_MS,
   FENCE_TICK_MS,
+  LEASE_LATE_MS,
   LEASE_RENEW_MS,
   MEMORY_CHECK_MS,
   METRICS_MS,
@@ -335,7 +336,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     tunnels: tunnels().size,
     activeStreams: sumOf(tunnels(), (tunnel) => tunnel.visitorStreams) - routes.idleStreams,
     heldBytes: sumOf(tunnels(), (tunnel) => tunnel.heldBytes),
-    leaseAge: lease.age,
+    leaseAge: lease.age > LEASE_LATE_MS ? Math.round(lease.age) : 0,
   })
   const ops = createOpsServer({ ready: () => readiness === 'ready' })
 

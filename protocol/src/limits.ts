@@ -207,6 +207,8 @@ export const STORE_REQUEST_TIMEOUT_MS = seconds(2)
 /** Tasks renew their lease this often; readers believe it for three times as long. */
 export const LEASE_RENEW_MS = seconds(5)
 export const LEASE_MS = seconds(15)
+/** A renewal that takes all its time, and one more that fails, is late. */
+export const LEASE_LATE_MS = 2 * LEASE_RENEW_MS
 /** A route that went offline is deleted after this long; its name stays reserved. */
 export const ROUTE_PURGE_AFTER_MS = 30 * 86_400_000
 /** A released name stays with its owner for a week. */

@@ -31,7 +31,7 @@ export const TASK_METRIC = {
   hopFailures: { name: 'HopFailures', unit: 'Count', by: ['Service'] },
   /** Names that were looked up in the table. */
   lookups: { name: 'Lookups', unit: 'Count', by: ['Service'] },
-  /** Gauge: since the task's lease was renewed. */
+  /** Gauge: since the task's lease was renewed, where that is later than it should be. */
   leaseAge: { name: 'LeaseAge', unit: 'Milliseconds', by: ['Service'] },
   /** Visitors that got an answer of ours instead of the local server's, or were cut off, by what was the matter. */
   faults: { name: 'Faults', unit: 'Count', by: ['Code'] },

@@ -89,6 +89,22 @@ function rules(on: Watched, { mostTasks, taskCount, taskCpu }: Config): Rule[] {
       periods: 3,
     },
     {
+      name: 'HopsFail',
+      says: 'More than 100 requests in five minutes came to nothing on their way from one task to another.',
+      metric: on.hopFailures,
+      when: '>',
+      value: 100,
+      periods: 2,
+    },
+    {
+      name: 'LeaseLate',
+      says: 'A task could not renew its lease for a quarter of a minute: others soon take its tunnels for lost.',
+      metric: on.leaseAge,
+      when: '>',
+      value: 15_000,
+      periods: 3,
+    },
+    {
       name: 'VisitorsTurnedAway',
       says: 'A task has as many visitors as it may, and answers further ones with 503.',
       metric: on.visitorsExhausted,

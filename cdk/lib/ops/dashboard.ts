@@ -43,6 +43,10 @@ export function dashboard(scope: Construct, { on, alarms }: { on: Watched; alarm
         graph('Tickets', [on.ticketsIssued], [on.refusals]),
       ],
       [
+        graph('Between tasks', [on.requests, on.hops, on.hopFailures], [on.lookups]),
+        graph('Leases', [on.leaseAge], [on.healthyTasks]),
+      ],
+      [
         graph('Connections', [on.flows, on.newFlows], [on.bytes]),
         graph('Control plane', [on.apiCalls, on.apiClientErrors, on.apiServerErrors], [on.ticketLatency]),
       ],

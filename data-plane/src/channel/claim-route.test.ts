@@ -73,14 +73,14 @@ test('a tunnel is listed beside its claim, without being waited for, and removed
   const claim = await open()
   expect(claim.epoch).toBe(5)
   expect(rows).toEqual([{ ...place, username: 'ann', epoch: 5, taskId: 'task', bootId: 'boot', claimedAt: 1000 }])
-  const released = claim.release()
+  const released = claim.release('lost', 10_000)
   await new Promise((resolve) => setImmediate(resolve))
   // The route goes at once; the row only after the put that is still under way, or it would come back.
   expect(asked).toEqual(['claim', 'release'])
   put.open()
   await released
   expect(asked).toEqual(['claim', 'release', 'put', 'remove'])
-  await claim.release()
+  await claim.release('lost', 10_000)
   await claim.relist()
   expect(asked).toHaveLength(4)
 })
@@ -89,7 +89,7 @@ test('a list that cannot be written fails neither the claim nor the release, and
   const { open, broken, told } = setup()
   broken.add('put').add('remove')
   const claim = await open()
-  await claim.release()
+  await claim.release('lost', 10_000)
   expect(told).toEqual(['store-unavailable put', 'store-unavailable remove'])
 })
 
@@ -97,7 +97,7 @@ test('a release that fails still removes the row, and is the one that is reporte
   const { open, broken, asked } = setup()
   broken.add('release')
   const claim = await open()
-  await expect(claim.release()).rejects.toMatchObject({ detail: 'release' })
+  await expect(claim.release('lost', 10_000)).rejects.toMatchObject({ detail: 'release' })
   expect(asked).toContain('remove')
 })
 

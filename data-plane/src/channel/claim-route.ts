@@ -1,12 +1,12 @@
 /** Takes a slot of a name in the table for a channel, lists the tunnel there, and lets both go again. Knows nothing of the channel itself. */
 import type { Hello } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
-import { CLAIM_AGAIN_MS, CLAIM_TRIES } from '@postern/protocol/limits'
-import type { OnlineRoute, RouteStore } from '@postern/protocol/store'
+import { AWAY_MS, CLAIM_AGAIN_MS, CLAIM_TRIES } from '@postern/protocol/limits'
+import type { OnlineRoute, ReleaseCall, RouteStore } from '@postern/protocol/store'
 import { chooseSlot, type SlotChoice } from './choose-slot.ts'
 import { ListedTunnel, type ListedTunnelDeps } from './listed-tunnel.ts'
 import type { AgentTicket } from './ticket-host.ts'
-import type { Claim } from './tunnel.ts'
+import type { Claim, Parting } from './tunnel.ts'
 
 /** A channel that has lost its slot, and to whom. */
 export interface Loss {
@@ -60,8 +60,9 @@ export async function claimRoute(
     epoch,
     slot: choice.slot,
     settle: () => settle(choice, hello, deps),
-    async release() {
-      released ??= routes.release({ ...slot, epoch, now: clock() })
+    async release(parting, holdMs) {
+      const now = clock()
+      released ??= routes.release({ ...slot, epoch, now, wait: waitFor(parting, holdMs, now) })
       const removed = listed.remove()
       try {
         await released
@@ -131,4 +132,11 @@ async function settle({ slot, ousted, displaced }: SlotChoice, hello: Hello, dep
       }
     }),
   )
+}
+
+/** What other tasks are told of the agent: the same as this one makes of it (route/local-routes.ts). */
+function waitFor(parting: Parting, holdMs: number, now: number): ReleaseCall['wait'] {
+  if (parting === 'dismissed' || parting === 'moved') return undefined
+  const awayUntil = now + AWAY_MS
+  return { awayUntil, holdMs, heldUntil: parting === 'left' ? now + holdMs : awayUntil }
 }

@@ -30,7 +30,8 @@ export interface Claim {
   readonly slot: number
   /** Has those told whom it took the name from. Called once visitors are let in. Never rejects. */
   settle(): Promise<void>
-  release(): Promise<void>
+  /** `parting`: how the channel went; `holdMs`: how long its agent wants requests to wait for it. */
+  release(parting: Parting, holdMs: number): Promise<void>
   /** Makes sure that the tunnel is in the list of all tunnels. Never rejects. */
   relist(): Promise<void>
 }
@@ -413,18 +414,25 @@ export class Tunnel {
     this.#leave(fault === undefined ? 'left' : 'lost')
     clearTimeout(this.#lastStretch)
     const state = this.#state
+    const { holdMs } = this
     if (state.kind === 'leaving') state.withdraw(state.parting)
     const why = this.#cutBy ?? fault
     this.#state = { kind: 'over' }
     if (state.kind === 'greeting') clearTimeout(state.deadline)
     // A claim that is still under way reports the end itself, because it has something to release.
-    if (state.kind !== 'claiming') void this.#reportOver(state.kind === 'leaving' ? state.claim : undefined, why)
+    if (state.kind === 'leaving') void this.#reportOver(state.claim, why, state.parting, holdMs)
+    else if (state.kind !== 'claiming') void this.#reportOver(undefined, why)
   }
 
-  async #reportOver(claim: Claim | undefined, fault: TunnelFault | undefined): Promise<void> {
+  async #reportOver(
+    claim: Claim | undefined,
+    fault: TunnelFault | undefined,
+    parting: Parting = 'lost',
+    holdMs = HOLD_MS,
+  ): Promise<void> {
     let release: TunnelFault | undefined
     try {
-      await claim?.release()
+      await claim?.release(parting, holdMs)
     } catch (error) {
       release = toFault(error, 'store-unavailable')
     }

@@ -97,14 +97,12 @@ export class RemoteRoutes {
 
   /** Whether some task had the name until a moment ago, as far as the table and the leases tell. */
   isAway(name: Subdomain): boolean {
-    return this.holdMs(name) > 0
+    return this.#rows(name).some((row) => this.#isAway(row))
   }
 
   /** For how long a request that comes now may wait for the name to have a channel again; milliseconds, 0: not at all. */
   holdMs(name: Subdomain): number {
-    const { table } = this.#deps
-    for (const row of table.get(name) ?? table.remembered(name) ?? []) if (this.#isAway(row)) return HOLD_MS
-    return 0
+    return Math.max(0, ...this.#rows(name).map((row) => (this.#isAway(row) ? this.#holdOf(row) : 0)))
   }
 
   /** Looks again and again, and tells once, when some task has the name and can be reached. Returns the removal. */
@@ -154,6 +152,11 @@ export class RemoteRoutes {
     }
     const now = this.#deps.now()
     for (const [key, until] of this.#refused) if (until <= now) this.#refused.delete(key)
+  }
+
+  #rows(name: Subdomain): readonly TableRoute[] {
+    const { table } = this.#deps
+    return table.get(name) ?? table.remembered(name) ?? []
   }
 
   async #reach(task: Task): Promise<undefined> {
@@ -219,12 +222,18 @@ export class RemoteRoutes {
 
   #isAway(row: TableRoute): boolean {
     const { clock, now, tasks, peers } = this.#deps
-    if (row.routeState === 'offline') return clock() - row.offlineSince < AWAY_MS
+    if (row.routeState === 'offline') return clock() < (row.awayUntil ?? 0)
     // What became of a channel of our own is known here better.
     if (this.#isOurs(row)) return false
     const task = tasks.find(row.taskId, row.bootId)
     if (task !== undefined) return this.#isRefused(row) || peers?.state(task) === 'gone'
     const since = tasks.goneSince(row.taskId, row.bootId)
     return since === undefined || now() - since < AWAY_MS
+  }
+
+  /** Of a row that is away. What its agent wants stands there once it is off line. */
+  #holdOf(row: TableRoute): number {
+    if (row.routeState === 'online') return HOLD_MS
+    return Math.min(row.holdMs ?? 0, (row.heldUntil ?? 0) - this.#deps.clock())
   }
 }

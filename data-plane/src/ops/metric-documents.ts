@@ -8,7 +8,7 @@ export interface Gauges {
   readonly tunnels: number
   readonly activeStreams: number
   readonly heldBytes: number
-  /** Milliseconds since the task's lease was renewed. */
+  /** Milliseconds since the task's lease was renewed; 0 while that is no later than it should be. */
   readonly leaseAge: number
 }
 

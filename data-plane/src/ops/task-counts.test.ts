@@ -4,6 +4,9 @@ import { TaskCounts } from './task-counts.ts'
 const nothing = {
   requests: 0,
   held: 0,
+  hops: 0,
+  hopFailures: 0,
+  lookups: 0,
   faults: new Map(),
   openings: 0,
   openingTimes: [],
@@ -18,6 +21,10 @@ test('what was counted is taken once', () => {
   const counts = new TaskCounts()
   for (let i = 0; i < 3; i += 1) counts.request()
   counts.held()
+  counts.hop()
+  counts.hop()
+  counts.hopFailed()
+  for (let i = 0; i < 4; i += 1) counts.lookup()
   counts.fault('tunnel-not-found')
   counts.fault('tunnel-not-found')
   counts.fault('origin-refused')
@@ -28,6 +35,9 @@ test('what was counted is taken once', () => {
   expect(counts.take([])).toEqual({
     requests: 3,
     held: 1,
+    hops: 2,
+    hopFailures: 1,
+    lookups: 4,
     faults: new Map([
       ['tunnel-not-found', 2],
       ['origin-refused', 1],

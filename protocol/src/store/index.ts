@@ -38,6 +38,7 @@ export type {
   NewId,
   Page,
   PageCall,
+  ReleaseCall,
   ReservationStore,
   ReserveCall,
   RevocationStore,

@@ -97,6 +97,11 @@ export const routeSchema = z.discriminatedUnion('routeState', [
     /** Who had it last. */
     instanceId: z.optional(z.string()),
     pool: z.optional(z.boolean()),
+    /** Until when its agent counts as away; absent: not at all. */
+    awayUntil: z.optional(time),
+    /** How long a request may wait for the agent, in ms, and until when one may at all. */
+    holdMs: z.optional(z.number()),
+    heldUntil: z.optional(time),
   }),
 ])
 export type Route = z.infer<typeof routeSchema>

@@ -21,11 +21,12 @@ const IS_THIS_CLAIM = '#connId = :connId AND #epoch = :epoch'
 const CLAIM = `SET #epoch = if_not_exists(#epoch, :now) + :one, #name = :name, #slot = :slot, #taskId = :taskId,
   #bootId = :bootId, #connId = :connId, #instanceId = :instanceId, #pool = :pool, #username = :username,
   #reservationId = :reservationId, #tokenHash = :tokenHash, #routeState = :routeState, #claimedAt = :now`
-const FORGET = 'REMOVE #purgeAt, #offlineSince'
+const FORGET = 'REMOVE #purgeAt, #offlineSince, #awayUntil, #holdMs, #heldUntil'
 /** Not every claim has them; what the former one had of them goes. */
 const OPTIONAL = ['agentSlot', 'label', 'ousted'] as const
 /** The reservation stays, for the next claim to be compared with, and so does the agent, which may come back to find that it was replaced. */
-const RELEASE = `SET #routeState = :routeState, #offlineSince = :now, #purgeAt = :purgeAt
+const RELEASE = `SET #routeState = :routeState, #offlineSince = :now, #purgeAt = :purgeAt, #awayUntil = :awayUntil,
+  #holdMs = :holdMs, #heldUntil = :heldUntil
   REMOVE #taskId, #bootId, #connId, #tokenHash, #claimedAt, #agentSlot, #label, #ousted`
 
 export function routeStore(table: Table): RouteStore {
@@ -45,11 +46,15 @@ export function routeStore(table: Table): RouteStore {
       return { epoch: (replaced?.epoch ?? claim.now) + 1, replaced }
     },
 
-    async release({ name, slot, connId, epoch, now }) {
+    async release({ name, slot, connId, epoch, now, wait }) {
+      const { awayUntil, holdMs, heldUntil } = wait ?? { awayUntil: now, holdMs: 0, heldUntil: now }
       const written = await table.update(key(name, slot), {
         expression: RELEASE,
         condition: { clause: IS_THIS_CLAIM, values: { connId, epoch } },
-        values: { routeState: 'offline', now, purgeAt: purgeAt(now + ROUTE_PURGE_AFTER_MS) },
+        values: {
+          ...{ routeState: 'offline', now, purgeAt: purgeAt(now + ROUTE_PURGE_AFTER_MS) },
+          ...{ awayUntil, holdMs, heldUntil },
+        },
       })
       return written.kind === 'done'
     },

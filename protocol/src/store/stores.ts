@@ -87,10 +87,21 @@ export interface RouteStore {
    * @throws TunnelFault `subdomain-taken` if a later reservation has the name; `superseded` if `epochRead` is no longer so.
    */
   claim(call: ClaimCall): Promise<{ epoch: number; replaced: Route | undefined }>
-  /** Takes the slot offline, if that claim still has it. Answers whether it had; a stale release changes nothing. */
-  release(call: { name: string; slot: number; connId: string; epoch: number; now: number }): Promise<boolean>
+  /**
+   * Takes the slot offline, if that claim still has it. Answers whether it had; a stale release changes nothing. `wait`: for how long its agent
+   * counts as away, and requests may wait for it; without it, not at all.
+   */
+  release(call: ReleaseCall): Promise<boolean>
   /** All slots of a name, in order. */
   list(name: string, options?: { consistent?: boolean }): Promise<Route[]>
+}
+export interface ReleaseCall {
+  name: string
+  slot: number
+  connId: string
+  epoch: number
+  now: number
+  wait?: { awayUntil: number; holdMs: number; heldUntil: number } | undefined
 }
 export interface ClaimCall {
   name: string

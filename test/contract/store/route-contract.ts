@@ -114,8 +114,22 @@ export function routeContract(place: () => OpenPlace): void {
         pool: false,
         routeState: 'offline',
         offlineSince: NOW + 5,
+        awayUntil: NOW + 5,
+        holdMs: 0,
+        heldUntil: NOW + 5,
       },
     ])
+  })
+
+  test('a released slot says how long its agent counts as away, until it is claimed again', async () => {
+    const call = claim()
+    const { epoch } = await stores.routes.claim(call)
+    const wait = { awayUntil: NOW + 60_000, holdMs: 700, heldUntil: NOW + 800 }
+    await stores.routes.release({ ...call, epoch, now: NOW, wait })
+    expect(await stores.routes.list(call.name, { consistent: true })).toMatchObject([{ routeState: 'offline', ...wait }])
+    await stores.routes.claim(call)
+    const [row] = await stores.routes.list(call.name, { consistent: true })
+    for (const name of Object.keys(wait)) expect(row).not.toHaveProperty(name)
   })
 
   test('an offline slot is purged after 30 days, and one that is claimed again is not', async () => {
