@@ -1,9 +1,9 @@
 /** Agents that ask for slots of one name at once, over several tasks: who gets them, on the embedded store. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { type EmbeddedTable, startEmbeddedTable } from '@postern/local/embedded-table'
 import type { Hello } from '@postern/protocol/channel'
-import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { toFault } from '@postern/protocol/fault'
 import { SLOTS_PER_NAME } from '@postern/protocol/limits'
 import { openStore, type Stores } from '@postern/protocol/store'
@@ -32,7 +32,15 @@ afterAll(async () => {
 /** One channel of an agent that asks for a slot on some task. */
 async function ask(name: string, changes: Partial<Hello>, told: Loss[] = []) {
   const { ticket } = recordedTunnel({ subdomain: name, reservationId: 'r' })
-  const hello: Hello = { type: 'hello', version: '1', instanceId: randomUUID(), slot: 0, pool: true, rules: {}, ...changes }
+  const hello: Hello = {
+    type: 'hello',
+    version: '1',
+    instanceId: randomUUID(),
+    slot: 0,
+    pool: true,
+    rules: {},
+    ...changes,
+  }
   const connId = randomUUID()
   try {
     const claim = await claimRoute(ticket, hello, connId, {
@@ -101,7 +109,9 @@ test('the channels of one agent replace one another by their number, however man
   for (let round = 0; round < 5; round += 1) {
     const own = await Promise.all(range(2).map((slot) => ask(name, { instanceId, slot })))
     expect(own.map(({ fault }) => fault)).toEqual([undefined, undefined])
-    const online = (await stores.routes.list(name, { consistent: true })).filter((route) => route.routeState === 'online')
+    const online = (await stores.routes.list(name, { consistent: true })).filter(
+      (route) => route.routeState === 'online',
+    )
     expect(online).toHaveLength(5)
     for (const { connId } of others) expect(online.some((route) => route.connId === connId)).toBe(true)
     for (const { connId } of own) expect(online.some((route) => route.connId === connId)).toBe(true)

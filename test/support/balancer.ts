@@ -15,7 +15,13 @@ export async function startBalancer(first: number): Promise<Balancer> {
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
     const { remoteAddress: localAddress } = client
     if (localAddress === undefined) return client.destroy()
-    const task = connect({ host: '127.0.0.1', port: targets[turn++ % targets.length]!, localAddress, noDelay: true, allowHalfOpen: true })
+    const task = connect({
+      host: '127.0.0.1',
+      port: targets[turn++ % targets.length]!,
+      localAddress,
+      noDelay: true,
+      allowHalfOpen: true,
+    })
     for (const [from, to] of [
       [client, task],
       [task, client],

@@ -302,7 +302,9 @@ describe('two terminals with one name', () => {
     const began = performance.now()
     expect(await first.process.exited).toEqual({ code: 4, signal: null })
     expect(performance.now() - began).toBeLessThan(5000)
-    expect(first.process.stderr).toMatch(new RegExp(`Another agent.*\\(pid ${second.process.pid}\\).*\\(superseded\\)`, 's'))
+    expect(first.process.stderr).toMatch(
+      new RegExp(`Another agent.*\\(pid ${second.process.pid}\\).*\\(superseded\\)`, 's'),
+    )
     expect(await askName('contested', get(second.host))).toBe('newer')
     expect(await online('contested')).toHaveLength(1)
     expect(second.process.stderr).not.toMatch(/reconnecting|superseded/)

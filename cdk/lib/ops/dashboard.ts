@@ -42,6 +42,7 @@ export function dashboard(scope: Construct, { on, alarms }: { on: Watched; alarm
         graph('Openings', [on.openings, on.openingsRefused], [on.openingLatency]),
         graph('Tickets', [on.ticketsIssued], [on.refusals]),
       ],
+      [graph('Agents that move', [on.agentsMoved], [on.drainTime])],
       [
         graph('Connections', [on.flows, on.newFlows], [on.bytes]),
         graph('Control plane', [on.apiCalls, on.apiClientErrors, on.apiServerErrors], [on.ticketLatency]),

@@ -64,7 +64,12 @@ export function taskContract(place: () => OpenPlace): void {
     const call = task()
     const { taskId, bootId } = call
     await stores.tasks.renew(call)
-    const words = range(50).map((i) => ({ connId: `c${i}`, byInstance: 'i', by: 'desk "7"', why: 'superseded' as const }))
+    const words = range(50).map((i) => ({
+      connId: `c${i}`,
+      byInstance: 'i',
+      by: 'desk "7"',
+      why: 'superseded' as const,
+    }))
     const left = await Promise.all(words.map((eviction) => stores.tasks.evict({ taskId, bootId, eviction })))
     expect(new Set(left)).toEqual(new Set([true]))
     expect(await stores.tasks.evict({ taskId, bootId: 'another', eviction: words[0]! })).toBe(false)
