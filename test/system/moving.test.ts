@@ -101,7 +101,9 @@ async function askName(name: string, request: string): Promise<string> {
     const answer = await askOnce({ host: '127.0.0.1', port: task.ports.public }, request)
     const fault = fieldOf(answer, 'tunnel-error')
     if (fault === 'tunnel-offline' || fault === 'tunnel-not-found') continue
-    return statusOf(answer) === 200 ? contentOf(answer).toString() : `${request.split(' ')[0]} ${statusOf(answer)} ${fault}`
+    return statusOf(answer) === 200
+      ? contentOf(answer).toString()
+      : `${request.split(' ')[0]} ${statusOf(answer)} ${fault}`
   }
   return 'nowhere'
 }
