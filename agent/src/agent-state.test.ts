@@ -162,7 +162,12 @@ describe('an address that the ticket was not for', () => {
 })
 
 test('being told to stop ends every state, without a fault, and nothing follows', () => {
-  for (const state of [FIRST_STATE, online, walk([{ kind: 'worn', at: 1 }], hasty, online), walk([parted('channel-lost', 1)], hasty, online)]) {
+  for (const state of [
+    FIRST_STATE,
+    online,
+    walk([{ kind: 'worn', at: 1 }], hasty, online),
+    walk([parted('channel-lost', 1)], hasty, online),
+  ]) {
     const ended = step(state, { kind: 'stopped' }, hasty)
     expect(ended).toEqual({ kind: 'ended', why: undefined })
     expect(step(ended, { kind: 'opened', at: 1 }, hasty)).toBe(ended)

@@ -119,7 +119,11 @@ const afterConnection = ({ history, since }: Online, at: number): History => ({
   failures: failuresAfterConnection(history.failures, at - since),
 })
 
-function afterFailure({ history, standing }: Opening, { fault: said, observation }: Failure, temper: Temper): AgentState {
+function afterFailure(
+  { history, standing }: Opening,
+  { fault: said, observation }: Failure,
+  temper: Temper,
+): AgentState {
   if (observation !== undefined && history.observed < OBSERVED_TRIES)
     return opening({ ...history, observed: history.observed + 1, mismatch: said }, standing, observation)
   // A control plane that does not take the observation leaves the mismatch as it was: that is what the person must hear of.

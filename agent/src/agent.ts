@@ -33,11 +33,7 @@ export interface AgentOptions {
     account(signal: AbortSignal): Promise<Account>
     ticket(request: TicketRequest, signal: AbortSignal): Promise<ChannelTicket>
   }
-  dial(
-    ticket: ChannelTicket,
-    wanted: Wanted,
-    signal: AbortSignal,
-  ): Promise<{ channel: AgentChannel; welcome: Welcome }>
+  dial(ticket: ChannelTicket, wanted: Wanted, signal: AbortSignal): Promise<{ channel: AgentChannel; welcome: Welcome }>
   drawName(): string
   /** Milliseconds of a monotonic clock. */
   now(): number
@@ -119,7 +115,6 @@ export class Agent {
     const more = this.#links.length < this.#options.connections && this.#links.some((each) => each.welcome)
     if (isLast && settled && more && !this.#stopped && this.#ended === undefined) this.#startLink()
   }
-
 
   #reportChange(): void {
     const report = this.#together()

@@ -7,7 +7,11 @@ const usageFault = (detail: RegExp) =>
 
 describe('the command line', () => {
   test('http takes a target and its options', () => {
-    expect(parse('http', '3000')).toEqual({ kind: 'http', target: '3000', flags: { pool: false, retry: false, quiet: false } })
+    expect(parse('http', '3000')).toEqual({
+      kind: 'http',
+      target: '3000',
+      flags: { pool: false, retry: false, quiet: false },
+    })
     expect(
       parse(
         'http',
@@ -44,7 +48,8 @@ describe('the command line', () => {
       responseHeaderAdd: ['X-C: d'],
       responseHeaderRemove: ['Server', 'Date'],
       hostHeader: 'rewrite',
-      pool: false, retry: false,
+      pool: false,
+      retry: false,
       quiet: false,
     })
   })

@@ -84,7 +84,11 @@ export function parseArgs(argv: readonly string[], version: string): Invocation 
       'how long visitors wait while the agent is away: 10s unless told, 0 for not at all',
       parseHold,
     )
-    .option('--connections <n>', 'channels to keep open, to different servers of the service where it has several', parseConnections)
+    .option(
+      '--connections <n>',
+      'channels to keep open, to different servers of the service where it has several',
+      parseConnections,
+    )
     .option('--pool', 'share the name with other agents that say so too, instead of taking it from them', false)
     .option('--retry', 'keep trying if the service cannot be reached at first', false)
     .option('--quiet', 'print the URL and errors only', false)

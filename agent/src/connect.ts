@@ -203,7 +203,10 @@ function backoffOf(server: string): SharedBackoff {
 }
 
 /** How another agent that takes the name, or loses it, calls this one. */
-const ownLabel = (): string => `${hostname().replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 40)} (pid ${process.pid})`
+const ownLabel = (): string =>
+  `${hostname()
+    .replaceAll(/[^\x20-\x7e]/g, '?')
+    .slice(0, 40)} (pid ${process.pid})`
 
 function statusOf(report: AgentReport): TunnelStatus {
   switch (report.kind) {

@@ -8,7 +8,7 @@ function setup() {
   const sleepers = new Set<{ until: number; wake: () => void }>()
   const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
     new Promise((resolve) => {
-      const sleeper = { until: now + ms, wake: () => (sleepers.delete(sleeper), resolve()) }
+      const sleeper = { until: now + ms, wake: () => void (sleepers.delete(sleeper) && resolve()) }
       if (signal.aborted) return resolve()
       sleepers.add(sleeper)
       signal.addEventListener('abort', sleeper.wake)

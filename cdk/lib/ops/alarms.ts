@@ -137,6 +137,14 @@ function rules(on: Watched, { mostTasks, taskCount, taskCpu }: Config): Rule[] {
       periods: 3,
     },
     {
+      name: 'DrainLate',
+      says: 'A task took more than 112 seconds to stop; at 120 it is killed.',
+      metric: on.drainTime,
+      when: '>',
+      value: 112_000,
+      periods: 1,
+    },
+    {
       name: 'BalancerOutOfPorts',
       says: 'The balancer has no port left towards the tasks: new connections fail.',
       metric: on.portErrors,

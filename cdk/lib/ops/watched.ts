@@ -46,6 +46,13 @@ export function watched({ state, control, data }: { state: StateStack; control: 
       period: FIVE_MINUTES,
       label: 'opening, p99 ms',
     }),
+    agentsMoved: new Metric({ ...ofTasks(TASK_METRIC.agentsMoved), ...sum, label: 'agents moved' }),
+    drainTime: new Metric({
+      ...ofTasks(TASK_METRIC.drainTime),
+      statistic: Stats.MAXIMUM,
+      period: FIVE_MINUTES,
+      label: 'longest drain, ms',
+    }),
     healthyTasks: channel.metrics.healthyHostCount({
       statistic: Stats.MINIMUM,
       period: MINUTE,

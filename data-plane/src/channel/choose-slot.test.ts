@@ -1,4 +1,4 @@
-import { TunnelFault } from '@postern/protocol/fault'
+import type { TunnelFault } from '@postern/protocol/fault'
 import { OUSTED_KEPT, SLOTS_PER_NAME } from '@postern/protocol/limits'
 import type { OnlineRoute, Route } from '@postern/protocol/store'
 import fc from 'fast-check'

@@ -140,7 +140,13 @@ function contested(rows: Route[], rival: (look: number) => void = () => {}) {
         if (now?.epoch !== call.epochRead?.epoch) throw new TunnelFault('superseded')
         const { now: claimedAt, epochRead: _, ousted, ...owner } = call
         const epoch = (now?.epoch ?? claimedAt) + 1
-        const route: Route = { ...owner, epoch, claimedAt, routeState: 'online', ...(ousted && { ousted: new Set(ousted) }) }
+        const route: Route = {
+          ...owner,
+          epoch,
+          claimedAt,
+          routeState: 'online',
+          ...(ousted && { ousted: new Set(ousted) }),
+        }
         rows.splice(0, rows.length, ...rows.filter(({ slot }) => slot !== call.slot), route)
         return { epoch, replaced: now }
       },

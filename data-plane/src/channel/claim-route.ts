@@ -75,13 +75,7 @@ export async function claimRoute(
 }
 
 /** Looks, chooses and claims on what was seen, until it was still so. */
-async function win(
-  ticket: AgentTicket,
-  hello: Hello,
-  connId: string,
-  now: number,
-  deps: ClaimRouteDeps,
-): Promise<Won> {
+async function win(ticket: AgentTicket, hello: Hello, connId: string, now: number, deps: ClaimRouteDeps): Promise<Won> {
   const { routes, taskId, bootId } = deps
   const { instanceId, pool, label } = hello
   const claimant = { connId, instanceId, slot: hello.slot, pool }

@@ -260,7 +260,8 @@ export class Tunnel {
   /** Asks the agent to open another channel, and to leave this one when that stands. Once; false if it serves no more, or was asked before. */
   askToMove(deadlineMs: number): boolean {
     if (this.#state.kind !== 'serving' || this.#askedToMove) return false
-    this.#askedToMove = this.#control?.send({ type: 'draining', deadlineMs: Math.max(0, Math.round(deadlineMs)) }) ?? false
+    this.#askedToMove =
+      this.#control?.send({ type: 'draining', deadlineMs: Math.max(0, Math.round(deadlineMs)) }) ?? false
     return this.#askedToMove
   }
 

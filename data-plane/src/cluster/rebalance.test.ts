@@ -35,10 +35,15 @@ test('after a task was added the full ones give away a little at a time, until t
 test('nobody ever gives away so many that it falls below the mean', () => {
   const load = fc.nat(20_000)
   fc.assert(
-    fc.property(fc.constantFrom<Balance>('even', 'shedding'), load, fc.array(load, { maxLength: 10 }), (from, own, others) => {
-      const { shed } = stepBalance(from, own, others)
-      const mean = others.reduce((sum, each) => sum + each, own) / (others.length + 1)
-      expect(shed === 0 || own - shed >= Math.floor(mean)).toBe(true)
-    }),
+    fc.property(
+      fc.constantFrom<Balance>('even', 'shedding'),
+      load,
+      fc.array(load, { maxLength: 10 }),
+      (from, own, others) => {
+        const { shed } = stepBalance(from, own, others)
+        const mean = others.reduce((sum, each) => sum + each, own) / (others.length + 1)
+        expect(shed === 0 || own - shed >= Math.floor(mean)).toBe(true)
+      },
+    ),
   )
 })

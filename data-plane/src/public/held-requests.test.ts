@@ -285,7 +285,11 @@ test('a GET whose channel goes before a byte of the response came waits for the 
 
 test.each([
   ['a POST', `POST / HTTP/1.1\r\n${HOST}Content-Length: 0\r\n\r\n`, ''],
-  ['a PUT of more than is kept', `PUT / HTTP/1.1\r\n${HOST}Content-Length: ${REPLAY_BYTES + 1}\r\n\r\n${'x'.repeat(REPLAY_BYTES + 1)}`, ''],
+  [
+    'a PUT of more than is kept',
+    `PUT / HTTP/1.1\r\n${HOST}Content-Length: ${REPLAY_BYTES + 1}\r\n\r\n${'x'.repeat(REPLAY_BYTES + 1)}`,
+    '',
+  ],
   ['a GET that has been answered in part', get('/'), 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe'],
 ])('%s is not sent a second time when its channel goes', async (_what, request, answered) => {
   const { port, arrive, leave, size } = await serve()
@@ -327,22 +331,25 @@ test('a PUT whose channel goes in the middle of its body is sent whole by the ne
   expect(first.leases).toHaveLength(1)
 })
 
-test.each(['GET', 'POST'])('a %s that finds its channel gone in this very moment goes to another one of the name', async (method) => {
-  const { port, arrive, faults } = await serve()
-  const second = new ScriptedRoute()
-  // The channel is over, and its name has not heard of it yet.
-  const first = new ScriptedRoute(() => {
-    queueMicrotask(() => arrive(second))
-    return { none: new TunnelFault('channel-closed') }
-  })
-  arrive(first)
-  const browser = new Browser(port).send(`${method} / HTTP/1.1\r\n${HOST}Content-Length: 4\r\n\r\nbody`)
-  const { stream } = await second.leased(0)
-  await stream.until(({ received }) => received.endsWith('\r\n\r\nbody'))
-  stream.answer(ok('done'))
-  await browser.until(({ text }) => text.endsWith('done'))
-  expect(faults).toEqual([])
-})
+test.each(['GET', 'POST'])(
+  'a %s that finds its channel gone in this very moment goes to another one of the name',
+  async (method) => {
+    const { port, arrive, faults } = await serve()
+    const second = new ScriptedRoute()
+    // The channel is over, and its name has not heard of it yet.
+    const first = new ScriptedRoute(() => {
+      queueMicrotask(() => arrive(second))
+      return { none: new TunnelFault('channel-closed') }
+    })
+    arrive(first)
+    const browser = new Browser(port).send(`${method} / HTTP/1.1\r\n${HOST}Content-Length: 4\r\n\r\nbody`)
+    const { stream } = await second.leased(0)
+    await stream.until(({ received }) => received.endsWith('\r\n\r\nbody'))
+    stream.answer(ok('done'))
+    await browser.until(({ text }) => text.endsWith('done'))
+    expect(faults).toEqual([])
+  },
+)
 
 describe('the rules of the channel that comes count', () => {
   /** A route whose gate answers so. */

@@ -29,7 +29,6 @@ export type {
   User,
 } from './records.ts'
 export { readSecret } from './secret-value.ts'
-export { readEviction } from './tasks.ts'
 export type {
   AuditStore,
   ClaimCall,
@@ -51,6 +50,7 @@ export type {
   UserChanges,
   UserStore,
 } from './stores.ts'
+export { readEviction } from './tasks.ts'
 
 /** All stores on the table of that name. Nothing is called until one of them is. */
 export function openStore({ tableName, client }: { tableName: string; client: DynamoClient }): Stores {

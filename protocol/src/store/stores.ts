@@ -1,5 +1,16 @@
 /** What the planes may ask of the table, one interface for each noun. Knows nothing of DynamoDB. */
-import type { AuditEntry, Eviction, Reservation, Revocation, Route, Task, Ticket, Token, TunnelRow, User } from './records.ts'
+import type {
+  AuditEntry,
+  Eviction,
+  Reservation,
+  Revocation,
+  Route,
+  Task,
+  Ticket,
+  Token,
+  TunnelRow,
+  User,
+} from './records.ts'
 
 /** Hands out ids that sort by the time they were made (ULID). */
 export type NewId = () => string
