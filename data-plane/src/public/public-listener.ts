@@ -6,10 +6,11 @@ import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { SWEEP_MS, TCP_KEEPALIVE_MS } from '@postern/protocol/limits'
 import type { Route } from '../route/route.ts'
 import { faultAnswer } from './fault-answer.ts'
-import { Sweeper } from './sweeper.ts'
+import { H2Connection, type H2Host } from './h2/h2-connection.ts'
+import { type Perishable, Sweeper } from './sweeper.ts'
 import { VisitorCeilings } from './visitor-ceilings.ts'
-import { VisitorConnection, type VisitorContext, type VisitorHost } from './visitor-connection.ts'
-import { whoGivesWay } from './who-gives-way.ts'
+import { VisitorConnection, type VisitorContext } from './visitor-connection.ts'
+import { type StreamUser, whoGivesWay } from './who-gives-way.ts'
 
 export interface PublicListenerOptions {
   readonly proxyProtocol: ProxyPolicy
@@ -23,14 +24,21 @@ export interface PublicListenerOptions {
   refused(fault: TunnelFault, address: string | undefined): void
 }
 
+/** A visitor's connection, whichever version of HTTP it speaks. */
+type AnyVisitor = Perishable & { drain(): void }
+
+/** Who may have a stream of a tunnel: a connection of HTTP/1.1, one request of HTTP/2. */
+type AnyUser = StreamUser & { giveWay(): void }
+
 export class PublicListener {
   readonly #options: PublicListenerOptions
   readonly #servers = new Set<Server>()
   readonly #sockets = new Set<Socket>()
-  readonly #visitors = new Set<VisitorConnection>()
+  readonly #visitors = new Set<AnyVisitor>()
+  readonly #users = new Set<AnyUser>()
   readonly #sweeper: Sweeper
   readonly #ceilings: VisitorCeilings
-  readonly #host: VisitorHost
+  readonly #host: H2Host
   #emptied: (() => void) | undefined
 
   constructor(options: PublicListenerOptions) {
@@ -41,6 +49,14 @@ export class PublicListener {
       deadlineIn: (ms) => this.#sweeper.deadlineIn(ms),
       now: options.now,
       makeRoom: (route, forWhom) => this.#makeRoom(route, forWhom),
+      enter: (request) => {
+        const unwatch = this.#sweeper.add(request)
+        const leave = this.#addUser(request)
+        return () => {
+          unwatch()
+          leave()
+        }
+      },
     }
   }
 
@@ -116,18 +132,40 @@ export class PublicListener {
     const key = addressKey(address, 'observed')
     const leave = this.#ceilings.enterFrom(key)
     if (leave === undefined) return this.#refuse(socket, address)
-    const visitor = new VisitorConnection(socket, { address, key }, first, context, this.#host)
-    const unwatch = this.#sweeper.add(visitor)
-    this.#visitors.add(visitor)
+    const from = { address, key }
+    const speakHttp2 = (bytes: Buffer): void => {
+      forgetUser()
+      remove()
+      remove = this.#add(new H2Connection(socket, bytes, from, context, this.#host))
+    }
+    const visitor = new VisitorConnection(socket, from, first, context, this.#host, speakHttp2)
+    const forgetUser = this.#addUser(visitor)
+    let remove = this.#add(visitor)
     socket.on('close', () => {
-      unwatch()
-      this.#visitors.delete(visitor)
+      remove()
+      forgetUser()
       leave()
     })
   }
 
-  #makeRoom(route: Route, forWhom: VisitorConnection): boolean {
-    const givesWay = whoGivesWay(this.#visitors, route, forWhom.addressKey)
+  #add(visitor: AnyVisitor): () => void {
+    const unwatch = this.#sweeper.add(visitor)
+    this.#visitors.add(visitor)
+    return () => {
+      unwatch()
+      this.#visitors.delete(visitor)
+    }
+  }
+
+  #addUser(user: AnyUser): () => void {
+    this.#users.add(user)
+    return () => {
+      this.#users.delete(user)
+    }
+  }
+
+  #makeRoom(route: Route, forWhom: Pick<StreamUser, 'addressKey'>): boolean {
+    const givesWay = whoGivesWay(this.#users, route, forWhom.addressKey)
     givesWay?.giveWay()
     return givesWay !== undefined
   }

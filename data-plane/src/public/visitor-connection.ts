@@ -23,6 +23,7 @@ import type { Route } from '../route/route.ts'
 import { Admission, type AdmissionContext, type Applicant, type Application } from './admission.ts'
 import { Exchange, type ExchangeRequest, type Outcome, type Visitor } from './exchange.ts'
 import { faultAnswer } from './fault-answer.ts'
+import { prefaceIn } from './h2/h2-preface.ts'
 import { redirectAnswer } from './redirect-answer.ts'
 import type { Perishable } from './sweeper.ts'
 
@@ -46,7 +47,7 @@ export interface VisitorHost {
   /** Monotonic milliseconds. */
   now(): number
   /** Takes a stream of `route` from a visitor who keeps it waiting, or who is of a crowd. False if there is none such. */
-  makeRoom(route: Route, forWhom: VisitorConnection): boolean
+  makeRoom(route: Route, forWhom: { readonly addressKey: string }): boolean
 }
 
 type State =
@@ -85,7 +86,10 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   readonly #requestBody = new BodyBoundary('request')
   readonly #reader = { heads: new ResponseHeadParser(), body: new BodyBoundary('response') }
   readonly #carry = new HeadCarry()
+  readonly #speakHttp2: (bytes: Buffer) => void
   #state: State = HEAD
+  /** It has sent a request: what comes is no preface. */
+  #begun = false
   /** Read, but not yet wanted: the next pipelined request, or bytes behind an upgrade. */
   #waiting: Buffer | undefined
   /** The exchange takes no bytes just now. */
@@ -98,15 +102,20 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   /** When the latest exchange began. */
   #since = 0
 
-  /** `socket` is paused; `first` is what was already read from it. */
+  /**
+   * `socket` is paused; `first` is what was already read from it. `speakHttp2` is called, later than in the constructor, if it turns out
+   * that the visitor speaks HTTP/2: with all that was read, the socket paused, and this connection out of it.
+   */
   constructor(
     socket: Socket,
     { address, key }: VisitorAddress,
     first: Buffer,
     context: VisitorContext,
     host: VisitorHost,
+    speakHttp2: (bytes: Buffer) => void,
   ) {
     this.#socket = socket
+    this.#speakHttp2 = speakHttp2
     this.#context = context
     this.clientAddress = address
     this.addressKey = key
@@ -310,6 +319,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   }
 
   #readEnd(): void {
+    if (this.#state.kind === 'gone') return
     this.#ended = true
     if (this.#state.kind === 'exchange') this.#state.exchange.visitorEnded()
     // While a request is judged its visitor still waits for the answer.
@@ -354,12 +364,36 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
       this.#begin(head)
       return next
     } catch (error) {
-      this.#answer(toFault(error, 'request-invalid'), undefined, this.#context.newRequestId(), false)
+      const fault = toFault(error, 'request-invalid')
+      if (before === 0) this.#carry.append(chunk, from, chunk.length)
+      if (fault.code !== 'version-unsupported' || !this.#readPreface())
+        this.#answer(fault, undefined, this.#context.newRequestId(), false)
       return chunk.length
     }
   }
 
+  /**
+   * The preface of HTTP/2 is made to look like a request of a version that HTTP/1.1 does not know (RFC 9113 §3.4), so only who sends such a
+   * one is looked at. False if it is none.
+   */
+  #readPreface(): boolean {
+    const bytes = this.#carry.buffer.subarray(0, this.#carry.length)
+    const preface = this.#begun ? 'none' : prefaceIn(bytes)
+    if (preface === 'part') this.expireIn(HEAD_TIMEOUT_MS)
+    if (preface !== 'whole') return preface === 'part'
+    this.#state = GONE
+    this.#held = true
+    this.#socket.pause()
+    this.#socket.removeAllListeners('data')
+    // Not while the socket is handing out what it has read, and not while whoever accepted the visitor has yet to hear of this connection.
+    process.nextTick(() => {
+      if (!this.#socket.destroyed) this.#speakHttp2(bytes)
+    })
+    return true
+  }
+
   #begin(head: RequestHead): void {
+    this.#begun = true
     const requestId = this.#context.newRequestId()
     this.#context.counts.request()
     this.#state = ADMISSION

@@ -7,8 +7,10 @@ export type {
   Refused,
   ServerMessage,
   StreamFaultMessage,
+  UpstreamProtocol,
   Welcome,
 } from './control-messages.ts'
+export { UPSTREAM_PROTOCOLS } from './control-messages.ts'
 export type { ControlStreamOptions } from './control-stream.ts'
 export { agentControlStream, ControlStream, serverControlStream } from './control-stream.ts'
 export { hashCredentials } from './credential-hash.ts'
@@ -25,4 +27,5 @@ export { acceptOpening, openChannel } from './opening.ts'
 export { OpeningCeilings } from './opening-ceilings.ts'
 export type { ProxiedStart, ProxyHeader, ProxyPolicy, ProxySource } from './proxy-header.ts'
 export { parseProxyHeader, readProxyHeader } from './proxy-header.ts'
+export { RateBucket } from './rate-bucket.ts'
 export { type VisitorRules, visitorRulesSchema } from './visitor-rules.ts'

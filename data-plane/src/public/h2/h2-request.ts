@@ -1,0 +1,369 @@
+/**
+ * One request of an HTTP/2 visitor: it is written as HTTP/1.1 and goes the way of all requests; what comes back is written to its stream.
+ * Knows nothing of the other streams of its connection.
+ */
+import { constants, type ServerHttp2Stream } from 'node:http2'
+import { TunnelFault, toFault } from '@postern/protocol/fault'
+import {
+  BodyBoundary,
+  chunkOf,
+  type ForwardedFields,
+  http1LastChunk,
+  http1RequestHead,
+  type RawFields,
+  type RequestHead,
+  RequestHeadParser,
+  ResponseHeadParser,
+  writeRequestHead,
+} from '@postern/protocol/http'
+import { HEAD_TIMEOUT_MS, LINGER_MS, SLOW_UPLOAD_BYTES_PER_SECOND, VISITOR_IDLE_MS } from '@postern/protocol/limits'
+import type { Redirect } from '../../dispatch/redirector.ts'
+import type { Route } from '../../route/route.ts'
+import { Admission, type Applicant, type Application } from '../admission.ts'
+import { Exchange, type ExchangeRequest, type Outcome, type Visitor } from '../exchange.ts'
+import { faultAnswer } from '../fault-answer.ts'
+import { redirectAnswer } from '../redirect-answer.ts'
+import type { Perishable } from '../sweeper.ts'
+import type { VisitorContext, VisitorHost } from '../visitor-connection.ts'
+import type { StreamUser } from '../who-gives-way.ts'
+import { H2ResponseWriter } from './h2-response-writer.ts'
+
+/** The connection, as its requests see it. */
+export interface H2RequestHost {
+  readonly clientAddress: string
+  readonly addressKey: string
+  readonly forwarded: ForwardedFields
+  readonly context: VisitorContext
+  readonly host: VisitorHost
+  /** Whether a request may wait for its tunnel's agent: the task goes on, and so does the visitor. */
+  readonly mayWait: boolean
+  /** The visitor has taken the request back before its answer had ended. */
+  takenBack(): void
+}
+
+type State =
+  | { readonly kind: 'admission' }
+  | { readonly kind: 'exchange'; readonly exchange: Exchange; readonly route: Route }
+  /** Nothing more comes for it; the visitor may still be reading, or sending what nobody wants. */
+  | { readonly kind: 'answered' }
+  | { readonly kind: 'gone' }
+
+const ADMISSION: State = { kind: 'admission' }
+const ANSWERED: State = { kind: 'answered' }
+const GONE: State = { kind: 'gone' }
+const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR } = constants
+
+export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
+  deadline: number
+  readonly clientAddress: string
+  readonly addressKey: string
+  readonly #stream: ServerHttp2Stream
+  readonly #connection: H2RequestHost
+  readonly #requestId: string
+  readonly #admission: Admission
+  readonly #parser = new RequestHeadParser()
+  readonly #body = new BodyBoundary('request')
+  readonly #reader = { heads: new ResponseHeadParser(), body: new BodyBoundary('response') }
+  readonly #response: H2ResponseWriter
+  #head: RequestHead | undefined
+  #state: State = ADMISSION
+  #trailers: RawFields = []
+  #requestEnded: boolean
+  #reading = false
+  /** The exchange takes no bytes just now. */
+  #held = false
+  /** Since when the visitor has not read all that it was given. */
+  #fullSince: number | undefined
+  #since = 0
+  #fault: TunnelFault | undefined
+
+  /** `raw`: the fields of its head. `ended`: nothing follows them. */
+  constructor(stream: ServerHttp2Stream, raw: RawFields, ended: boolean, connection: H2RequestHost) {
+    const { context, host } = connection
+    this.#stream = stream
+    this.#connection = connection
+    this.clientAddress = connection.clientAddress
+    this.addressKey = connection.addressKey
+    this.#requestEnded = ended
+    this.#requestId = context.newRequestId()
+    this.#admission = new Admission(this, context)
+    this.#response = new H2ResponseWriter(stream, methodOf(raw))
+    this.deadline = host.deadlineIn(HEAD_TIMEOUT_MS)
+    // What goes wrong on a stream ends it, and 'close' follows.
+    stream.on('error', () => {})
+    stream.on('trailers', (_fields, _flags, trailers?: RawFields) => {
+      this.#trailers = trailers ?? []
+    })
+    stream.on('drain', () => this.#drained())
+    stream.on('aborted', () => this.#visitorGone())
+    stream.on('finish', () => this.#answerSent())
+    stream.on('close', () => this.#closed())
+    this.#begin(raw)
+  }
+
+  /** What became of it, once its stream is closed: `status` is 0 if no answer was begun. */
+  get told(): { readonly status: number; readonly bytes: number; readonly fault: TunnelFault | undefined } {
+    return { status: this.#response.status, bytes: this.#response.bytes, fault: this.#fault }
+  }
+
+  /** The task stops, or the visitor sends nothing further: who waits for an agent is answered at once. */
+  stopWaiting(): void {
+    if (this.#state.kind === 'admission') this.#admission.stopWaiting()
+  }
+
+  /** The visitor's connection sends nothing further: what is not here by now never comes. */
+  visitorEnded(): void {
+    this.stopWaiting()
+    if (!this.#requestEnded && !this.#stream.readableEnded && this.#state.kind === 'exchange') this.#visitorGone()
+  }
+
+  uses(route: Route): boolean {
+    return this.#state.kind === 'exchange' && this.#state.route === route
+  }
+
+  get streamAge(): number {
+    return this.#connection.host.now() - this.#since
+  }
+
+  get slowFor(): number {
+    if (this.#state.kind !== 'exchange') return 0
+    if (this.#fullSince !== undefined) return this.#connection.host.now() - this.#fullSince
+    const { uploaded } = this.#state.exchange
+    if (uploaded === undefined || this.#held) return 0
+    const ms = this.streamAge
+    return uploaded * 1000 < SLOW_UPLOAD_BYTES_PER_SECOND * ms ? ms : 0
+  }
+
+  giveWay(): void {
+    if (this.#state.kind === 'exchange') this.#state.exchange.giveWay()
+  }
+
+  expire(): void {
+    switch (this.#state.kind) {
+      case 'admission':
+        return this.#admission.expire()
+      case 'exchange':
+        return this.#state.exchange.expire()
+      case 'answered':
+        // RFC 9113 §8.1: a response that ended before its request asks for no more of it, without an error.
+        this.#stream.close(this.#stream.writableFinished ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR)
+        return
+      case 'gone':
+    }
+  }
+
+  // ── what becomes of it on its way to a route ──────────────────────────────────────────────────────────────────────
+
+  get mayWait(): boolean {
+    return this.#connection.mayWait
+  }
+
+  admit(route: Route, application: Application): void {
+    const { head, moved, requestId } = application
+    const { context, forwarded, host } = this.#connection
+    const { gate } = route
+    const forwarding = { forwarded, requestId, receivedBy: '2.0' as const }
+    const request: ExchangeRequest = {
+      head,
+      headBytes: writeRequestHead(head, gate === undefined ? forwarding : { ...forwarding, ...gate.request }),
+      id: requestId,
+      mayKeepAlive: true,
+      mayMove: !moved,
+      cookies: context.cookies,
+      changes: gate?.response({ scheme: context.proto, authority: head.host }),
+      body: this.#body,
+      reader: this.#reader,
+    }
+    this.#since = host.now()
+    try {
+      this.#state = { kind: 'exchange', exchange: this.#exchange(route, request), route }
+    } catch (error) {
+      const fault = toFault(error)
+      context.failed(requestId, fault)
+      return this.#answer(fault)
+    }
+    this.#readBody()
+  }
+
+  redirect({ origin }: Redirect, { head, requestId }: Application): void {
+    this.#writeLast(redirectAnswer(origin, head, requestId))
+  }
+
+  refuse(fault: TunnelFault): void {
+    this.#answer(fault)
+  }
+
+  /** Nothing waits here: the stream's own window holds back what has come meanwhile. */
+  resume(): void {}
+
+  // ── what an exchange asks for ─────────────────────────────────────────────────────────────────────────────────────
+
+  write(bytes: Buffer): boolean {
+    const room = this.#written(bytes)
+    if (!room) this.#fullSince ??= this.#connection.host.now()
+    return room
+  }
+
+  /** Only after an upgrade, which HTTP/2 has none of. */
+  endWriting(): void {}
+
+  setReading(on: boolean): void {
+    this.#held = !on
+    if (!this.#reading) return
+    if (on) this.#stream.resume()
+    else this.#stream.pause()
+  }
+
+  expireIn(ms: number): void {
+    this.deadline = this.#connection.host.deadlineIn(ms)
+  }
+
+  exchangeOver(outcome: Outcome): void {
+    if (this.#state.kind !== 'exchange') return
+    const { context } = this.#connection
+    this.#held = false
+    switch (outcome.kind) {
+      case 'complete':
+        return this.#answered()
+      case 'fault':
+        context.failed(this.#requestId, outcome.fault)
+        return this.#answer(outcome.fault)
+      case 'homeless':
+        this.#state = ADMISSION
+        return this.#admission.beginAgain(this.#head!, this.#requestId, outcome.fault)
+      case 'cut':
+        return this.#cut(outcome.fault)
+      case 'abandoned':
+        this.#state = GONE
+    }
+  }
+
+  // ── the stream ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Where a request begins. */
+  #begin(raw: RawFields): void {
+    this.#connection.context.counts.request()
+    try {
+      const bytes = http1RequestHead(raw, this.#requestEnded)
+      const head = this.#parser.parse(bytes, 0, bytes.length)
+      if (head === undefined) throw new TunnelFault('request-invalid', 'The head has no end.')
+      this.#head = head
+    } catch (error) {
+      return this.#answer(toFault(error, 'request-invalid'))
+    }
+    this.#admission.begin(this.#head, this.#requestId)
+  }
+
+  #exchange(route: Route, request: ExchangeRequest): Exchange {
+    try {
+      return new Exchange(this, route, request)
+    } catch (error) {
+      if (toFault(error).code !== 'streams-exhausted' || !this.#connection.host.makeRoom(route, this)) throw error
+      return new Exchange(this, route, request)
+    }
+  }
+
+  /** From now on the body comes; until then no more of it than a window. */
+  #readBody(): void {
+    if (this.#reading) return
+    this.#reading = true
+    this.#stream.on('data', (chunk: Buffer) => this.#send(chunk))
+    this.#stream.on('end', () => this.#sendEnd())
+    if (this.#held) this.#stream.pause()
+  }
+
+  #send(chunk: Buffer): void {
+    if (this.#state.kind !== 'exchange') return
+    const bytes = this.#head!.framing === 'chunked' ? chunkOf(chunk, 0, chunk.length) : chunk
+    this.#state.exchange.visitorBytes(bytes, 0, bytes.length)
+  }
+
+  #sendEnd(): void {
+    this.#requestEnded = true
+    if (this.#state.kind !== 'exchange' || !this.#state.exchange.takesBytes) return
+    try {
+      // A body that is shorter than it said is no request (RFC 9113 §8.1.1); trailers have no place behind one of a given length.
+      if (this.#head!.framing !== 'chunked') throw new TunnelFault('request-invalid', 'The body is not whole.')
+      const last = http1LastChunk(this.#trailers, 'request')
+      this.#state.exchange.visitorBytes(last, 0, last.length)
+    } catch (error) {
+      this.#fault = toFault(error, 'request-invalid')
+      this.#stream.close(NGHTTP2_PROTOCOL_ERROR)
+      this.#visitorGone()
+    }
+  }
+
+  #drained(): void {
+    this.#fullSince = undefined
+    if (this.#state.kind === 'exchange') this.#state.exchange.visitorDrained()
+  }
+
+  #visitorGone(): void {
+    const state = this.#state
+    if (state.kind === 'gone') return
+    this.#state = GONE
+    if (state.kind === 'exchange') state.exchange.visitorGone()
+    else if (state.kind === 'admission') this.#admission.withdraw()
+    this.#connection.takenBack()
+  }
+
+  /** Where a request ends, whatever became of it: `told` says what. */
+  #closed(): void {
+    if (this.#state.kind !== 'answered') this.#visitorGone()
+    this.#state = GONE
+    this.#parser.release()
+  }
+
+  #answer(fault: TunnelFault): void {
+    const head = this.#head
+    this.#fault = fault
+    this.#connection.context.counts.fault(fault.code)
+    const [accept, method] = [head?.field('accept'), head?.method ?? 'GET']
+    this.#writeLast(faultAnswer(fault, { accept, method, requestId: this.#requestId, keepAlive: true }))
+  }
+
+  #writeLast(answer: Buffer): void {
+    if (this.#written(answer)) this.#answered()
+    else if (this.#state.kind !== 'gone') this.#answered()
+  }
+
+  #written(bytes: Buffer): boolean {
+    try {
+      return this.#response.write(bytes)
+    } catch (error) {
+      this.#cut(toFault(error, 'origin-invalid'))
+      return true
+    }
+  }
+
+  #answered(): void {
+    if (this.#state.kind === 'gone') return
+    this.#state = ANSWERED
+    this.expireIn(VISITOR_IDLE_MS)
+    // What still comes of the request is dropped, so that its visitor comes to read the answer.
+    this.#stream.resume()
+    if (this.#stream.writableFinished) this.#answerSent()
+  }
+
+  #answerSent(): void {
+    if (this.#state.kind === 'answered' && !this.#stream.readableEnded) this.expireIn(LINGER_MS)
+  }
+
+  /** A part went out, or may have: the reset says that it is not the whole. */
+  #cut(fault: TunnelFault): void {
+    const { context } = this.#connection
+    const state = this.#state
+    if (state.kind === 'gone') return
+    this.#state = GONE
+    this.#fault = fault
+    context.failed(this.#requestId, fault)
+    context.counts.fault(fault.code)
+    if (state.kind === 'exchange') state.exchange.visitorGone()
+    this.#stream.close(NGHTTP2_INTERNAL_ERROR)
+  }
+}
+
+const methodOf = (raw: RawFields): string => {
+  const at = raw.indexOf(':method')
+  return at === -1 ? 'GET' : raw[at + 1]!
+}
