@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseSubdomain } from '@postern/protocol/address'
+import { UPSTREAM_PROTOCOLS, type UpstreamProtocol } from '@postern/protocol/channel'
 import { parseServer } from '@postern/protocol/client'
 import { TunnelFault } from '@postern/protocol/fault'
 import { AGENT_DRAIN_MS, MOST_HOLD_MS, VISITOR_RULES_BYTES, WINDOW_BUDGET_BYTES } from '@postern/protocol/limits'
@@ -19,6 +20,7 @@ import { twoWords } from './two-words.ts'
 import { VERSION } from './version.ts'
 import { type VisitorOptions, visitorRules } from './visitor-options.ts'
 
+export type { UpstreamProtocol } from '@postern/protocol/channel'
 export { TunnelFault } from '@postern/protocol/fault'
 export type { FieldChanges, VisitorOptions } from './visitor-options.ts'
 
@@ -32,6 +34,8 @@ export interface ConnectOptions extends VisitorOptions {
   readonly subdomain?: string | undefined
   /** How long visitors wait while the agent is away, at most 60,000 ms; 0: not at all. The service decides (10 s) unless told. */
   readonly holdMs?: number | undefined
+  /** `h2c` for a local server that speaks HTTP/2 in clear from the first byte, as gRPC servers do. `http/1.1` unless told. */
+  readonly upstreamProtocol?: UpstreamProtocol | undefined
   /** Keep trying if the service cannot be reached at first. */
   readonly retry?: boolean
   /** Closes the tunnel at once when it fires. */
@@ -71,6 +75,7 @@ const optionsSchema = z.strictObject({
   token: z.union([z.string(), z.instanceof(Secret)]),
   subdomain: z.optional(z.string()),
   holdMs: z.optional(z.int().check(z.nonnegative(), z.maximum(MOST_HOLD_MS))),
+  upstreamProtocol: z.optional(z.enum(UPSTREAM_PROTOCOLS)),
   retry: z.optional(z.boolean()),
   signal: z.optional(z.instanceof(AbortSignal)),
   onStatus: z.optional(z.function()),
@@ -109,6 +114,7 @@ export async function connect(options: ConnectOptions): Promise<Tunnel> {
     pool: false,
     rules,
     ...(options.holdMs !== undefined && { holdMs: options.holdMs }),
+    ...(options.upstreamProtocol !== undefined && { upstreamProtocol: options.upstreamProtocol }),
   }
   if (Buffer.byteLength(JSON.stringify(rules)) > VISITOR_RULES_BYTES)
     throw new TunnelFault(

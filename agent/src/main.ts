@@ -50,6 +50,7 @@ async function main(): Promise<number> {
       ...visitors,
       target,
       holdMs: flags.hold,
+      upstreamProtocol: flags.upstreamProtocol,
       retry: flags.retry,
       signal: stopping.beforeReady,
       onStatus: (status) => terminal.status(status),

@@ -10,6 +10,7 @@ import {
   type ServerMessage,
   type StreamFaultMessage,
   serverControlStream,
+  type UpstreamProtocol,
   type VisitorRules,
 } from '@postern/protocol/channel'
 import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
@@ -134,6 +135,11 @@ export class Tunnel {
   /** What its agent asked for in `hello`. */
   get rules(): VisitorRules {
     return 'hello' in this.#state ? this.#state.hello.rules : {}
+  }
+
+  /** What its local server speaks; an agent that does not say so has one of HTTP/1.1. */
+  get upstreamProtocol(): UpstreamProtocol {
+    return ('hello' in this.#state ? this.#state.hello.upstreamProtocol : undefined) ?? 'http/1.1'
   }
 
   get epoch(): number | undefined {

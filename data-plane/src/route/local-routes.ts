@@ -3,6 +3,7 @@ import type { Subdomain } from '@postern/protocol/address'
 import type { VisitorRules } from '@postern/protocol/channel'
 import { AWAY_MS } from '@postern/protocol/limits'
 import type { Parting, Tunnel } from '../channel/tunnel.ts'
+import { H2Route } from './h2/h2-route.ts'
 import { LocalRoute } from './local-route.ts'
 import type { VisitorGate } from './visitor-gate.ts'
 
@@ -17,11 +18,14 @@ interface Absence {
   readonly heldUntil: number
 }
 
+/** To a tunnel of this process, whatever its local server speaks. */
+type TunnelRoute = LocalRoute | H2Route
+
 export class LocalRoutes {
-  readonly #byName = new Map<Subdomain, { readonly tunnel: Tunnel; readonly route: LocalRoute }>()
+  readonly #byName = new Map<Subdomain, { readonly tunnel: Tunnel; readonly route: TunnelRoute }>()
   /** As many as agents can leave in AWAY_MS. */
   readonly #away = new Map<Subdomain, Absence>()
-  readonly #awaited = new Map<Subdomain, Set<(route: LocalRoute) => void>>()
+  readonly #awaited = new Map<Subdomain, Set<(route: TunnelRoute) => void>>()
   readonly #now: () => number
   readonly #gateOf: (rules: VisitorRules) => VisitorGate | undefined
 
@@ -31,7 +35,7 @@ export class LocalRoutes {
     this.#gateOf = gateOf
   }
 
-  get(subdomain: Subdomain): LocalRoute | undefined {
+  get(subdomain: Subdomain): TunnelRoute | undefined {
     return this.#byName.get(subdomain)?.route
   }
 
@@ -47,7 +51,7 @@ export class LocalRoutes {
   }
 
   /** Tells once, when the name has a channel here again. Returns the removal. */
-  whenBack(subdomain: Subdomain, back: (route: LocalRoute) => void): () => void {
+  whenBack(subdomain: Subdomain, back: (route: TunnelRoute) => void): () => void {
     const waiting = this.#awaited.get(subdomain) ?? new Set()
     this.#awaited.set(subdomain, waiting.add(back))
     return () => {
@@ -63,7 +67,8 @@ export class LocalRoutes {
   add(tunnel: Tunnel): (parting: Parting) => void {
     const { subdomain } = tunnel
     const former = this.#byName.get(subdomain)
-    const entry = { tunnel, route: new LocalRoute(tunnel, this.#now, this.#gateOf(tunnel.rules)) }
+    const RouteOf = tunnel.upstreamProtocol === 'h2c' ? H2Route : LocalRoute
+    const entry = { tunnel, route: new RouteOf(tunnel, this.#now, this.#gateOf(tunnel.rules)) }
     this.#byName.set(subdomain, entry)
     this.#away.delete(subdomain)
     former?.tunnel.replacedBy(tunnel)

@@ -83,7 +83,10 @@ export class MessageReader<Head extends MessageHead> {
     this.#scan = new ChunkedScan(
       this.#side,
       (buffer, from, to) => this.#data(buffer, from, to),
-      (buffer, from, to) => (this.#trailers ??= new HeadCarry()).append(buffer, from, to),
+      (buffer, from, to) => {
+        this.#trailers ??= new HeadCarry()
+        this.#trailers.append(buffer, from, to)
+      },
     )
     this.#scan.start()
   }

@@ -81,7 +81,8 @@ export class H2Connection implements Perishable, H2RequestHost {
     session.on('ping', () => this.#hearControl())
     session.on('remoteSettings', () => this.#hearControl())
     session.on('close', () => this.#linger())
-    socket.on('end', () => this.#visitorEnded())
+    // Who sends nothing further can neither take a request back nor give credit for an answer: it has left.
+    socket.on('end', () => socket.destroy())
   }
 
   get mayWait(): boolean {
@@ -116,13 +117,6 @@ export class H2Connection implements Perishable, H2RequestHost {
       if (this.#session.closed) this.#linger()
       else this.deadline = this.host.deadlineIn(VISITOR_IDLE_MS)
     })
-  }
-
-  /** The visitor sends nothing further, not even that it has read something. What is on its way still goes out. */
-  #visitorEnded(): void {
-    this.#leave()
-    for (const request of this.#requests) request.visitorEnded()
-    if (this.#requests.size === 0) this.#linger()
   }
 
   #leave(): void {

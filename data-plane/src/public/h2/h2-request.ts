@@ -35,7 +35,7 @@ export interface H2RequestHost {
   readonly forwarded: ForwardedFields
   readonly context: VisitorContext
   readonly host: VisitorHost
-  /** Whether a request may wait for its tunnel's agent: the task goes on, and so does the visitor. */
+  /** Whether a request may wait for its tunnel's agent: the task goes on. */
   readonly mayWait: boolean
   /** The visitor has taken the request back before its answer had ended. */
   takenBack(): void
@@ -106,15 +106,9 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
     return { status: this.#response.status, bytes: this.#response.bytes, fault: this.#fault }
   }
 
-  /** The task stops, or the visitor sends nothing further: who waits for an agent is answered at once. */
+  /** The task stops: who waits for an agent is answered at once. */
   stopWaiting(): void {
     if (this.#state.kind === 'admission') this.#admission.stopWaiting()
-  }
-
-  /** The visitor's connection sends nothing further: what is not here by now never comes. */
-  visitorEnded(): void {
-    this.stopWaiting()
-    if (!this.#requestEnded && !this.#stream.readableEnded && this.#state.kind === 'exchange') this.#visitorGone()
   }
 
   uses(route: Route): boolean {
@@ -323,8 +317,8 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
   }
 
   #writeLast(answer: Buffer): void {
-    if (this.#written(answer)) this.#answered()
-    else if (this.#state.kind !== 'gone') this.#answered()
+    this.#written(answer)
+    this.#answered()
   }
 
   #written(bytes: Buffer): boolean {

@@ -11,6 +11,8 @@ import {
   ResponseHeadParser,
 } from '@postern/protocol/http'
 
+const RESET_CONTENT = 205
+
 export class H2ResponseWriter {
   /** Of the final response; 0 before. */
   status = 0
@@ -59,6 +61,8 @@ export class H2ResponseWriter {
       return true
     }
     this.status = head.status
+    // RFC 9110 §15.3.6, which node:http2 sees to; a length must not be left to contradict it.
+    if (head.status === RESET_CONTENT) delete fields['content-length']
     const endStream = head.framing === 'none' || (head.framing === 'length' && head.contentLength === 0)
     sendable(fields, (safe) =>
       this.#stream.respond(safe, { endStream, waitForTrailers: !endStream, sendDate: false } as object),
