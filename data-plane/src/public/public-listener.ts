@@ -9,7 +9,8 @@ import { faultAnswer } from './fault-answer.ts'
 import { H2Connection, type H2Host } from './h2/h2-connection.ts'
 import { type Perishable, Sweeper } from './sweeper.ts'
 import { VisitorCeilings } from './visitor-ceilings.ts'
-import { VisitorConnection, type VisitorContext } from './visitor-connection.ts'
+import { VisitorConnection } from './visitor-connection.ts'
+import type { VisitorContext } from './visitor-context.ts'
 import { type StreamUser, whoGivesWay } from './who-gives-way.ts'
 
 export interface PublicListenerOptions {
@@ -164,7 +165,7 @@ export class PublicListener {
     }
   }
 
-  #makeRoom(route: Route, forWhom: Pick<StreamUser, 'addressKey'>): boolean {
+  #makeRoom(route: Route, forWhom: StreamUser): boolean {
     const givesWay = whoGivesWay(this.#users, route, forWhom.addressKey)
     givesWay?.giveWay()
     return givesWay !== undefined

@@ -21,7 +21,7 @@ import {
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
 import type { Perishable } from '../sweeper.ts'
-import type { VisitorAddress, VisitorContext, VisitorHost } from '../visitor-connection.ts'
+import type { VisitorAddress, VisitorContext, VisitorHost } from '../visitor-context.ts'
 import type { StreamUser } from '../who-gives-way.ts'
 import { H2Request, type H2RequestHost } from './h2-request.ts'
 

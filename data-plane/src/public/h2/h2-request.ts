@@ -24,7 +24,7 @@ import { Exchange, type ExchangeRequest, type Outcome, type Visitor } from '../e
 import { faultAnswer } from '../fault-answer.ts'
 import { redirectAnswer } from '../redirect-answer.ts'
 import type { Perishable } from '../sweeper.ts'
-import type { VisitorContext, VisitorHost } from '../visitor-connection.ts'
+import type { VisitorContext, VisitorHost } from '../visitor-context.ts'
 import type { StreamUser } from '../who-gives-way.ts'
 import { H2ResponseWriter } from './h2-response-writer.ts'
 
