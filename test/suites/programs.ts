@@ -25,6 +25,8 @@ export interface Programs {
   readonly client: string
   /** What is needed besides; as a suite's `install`. */
   readonly install?: () => Promise<string | undefined>
+  /** Further arguments of the agent. */
+  readonly agentArgs?: readonly string[]
   /** Further arguments of both programs. @param folder empty, this run's own */
   readonly args?: (folder: string) => Promise<readonly string[]>
 }
@@ -37,12 +39,12 @@ export const suiteOfPrograms = (programs: Programs): Suite => ({
   run: async (way, folder) => visit(way, programs, (await programs.args?.(folder)) ?? []),
 })
 
-async function visit(way: Way, { origin, client }: Programs, args: readonly string[]): Promise<Outcomes> {
+async function visit(way: Way, { origin, client, agentArgs }: Programs, args: readonly string[]): Promise<Outcomes> {
   const server = spawn(process.execPath, [path(origin), ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = once(server, 'exit')
   try {
     const [port] = await Promise.race([once(createInterface(server.stdout), 'line'), exited.then(() => [Number.NaN])])
-    const url = await way.reach(Number(port))
+    const url = await way.reach(Number(port), agentArgs)
     const { stdout } = await runCommand(process.execPath, ['--require', LOCALHOST_NAMES, path(client), url, ...args], {
       deadlineMs: DEADLINE_MS,
     })

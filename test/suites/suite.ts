@@ -3,8 +3,11 @@
 /** How the software of one run comes to the server that it speaks to. */
 export interface Way {
   readonly name: 'direct' | 'tunnel'
-  /** Makes what listens on this port of 127.0.0.1 reachable. @returns where it is, without a path: `http://host:port` */
-  reach(port: number): Promise<string>
+  /**
+   * Makes what listens on this port of 127.0.0.1 reachable. @returns where it is, without a path: `http://host:port`
+   * @param agentArgs further arguments of the agent, where there is one
+   */
+  reach(port: number, agentArgs?: readonly string[]): Promise<string>
 }
 
 /** What each check came to: `passed`, or why not. The names are the software's own, where it has any. */

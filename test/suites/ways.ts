@@ -13,8 +13,8 @@ export async function throughTunnel<T>(use: (way: Way) => Promise<T>): Promise<T
   try {
     const result = await use({
       name: 'tunnel',
-      async reach(port) {
-        const { host } = await system.startAgent({ target: port })
+      async reach(port, args = []) {
+        const { host } = await system.startAgent({ target: port, args })
         return `http://${new URL(`http://${host}`).hostname}:${system.publicPort}`
       },
     })
