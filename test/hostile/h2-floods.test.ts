@@ -32,6 +32,10 @@ afterAll(async () => {
 const head = (stream: number, { ends = true, flags = FLAG.endHeaders, block = requestBlock(HOST) } = {}): Buffer =>
   frame(TYPE.headers, flags | (ends ? FLAG.endStream : 0), stream, block)
 
+/** Not `once`, which rejects when the socket is cut off first. */
+const event = (socket: Socket, name: string): Promise<void> =>
+  new Promise((resolve) => socket.once(name, () => resolve()))
+
 /** So many bytes at a time, as long as anybody listens. */
 async function flood(socket: Socket, pieces: Iterable<Buffer>): Promise<number> {
   let frames = 0
@@ -43,8 +47,7 @@ async function flood(socket: Socket, pieces: Iterable<Buffer>): Promise<number> 
     if (batch.length < 200) continue
     const room = socket.write(Buffer.concat(batch))
     batch = []
-    if (!room)
-      await Promise.race([once(socket, 'drain').catch(() => undefined), once(socket, 'close'), setTimeout(2000)])
+    if (!room) await Promise.race([event(socket, 'drain'), event(socket, 'close'), setTimeout(2000)])
     else await setTimeout(0)
   }
   if (!socket.destroyed) socket.write(Buffer.concat(batch))
@@ -125,8 +128,7 @@ test.each(Object.entries(FLOODS))(
     socket.on('error', () => {
       // Cut off in the midst of it.
     })
-    const closed = once(socket, 'close')
-    closed.catch(() => undefined)
+    const closed = event(socket, 'close')
     await once(socket, 'connect')
     if (deaf) socket.pause()
     else socket.resume()
