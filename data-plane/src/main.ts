@@ -31,7 +31,7 @@ async function main(): Promise<void> {
     now: () => performance.now(),
     memoryLimit: memoryLimit(),
     // A minute of metrics has room where a moment of requests has none any more.
-    metrics: config.metrics === 'emf' ? (line) => output.add(line, 2 * LINE_BUFFER_BYTES) : undefined,
+    metrics: config.metrics === 'emf' ? (line) => output.add(line.trimEnd(), 2 * LINE_BUFFER_BYTES) : undefined,
     lines: output,
   })
   const { redirect, ...ports } = plane.ports
@@ -41,7 +41,7 @@ async function main(): Promise<void> {
     channel: { port: ports.channel },
     ops: { port: ports.ops },
   }
-  output.add(`${JSON.stringify({ event: 'listening', task: config.taskId, ...listening })}\n`)
+  output.add(`${JSON.stringify({ event: 'listening', task: config.taskId, ...listening })}`)
   output.flush()
 
   const stop = async (why: string, graceMs?: number, exit = 0): Promise<void> => {

@@ -35,6 +35,7 @@ import { Redirector } from './dispatch/redirector.ts'
 import { WaitingRoom } from './dispatch/waiting-room.ts'
 import { AccessLog } from './ops/access-log.ts'
 import { AuditTrail } from './ops/audit-trail.ts'
+import type { LineWriter } from './ops/line-writer.ts'
 import type { Gauges } from './ops/metric-documents.ts'
 import { reportMetrics } from './ops/metric-report.ts'
 import { metricsPage } from './ops/metrics-page.ts'
@@ -72,7 +73,7 @@ export interface DataPlaneDeps {
   /** Takes the metrics, line by line; undefined where nobody wants them. */
   readonly metrics: ((line: string) => void) | undefined
   /** Takes the access log, if there is to be one, and says how many of its lines it has dropped. */
-  readonly lines: { add(line: string): void; readonly dropped: number }
+  readonly lines: Pick<LineWriter, 'begin' | 'dropped'>
 }
 
 export interface DataPlane {
@@ -197,7 +198,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       : new AccessLog({
           base: config.base,
           query: config.accessLog === 'with-query',
-          add: (line) => deps.lines.add(line),
+          begin: (bytes) => deps.lines.begin(bytes),
           clock,
           now,
         })

@@ -1,4 +1,4 @@
-/** The time of day of monotonic instants, as ISO 8601 in UTC with milliseconds. Knows nothing of what happened then. */
+/** The time of day of monotonic instants, in UTC, as far as the second in bytes. Knows nothing of what happened then. */
 
 export interface Clocks {
   /** Milliseconds since 1970. */
@@ -8,32 +8,33 @@ export interface Clocks {
 }
 
 const SECOND_MS = 1000
-const MILLISECONDS = Array.from({ length: SECOND_MS }, (_, ms) => `${String(ms).padStart(3, '0')}Z`)
 
 /** For instants that come nearly in order: the text of a second is made once, and only then is the time of day asked for. */
 export class LineClock {
   readonly #clocks: Clocks
-  /** `2026-11-27T00:25:11.`, for the second that begins at `#from`. */
-  #second = ''
+  readonly #prefix: string
+  /** When the known second began; monotonic. */
   #from = Infinity
+  /** The prefix and ISO 8601: `2026-11-27T00:25:11.`, of the instant that was read last. */
+  second: Uint8Array = new Uint8Array()
 
-  constructor(clocks: Clocks) {
+  /** `prefix` goes before each. */
+  constructor(clocks: Clocks, prefix: string) {
     this.#clocks = clocks
+    this.#prefix = prefix
   }
 
-  /** `2026-11-27T00:25:11.042Z`. @param at what `now` said */
-  text(at: number): string {
-    let ms = (at - this.#from) | 0
-    if (!(at >= this.#from && ms < SECOND_MS)) ms = this.#begin(at)
-    return this.#second + MILLISECONDS[ms]!
+  /** Answers the milliseconds in the second; sets `second`. @param at what `now` said */
+  read(at: number): number {
+    const since = at - this.#from
+    return since >= 0 && since < SECOND_MS ? since | 0 : this.#begin(at)
   }
 
-  /** Makes the second around `at` the known one; answers what of it has passed. */
   #begin(at: number): number {
     const wall = Math.floor(this.#clocks.clock() - (this.#clocks.now() - at))
     const ms = wall % SECOND_MS
     this.#from = Math.floor(at) - ms
-    this.#second = new Date(wall - ms).toISOString().slice(0, -4)
+    this.second = Buffer.from(this.#prefix + new Date(wall - ms).toISOString().slice(0, -4), 'latin1')
     return ms
   }
 }

@@ -3,6 +3,7 @@
  * Knows nothing of what they say, nor of where they go.
  */
 import { LINE_BATCH_BYTES, LINE_BUFFER_BYTES, LINE_DELAY_MS } from '@postern/protocol/limits'
+import { LineBatch } from './line-batch.ts'
 
 /** Takes all of the bytes, or fails; answers once, later. `torn`: some of them are out. */
 export type Outlet = (bytes: Buffer, done: (error: Error | undefined, torn: boolean) => void) => void
@@ -13,14 +14,20 @@ export interface LineWriterOptions {
   readonly bufferBytes?: number
 }
 
+const LINE_FEED = Buffer.from('\n')
+
+/** A line becomes bytes at once: strings that wait would be walked by every collection of garbage, and be out of the processor's caches when their turn comes. */
 export class LineWriter {
   /** Lines so far that were not taken, or that the outlet did not take. */
   dropped = 0
   readonly #outlet: Outlet
   readonly #delayMs: number
   readonly #bufferBytes: number
-  #batch = ''
-  #lines = 0
+  #batch = new LineBatch()
+  /** Those that are full, the oldest first. */
+  readonly #full: LineBatch[] = []
+  /** Written, and to be used again. */
+  #spare: LineBatch | undefined
   #writing = false
   /** The latest write ended inside a line. */
   #torn = false
@@ -33,52 +40,79 @@ export class LineWriter {
     this.#bufferBytes = bufferBytes
   }
 
-  /** `line` holds ASCII only and ends in a line feed. It goes out within `delayMs`, unless those before it are still on their way. @param ceiling of the bytes that wait */
-  add(line: string, ceiling = this.#bufferBytes): void {
-    if (this.#batch.length + line.length > ceiling) {
+  /**
+   * Room for a line of at most so many bytes, to be written at once and ended; undefined: it is dropped. It goes out within `delayMs`, unless those before
+   * it are still on their way. @param ceiling of the bytes that wait
+   */
+  begin(bytes: number, ceiling = this.#bufferBytes): LineBatch | undefined {
+    if (this.#full.length * LINE_BATCH_BYTES + this.#batch.length + bytes > ceiling || bytes > LINE_BATCH_BYTES) {
       this.dropped += 1
-      return
+      return undefined
     }
-    this.#batch += line
-    this.#lines += 1
-    if (this.#batch.length >= LINE_BATCH_BYTES) this.flush()
-    else this.#timer ??= setTimeout(this.#due, this.#delayMs)
+    if (bytes > this.#batch.room) this.#next()
+    if (this.#timer === undefined) this.#timer = setTimeout(this.#due, this.#delayMs)
+    return this.#batch
+  }
+
+  /** A line of ASCII without its line feed. */
+  add(line: string, ceiling?: number): void {
+    const batch = this.begin(line.length + 1, ceiling)
+    batch?.text(line)
+    batch?.end()
   }
 
   /** What waits goes out now, unless something is on its way. */
   flush(): void {
-    if (this.#writing || this.#batch === '') return
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    const lines = this.#lines
-    const bytes = Buffer.from(this.#torn ? `\n${this.#batch}` : this.#batch, 'latin1')
-    this.#batch = ''
-    this.#lines = 0
+    if (this.#writing) return
+    const batch = this.#full.shift() ?? this.#taken()
+    if (batch === undefined) return this.#emptied?.()
     this.#writing = true
+    const bytes = this.#torn ? Buffer.concat([LINE_FEED, batch.bytes]) : batch.bytes
     this.#outlet(bytes, (error, torn) => {
       this.#writing = false
       this.#torn = torn
-      if (error !== undefined) this.dropped += lines
-      if (this.#batch.length >= LINE_BATCH_BYTES || this.#emptied !== undefined) this.flush()
-      else if (this.#batch !== '') this.#timer ??= setTimeout(this.#due, this.#delayMs)
-      if (!this.#writing) this.#emptied?.()
+      if (error !== undefined) this.dropped += batch.lines
+      this.#recycle(batch)
+      if (this.#full.length > 0 || this.#emptied !== undefined) this.flush()
     })
   }
 
   /** Resolves when all that was added is out, or dropped; after `graceMs` at the latest, when what is left is dropped. */
   async end(graceMs: number): Promise<void> {
-    this.flush()
-    if (!this.#writing) return
+    clearTimeout(this.#timer)
     await new Promise<void>((resolve) => {
       const deadline = setTimeout(() => {
-        this.dropped += this.#lines
+        for (const { lines } of [...this.#full, this.#batch]) this.dropped += lines
         resolve()
       }, graceMs)
       this.#emptied = () => {
         clearTimeout(deadline)
         resolve()
       }
+      this.flush()
     })
+  }
+
+  /** The batch at hand is full. */
+  #next(): void {
+    const full = this.#taken()
+    if (full === undefined) return
+    this.#full.push(full)
+    this.flush()
+  }
+
+  /** Takes the batch at hand and begins another; undefined if there is nothing in it. */
+  #taken(): LineBatch | undefined {
+    const batch = this.#batch
+    if (batch.empty) return undefined
+    this.#batch = this.#spare ?? new LineBatch()
+    this.#spare = undefined
+    return batch
+  }
+
+  #recycle(batch: LineBatch): void {
+    batch.clear()
+    this.#spare = batch
   }
 
   readonly #due = (): void => {

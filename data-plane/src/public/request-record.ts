@@ -19,6 +19,14 @@ export interface RecordedHead {
   readonly path: string
 }
 
+/** The parts of a record that seldom differ from one request of a connection to the next, and how a keeper has written them. */
+export interface Heading {
+  readonly method: string
+  readonly host: string
+  readonly protocol: Protocol
+  readonly bytes: Uint8Array
+}
+
 /** Who keeps records. On the path of every request: it adds, and nothing else. */
 export interface RecordKeeper {
   /** A head was read. */
@@ -54,6 +62,8 @@ export class RequestRecord {
   totalMs = 0
   /** Monotonic. */
   overAt = 0
+  /** Of an earlier request; the keeper's, who looks whether it still fits. */
+  heading: Heading | undefined = undefined
   readonly #now: () => number
   #beganAt = 0
   #admittedAt = NONE
