@@ -34,6 +34,7 @@ const environmentSchema = z.object({
   [ENV.taskId]: z.optional(z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/))),
   [ENV.logLevel]: z._default(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info'),
   [ENV.metrics]: z._default(z.enum(['emf', 'off']), 'off'),
+  [ENV.accessLog]: z._default(z.enum(['on', 'with-query', 'off']), 'on'),
 })
 
 export interface Config {
@@ -55,6 +56,7 @@ export interface Config {
   readonly taskId: string
   readonly logLevel: string
   readonly metrics: 'emf' | 'off'
+  readonly accessLog: 'on' | 'with-query' | 'off'
 }
 
 /**
@@ -87,6 +89,7 @@ export async function readConfig(environment: NodeJS.ProcessEnv): Promise<Config
     taskId: env[ENV.taskId] ?? `task-${randomBytes(6).toString('hex')}`,
     logLevel: env[ENV.logLevel],
     metrics: env[ENV.metrics],
+    accessLog: env[ENV.accessLog],
   }
 }
 

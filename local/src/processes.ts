@@ -52,6 +52,8 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       [ENV.loopbackIsOne]: '1',
       [ENV.channelSecretFile]: options.channelSecretFile,
       [ENV.apex]: `127.0.0.1:${options.controlPort}`,
+      // Nobody sees what it writes there.
+      [ENV.accessLog]: process.env[ENV.accessLog] ?? 'off',
       [ENV.logLevel]: process.env[ENV.logLevel] ?? 'warn',
       // The table is on this machine: whatever account the person is signed in to must not come near it.
       AWS_ENDPOINT_URL_DYNAMODB: options.table.endpoint,

@@ -320,6 +320,19 @@ export const TUNNEL_ROW_AGAIN_MS = seconds(3600)
 /** A row of the list of tunnels outlives its channel, which lives a day, by at most this, if a crash leaves it. */
 export const TUNNEL_PURGE_AFTER_MS = 3 * 86_400_000
 
+// ── the access log ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Lines are written together this long after the first of them: often enough for whoever reads along, and rarely enough to cost nothing. Not scaled: nobody waits for it. */
+export const LINE_DELAY_MS = 20
+/** As many bytes go out before that; what a pipe of Linux takes at once. */
+export const LINE_BATCH_BYTES = 64 * KiB
+/** Lines that wait for a reader who is slow: a tenth of a second of the most that a task does. Beyond it they are dropped. */
+export const LINE_BUFFER_BYTES = MiB
+/** Of one line, so that it stays below the 16 KiB at which log drivers cut it in two, each character escaped as six. */
+export const LOGGED_PATH_CHARACTERS = 2 * KiB
+export const LOGGED_HOST_CHARACTERS = 255
+export const LOGGED_METHOD_CHARACTERS = 32
+
 // ── metrics ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** CloudWatch keeps one point a minute; scaling and alarms look at no less. */

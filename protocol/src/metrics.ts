@@ -36,6 +36,8 @@ export const TASK_METRIC = {
   /** Through the channels, from the agents. */
   bytesIn: { name: 'BytesIn', unit: 'Bytes', by: ['Service'] },
   bytesOut: { name: 'BytesOut', unit: 'Bytes', by: ['Service'] },
+  /** Of the access log: lines that standard output did not take in time. */
+  linesDropped: { name: 'AccessLogDropped', unit: 'Count', by: ['Service'] },
 } as const satisfies Record<string, MetricName>
 
 /** Reported by the control plane with each answer. */

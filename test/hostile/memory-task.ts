@@ -37,6 +37,7 @@ export async function startMemoryTask(memoryLimit = MEMORY_BYTES): Promise<Memor
       taskId: 'task-in-memory',
       logLevel: 'silent',
       metrics: 'off',
+      accessLog: 'off',
     },
     {
       stores,
@@ -46,6 +47,7 @@ export async function startMemoryTask(memoryLimit = MEMORY_BYTES): Promise<Memor
       now: () => performance.now(),
       memoryLimit,
       metrics: undefined,
+      lines: { begin: () => undefined, dropped: 0 },
     },
   )
   return { plane, desk: ticketDesk(stores.tickets, keys) }

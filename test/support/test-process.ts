@@ -1,5 +1,6 @@
 /** A real process under test: what it said is kept, it can be waited for, and it never outlives the test. Knows nothing of what it runs. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { StringDecoder } from 'node:string_decoder'
 
 export interface TestProcessOptions {
@@ -8,6 +9,8 @@ export interface TestProcessOptions {
   /** Arguments for Node: script and its arguments. */
   readonly args: readonly string[]
   readonly env: NodeJS.ProcessEnv
+  /** Where standard output goes instead of to this process, which then knows it only as far as it reads the file. */
+  readonly stdoutFile?: string | undefined
 }
 
 type Output = 'stdout' | 'stderr'
@@ -28,17 +31,22 @@ export class TestProcess {
   stdout = ''
   stderr = ''
   readonly #process: ChildProcess
+  readonly #stdoutFile: string | undefined
   readonly #written: Record<Output, Buffer[]> = { stdout: [], stderr: [] }
   #exit: Exit | undefined
   #waiting = new Set<() => void>()
 
-  constructor({ name, args, env }: TestProcessOptions) {
+  constructor({ name, args, env, stdoutFile }: TestProcessOptions) {
     this.name = name
+    this.#stdoutFile = stdoutFile
+    const stdout = stdoutFile === undefined ? 'pipe' : openSync(stdoutFile, 'w')
     // The IPC channel ends it when the test's process is gone, however that came about.
-    this.#process = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    this.#process = spawn(process.execPath, args, { env, stdio: ['ignore', stdout, 'pipe', 'ipc'] })
+    if (typeof stdout === 'number') closeSync(stdout)
     for (const output of ['stdout', 'stderr'] as const) {
+      if (this.#process[output] === null) continue
       const decoder = new StringDecoder('utf8')
-      this.#process[output]!.on('data', (bytes: Buffer) => {
+      this.#process[output].on('data', (bytes: Buffer) => {
         this.#written[output].push(bytes)
         this[output] += decoder.write(bytes)
         this.#wake()
@@ -69,11 +77,18 @@ export class TestProcess {
 
   /** Every byte it has written so far, whether it is text or not. */
   written(output: Output): Buffer {
+    if (output === 'stdout' && this.#stdoutFile !== undefined) return readFileSync(this.#stdoutFile)
     return Buffer.concat(this.#written[output])
   }
 
   /** The first line of standard output. */
-  firstLine(): Promise<string> {
+  async firstLine(): Promise<string> {
+    const deadline = performance.now() + PATIENCE_MS
+    while (this.#stdoutFile !== undefined && !this.stdout.includes('\n')) {
+      this.stdout = this.written('stdout').toString('utf8')
+      if (this.#exit || performance.now() > deadline) break
+      await this.#change(20)
+    }
     return this.#seen('stdout', /^(.*)\n/)
   }
 

@@ -161,6 +161,11 @@ export class Tunnel {
     return this.#channel.streams - (this.#control === undefined ? 0 : 1)
   }
 
+  /** To the agent and back, as the latest answered ping took; milliseconds. */
+  get roundTripMs(): number | undefined {
+    return this.#channel.roundTripMs
+  }
+
   /** Bytes from the agent that no visitor has taken yet. */
   get heldBytes(): number {
     return this.#channel.heldBytes

@@ -22,6 +22,7 @@ const counted: Counted = {
   ]),
   bytesIn: 1000,
   bytesOut: 2000,
+  linesDropped: 7,
 }
 const quiet: Counted = {
   requests: 0,
@@ -32,6 +33,7 @@ const quiet: Counted = {
   openingsRefused: new Map(),
   bytesIn: 0,
   bytesOut: 0,
+  linesDropped: 0,
 }
 
 /** By name and dimension: the values. */
@@ -53,6 +55,7 @@ test('what a task has counted is one document of the embedded metric format, and
     'OpeningLatency data-plane': [31, 45.2],
     'BytesIn data-plane': [1000],
     'BytesOut data-plane': [2000],
+    'AccessLogDropped data-plane': [7],
     'Faults tunnel-not-found': [2],
     'Faults server-busy': [1],
     'OpeningsRefused ticket-refused': [4],

@@ -29,12 +29,14 @@ export function metricDocuments(counted: Counted, gauges: Gauges | undefined, at
   ]
 }
 
-function ofTask({ requests, openings, openingTimes, bytesIn, bytesOut }: Counted, gauges: Gauges | undefined) {
+function ofTask(counted: Counted, gauges: Gauges | undefined) {
+  const { requests, openings, openingTimes, bytesIn, bytesOut, linesDropped } = counted
   const occurring: Reading[] = [
     [TASK_METRIC.requests, requests],
     [TASK_METRIC.openings, openings],
     [TASK_METRIC.bytesIn, bytesIn],
     [TASK_METRIC.bytesOut, bytesOut],
+    [TASK_METRIC.linesDropped, linesDropped],
     [TASK_METRIC.activeStreams, gauges?.activeStreams ?? 0],
     [TASK_METRIC.heldBytes, gauges?.heldBytes ?? 0],
   ]

@@ -5,6 +5,7 @@ import { BODY_IDLE_MS, ORIGIN_FIRST_BYTE_MS } from '@postern/protocol/limits'
 import type { StreamListener } from '@postern/protocol/mux'
 import type { Lease, Route } from '../route/route.ts'
 import type { ResponseChanges } from '../route/visitor-gate.ts'
+import type { RequestRecord } from './request-record.ts'
 import { RequestSender } from './request-sender.ts'
 import { type ResponseReader, ResponseRelay } from './response-relay.ts'
 
@@ -23,8 +24,8 @@ export interface Visitor {
 }
 
 export type Outcome =
-  /** The response went out whole. */
-  | { readonly kind: 'complete'; readonly keepAlive: boolean }
+  /** The response went out whole, at that time if it is known; monotonic milliseconds. */
+  | { readonly kind: 'complete'; readonly keepAlive: boolean; readonly at: number | undefined }
   /** Nothing of a response went out: the visitor is to be told. `requestEnded`: the next byte is a new request. */
   | { readonly kind: 'fault'; readonly fault: TunnelFault; readonly requestEnded: boolean }
   /** The channel went before a byte of the response came, and the request may be sent again, elsewhere: nothing is lost yet. */
@@ -38,7 +39,7 @@ export interface ExchangeRequest {
   readonly head: RequestHead
   /** The head as the local server shall see it. */
   readonly headBytes: Buffer
-  readonly id: string
+  readonly record: RequestRecord
   /** False when the task drains: the response says `Connection: close`. */
   readonly mayKeepAlive: boolean
   /** Whether it may end `homeless`: it has not done so before. */
@@ -56,6 +57,7 @@ const CHANNEL_GONE: ReadonlySet<FaultCode> = new Set<FaultCode>(['channel-lost',
 
 export class Exchange implements StreamListener {
   readonly #visitor: Visitor
+  readonly #record: RequestRecord
   readonly #route: Route
   readonly #request: RequestSender
   readonly #response: ResponseRelay
@@ -74,15 +76,16 @@ export class Exchange implements StreamListener {
 
   /** Sends the head at once. @throws TunnelFault when the route has no stream. */
   constructor(visitor: Visitor, route: Route, request: ExchangeRequest) {
-    const { head, headBytes, id, mayKeepAlive, mayMove, cookies, changes, body, reader } = request
+    const { head, headBytes, record, mayKeepAlive, mayMove, cookies, changes, body, reader } = request
     this.#visitor = visitor
+    this.#record = record
     this.#route = route
     this.#version = head.version
     this.#idempotent = head.idempotent
     this.#movable = mayMove && head.idempotent && head.framing === 'none'
     this.#request = new RequestSender(head, headBytes, body)
     const write = (bytes: Buffer): boolean => visitor.write(bytes)
-    this.#response = new ResponseRelay({ reader, request: head, requestId: id, mayKeepAlive, cookies, changes, write })
+    this.#response = new ResponseRelay({ reader, request: head, record, mayKeepAlive, cookies, changes, write })
     this.#lease = route.lease(head.version === 10 ? 'fresh' : this.#idempotent ? 'idle' : 'young')
     this.#lease.stream.listen(this)
     this.#request.begin(this.#lease.stream, this.#lease.reused)
@@ -99,6 +102,7 @@ export class Exchange implements StreamListener {
   /** Sends on what of [from, to) belongs to this exchange; answers the index behind it. */
   visitorBytes(chunk: Buffer, from: number, to: number): number {
     if (this.#response.state === 'spliced') {
+      this.#record.bytesIn += to - from
       if (!this.#lease.stream.write(chunk.subarray(from, to))) this.#visitor.setReading(false)
       return to
     }
@@ -106,9 +110,11 @@ export class Exchange implements StreamListener {
     try {
       end = this.#request.measure(chunk, from, to)
     } catch (error) {
+      this.#record.bytesIn += to - from
       this.#abandon(toFault(error))
       return to
     }
+    this.#record.bytesIn += end - from
     if (end > from && !this.#request.send(chunk.subarray(from, end), this.#lease.stream))
       this.#visitor.setReading(false)
     if (this.#request.done && this.#response.state === 'whole') this.#bothWhole()
@@ -167,7 +173,7 @@ export class Exchange implements StreamListener {
       return this.#abandon(toFault(error, 'origin-invalid'))
     }
     const { state } = this.#response
-    if (state === 'whole') return before === 'whole' ? undefined : this.#responseWhole()
+    if (state === 'whole') return before === 'whole' ? undefined : this.#responseWhole(before === 'awaited')
     this.#setDeadline()
     if (state === 'spliced' && before !== 'spliced') this.#visitor.setReading(true)
   }
@@ -228,8 +234,9 @@ export class Exchange implements StreamListener {
     this.#visitor.setReading(room)
   }
 
-  #responseWhole(): void {
-    if (this.#request.done) this.#bothWhole()
+  /** `atOnce`: it came in one piece. */
+  #responseWhole(atOnce = false): void {
+    if (this.#request.done) this.#bothWhole(atOnce ? this.#record.answeredAt : undefined)
     else if (this.#originEnded) this.#endEarly()
     // Otherwise the local server answered early; it may still want the rest of the request, and the visitor may still send it.
   }
@@ -237,21 +244,21 @@ export class Exchange implements StreamListener {
   /** The local server answered and hung up while the request was still coming: the rest of it goes nowhere. */
   #endEarly(): void {
     this.#lease.stream.reset()
-    this.#end({ kind: 'complete', keepAlive: false })
+    this.#end({ kind: 'complete', keepAlive: false, at: undefined })
   }
 
-  #bothWhole(): void {
+  #bothWhole(at?: number): void {
     const lease = this.#lease
     this.#response.drained(lease.stream)
     const clean = !this.#early && !this.#visitorEnded && !this.#originEnded && this.#version === 11
     if (clean && this.#response.originIdleMs > 0) lease.keep(this.#response.originIdleMs)
     else lease.leave()
-    this.#end({ kind: 'complete', keepAlive: this.#response.keepAlive && !this.#visitorEnded })
+    this.#end({ kind: 'complete', keepAlive: this.#response.keepAlive && !this.#visitorEnded, at })
   }
 
   #judgeSplice(): void {
     const both = this.#visitorEnded && this.#originEnded
-    if (this.#response.state === 'spliced' && both) this.#end({ kind: 'complete', keepAlive: false })
+    if (this.#response.state === 'spliced' && both) this.#end({ kind: 'complete', keepAlive: false, at: undefined })
   }
 
   /** Gives the stream up, if it still lives; the visitor is told, or cut off if it has a part of the response already. */

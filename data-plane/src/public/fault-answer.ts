@@ -9,6 +9,8 @@ export interface FaultAnswerOptions {
   readonly requestId: string
   /** Whether the connection goes on after this answer. */
   readonly keepAlive: boolean
+  /** The value of Server-Timing; '' or undefined: nothing is known. */
+  readonly serverTiming?: string
 }
 
 /**
@@ -30,6 +32,7 @@ export function faultAnswer(fault: TunnelFault, options: FaultAnswerOptions): Bu
     `tunnel-error: ${fault.code}`,
     `X-Request-Id: ${options.requestId}`,
   ]
+  if (options.serverTiming) head.push(`Server-Timing: ${options.serverTiming}`)
   if (status === 405) head.push('Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
   // RFC 7617 §2: names and passwords are taken as UTF-8.
   if (status === 401) head.push('WWW-Authenticate: Basic realm="tunnel", charset="UTF-8"')

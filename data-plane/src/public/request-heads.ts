@@ -12,6 +12,11 @@ export class RequestHeads {
     return this.#carry.length > 0
   }
 
+  /** Bytes of it that came so far. */
+  get begunBytes(): number {
+    return this.#carry.length
+  }
+
   /** The head that ends in this chunk, if one does; it holds until `clear`. @throws TunnelFault if there can be none */
   read(chunk: Buffer, from: number): RequestHead | undefined {
     const before = this.#carry.length

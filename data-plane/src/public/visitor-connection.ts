@@ -21,8 +21,9 @@ import { Admission, type Applicant, type Application } from './admission.ts'
 import { Exchange, type ExchangeRequest, type Outcome, type Visitor } from './exchange.ts'
 import { faultAnswer } from './fault-answer.ts'
 import { prefaceIn } from './h2/h2-preface.ts'
-import { redirectAnswer } from './redirect-answer.ts'
+import { REDIRECT_STATUS, redirectAnswer } from './redirect-answer.ts'
 import { RequestHeads } from './request-heads.ts'
+import { type RequestEnd, RequestRecord } from './request-record.ts'
 import type { Perishable } from './sweeper.ts'
 import type { VisitorAddress, VisitorContext, VisitorHost } from './visitor-context.ts'
 import { NOT_NOW, type Taker, VisitorInlet } from './visitor-inlet.ts'
@@ -60,6 +61,7 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
   readonly #forwarded: ForwardedFields
   readonly #host: VisitorHost
   readonly #admission: Admission
+  readonly #record: RequestRecord
   readonly #inlet: VisitorInlet
   readonly #heads = new RequestHeads()
   readonly #requestBody = new BodyBoundary('request')
@@ -72,8 +74,10 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
   #draining = false
   /** Since when the visitor has not read all that it was given. */
   #fullSince: number | undefined
-  /** When the latest exchange began. */
+  /** When the latest exchange began, or its request. */
   #since = 0
+  /** A request waits for its verdict or its agent: time has passed since its head came. */
+  #waited = false
 
   /**
    * `socket` is paused; `first` is what was already read from it. `speakHttp2` is called, later than in the constructor, if it turns out
@@ -94,6 +98,7 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
     this.addressKey = key
     this.#forwarded = new ForwardedFields(address, context.proto)
     this.#host = host
+    this.#record = new RequestRecord(address, host.now)
     this.#admission = new Admission(this, context)
     this.#inlet = new VisitorInlet(socket, this)
     this.deadline = host.deadlineIn(VISITOR_IDLE_MS)
@@ -141,8 +146,7 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
   expire(): void {
     switch (this.#state.kind) {
       case 'head':
-        if (this.#heads.begun)
-          return this.#answer(new TunnelFault('head-timeout'), undefined, this.#context.newRequestId(), false)
+        if (this.#heads.begun) return this.#answerUnread(new TunnelFault('head-timeout'), this.#heads.begunBytes)
         this.#socket.end()
         return this.#linger()
       case 'admission':
@@ -172,7 +176,7 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
     const request = {
       head,
       headBytes: writeRequestHead(head, gate === undefined ? forwarding : { ...forwarding, ...gate.request }),
-      id: requestId,
+      record: this.#record,
       mayKeepAlive: !this.#draining,
       mayMove: !moved,
       cookies: this.#context.cookies,
@@ -180,7 +184,8 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
       body: this.#requestBody,
       reader: this.#reader,
     }
-    this.#since = this.#host.now()
+    if (this.#waited) this.#since = this.#host.now()
+    this.#record.admitted(this.#since, route.roundTripMs)
     try {
       this.#state = { kind: 'exchange', exchange: this.#exchange(route, request), head, requestId, route }
     } catch (error) {
@@ -191,7 +196,11 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
   }
 
   redirect({ origin }: Redirect, { head, requestId }: Application): void {
-    this.#writeLast(redirectAnswer(origin, head, requestId))
+    const answer = redirectAnswer(origin, head, requestId)
+    this.#record.status = REDIRECT_STATUS
+    this.#record.bytesOut += answer.length
+    this.#recordEnd('whole')
+    this.#writeLast(answer)
   }
 
   refuse(fault: TunnelFault, { head, requestId }: Application): void {
@@ -206,6 +215,7 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
   // ── what an exchange asks for ─────────────────────────────────────────────────────────────────────────────────────
 
   write(bytes: Buffer): boolean {
+    this.#record.bytesOut += bytes.length
     const room = this.#socket.write(bytes)
     if (!room) this.#fullSince ??= this.#host.now()
     return room
@@ -229,6 +239,7 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
     this.#inlet.unhold()
     switch (outcome.kind) {
       case 'complete':
+        this.#recordEnd('whole', outcome.at)
         if (outcome.keepAlive && !this.#draining) this.#nextRequest()
         else {
           this.#socket.end()
@@ -240,15 +251,19 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
         return this.#answer(outcome.fault, head, requestId, outcome.requestEnded)
       case 'homeless':
         this.#state = ADMISSION
+        this.#waited = true
         return this.#admission.beginAgain(head, requestId, outcome.fault)
       case 'cut':
         this.#context.failed(requestId, outcome.fault)
-        this.#context.counts.fault(outcome.fault.code)
+        this.#record.fault = outcome.fault.code
+        this.#recordEnd('cut')
         // It has no stream any more, and is not to be asked for one until 'close' comes.
         this.#state = GONE
         this.#socket.resetAndDestroy()
         return
       case 'abandoned':
+        this.#recordEnd('abandoned')
+        this.#state = GONE
         this.#socket.destroy()
     }
   }
@@ -294,27 +309,29 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
     const state = this.#state
     this.#state = GONE
     this.#inlet.drop()
-    this.#heads.release()
     if (state.kind === 'exchange') state.exchange.visitorGone()
     else if (state.kind === 'admission') this.#admission.withdraw()
+    if (state.kind === 'exchange' || state.kind === 'admission') this.#recordEnd('abandoned')
+    this.#heads.release()
   }
 
   // ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #readHead(chunk: Buffer, from: number): number {
-    const begun = this.#heads.begun
+    const { begunBytes } = this.#heads
+    let head: RequestHead | undefined
     try {
-      const head = this.#heads.read(chunk, from)
-      const { next } = this.#heads
-      if (head !== undefined) this.#begin(head)
-      else if (!begun) this.expireIn(HEAD_TIMEOUT_MS)
-      return next
+      head = this.#heads.read(chunk, from)
     } catch (error) {
       const fault = toFault(error, 'request-invalid')
       if (fault.code !== 'version-unsupported' || !this.#readPreface(this.#heads.refused(chunk, from)))
-        this.#answer(fault, undefined, this.#context.newRequestId(), false)
+        this.#answerUnread(fault, begunBytes + chunk.length - from)
       return chunk.length
     }
+    const { next } = this.#heads
+    if (head !== undefined) this.#begin(head)
+    else if (begunBytes === 0) this.expireIn(HEAD_TIMEOUT_MS)
+    return next
   }
 
   /**
@@ -338,9 +355,12 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
   #begin(head: RequestHead): void {
     this.#begun = true
     const requestId = this.#context.newRequestId()
-    this.#context.counts.request()
+    this.#since = this.#record.begin(requestId, head, head.bytes, head.version === 11 ? 'HTTP/1.1' : 'HTTP/1.0')
+    this.#context.records.begun()
+    this.#waited = false
     this.#state = ADMISSION
     this.#admission.begin(head, requestId)
+    this.#waited = true
   }
 
   #exchange(route: Route, request: ExchangeRequest): Exchange {
@@ -360,12 +380,30 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
     this.#inlet.goOn()
   }
 
+  #recordEnd(end: RequestEnd, at?: number): void {
+    this.#record.over(end, at)
+    this.#context.records.over(this.#record)
+  }
+
+  /** What came is no request. */
+  #answerUnread(fault: TunnelFault, bytes: number): void {
+    const requestId = this.#context.newRequestId()
+    this.#waited = false
+    this.#record.begin(requestId, undefined, bytes, 'HTTP/1.1')
+    this.#answer(fault, undefined, requestId, false)
+  }
+
   /** `goesOn`: the request was read to its end, so another may follow on this connection. */
   #answer(fault: TunnelFault, head: RequestHead | undefined, requestId: string, goesOn: boolean): void {
     const keepAlive = goesOn && !this.#draining && head?.keepAlive === true
     const [accept, method] = [head?.field('accept'), head?.method ?? 'GET']
-    this.#context.counts.fault(fault.code)
-    const answer = faultAnswer(fault, { accept, method, requestId, keepAlive })
+    if (this.#waited) this.#record.turnedAway()
+    const { serverTiming } = this.#record
+    const answer = faultAnswer(fault, { accept, method, requestId, keepAlive, serverTiming })
+    this.#record.status = fault.status
+    this.#record.fault = fault.code
+    this.#record.bytesOut += answer.length
+    this.#recordEnd('refused')
     if (!keepAlive) return this.#writeLast(answer)
     this.#socket.write(answer)
     this.#nextRequest()

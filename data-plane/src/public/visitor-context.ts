@@ -1,16 +1,15 @@
 /** What a visitor's connection is handed: by its service, by its listener, by the balancer. Knows nothing of what it does with it. */
-import type { FaultCode } from '@postern/protocol/fault'
 import type { CookieFence } from '@postern/protocol/http'
 import type { Route } from '../route/route.ts'
 import type { AdmissionContext } from './admission.ts'
+import type { RecordKeeper } from './request-record.ts'
 import type { StreamUser } from './who-gives-way.ts'
 
 export interface VisitorContext extends AdmissionContext {
   readonly proto: 'http' | 'https'
   readonly cookies: CookieFence
   newRequestId(): string
-  /** Told of every request, and of every fault that a visitor gets. On the path of each: it adds, and nothing else. */
-  readonly counts: { request(): void; fault(code: FaultCode): void }
+  readonly records: RecordKeeper
 }
 
 export interface VisitorAddress {

@@ -7,7 +7,7 @@ import type { Freshness, Lease, Route } from './route.ts'
 import type { VisitorGate } from './visitor-gate.ts'
 
 /** What the route needs of an agent's channel. */
-export type StreamSource = Pick<Tunnel, 'openStream' | 'takeFailure'>
+export type StreamSource = Pick<Tunnel, 'openStream' | 'takeFailure'> & Partial<Pick<Tunnel, 'roundTripMs'>>
 
 export class LocalRoute implements Route {
   readonly gate: VisitorGate | undefined
@@ -45,6 +45,10 @@ export class LocalRoute implements Route {
   retire(): void {
     this.#retired = true
     for (const lease of this.#idle.splice(0)) lease.leave()
+  }
+
+  get roundTripMs(): number | undefined {
+    return this.#source.roundTripMs
   }
 
   get idleStreams(): number {

@@ -16,7 +16,7 @@ const START_MS = 30_000
 export const postern = (name: string, root: string, version: string): Contender => ({
   name,
   settings:
-    'built bundles; data plane and agent one process each, one channel (TLS 1.3-PSK), PROXY protocol off, log level info',
+    'built bundles; data plane and agent one process each, one channel (TLS 1.3-PSK), PROXY protocol off, log level info, access log to a file',
   find: async () => {
     const built = ['data-plane/dist/main.js', 'agent/dist/main.js'].every((file) => existsSync(join(root, file)))
     return built ? { kind: 'found', version } : { kind: 'missing', remedy: 'npm run build' }

@@ -27,7 +27,7 @@ afterEach(async () => {
 async function serve(route: ScriptedRoute) {
   let ahead = 0
   const faults: string[] = []
-  const counted: string[] = []
+  const recorded: string[] = []
   const listener = new PublicListener({
     proxyProtocol: 'off',
     now: () => performance.now() + ahead,
@@ -41,7 +41,10 @@ async function serve(route: ScriptedRoute) {
       cookies: new CookieFence('example.com'),
       newRequestId: new RequestIds('0123456789ab').next,
       failed: (_id, fault) => faults.push(fault.code),
-      counts: { request: () => counted.push('request'), fault: (code) => counted.push(code) },
+      records: {
+        begun: () => {},
+        over: ({ protocol, status, end, fault }) => void recorded.push(`${protocol} ${status} ${end} ${fault ?? '-'}`),
+      },
     },
     refused: (fault) => faults.push(fault.code),
   })
@@ -52,7 +55,7 @@ async function serve(route: ScriptedRoute) {
   return {
     port,
     faults,
-    counted,
+    recorded,
     listener,
     wait: (ms: number): void => {
       ahead += ms
@@ -109,7 +112,7 @@ const until = (holds: () => boolean): Promise<void> => vi.waitFor(() => expect(h
 
 test('a request goes to the local server as HTTP/1.1, with crumbs of cookies joined and our own fields', async () => {
   const route = new ScriptedRoute()
-  const { port, counted } = await serve(route)
+  const { port, recorded } = await serve(route)
   const request = new Request(visit(port), {
     ':path': '/a?b=1',
     cookie: ['a=1', 'b=2', 'c=3'],
@@ -145,7 +148,7 @@ test('a request goes to the local server as HTTP/1.1, with crumbs of cookies joi
   expect(Object.keys(request.headers)).not.toEqual(expect.arrayContaining(['connection']))
   expect(request.headers).not.toHaveProperty('x-hop')
   expect(route.leases[0]!.kept).toBeGreaterThan(0)
-  expect(counted).toEqual(['request'])
+  expect(recorded).toEqual(['HTTP/2.0 200 whole -'])
 })
 
 test('bodies and trailers pass both ways, interim responses before the final one', async () => {
@@ -198,7 +201,7 @@ test.each([
   ['in chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'],
 ])('a response %s that breaks off is reset, and never ends', async (_how, answer) => {
   const route = new ScriptedRoute()
-  const { port, faults } = await serve(route)
+  const { port, faults, recorded } = await serve(route)
   const request = new Request(visit(port), {})
   const { stream } = await route.leased(0)
   stream.answer(answer)
@@ -207,6 +210,7 @@ test.each([
   await request.closed
   expect(request.stream.rstCode).toBe(http2.constants.NGHTTP2_INTERNAL_ERROR)
   expect(faults).toEqual(['origin-closed'])
+  expect(recorded).toEqual(['HTTP/2.0 200 cut origin-closed'])
 })
 
 test('a response delimited by the end of its connection ends by END_STREAM', async () => {
@@ -223,11 +227,12 @@ test('a response delimited by the end of its connection ends by END_STREAM', asy
 
 test('a visitor that takes its request back is gone for the local server at once', async () => {
   const route = new ScriptedRoute()
-  const { port } = await serve(route)
+  const { port, recorded } = await serve(route)
   const request = new Request(visit(port), { ':method': 'POST' }, false)
   const { stream } = await route.leased(0)
   request.stream.close(http2.constants.NGHTTP2_CANCEL)
   await stream.until(({ state }) => state === 'reset')
+  expect(recorded).toEqual(['HTTP/2.0 0 abandoned -'])
 })
 
 test('requests of one connection go side by side, each with its own answer', async () => {
@@ -261,13 +266,13 @@ test.each([
   ],
 ] as const)('%s is answered as in HTTP/1.1', async (_what, fields, status, code) => {
   const route = new ScriptedRoute()
-  const { port, counted } = await serve(route)
+  const { port, recorded } = await serve(route)
   const session = visit(port)
   const request = new Request(session, { accept: 'application/json', ...fields })
   await request.closed
   expect(request).toMatchObject({ status, ended: true })
   expect(request.headers['tunnel-error']).toBe(code)
-  if (status !== 414) expect(counted).toEqual(['request', code])
+  expect(recorded).toEqual([`HTTP/2.0 ${status} refused ${code}`])
   expect(route.leases).toHaveLength(0)
   expect(session.destroyed).toBe(false)
 })

@@ -22,7 +22,8 @@ import type { Route } from '../../route/route.ts'
 import { Admission, type Applicant, type Application } from '../admission.ts'
 import { Exchange, type ExchangeRequest, type Outcome, type Visitor } from '../exchange.ts'
 import { faultAnswer } from '../fault-answer.ts'
-import { redirectAnswer } from '../redirect-answer.ts'
+import { REDIRECT_STATUS, redirectAnswer } from '../redirect-answer.ts'
+import { type RequestEnd, RequestRecord } from '../request-record.ts'
 import type { Perishable } from '../sweeper.ts'
 import type { VisitorContext, VisitorHost } from '../visitor-context.ts'
 import type { StreamUser } from '../who-gives-way.ts'
@@ -60,6 +61,7 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
   readonly #stream: ServerHttp2Stream
   readonly #connection: H2RequestHost
   readonly #requestId: string
+  readonly #record: RequestRecord
   readonly #admission: Admission
   readonly #parser = new RequestHeadParser()
   readonly #body = new BodyBoundary('request')
@@ -75,7 +77,8 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
   /** Since when the visitor has not read all that it was given. */
   #fullSince: number | undefined
   #since = 0
-  #fault: TunnelFault | undefined
+  /** It waits for its verdict or its agent: time has passed since its head came. */
+  #waited = false
 
   /** `raw`: the fields of its head. `ended`: nothing follows them. */
   constructor(stream: ServerHttp2Stream, raw: RawFields, ended: boolean, connection: H2RequestHost) {
@@ -86,6 +89,7 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
     this.addressKey = connection.addressKey
     this.#requestEnded = ended
     this.#requestId = context.newRequestId()
+    this.#record = new RequestRecord(connection.clientAddress, host.now)
     this.#admission = new Admission(this, context)
     this.#response = new H2ResponseWriter(stream, methodOf(raw))
     this.deadline = host.deadlineIn(HEAD_TIMEOUT_MS)
@@ -99,11 +103,6 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
     stream.on('finish', () => this.#answerSent())
     stream.on('close', () => this.#closed())
     this.#begin(raw)
-  }
-
-  /** What became of it, once its stream is closed: `status` is 0 if no answer was begun. */
-  get told(): { readonly status: number; readonly bytes: number; readonly fault: TunnelFault | undefined } {
-    return { status: this.#response.status, bytes: this.#response.bytes, fault: this.#fault }
   }
 
   /** The task stops: who waits for an agent is answered at once. */
@@ -160,7 +159,7 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
     const request: ExchangeRequest = {
       head,
       headBytes: writeRequestHead(head, gate === undefined ? forwarding : { ...forwarding, ...gate.request }),
-      id: requestId,
+      record: this.#record,
       mayKeepAlive: true,
       mayMove: !moved,
       cookies: context.cookies,
@@ -168,7 +167,8 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
       body: this.#body,
       reader: this.#reader,
     }
-    this.#since = host.now()
+    if (this.#waited) this.#since = host.now()
+    this.#record.admitted(this.#since, route.roundTripMs)
     try {
       this.#state = { kind: 'exchange', exchange: this.#exchange(route, request), route }
     } catch (error) {
@@ -180,7 +180,9 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
   }
 
   redirect({ origin }: Redirect, { head, requestId }: Application): void {
-    this.#writeLast(redirectAnswer(origin, head, requestId))
+    const answer = redirectAnswer(origin, head, requestId)
+    this.#record.status = REDIRECT_STATUS
+    this.#writeLast(answer, 'whole')
   }
 
   refuse(fault: TunnelFault): void {
@@ -193,6 +195,7 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
   // ── what an exchange asks for ─────────────────────────────────────────────────────────────────────────────────────
 
   write(bytes: Buffer): boolean {
+    this.#record.bytesOut += bytes.length
     const room = this.#written(bytes)
     if (!room) this.#fullSince ??= this.#connection.host.now()
     return room
@@ -218,34 +221,41 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
     this.#held = false
     switch (outcome.kind) {
       case 'complete':
+        this.#recordEnd('whole', outcome.at)
         return this.#answered()
       case 'fault':
         context.failed(this.#requestId, outcome.fault)
         return this.#answer(outcome.fault)
       case 'homeless':
         this.#state = ADMISSION
+        this.#waited = true
         return this.#admission.beginAgain(this.#head!, this.#requestId, outcome.fault)
       case 'cut':
         return this.#cut(outcome.fault)
       case 'abandoned':
+        this.#recordEnd('abandoned')
         this.#state = GONE
     }
   }
 
   // ── the stream ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Where a request begins. */
+  /** Where a request begins. Its record counts bytes as HTTP/1.1 has them. */
   #begin(raw: RawFields): void {
-    this.#connection.context.counts.request()
+    const { records } = this.#connection.context
+    let bytes: Buffer | undefined
     try {
-      const bytes = http1RequestHead(raw, this.#requestEnded)
-      const head = this.#parser.parse(bytes, 0, bytes.length)
-      if (head === undefined) throw new TunnelFault('request-invalid', 'The head has no end.')
-      this.#head = head
+      bytes = http1RequestHead(raw, this.#requestEnded)
+      this.#head = this.#parser.parse(bytes, 0, bytes.length)
+      if (this.#head === undefined) throw new TunnelFault('request-invalid', 'The head has no end.')
     } catch (error) {
+      this.#record.begin(this.#requestId, undefined, bytes?.length ?? 0, 'HTTP/2.0')
       return this.#answer(toFault(error, 'request-invalid'))
     }
+    this.#since = this.#record.begin(this.#requestId, this.#head, bytes.length, 'HTTP/2.0')
+    records.begun()
     this.#admission.begin(this.#head, this.#requestId)
+    this.#waited = true
   }
 
   #exchange(route: Route, request: ExchangeRequest): Exchange {
@@ -281,9 +291,9 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
       const last = http1LastChunk(this.#trailers, 'request')
       this.#state.exchange.visitorBytes(last, 0, last.length)
     } catch (error) {
-      this.#fault = toFault(error, 'request-invalid')
+      this.#record.fault = toFault(error, 'request-invalid').code
       this.#stream.close(NGHTTP2_PROTOCOL_ERROR)
-      this.#visitorGone()
+      this.#visitorGone('cut')
     }
   }
 
@@ -292,16 +302,16 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
     if (this.#state.kind === 'exchange') this.#state.exchange.visitorDrained()
   }
 
-  #visitorGone(): void {
+  #visitorGone(end: RequestEnd = 'abandoned'): void {
     const state = this.#state
     if (state.kind === 'gone') return
     this.#state = GONE
     if (state.kind === 'exchange') state.exchange.visitorGone()
     else if (state.kind === 'admission') this.#admission.withdraw()
+    if (state.kind === 'exchange' || state.kind === 'admission') this.#recordEnd(end)
     this.#connection.takenBack()
   }
 
-  /** Where a request ends, whatever became of it: `told` says what. */
   #closed(): void {
     if (this.#state.kind !== 'answered') this.#visitorGone()
     this.#state = GONE
@@ -310,15 +320,29 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
 
   #answer(fault: TunnelFault): void {
     const head = this.#head
-    this.#fault = fault
-    this.#connection.context.counts.fault(fault.code)
+    if (this.#waited) this.#record.turnedAway()
+    const { serverTiming } = this.#record
     const [accept, method] = [head?.field('accept'), head?.method ?? 'GET']
-    this.#writeLast(faultAnswer(fault, { accept, method, requestId: this.#requestId, keepAlive: true }))
+    this.#record.fault = fault.code
+    this.#record.status = fault.status
+    this.#writeLast(
+      faultAnswer(fault, { accept, method, requestId: this.#requestId, keepAlive: true, serverTiming }),
+      'refused',
+    )
   }
 
-  #writeLast(answer: Buffer): void {
+  #writeLast(answer: Buffer, end: RequestEnd): void {
+    this.#record.bytesOut += answer.length
+    this.#recordEnd(end)
+    this.#state = ANSWERED
     this.#written(answer)
     this.#answered()
+  }
+
+  /** Where a request ends, whatever became of it; once. */
+  #recordEnd(end: RequestEnd, at?: number): void {
+    this.#record.over(end, at)
+    this.#connection.context.records.over(this.#record)
   }
 
   #written(bytes: Buffer): boolean {
@@ -349,10 +373,12 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
     const state = this.#state
     if (state.kind === 'gone') return
     this.#state = GONE
-    this.#fault = fault
     context.failed(this.#requestId, fault)
-    context.counts.fault(fault.code)
     if (state.kind === 'exchange') state.exchange.visitorGone()
+    if (state.kind === 'exchange' || state.kind === 'admission') {
+      this.#record.fault = fault.code
+      this.#recordEnd('cut')
+    }
     this.#stream.close(NGHTTP2_INTERNAL_ERROR)
   }
 }

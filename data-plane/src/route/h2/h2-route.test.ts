@@ -87,7 +87,7 @@ async function serve(route: H2Route) {
       cookies: new CookieFence('example.com'),
       newRequestId: new RequestIds('0123456789ab').next,
       failed: (_id, fault) => faults.push(fault.code),
-      counts: { request: () => {}, fault: () => {} },
+      records: { begun: () => {}, over: () => {} },
     },
     refused: () => {},
   })
