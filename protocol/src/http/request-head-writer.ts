@@ -40,8 +40,8 @@ export function writeRequestHead(head: RequestHead, forwarding: RequestForwardin
   }
   slab.text(forwarded.trusted ? forwarded.linesAfter(lines, head.host) : forwarded.linesFor(head.host))
   const requestId = (forwarded.trusted ? lines.joined(FIELD.requestId) : undefined) ?? forwarding.requestId
-  const version = forwarding.receivedBy ?? (head.version === 11 ? '1.1' : '1.0')
-  const via = `Via: ${version} postern\r\n`
+  const spoken = head.version === 11 ? 'Via: 1.1 postern\r\n' : 'Via: 1.0 postern\r\n'
+  const via = forwarding.receivedBy === undefined ? spoken : 'Via: 2.0 postern\r\n'
   slab.text(`X-Request-Id: ${requestId}\r\n${via}${connectionLines(head)}${forwarding.extraLines ?? ''}\r\n`)
   return slab.take()
 }
