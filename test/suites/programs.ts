@@ -17,6 +17,8 @@ const path = (name: string): string => fileURLToPath(new URL(name, import.meta.u
 export interface Programs {
   readonly name: string
   readonly checks: number
+  /** As a suite's `base`. */
+  readonly base?: string
   /** With a lock file of its own. */
   readonly packages: string
   /** Below this folder, as all of these: prints the port it listens on. */
@@ -33,6 +35,7 @@ export interface Programs {
 export const suiteOfPrograms = (programs: Programs): Suite => ({
   name: programs.name,
   checks: programs.checks,
+  ...(programs.base === undefined ? {} : { base: programs.base }),
   install: async () => (await npmPackages(path(programs.packages))) ?? programs.install?.(),
   run: async (way, folder) => visit(way, programs, (await programs.args?.(folder)) ?? []),
 })
