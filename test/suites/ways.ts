@@ -15,7 +15,10 @@ export async function throughTunnel<T>(use: (way: Way) => Promise<T>, base?: str
       name: 'tunnel',
       async reach(port) {
         // A name that is nobody's leads to no control plane.
-        const { host } = await system.startAgent({ target: port, ...(base === undefined ? {} : { server: system.controlUrl }) })
+        const { host } = await system.startAgent({
+          target: port,
+          ...(base === undefined ? {} : { server: system.controlUrl }),
+        })
         return `http://${new URL(`http://${host}`).hostname}:${system.publicPort}`
       },
     })
