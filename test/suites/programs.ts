@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod/mini'
-import { runCommand } from '../stack/emulator/run-command.ts'
+import { runCommand } from '../support/run-command.ts'
 import { LOCALHOST_NAMES, npmPackages } from './install.ts'
 import type { Outcomes, Suite, Way } from './suite.ts'
 
