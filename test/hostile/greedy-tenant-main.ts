@@ -9,11 +9,11 @@ import { dialAgent } from './dial-agent.ts'
 import type { GreedyCommand, GreedyCounts, GreedyOrder } from './greedy-tenant.ts'
 
 /**
- * The system takes 2.3 MB for a connection of this machine to itself that nobody reads (20 segments of 64 KiB), and only then does the task
- * hold anything. A window more than that, and little else: answers without end would fill the local server's end as well, and then the system
- * has no memory left for anybody's connections (tcp_mem), which is no doing of the task's.
+ * The system takes up to 4 MiB for a connection of this machine to itself that nobody reads (tcp_wmem), and only then does the task hold
+ * anything. A window more than that, and little else: answers without end would fill the local server's end as well, and then the system has
+ * no memory left for anybody's connections (tcp_mem), which is no doing of the task's.
  */
-const ANSWER_BYTES = 3 * 1024 * 1024
+const ANSWER_BYTES = 5 * 1024 * 1024
 /** Connections that are made at once. */
 const WIDTH = 64
 /** Nothing has moved for so long: all that is on the way is full. */
