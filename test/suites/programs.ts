@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod/mini'
-import { runCommand } from '../stack/emulator/run-command.ts'
+import { runCommand } from '../support/run-command.ts'
 import { LOCALHOST_NAMES, npmPackages } from './install.ts'
 import type { Outcomes, Suite, Way } from './suite.ts'
 
@@ -17,6 +17,8 @@ const path = (name: string): string => fileURLToPath(new URL(name, import.meta.u
 export interface Programs {
   readonly name: string
   readonly checks: number
+  /** As a suite's `base`. */
+  readonly base?: string
   /** With a lock file of its own. */
   readonly packages: string
   /** Below this folder, as all of these: prints the port it listens on. */
@@ -35,6 +37,7 @@ export interface Programs {
 export const suiteOfPrograms = (programs: Programs): Suite => ({
   name: programs.name,
   checks: programs.checks,
+  ...(programs.base === undefined ? {} : { base: programs.base }),
   install: async () => (await npmPackages(path(programs.packages))) ?? programs.install?.(),
   run: async (way, folder) => visit(way, programs, (await programs.args?.(folder)) ?? []),
 })

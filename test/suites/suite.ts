@@ -19,6 +19,8 @@ export interface Suite {
   readonly name: string
   /** So many checks pass without the tunnel, or the run itself is broken. */
   readonly checks: number
+  /** Base domain of its tunnels, for software that has rules of its own for `localhost`, which it is otherwise. Nobody but this machine's data plane knows it. */
+  readonly base?: string
   /** Installs what it needs. @returns what cannot be had and why; undefined when everything is there */
   install(): Promise<string | undefined>
   /** @param folder empty, and removed afterwards */

@@ -23,6 +23,8 @@ import { TestProcess } from './test-process.ts'
 
 export interface SystemOptions {
   readonly ipPolicy?: IpPolicy
+  /** Base domain: `localhost` unless told. */
+  readonly base?: string
   /** Text of the channel secret; a new one unless told. */
   readonly secret?: string
   /** Where each data plane writes its standard output, one after the other: for a load whose access log must cost this process nothing. */
@@ -74,7 +76,7 @@ export interface Ports {
 
 const BASE = 'localhost'
 /** No port: which one it is is known only after the processes have been told this. */
-const PUBLIC_URL = `http://{subdomain}.${BASE}`
+const publicUrl = (base: string): string => `http://{subdomain}.${base}`
 const bundle = (room: string): string => fileURLToPath(new URL(`../../${room}/dist/main.js`, import.meta.url))
 
 interface Parts {
@@ -88,7 +90,7 @@ interface Parts {
 }
 
 export class System {
-  readonly base = BASE
+  readonly base: string
   readonly stores: Stores
   /** Where a test may say of which secrets it knows. */
   readonly canaries: Canaries
@@ -103,6 +105,7 @@ export class System {
   readonly #processes: { process: TestProcess; newTokens?: number | undefined; ports?: Ports }[] = []
 
   private constructor(parts: Parts) {
+    this.base = parts.options.base ?? BASE
     this.stores = parts.stores
     this.canaries = parts.canaries
     this.control = parts.control
@@ -123,7 +126,8 @@ export class System {
     undo.push(() => client.destroy())
     const stores = openStore({ tableName: table.tableName, client })
     const ipPolicy = options.ipPolicy ?? 'observed'
-    const settings = { base: BASE, publicUrl: PUBLIC_URL, channelHost: '127.0.0.1', ipPolicy }
+    const base = options.base ?? BASE
+    const settings = { base, publicUrl: publicUrl(base), channelHost: '127.0.0.1', ipPolicy }
     const control = await ServedControlPlane.start({ stores, canaries, settings })
     undo.push(() => control.stop())
 
@@ -146,7 +150,7 @@ export class System {
 
   /** The base domain, as an agent is told it: step 1 goes through the public port to the control plane. */
   get server(): string {
-    return `http://${BASE}:${this.ports.public}`
+    return `http://${this.base}:${this.ports.public}`
   }
 
   /** The control plane without the data plane before it: it answers while no data plane runs. */
@@ -194,8 +198,8 @@ export class System {
   ): Promise<TestProcess> {
     const env = {
       ...this.tableEnv,
-      [ENV.base]: BASE,
-      [ENV.publicUrl]: PUBLIC_URL,
+      [ENV.base]: this.base,
+      [ENV.publicUrl]: publicUrl(this.base),
       [ENV.publicHosts]: '127.0.0.1',
       [ENV.publicPort]: String(ports.public),
       [ENV.channelPort]: String(ports.channel),
