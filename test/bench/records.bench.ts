@@ -43,7 +43,9 @@ const log = new AccessLog({
   now,
 })
 const ids = new RequestIds('0123456789ab')
-const head = { method: 'GET', host: 'demo.example.com', path: '/api/items/42?expand=all' }
+const path = '/api/items/42?expand=all'
+const sent = { pathBuffer: Buffer.from(path), pathFrom: 0, pathTo: path.length }
+const head = { method: 'GET', host: 'demo.example.com', path, ...sent }
 const records = Array.from({ length: CONNECTIONS }, () => new RequestRecord('203.0.113.7', now))
 
 let timings = 0

@@ -1,8 +1,8 @@
 /** One line of JSON for each request that is over. Knows nothing of connections, nor of where the lines go. */
 import { subdomainOf } from '@postern/protocol/address'
 import { LOGGED_HOST_CHARACTERS, LOGGED_METHOD_CHARACTERS, LOGGED_PATH_CHARACTERS } from '@postern/protocol/limits'
-import type { RequestEnd, RequestRecord } from '../public/request-record.ts'
-import { isPlain, jsonText } from './json-text.ts'
+import type { RecordedHead, RequestEnd, RequestRecord } from '../public/request-record.ts'
+import { jsonText } from './json-text.ts'
 import type { LineBatch } from './line-batch.ts'
 import { LineClock } from './line-clock.ts'
 
@@ -29,11 +29,11 @@ const HOP = ascii(',"hopMs":')
 const CHANNEL = ascii(',"channelMs":')
 const ORIGIN = ascii(',"originMs":')
 const FAULT = ascii(',"fault":"')
-/** All of a line but its heading and its path. */
-const REST_BYTES = 512
-/** Of one character, escaped. */
-const MOST_BYTES = 6
-const CUT = '...'
+/** All of a line but its heading, with the longest path, each character of it escaped. */
+const REST_BYTES = 512 + 6 * LOGGED_PATH_CHARACTERS
+const QUESTION = 0x3f
+/** No byte. */
+const NEVER = -1
 const QUOTE = 0x22
 const BRACE = 0x7d
 
@@ -54,10 +54,8 @@ export class AccessLog {
 
   over(record: RequestRecord): void {
     const { head, fault, holdMs, hopMs, answerMs, channelMs } = record
-    const path = head === undefined ? '' : head.path
-    const told = this.#told(path)
     const heading = this.#heading(record)
-    const line = this.#options.begin(REST_BYTES + heading.length + MOST_BYTES * told)
+    const line = this.#options.begin(REST_BYTES + heading.length)
     if (line === undefined) return
     const ms = this.#time.read(record.overAt)
     line.copy(this.#time.second)
@@ -65,9 +63,7 @@ export class AccessLog {
     line.copy(REQUEST_ID)
     line.text(record.id)
     line.copy(heading)
-    if (isPlain(path, told)) line.text(path, told)
-    else line.text(jsonText(path.slice(0, told), told))
-    if (told === LOGGED_PATH_CHARACTERS) line.text(CUT)
+    if (head !== undefined) this.#path(head, line)
     line.copy(this.#ended(record))
     line.number(record.bytesIn)
     line.copy(BYTES_OUT)
@@ -99,10 +95,13 @@ export class AccessLog {
     line.end()
   }
 
-  /** How many characters of it are told. No slice is made of it: that would be a string which is slow to read. */
-  #told(path: string): number {
+  #path(head: RecordedHead, line: LineBatch): void {
+    const { pathBuffer: buffer, pathFrom: from = 0, pathTo: to = 0 } = head
+    const stop = this.#options.query ? NEVER : QUESTION
+    if (buffer !== undefined && to - from <= LOGGED_PATH_CHARACTERS && line.visible(buffer, from, to, stop)) return
+    const { path } = head
     const query = this.#options.query ? -1 : path.indexOf('?')
-    return Math.min(query < 0 ? path.length : query, LOGGED_PATH_CHARACTERS)
+    line.text(jsonText(query < 0 ? path : path.slice(0, query), LOGGED_PATH_CHARACTERS))
   }
 
   #heading(record: RequestRecord): Uint8Array {
