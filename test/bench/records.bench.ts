@@ -38,7 +38,7 @@ const writer = new LineWriter({ outlet: (_bytes, done) => void setImmediate(done
 const log = new AccessLog({
   base: 'example.com',
   query: false,
-  begin: (bytes) => writer.begin(bytes),
+  lines: writer,
   clock: Date.now,
   now,
 })

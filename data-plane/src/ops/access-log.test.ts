@@ -20,13 +20,13 @@ function begin({ query = false } = {}) {
   const log = new AccessLog({
     base: 'example.com',
     query,
-    begin: (bytes) => writer.begin(bytes),
+    lines: writer,
     clock: () => NOON + Math.floor(now) - 5000,
     now: () => now,
   })
   const record = new RequestRecord('2001:db8::7', () => now)
   const text = (): string => {
-    writer.flush()
+    log.flush()
     return pieces.join('')
   }
   return {
