@@ -73,7 +73,7 @@ export interface DataPlaneDeps {
   /** Takes the metrics, line by line; undefined where nobody wants them. */
   readonly metrics: ((line: string) => void) | undefined
   /** Takes the access log, if there is to be one, and says how many of its lines it has dropped. */
-  readonly lines: Pick<LineWriter, 'begin' | 'dropped'>
+  readonly lines: Pick<LineWriter, 'begin' | 'flush' | 'dropped'>
 }
 
 export interface DataPlane {
@@ -198,7 +198,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       : new AccessLog({
           base: config.base,
           query: config.accessLog === 'with-query',
-          begin: (bytes) => deps.lines.begin(bytes),
+          lines: deps.lines,
           clock,
           now,
         })
@@ -320,6 +320,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     tellMissed()
     // 6. Health last: until here the process is alive, and says so.
     await ops.stop()
+    accessLog?.flush()
   }
   return {
     ports: { public: publicPort, redirect: redirectPort, channel: channelPort, ops: opsPort },

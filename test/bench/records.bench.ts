@@ -38,12 +38,14 @@ const writer = new LineWriter({ outlet: (_bytes, done) => void setImmediate(done
 const log = new AccessLog({
   base: 'example.com',
   query: false,
-  begin: (bytes) => writer.begin(bytes),
+  lines: writer,
   clock: Date.now,
   now,
 })
 const ids = new RequestIds('0123456789ab')
-const head = { method: 'GET', host: 'demo.example.com', path: '/api/items/42?expand=all' }
+const path = '/api/items/42?expand=all'
+const sent = { pathBuffer: Buffer.from(path), pathFrom: 0, pathTo: path.length }
+const head = { method: 'GET', host: 'demo.example.com', path, ...sent }
 const records = Array.from({ length: CONNECTIONS }, () => new RequestRecord('203.0.113.7', now))
 
 let timings = 0

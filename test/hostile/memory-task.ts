@@ -47,7 +47,7 @@ export async function startMemoryTask(memoryLimit = MEMORY_BYTES): Promise<Memor
       now: () => performance.now(),
       memoryLimit,
       metrics: undefined,
-      lines: { begin: () => undefined, dropped: 0 },
+      lines: { begin: () => undefined, flush: () => {}, dropped: 0 },
     },
   )
   return { plane, desk: ticketDesk(stores.tickets, keys) }

@@ -67,6 +67,15 @@ export class TestProcess {
     this.#process.stderr!.destroy()
   }
 
+  /** Its standard output is not read any more, until it is again. */
+  pauseOutput(): void {
+    this.#process.stdout!.pause()
+  }
+
+  resumeOutput(): void {
+    this.#process.stdout!.resume()
+  }
+
   get pid(): number {
     return this.#process.pid!
   }

@@ -1,7 +1,7 @@
 import { LOGGED_PATH_CHARACTERS } from '@postern/protocol/limits'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { RequestRecord } from '../public/request-record.ts'
+import { type RecordedHead, RequestRecord } from '../public/request-record.ts'
 import { AccessLog } from './access-log.ts'
 import { LineWriter } from './line-writer.ts'
 
@@ -20,13 +20,13 @@ function begin({ query = false } = {}) {
   const log = new AccessLog({
     base: 'example.com',
     query,
-    begin: (bytes) => writer.begin(bytes),
+    lines: writer,
     clock: () => NOON + Math.floor(now) - 5000,
     now: () => now,
   })
   const record = new RequestRecord('2001:db8::7', () => now)
   const text = (): string => {
-    writer.flush()
+    log.flush()
     return pieces.join('')
   }
   return {
@@ -42,7 +42,7 @@ function begin({ query = false } = {}) {
         .slice(0, -1)
         .map((line) => JSON.parse(line)),
     /** A request that is refused at once. */
-    refuse(head: { method: string; host: string; path: string } | undefined) {
+    refuse(head: RecordedHead | undefined) {
       record.begin('r-1', head, 10, 'HTTP/1.1')
       record.status = 404
       record.fault = 'tunnel-not-found'
@@ -166,3 +166,15 @@ test('times go on over seconds, and follow a clock that was set', () => {
     '2026-11-27T13:00:01.500Z',
   ])
 })
+
+test.each(['/', '/a/b?c=d', '/"\\', `/${'x'.repeat(3000)}`, `/${'"'.repeat(2047)}`, '/a b', '/é'])(
+  'the path %j is told in the same way out of its bytes',
+  (path) => {
+    const [asText, asBytes] = [begin(), begin()]
+    const head = { method: 'GET', host: 'demo.example.com', path }
+    asText.refuse(head)
+    const pathBuffer = Buffer.from(`GET ${path} HTTP/1.1`, 'latin1')
+    asBytes.refuse({ ...head, pathBuffer, pathFrom: 4, pathTo: 4 + path.length })
+    expect(asBytes.text()).toBe(asText.text())
+  },
+)

@@ -1,18 +1,24 @@
 /** One line of JSON for each request that is over. Knows nothing of connections, nor of where the lines go. */
 import { subdomainOf } from '@postern/protocol/address'
-import { LOGGED_HOST_CHARACTERS, LOGGED_METHOD_CHARACTERS, LOGGED_PATH_CHARACTERS } from '@postern/protocol/limits'
+import {
+  LINE_DELAY_MS,
+  LOGGED_HOST_CHARACTERS,
+  LOGGED_METHOD_CHARACTERS,
+  LOGGED_PATH_CHARACTERS,
+} from '@postern/protocol/limits'
 import type { RequestEnd, RequestRecord } from '../public/request-record.ts'
-import { isPlain, jsonText } from './json-text.ts'
+import { jsonText } from './json-text.ts'
 import type { LineBatch } from './line-batch.ts'
 import { LineClock } from './line-clock.ts'
+import type { LineWriter } from './line-writer.ts'
+import { type NotedRequest, NotedRequests } from './noted-requests.ts'
 
 export interface AccessLogOptions {
   /** The base domain: what is below it is named as a tunnel, everything else as a host. */
   readonly base: string
   /** Whether the query is part of what is told; it may hold secrets. */
   readonly query: boolean
-  /** Room for a line of at most so many bytes; undefined where there is none. */
-  begin(bytes: number): LineBatch | undefined
+  readonly lines: Pick<LineWriter, 'begin' | 'flush'>
   /** Milliseconds since 1970. */
   clock(): number
   /** Monotonic milliseconds. */
@@ -29,21 +35,24 @@ const HOP = ascii(',"hopMs":')
 const CHANNEL = ascii(',"channelMs":')
 const ORIGIN = ascii(',"originMs":')
 const FAULT = ascii(',"fault":"')
-/** All of a line but its heading and its path. */
-const REST_BYTES = 512
-/** Of one character, escaped. */
-const MOST_BYTES = 6
-const CUT = '...'
+/** All of a line but its heading, with the longest path, each character of it escaped. */
+const REST_BYTES = 512 + 6 * LOGGED_PATH_CHARACTERS
+const QUESTION = 0x3f
+/** No byte. */
+const NEVER = -1
 const QUOTE = 0x22
 const BRACE = 0x7d
 
 /**
- * Made of bytes by hand, because an object for each line and its JSON would cost a third of what the request itself does. What seldom changes is written
+ * A request that is over is noted, and its line written with those of many others: between two requests the processor has done so much else that the code which
+ * writes lines would have to be fetched anew for each. Made of bytes by hand, because an object for each line and its JSON would cost a third of what the request itself does. What seldom changes is written
  * once for a connection, and the second once a second.
  */
 export class AccessLog {
   readonly #options: AccessLogOptions
   readonly #time: LineClock
+  readonly #noted = new NotedRequests()
+  #timer: NodeJS.Timeout | undefined
   /** By status, for requests that ended whole. */
   readonly #whole: (Uint8Array | undefined)[] = []
 
@@ -53,27 +62,45 @@ export class AccessLog {
   }
 
   over(record: RequestRecord): void {
-    const { head, fault, holdMs, hopMs, answerMs, channelMs } = record
-    const path = head === undefined ? '' : head.path
-    const told = this.#told(path)
-    const heading = this.#heading(record)
-    const line = this.#options.begin(REST_BYTES + heading.length + MOST_BYTES * told)
+    if (this.#noted.full) this.#write()
+    this.#noted.add(record, this.#heading(record))
+    if (this.#timer === undefined) this.#timer = setTimeout(this.#due, LINE_DELAY_MS)
+  }
+
+  /** Lines of all requests that are over go out now. */
+  flush(): void {
+    this.#write()
+    this.#options.lines.flush()
+  }
+
+  readonly #due = (): void => {
+    this.#timer = undefined
+    this.flush()
+  }
+
+  #write(): void {
+    const noted = this.#noted
+    for (let i = 0; i < noted.count; i++) this.#line(noted.at(i))
+    noted.clear()
+  }
+
+  #line(request: NotedRequest): void {
+    const { heading, fault, holdMs, hopMs, channelMs, answerMs } = request
+    const line = this.#options.lines.begin(REST_BYTES + heading.length)
     if (line === undefined) return
-    const ms = this.#time.read(record.overAt)
+    const ms = this.#time.read(request.overAt)
     line.copy(this.#time.second)
     line.threeDigits(ms)
     line.copy(REQUEST_ID)
-    line.text(record.id)
+    line.text(request.id)
     line.copy(heading)
-    if (isPlain(path, told)) line.text(path, told)
-    else line.text(jsonText(path.slice(0, told), told))
-    if (told === LOGGED_PATH_CHARACTERS) line.text(CUT)
-    line.copy(this.#ended(record))
-    line.number(record.bytesIn)
+    this.#path(request, line)
+    line.copy(this.#ended(request))
+    line.number(request.bytesIn)
     line.copy(BYTES_OUT)
-    line.number(record.bytesOut)
+    line.number(request.bytesOut)
     line.copy(TOTAL)
-    line.tenths(record.totalMs)
+    line.tenths(request.totalMs)
     if (holdMs > 0) {
       line.copy(HOLD)
       line.tenths(holdMs)
@@ -88,7 +115,7 @@ export class AccessLog {
     }
     if (answerMs >= 0) {
       line.copy(ORIGIN)
-      line.tenths(record.originMs)
+      line.tenths(channelMs > 0 ? answerMs - channelMs : answerMs)
     }
     if (fault !== undefined) {
       line.copy(FAULT)
@@ -99,10 +126,13 @@ export class AccessLog {
     line.end()
   }
 
-  /** How many characters of it are told. No slice is made of it: that would be a string which is slow to read. */
-  #told(path: string): number {
-    const query = this.#options.query ? -1 : path.indexOf('?')
-    return Math.min(query < 0 ? path.length : query, LOGGED_PATH_CHARACTERS)
+  #path({ path, pathFrom, pathTo }: NotedRequest, line: LineBatch): void {
+    const { query } = this.#options
+    const { paths } = this.#noted
+    if (path === undefined && line.visible(paths, pathFrom, pathTo, query ? NEVER : QUESTION)) return
+    const text = path ?? Buffer.from(paths.subarray(pathFrom, pathTo)).toString('latin1')
+    const from = query ? -1 : text.indexOf('?')
+    line.text(jsonText(from < 0 ? text : text.slice(0, from), LOGGED_PATH_CHARACTERS))
   }
 
   #heading(record: RequestRecord): Uint8Array {
@@ -130,7 +160,7 @@ export class AccessLog {
     return host === '' ? '' : `","host":"${jsonText(host, LOGGED_HOST_CHARACTERS)}`
   }
 
-  #ended({ status, end }: RequestRecord): Uint8Array {
+  #ended({ status, end }: NotedRequest): Uint8Array {
     if (end !== 'whole') return ending(status, end)
     const known = this.#whole[status]
     if (known !== undefined) return known

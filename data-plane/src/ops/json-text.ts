@@ -6,12 +6,11 @@ const BACKSLASH = 0x5c
 /** Control characters, quotes and all that is not ASCII are escaped, so that it is one line in any encoding. What is longer than `longest` ends in `...`. */
 export function jsonText(text: string, longest: number): string {
   if (text.length > longest) return `${jsonText(text.slice(0, longest), longest)}...`
-  return isPlain(text, text.length) ? text : escaped(text)
+  return isPlain(text) ? text : escaped(text)
 }
 
-/** Whether the first `length` characters are what they mean. */
-export function isPlain(text: string, length: number): boolean {
-  for (let i = 0; i < length; i++) {
+function isPlain(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
     if (code < 0x20 || code > 0x7e || code === QUOTE || code === BACKSLASH) return false
   }

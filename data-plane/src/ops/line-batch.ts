@@ -3,6 +3,10 @@ import { LINE_BATCH_BYTES } from '@postern/protocol/limits'
 
 /** Below this many bytes a loop is cheaper than the call. */
 const SHORT_BYTES = 24
+const SPACE = 0x20
+const DELETE = 0x7f
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
 const ZERO = 0x30
 const DOT = 0x2e
 const LINE_FEED = 0x0a
@@ -53,6 +57,24 @@ export class LineBatch {
     const at = this.#at
     for (let i = 0; i < length; i++) buffer[at + i] = text.charCodeAt(i)
     this.#at = at + length
+  }
+
+  /**
+   * Visible ASCII in [from, to) of `source`, up to `stop`, as it stands between the quotes of a JSON string. False, and nothing is written, if there is
+   * anything else in it.
+   */
+  visible(source: Uint8Array, from: number, to: number, stop: number): boolean {
+    const buffer = this.#buffer
+    let at = this.#at
+    for (let i = from; i < to; i++) {
+      const byte = source[i]!
+      if (byte === stop) break
+      if (byte <= SPACE || byte >= DELETE) return false
+      if (byte === QUOTE || byte === BACKSLASH) buffer[at++] = BACKSLASH
+      buffer[at++] = byte
+    }
+    this.#at = at
+    return true
   }
 
   byte(byte: number): void {

@@ -43,6 +43,23 @@ test('a full batch goes out at once, and none of its lines is broken', async () 
   expect(written.join('')).toHaveLength(1000 * Math.ceil(2 * (LINE_BATCH_BYTES / 1000)))
 })
 
+test('what came while others were on their way follows them, though nothing comes after it', () => {
+  vi.useFakeTimers()
+  try {
+    const { take, written, answer } = outlet()
+    const writer = new LineWriter({ outlet: take, delayMs: 20 })
+    writer.add('one')
+    vi.advanceTimersByTime(20)
+    writer.add('two')
+    vi.advanceTimersByTime(1000)
+    answer()
+    vi.advanceTimersByTime(20)
+    expect(written).toEqual(['one\n', 'two\n'])
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
 test('while nobody takes them, lines wait up to the ceiling; those beyond are dropped and counted', async () => {
   const { take, written, answer } = outlet()
   const writer = new LineWriter({ outlet: take, bufferBytes: 100 })

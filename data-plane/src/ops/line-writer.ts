@@ -74,6 +74,8 @@ export class LineWriter {
       if (error !== undefined) this.dropped += batch.lines
       this.#recycle(batch)
       if (this.#full.length > 0 || this.#emptied !== undefined) this.flush()
+      // Those that came meanwhile, whose time was over while this was on its way.
+      else if (!this.#batch.empty) this.#timer ??= setTimeout(this.#due, this.#delayMs)
     })
   }
 

@@ -17,6 +17,10 @@ export interface RecordedHead {
   readonly host: string
   /** The target in origin-form, query included. */
   readonly path: string
+  /** Where the same stands in bytes, if it does, so that nobody need make a string of it: [pathFrom, pathTo) of this buffer. */
+  readonly pathBuffer?: Uint8Array | undefined
+  readonly pathFrom?: number
+  readonly pathTo?: number
 }
 
 /** The parts of a record that seldom differ from one request of a connection to the next, and how a keeper has written them. */
