@@ -77,8 +77,8 @@ test('row 16: by 200 ms round trip, 1 MB/s and segments of one byte, HTTP is wha
     const host = `${subdomain}.${BASE}`
     const channel = await dialAgent(await task.desk.issue(subdomain, channels.port), origin.port)
     for (let index = lane; index < HTTP_SMOKE.length; index += LANES) {
-      const { visit, script } = HTTP_SMOKE[index]!
-      await compare({ origin, publicPort: visitors.port, visit: visit(host), script })
+      const exchange = HTTP_SMOKE[index]!
+      await compare({ ...exchange, origin, publicPort: visitors.port, visit: exchange.visit(host) })
       exchanges += 1
     }
     for (let index = lane; index < talks.length; index += LANES) {
