@@ -31,6 +31,11 @@ describe('the command line', () => {
     })
   })
 
+  test('the local server speaks HTTP/1.1 or h2c, and nothing else', () => {
+    expect(parse('http', '50051', '--upstream-protocol', 'h2c')).toMatchObject({ flags: { upstreamProtocol: 'h2c' } })
+    expect(() => parse('http', '50051', '--upstream-protocol', 'h2')).toThrow(usageFault(/http\/1\.1, h2c/))
+  })
+
   test('what is said about visitors may be said several times', () => {
     const { flags } = parse(
       ...['http', '3000', '--basic-auth-file', 'visitors', '--basic-auth', 'ann:pw', '--basic-auth', 'bob:pw'],

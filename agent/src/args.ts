@@ -1,4 +1,5 @@
 /** The command line as a value. Knows nothing of the environment, the profile or what a command does. */
+import { UPSTREAM_PROTOCOLS, type UpstreamProtocol } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
 import { MOST_HOLD_MS, SLOTS_PER_NAME } from '@postern/protocol/limits'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
@@ -26,6 +27,7 @@ export interface HttpFlags {
   readonly responseHeaderAdd?: readonly string[]
   readonly responseHeaderRemove?: readonly string[]
   readonly hostHeader?: string
+  readonly upstreamProtocol?: UpstreamProtocol
   /** Milliseconds. */
   readonly hold?: number
   readonly connections?: number
@@ -79,6 +81,11 @@ export function parseArgs(argv: readonly string[], version: string): Invocation 
     .option('--response-header-add <field>', "'Name: value' for visitors; may be repeated", repeated)
     .option('--response-header-remove <name>', 'a field that they do not get; may be repeated', repeated)
     .option('--host-header <how>', 'Host for the local server: preserve, rewrite (to its own address), or a value')
+    .addOption(
+      new Option('--upstream-protocol <protocol>', 'what the local server speaks; HTTP/1.1 unless told').choices([
+        ...UPSTREAM_PROTOCOLS,
+      ]),
+    )
     .option(
       '--hold <time>',
       'how long visitors wait while the agent is away: 10s unless told, 0 for not at all',

@@ -4,6 +4,7 @@ import { lookup } from 'node:dns/promises'
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseSubdomain } from '@postern/protocol/address'
+import { UPSTREAM_PROTOCOLS, type UpstreamProtocol } from '@postern/protocol/channel'
 import { parseServer } from '@postern/protocol/client'
 import { TunnelFault } from '@postern/protocol/fault'
 import {
@@ -26,6 +27,7 @@ import { twoWords } from './two-words.ts'
 import { VERSION } from './version.ts'
 import { type VisitorOptions, visitorRules } from './visitor-options.ts'
 
+export type { UpstreamProtocol } from '@postern/protocol/channel'
 export { TunnelFault } from '@postern/protocol/fault'
 export type { FieldChanges, VisitorOptions } from './visitor-options.ts'
 
@@ -43,6 +45,8 @@ export interface ConnectOptions extends VisitorOptions {
   readonly connections?: number | undefined
   /** Share the name with other agents of the same account that say so too, 8 channels in all, instead of taking it from them. */
   readonly pool?: boolean | undefined
+  /** `h2c` for a local server that speaks HTTP/2 in clear from the first byte, as gRPC servers do. `http/1.1` unless told. */
+  readonly upstreamProtocol?: UpstreamProtocol | undefined
   /** Keep trying if the service cannot be reached at first. */
   readonly retry?: boolean
   /** Closes the tunnel at once when it fires. */
@@ -85,6 +89,7 @@ const optionsSchema = z.strictObject({
   holdMs: z.optional(z.int().check(z.nonnegative(), z.maximum(MOST_HOLD_MS))),
   connections: z.optional(z.int().check(z.gte(1), z.lte(SLOTS_PER_NAME))),
   pool: z.optional(z.boolean()),
+  upstreamProtocol: z.optional(z.enum(UPSTREAM_PROTOCOLS)),
   retry: z.optional(z.boolean()),
   signal: z.optional(z.instanceof(AbortSignal)),
   onStatus: z.optional(z.function()),
@@ -123,6 +128,7 @@ export async function connect(options: ConnectOptions): Promise<Tunnel> {
     label: ownLabel(),
     rules,
     ...(options.holdMs !== undefined && { holdMs: options.holdMs }),
+    ...(options.upstreamProtocol !== undefined && { upstreamProtocol: options.upstreamProtocol }),
   }
   if (Buffer.byteLength(JSON.stringify(rules)) > VISITOR_RULES_BYTES)
     throw new TunnelFault(

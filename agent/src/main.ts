@@ -52,6 +52,7 @@ async function main(): Promise<number> {
       holdMs: flags.hold,
       connections: flags.connections,
       pool: flags.pool,
+      upstreamProtocol: flags.upstreamProtocol,
       retry: flags.retry,
       signal: stopping.beforeReady,
       onStatus: (status) => terminal.status(status),

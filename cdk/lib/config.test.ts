@@ -11,6 +11,7 @@ test('without any context there is a small deployment on fixed addresses', () =>
     mostTasks: 10,
     architecture: 'arm64',
     ipPolicy: 'observed',
+    accessLog: 'off',
     dualStack: false,
   })
 })

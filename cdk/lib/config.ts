@@ -57,6 +57,8 @@ const contextSchema = z
     mostTasks: integer(1, MOST_TASKS).default(10),
     architecture: z.enum(['arm64', 'x86_64']).default('arm64'),
     ipPolicy: z.enum(['strict', 'observed', 'off']).default('observed'),
+    // CloudWatch asks money for each line, and who visited whom is nobody's business who does not need it.
+    accessLog: z.enum(['on', 'with-query', 'off']).default('off'),
     alarmEmail: z.email('expected a mail address').optional(),
     dualStack: flag.default(false),
   })

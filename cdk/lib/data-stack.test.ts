@@ -72,10 +72,10 @@ describe('the balancer', () => {
     expect(ways(dualStack)).toContainEqual([7443, 'TCP', 7000])
   })
 
-  test('offers HTTP/1.1 alone by ALPN: the data plane speaks no h2c', () => {
+  test('prefers HTTP/2 by ALPN, which gRPC clients insist on: the data plane takes it in clear, by its preface, and HTTP/1.1 beside it', () => {
     withDomain.hasResourceProperties(LISTENER, {
       Port: 443,
-      AlpnPolicy: ['HTTP1Only'],
+      AlpnPolicy: ['HTTP2Preferred'],
       SslPolicy: 'ELBSecurityPolicy-TLS13-1-2-2021-06',
       Certificates: [{ CertificateArn: Match.anyValue() }],
     })

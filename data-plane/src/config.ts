@@ -43,6 +43,7 @@ const environmentSchema = z.object({
   ECS_CONTAINER_METADATA_URI_V4: z.optional(z.string()),
   [ENV.logLevel]: z._default(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info'),
   [ENV.metrics]: z._default(z.enum(['emf', 'off']), 'off'),
+  [ENV.accessLog]: z._default(z.enum(['on', 'with-query', 'off']), 'on'),
 })
 
 export interface Config {
@@ -71,6 +72,7 @@ export interface Config {
   readonly taskId: string
   readonly logLevel: string
   readonly metrics: 'emf' | 'off'
+  readonly accessLog: 'on' | 'with-query' | 'off'
 }
 
 /**
@@ -106,6 +108,7 @@ export async function readConfig(environment: NodeJS.ProcessEnv): Promise<Config
     taskId: env[ENV.taskId] ?? `task-${randomBytes(6).toString('hex')}`,
     logLevel: env[ENV.logLevel],
     metrics: env[ENV.metrics],
+    accessLog: env[ENV.accessLog],
   }
 }
 

@@ -1,11 +1,13 @@
 /** The process of a data-plane task: reads the environment, owns the signals and the exit. */
 import { totalmem } from 'node:os'
 import { TunnelFault } from '@postern/protocol/fault'
-import { CLOSE_GRACE_MS } from '@postern/protocol/limits'
+import { CLOSE_GRACE_MS, LINE_BUFFER_BYTES } from '@postern/protocol/limits'
 import { createDynamoClient, openStore } from '@postern/protocol/store'
 import { parseDeploymentKeys } from '@postern/protocol/ticket'
 import pino from 'pino'
 import { readConfig } from './config.ts'
+import { LineWriter } from './ops/line-writer.ts'
+import { standardOutput } from './ops/standard-output.ts'
 import { startDataPlane } from './service.ts'
 
 /** The container's limit, where there is one (cgroups of either version), otherwise the machine's memory. */
@@ -18,8 +20,8 @@ function memoryLimit(): number {
 async function main(): Promise<void> {
   const config = await readConfig(process.env)
   const log = pino({ level: config.logLevel, base: { task: config.taskId } }, pino.destination(2))
-  // Whoever reads it may go; the tunnels need not.
-  process.stdout.on('error', (error) => log.warn({ err: error }, 'standard output is lost'))
+  // All that goes to standard output goes this way, or one line would be written into the middle of another.
+  const output = new LineWriter({ outlet: standardOutput() })
   const client = createDynamoClient()
   const plane = await startDataPlane(config, {
     stores: openStore({ tableName: config.table, client }),
@@ -29,7 +31,9 @@ async function main(): Promise<void> {
     clock: Date.now,
     now: () => performance.now(),
     memoryLimit: memoryLimit(),
-    metrics: config.metrics === 'emf' ? (line) => process.stdout.write(line) : undefined,
+    // A minute of metrics has room where a moment of requests has none any more.
+    metrics: config.metrics === 'emf' ? (line) => output.add(line.trimEnd(), 2 * LINE_BUFFER_BYTES) : undefined,
+    lines: output,
   })
   const { redirect, peer, ...ports } = plane.ports
   const listening = {
@@ -39,12 +43,15 @@ async function main(): Promise<void> {
     ...(peer !== undefined && { peer: { port: peer } }),
     ops: { port: ports.ops },
   }
-  process.stdout.write(`${JSON.stringify({ event: 'listening', task: config.taskId, ...listening })}\n`)
+  output.add(`${JSON.stringify({ event: 'listening', task: config.taskId, ...listening })}`)
+  output.flush()
 
   const stop = async (why: string, graceMs?: number, exit = 0): Promise<void> => {
     log.info({ why }, 'stopping')
     await plane.stop(graceMs)
     client.destroy()
+    // Whoever reads it may have gone, or stand still; the process need not.
+    await output.end(CLOSE_GRACE_MS)
     log.info('stopped')
     process.exit(exit)
   }

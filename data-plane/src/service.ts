@@ -50,16 +50,20 @@ import type { Config } from './config.ts'
 import { Dispatcher } from './dispatch/dispatcher.ts'
 import { Redirector } from './dispatch/redirector.ts'
 import { WaitingRoom, type WaitingRoomDeps } from './dispatch/waiting-room.ts'
+import { AccessLog } from './ops/access-log.ts'
 import { AuditTrail } from './ops/audit-trail.ts'
+import type { LineWriter } from './ops/line-writer.ts'
 import type { Gauges } from './ops/metric-documents.ts'
 import { reportMetrics } from './ops/metric-report.ts'
+import { metricsPage } from './ops/metrics-page.ts'
 import { createOpsServer } from './ops/ops-server.ts'
-import { type Counted, TaskCounts } from './ops/task-counts.ts'
+import { TaskCounts } from './ops/task-counts.ts'
 import { HopVisitor } from './public/hop-visitor.ts'
 import { PublicListener } from './public/public-listener.ts'
 import { RequestIds } from './public/request-ids.ts'
+import type { RecordKeeper } from './public/request-record.ts'
 import { Sweeper } from './public/sweeper.ts'
-import type { VisitorContext } from './public/visitor-connection.ts'
+import type { VisitorContext } from './public/visitor-context.ts'
 import { LocalRoutes } from './route/local-routes.ts'
 import { SocketRoute } from './route/socket-route.ts'
 import { tunnelGate } from './route/tunnel-gate.ts'
@@ -89,6 +93,8 @@ export interface DataPlaneDeps {
   readonly memoryLimit: number
   /** Takes the metrics, line by line; undefined where nobody wants them. */
   readonly metrics: ((line: string) => void) | undefined
+  /** Takes the access log, if there is to be one, and says how many of its lines it has dropped. */
+  readonly lines: Pick<LineWriter, 'begin' | 'flush' | 'dropped'>
 }
 
 export interface DataPlane {
@@ -115,7 +121,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   const budget = new WindowBudget(Math.min(WINDOW_BUDGET_BYTES, deps.memoryLimit / 4))
   let readiness: Readiness = 'starting'
 
-  const counts = new TaskCounts()
+  const counts = new TaskCounts({ standing: () => tunnels(), linesDropped: () => deps.lines.dropped })
   const passwords = {
     key: randomBytes(32),
     turnstile: new Turnstile(CREDENTIAL_CHECKS_AT_ONCE),
@@ -276,6 +282,23 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       log.warn(holder instanceof Tunnel ? facts(holder) : {}, 'a stalled stream was reset for want of memory'),
   })
   const memoryCheck = setInterval(() => memory.check(), MEMORY_CHECK_MS)
+  const accessLog =
+    config.accessLog === 'off'
+      ? undefined
+      : new AccessLog({
+          base: config.base,
+          query: config.accessLog === 'with-query',
+          lines: deps.lines,
+          clock,
+          now,
+        })
+  const recordsOf = (begun: () => void): RecordKeeper => ({
+    begun,
+    over(record) {
+      counts.requestOver(record)
+      accessLog?.over(record)
+    },
+  })
   const context: VisitorContext = {
     dispatcher: new Dispatcher({
       base: config.base,
@@ -289,7 +312,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     cookies: new CookieFence(config.base),
     newRequestId: new RequestIds(bootId).next,
     failed: (requestId, fault) => log.info({ requestId, fault: fault.code, detail: fault.detail }, 'request failed'),
-    counts,
+    records: recordsOf(() => counts.request()),
   }
   const visitors = new PublicListener({
     proxyProtocol: config.proxyProtocol,
@@ -305,10 +328,16 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     dispatcher: new Redirector(config.base, config.publicUrl),
     proto: 'http',
     // Who is sent on comes again, and is counted then.
-    counts: { request: () => {}, fault: (code) => counts.fault(code) },
+    records: recordsOf(() => {}),
   })
   const hopSweeper = new Sweeper(now, SWEEP_MS)
-  const hopVisitors = { proto: context.proto, cookies: context.cookies, sweeper: hopSweeper, failed: context.failed }
+  const hopVisitors = {
+    proto: context.proto,
+    cookies: context.cookies,
+    sweeper: hopSweeper,
+    failed: context.failed,
+    now,
+  }
   const peerListener =
     hopKeys &&
     new PeerListener({
@@ -331,14 +360,16 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       },
     })
   let stoppingHops = false
-  const take = (): Counted => counts.take(tunnels())
   const gauges = (): Gauges => ({
     tunnels: tunnels().size,
     activeStreams: sumOf(tunnels(), (tunnel) => tunnel.visitorStreams) - routes.idleStreams,
     heldBytes: sumOf(tunnels(), (tunnel) => tunnel.heldBytes),
     leaseAge: lease.age > LEASE_LATE_MS ? Math.round(lease.age) : 0,
   })
-  const ops = createOpsServer({ ready: () => readiness === 'ready' })
+  const ops = createOpsServer({
+    ready: () => readiness === 'ready',
+    metrics: metricsPage({ counts, gauges, visitors: () => visitors.visitors }),
+  })
 
   // What is asked of the table again and again. Out of its reach everything that is open stays open.
   const again = (what: string, everyMs: number, round: () => Promise<void>): (() => Promise<void>) =>
@@ -401,7 +432,16 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     throw error
   }
   readiness = 'ready'
-  const endMetrics = deps.metrics && reportMetrics({ everyMs: METRICS_MS, take, gauges, write: deps.metrics, clock })
+  const endMetrics =
+    deps.metrics &&
+    reportMetrics({ everyMs: METRICS_MS, take: () => counts.take(), gauges, write: deps.metrics, clock })
+  let linesMissed = 0
+  const tellMissed = (): void => {
+    const lines = deps.lines.dropped - linesMissed
+    if (lines > 0) log.warn({ lines }, 'lines of the access log were dropped: standard output does not take them')
+    linesMissed += lines
+  }
+  const missedCheck = setInterval(tellMissed, METRICS_MS)
 
   const endRebalancing = rebalance({
     staying,
@@ -447,8 +487,11 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     await audit.settled()
     // 6. What was counted since the last minute, the end of every channel included.
     endMetrics?.()
+    clearInterval(missedCheck)
+    tellMissed()
     // 7. Health last: until here the process is alive, and says so.
     await ops.stop()
+    accessLog?.flush()
   }
   return {
     ports: { public: publicPort, redirect: redirectPort, channel: channelPort, peer: peerPort, ops: opsPort },

@@ -62,6 +62,8 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       [ENV.channelSecretFile]: options.channelSecretFile,
       ...(options.hopSecretFile !== undefined && { [ENV.hopSecretFile]: options.hopSecretFile, [ENV.peerPort]: '0' }),
       [ENV.apex]: `127.0.0.1:${options.controlPort}`,
+      // Nobody sees what it writes there.
+      [ENV.accessLog]: process.env[ENV.accessLog] ?? 'off',
       [ENV.logLevel]: process.env[ENV.logLevel] ?? 'warn',
       // The table is on this machine: whatever account the person is signed in to must not come near it.
       AWS_ENDPOINT_URL_DYNAMODB: options.table.endpoint,

@@ -41,4 +41,6 @@ export const ENV = {
   logLevel: 'POSTERN_LOG_LEVEL',
   /** emf | off: whether a task writes its metrics to standard output, in CloudWatch's embedded metric format. Off where it is missing. */
   metrics: 'POSTERN_METRICS',
+  /** on | with-query | off: whether a task writes a line for each request to standard output, and whether queries, which may hold secrets, are in it. On where it is missing. */
+  accessLog: 'POSTERN_ACCESS_LOG',
 } as const

@@ -177,6 +177,45 @@ export const REPLAY_BYTES = 64 * KiB
 /** Connections to the port of health and metrics at once: a balancer's checks from each zone, the container's own, a few readers. */
 export const OPS_CONNECTIONS = 100
 
+// ── HTTP/2 ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Requests at once on one visitor's connection; what RFC 9113 §6.5.2 names as the least that is useful, and browsers expect. */
+export const H2_STREAMS_PER_VISITOR = 100
+/**
+ * Of a request that comes by HTTP/2, and of what a visitor may send before it is read: a thousand requests that are held are
+ * 128 MB. Half of a mux stream's first window: it keeps a 40 ms path busy at 25 Mbit/s.
+ */
+export const H2_STREAM_WINDOW_BYTES = 128 * KiB
+/** Of a connection. What has come is credited to it at once, so that no stalled stream delays the others; it bounds only what is under way. */
+export const H2_CONNECTION_WINDOW_BYTES = MiB
+/** Twice HEAD_BYTES: what lies between is answered 431 as in HTTP/1.1; the stream of what is larger is reset. */
+export const H2_HEADER_LIST_BYTES = 2 * HEAD_BYTES
+/** Twice HEAD_FIELDS and the pseudo-fields, with crumbs of cookies (RFC 9113 §8.2.3): what lies between is answered 431. */
+export const H2_HEADER_PAIRS = 256
+/** What one session may hold that is queued for a peer that does not read, with its tables; in MB, as node:http2 takes it. Beyond it new streams are refused. */
+export const H2_SESSION_MEMORY_MB = 10
+/** Entries of one SETTINGS frame (RFC 9113 defines six). */
+export const H2_SETTINGS_ENTRIES = 32
+/** Frames that break no rule but say nothing (empty DATA, CVE-2019-9518), or are invalid without harm, in the life of a session. */
+export const H2_INVALID_FRAMES = 100
+/** Streams that a peer opens beyond the limit it was told, in the life of a session. */
+export const H2_REJECTED_STREAMS = 100
+/** PING and SETTINGS of one connection that we have to acknowledge (CVE-2019-9512, -9515): a browser sends one in many seconds. */
+export const H2_CONTROL_FRAMES_PER_SECOND = 10
+export const H2_CONTROL_FRAMES_BURST = 100
+/**
+ * Requests that a visitor takes back before their answer has ended (rapid reset, CVE-2023-44487). A browser that leaves a page takes back all
+ * that it has open, and again on the next page.
+ */
+export const H2_RESETS_PER_SECOND = 50
+export const H2_RESETS_BURST = 500
+/** Sessions of one tunnel with a local server that speaks HTTP/2: each is one connection to it, and carries what it says it takes, 100 requests mostly. */
+export const H2_SESSIONS_PER_TUNNEL = 16
+/** Requests at once in one session with a local server, whatever it says it takes: one connection that breaks takes no more with it. */
+export const H2_STREAMS_PER_SESSION = 100
+/** A session without a request; a gRPC server is content with it, and a connection that stays spares the next request a round trip. */
+export const H2_SESSION_IDLE_MS = seconds(60)
+
 // ── idle streams of a tunnel ────────────────────────────────────────────────────────────────────────────────────────
 
 /** Node's servers close an idle connection after 5 s; a stream that old may be dead already. */
@@ -341,6 +380,19 @@ export const FENCE_GAP_MS = seconds(5)
 export const FENCE_PONG_MS = seconds(3)
 /** The clock is looked at this often, so that a jump is one. */
 export const FENCE_TICK_MS = seconds(1)
+
+// ── the access log ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Lines are written together this long after the first of them: often enough for whoever reads along, and rarely enough to cost nothing. Not scaled: nobody waits for it. */
+export const LINE_DELAY_MS = 20
+/** As many bytes go out before that; what a pipe of Linux takes at once. */
+export const LINE_BATCH_BYTES = 64 * KiB
+/** Lines that wait for a reader who is slow: a tenth of a second of the most that a task does. Beyond it they are dropped. */
+export const LINE_BUFFER_BYTES = MiB
+/** Of one line, so that it stays below the 16 KiB at which log drivers cut it in two, each character escaped as six. */
+export const LOGGED_PATH_CHARACTERS = 2 * KiB
+export const LOGGED_HOST_CHARACTERS = 255
+export const LOGGED_METHOD_CHARACTERS = 32
 
 // ── metrics ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -48,6 +48,8 @@ export const TASK_METRIC = {
   agentsMoved: { name: 'AgentsMoved', unit: 'Count', by: ['Service'] },
   /** From being told to stop to the end of the last channel: one value for each task that stops in good order. */
   drainTime: { name: 'DrainTime', unit: 'Milliseconds', by: ['Service'] },
+  /** Of the access log: lines that standard output did not take in time. */
+  linesDropped: { name: 'AccessLogDropped', unit: 'Count', by: ['Service'] },
 } as const satisfies Record<string, MetricName>
 
 /** Reported by the control plane with each answer. */

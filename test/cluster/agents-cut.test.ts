@@ -1,7 +1,8 @@
 /** Fault 13 of docs/reliability.md: every agent is cut at once. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, expect, test } from 'vitest'
-import { chance as chanceOf, size, tell } from '../hostile/experiment.ts'
+import { chance as chanceOf, tell } from '../hostile/experiment.ts'
+import { size } from '../support/full-size.ts'
 import { type ClusterRun, quantile, startRun } from './cluster-run.ts'
 import { type Fleet, machineNow, startFleet } from './fleet/fleet.ts'
 import { startWitnessOrigin } from './load/witness-origin.ts'

@@ -1,8 +1,9 @@
 /** Fault 14 of docs/reliability.md: half-open TCP. Packets between an agent and the service are dropped, and nobody is told. */
 import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
-import { chance as chanceOf, size, tell } from '../hostile/experiment.ts'
+import { chance as chanceOf, tell } from '../hostile/experiment.ts'
 import { type FarMachine, startFarMachine, whyNoFarMachine } from '../support/far-machine.ts'
+import { size } from '../support/full-size.ts'
 import { askOnce } from '../support/http-client.ts'
 import { statusOf } from '../support/http-message.ts'
 import { type Relay, startRelay } from '../support/relay.ts'

@@ -1,9 +1,10 @@
 /** Fault 12 of docs/reliability.md: tasks that cannot reach one another, and a task that is killed while it serves another one's requests. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, expect, test } from 'vitest'
-import { chance as chanceOf, size, tell } from '../hostile/experiment.ts'
+import { chance as chanceOf, tell } from '../hostile/experiment.ts'
 import { FaultProxy } from '../support/fault-proxy/fault-proxy.ts'
 import { Partition } from '../support/fault-proxy/partition.ts'
+import { size } from '../support/full-size.ts'
 import { type ClusterRun, quantile, startRun, waitFor } from './cluster-run.ts'
 import type { WitnessAgent } from './fleet/witness-agent.ts'
 import type { Asked } from './history/history.ts'

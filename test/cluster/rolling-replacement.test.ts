@@ -1,6 +1,7 @@
 /** Fault 7 of docs/reliability.md: every task is replaced under load. */
 import { afterAll, expect, test } from 'vitest'
-import { chance as chanceOf, size, tell } from '../hostile/experiment.ts'
+import { chance as chanceOf, tell } from '../hostile/experiment.ts'
+import { size } from '../support/full-size.ts'
 import { type ClusterRun, quantile, startRun, waitFor } from './cluster-run.ts'
 import { judge } from './history/judge.ts'
 import { listenToEvents, missing } from './load/event-listener.ts'

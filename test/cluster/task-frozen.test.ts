@@ -1,7 +1,8 @@
 /** Fault 9 of docs/reliability.md: a task is stopped (SIGSTOP) beyond its lease, its names move, and it goes on. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, expect, test, vi } from 'vitest'
-import { chance as chanceOf, size, tell } from '../hostile/experiment.ts'
+import { chance as chanceOf, tell } from '../hostile/experiment.ts'
+import { size } from '../support/full-size.ts'
 import { type ClusterRun, startRun, waitFor } from './cluster-run.ts'
 import { judge } from './history/judge.ts'
 import { outcomesOf, startLoad } from './load/visitor-load.ts'

@@ -1,6 +1,7 @@
 /** Fault 8 of docs/reliability.md: one of three tasks is killed. */
 import { afterAll, expect, test } from 'vitest'
-import { chance as chanceOf, size, tell } from '../hostile/experiment.ts'
+import { chance as chanceOf, tell } from '../hostile/experiment.ts'
+import { size } from '../support/full-size.ts'
 import { type ClusterRun, quantile, startRun } from './cluster-run.ts'
 import { type Fleet, machineNow, startFleet } from './fleet/fleet.ts'
 import { judge } from './history/judge.ts'

@@ -5,8 +5,9 @@ import { Secret } from '@postern/protocol/ticket'
 import { afterAll, expect, test } from 'vitest'
 import { ControlClient } from '../../agent/src/control-client.ts'
 import { dialAgent } from '../hostile/dial-agent.ts'
-import { chance as chanceOf, inParallel, size, tell } from '../hostile/experiment.ts'
+import { chance as chanceOf, inParallel, tell } from '../hostile/experiment.ts'
 import { overhear, replay } from '../hostile/overheard-opening.ts'
+import { size } from '../support/full-size.ts'
 import { type ClusterRun, startRun } from './cluster-run.ts'
 
 const TASKS = 3

@@ -67,6 +67,7 @@ async function openOnce(subdomain: string, ephemeral: boolean): Promise<Map<stri
     now: () => performance.now(),
     memoryLimit: 512 * 1024 * 1024,
     metrics: undefined,
+    lines: { begin: () => undefined, flush: () => {}, dropped: 0 },
   })
   const body = { username: 'ann', subdomain, ephemeral }
   const { json } = await callApp(app, { method: 'POST', path: '/v1/tickets', bearer, body })

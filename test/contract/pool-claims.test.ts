@@ -77,7 +77,7 @@ test('of 200 that pool at once eight get a slot each, all others are told that t
 test('slots that go free are taken again, each by one of those that ask then', async () => {
   const name = unique('turns')
   const first = await Promise.all(range(SLOTS_PER_NAME).map(() => ask(name, {})))
-  for (const { claim } of first.slice(0, 3)) await claim?.release()
+  for (const { claim } of first.slice(0, 3)) await claim?.release('left', 0)
   const freed = first.slice(0, 3).map(({ slot }) => slot)
   const second = await Promise.all(range(50).map(() => ask(name, {})))
   const won = second.flatMap(({ slot }) => (slot === undefined ? [] : [slot]))

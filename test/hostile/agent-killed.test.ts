@@ -2,8 +2,9 @@
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { size } from '../support/full-size.ts'
 import { type System, startSystem } from '../support/start-system.ts'
-import { chance as chanceOf, size, tell, within } from './experiment.ts'
+import { chance as chanceOf, tell, within } from './experiment.ts'
 import { download, type Ending, FRAMINGS, startLargeOrigin } from './large-download.ts'
 
 const MiB = 1024 * 1024

@@ -76,6 +76,17 @@ async function isRefused(message: string, rule: Rule, delivery: Delivery): Promi
 // The preface of HTTP/2 is no ambiguity: it asks for another protocol.
 const HEADS = REFUSED_REQUESTS.filter(([title]) => !title.startsWith('RFC 9113'))
 
+test('there are 300 cases or more, no two of one name, and each names the section that it is about', () => {
+  const titles = [
+    ...HEADS.map(([title]) => title),
+    ...REFUSED_CHUNKS.map(([title]) => title),
+    ...PASSED.map(({ title }) => title),
+  ]
+  expect(new Set(titles).size).toBe(titles.length)
+  expect(titles.length).toBeGreaterThanOrEqual(300)
+  expect(titles.filter((title) => !/^RFC \d+ §\d/.test(title))).toEqual([])
+})
+
 describe.each(DELIVERIES)('a head that is refused, %s', (delivery) => {
   test.each(HEADS)('%s', (_title, message, rule) => isRefused(named(message), rule, delivery))
 })

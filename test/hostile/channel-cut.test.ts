@@ -1,8 +1,9 @@
 /** Fault 2 of docs/reliability.md: the channel is cut after every byte of a trace of three responses. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { size } from '../support/full-size.ts'
 import { CutLink, type Direction } from './cut-link.ts'
 import { dialAgent } from './dial-agent.ts'
-import { chance, inParallel, size, tell, within } from './experiment.ts'
+import { chance, inParallel, tell, within } from './experiment.ts'
 import { BASE, type MemoryTask, startMemoryTask } from './memory-task.ts'
 import { TraceOrigin, threeResponses, type Verdict } from './three-responses.ts'
 

@@ -1,13 +1,8 @@
-/** How large an experiment is, what it starts from, and where its counts go. Knows nothing of any experiment. */
+/** What an experiment starts from, and where its counts go. Knows nothing of any experiment. */
 
 import { randomInt } from 'node:crypto'
 import { appendFileSync } from 'node:fs'
 import { SeededRandom } from '../support/seeded-random.ts'
-
-/** The full size is asked for by `npm run test:full`; what `npm test` runs is the first number. */
-const FULL = process.env.POSTERN_FULL === '1'
-
-export const size = (usual: number, full: number): number => (FULL ? full : usual)
 
 /** POSTERN_SEED repeats a run. */
 const SEED = Number(process.env.POSTERN_SEED ?? randomInt(2 ** 31))

@@ -19,13 +19,15 @@ async function main(): Promise<void> {
   const answer = Buffer.alloc(answerBytes, 'good morning\n')
   const server = createServer((request, response) => void serve(request, response, answer)).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  await dialAgent(order.ticket, (server.address() as AddressInfo).port)
+  const { port } = server.address() as AddressInfo
+  await dialAgent(order.ticket, port)
 
   const agent = new Agent({ keepAlive: true })
   let since = performance.now()
   let answered = 0
   let failed = 0
   let waits: number[] = []
+  let directWaits: number[] = []
   const visit = async (offsetMs: number): Promise<void> => {
     for (let next = performance.now() + offsetMs; ; next += paceMs) {
       await setTimeout(Math.max(0, next - performance.now()))
@@ -35,23 +37,37 @@ async function main(): Promise<void> {
       waits.push(performance.now() - asked)
     }
   }
-  for (let i = 0; i < visitors; i += 1) void visit((i * paceMs) / visitors)
+  const visitDirectly = async (offsetMs: number): Promise<void> => {
+    for (let next = performance.now() + offsetMs; ; next += paceMs) {
+      await setTimeout(Math.max(0, next - performance.now()))
+      const asked = performance.now()
+      await isGreeted(agent, { ...order, publicPort: port }, answer)
+      directWaits.push(performance.now() - asked)
+    }
+  }
+  for (let i = 0; i < visitors; i += 1) {
+    void visit((i * paceMs) / visitors)
+    if (order.alsoDirect === true) void visitDirectly(((i + 0.5) * paceMs) / visitors)
+  }
 
   process.on('message', () => {
     const now = performance.now()
     const perSecond = (answered * 1000) / (now - since)
-    waits.sort((a, b) => a - b)
-    const longest = Math.round(waits.at(-1) ?? 0)
-    const p99 = waits[Math.floor(0.99 * waits.length)] ?? 0
-    process.send!({ answered, failed, perSecond, longest, p99 } satisfies Pace)
+    const longest = Math.round(Math.max(0, ...waits))
+    const pace = { answered, failed, perSecond, longest, p99: p99Of(waits), directP99: p99Of(directWaits) }
+    process.send!(pace satisfies Pace)
     since = now
     answered = 0
     failed = 0
     waits = []
+    directWaits = []
   })
   process.on('disconnect', () => process.exit(0))
   process.send!('begun')
 }
+
+const p99Of = (waits: readonly number[]): number =>
+  [...waits].sort((a, b) => a - b)[Math.floor(0.99 * waits.length)] ?? 0
 
 /** Whoever uploads is answered when that is over. */
 async function serve(request: IncomingMessage, response: ServerResponse, answer: Buffer): Promise<void> {

@@ -12,6 +12,8 @@ export interface Pace {
   readonly longest: number
   /** Of a hundred waits, the second longest, in milliseconds. */
   readonly p99: number
+  /** The same of the visitors who came without the tunnel; 0 if there are none. */
+  readonly directP99: number
 }
 
 /** What the process is told first. */
@@ -24,6 +26,8 @@ export interface GoodTunnelOrder {
   readonly visitors?: number
   readonly paceMs?: number
   readonly answerBytes?: number
+  /** Whether as many others ask the local server at the same pace without the tunnel: what they wait for is the machine. */
+  readonly alsoDirect?: boolean
   /** Where its visitors come from: 127.0.0.1 unless told. */
   readonly visitorAddress?: string
 }

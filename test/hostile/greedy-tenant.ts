@@ -11,7 +11,10 @@ export interface GreedyOrder {
   readonly visitors: number
 }
 
-/** `stall` is answered when all visitors have asked and have been answered, refused or cut; `leave` when all have gone. */
+/**
+ * `stall` is answered when all visitors have asked and have been answered, refused or cut, and when the buffers on the way of those who
+ * were answered are full, so that nothing moves any more; `leave` when all have gone.
+ */
 export type GreedyCommand = 'stall' | 'leave'
 
 export interface GreedyCounts {

@@ -41,6 +41,7 @@ export async function startMemoryTask(memoryLimit = MEMORY_BYTES): Promise<Memor
       taskId: 'task-in-memory',
       logLevel: 'silent',
       metrics: 'off',
+      accessLog: 'off',
     },
     {
       stores,
@@ -51,6 +52,7 @@ export async function startMemoryTask(memoryLimit = MEMORY_BYTES): Promise<Memor
       now: () => performance.now(),
       memoryLimit,
       metrics: undefined,
+      lines: { begin: () => undefined, flush: () => {}, dropped: 0 },
     },
   )
   return { plane, desk: ticketDesk(stores.tickets, keys) }

@@ -2,9 +2,10 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { size } from '../support/full-size.ts'
 import { visitUntilClosed } from './closing-visit.ts'
 import { dialAgent } from './dial-agent.ts'
-import { inParallel, size } from './experiment.ts'
+import { inParallel } from './experiment.ts'
 import { BASE, type MemoryTask, startMemoryTask } from './memory-task.ts'
 
 const RESETS = size(200, 2000)

@@ -11,12 +11,13 @@ import { bandwidth } from '../support/fault-proxy/bandwidth.ts'
 import { FaultProxy, type Faults } from '../support/fault-proxy/fault-proxy.ts'
 import { latency } from '../support/fault-proxy/latency.ts'
 import { slicer } from '../support/fault-proxy/slicer.ts'
+import { size } from '../support/full-size.ts'
 import { HTTP_SMOKE } from '../support/http-smoke.ts'
 import { patternedPieces, patternedStream } from '../support/patterned-bytes.ts'
 import { type Conversation, conversations } from '../support/random-conversations.ts'
 import { ScriptedOrigin } from '../support/scripted-origin.ts'
 import { dialAgent } from './dial-agent.ts'
-import { chance, inParallel, size, tell } from './experiment.ts'
+import { chance, inParallel, tell } from './experiment.ts'
 import { BASE, type MemoryTask, startMemoryTask } from './memory-task.ts'
 
 /** Half of the round trip, on the channel. */
@@ -76,8 +77,8 @@ test('row 16: by 200 ms round trip, 1 MB/s and segments of one byte, HTTP is wha
     const host = `${subdomain}.${BASE}`
     const channel = await dialAgent(await task.desk.issue(subdomain, channels.port), origin.port)
     for (let index = lane; index < HTTP_SMOKE.length; index += LANES) {
-      const { visit, script } = HTTP_SMOKE[index]!
-      await compare({ origin, publicPort: visitors.port, visit: visit(host), script })
+      const exchange = HTTP_SMOKE[index]!
+      await compare({ ...exchange, origin, publicPort: visitors.port, visit: exchange.visit(host) })
       exchanges += 1
     }
     for (let index = lane; index < talks.length; index += LANES) {

@@ -1,8 +1,9 @@
 /** Fault 5 of docs/reliability.md: visitors who send and read as slowly as they can, in a tunnel that has others. */
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { size } from '../support/full-size.ts'
 import { memoryOf } from '../support/peak-memory.ts'
-import { size, tell } from './experiment.ts'
+import { tell } from './experiment.ts'
 import { ENDLESS_PATH, type Pace, startGoodTunnel } from './good-tunnel.ts'
 import { hasSlowHttpTest, MODES, type Mode, type SlowTally, visitSlowly } from './slow-visitors.ts'
 import { BASE, lastWords, startTaskProcess, type TaskProcess } from './task-process.ts'

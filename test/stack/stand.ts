@@ -9,10 +9,10 @@ import {
   ResourceNotFoundException,
   UpdateTableCommand,
 } from '@aws-sdk/client-dynamodb'
+import { type CommandResult, tryCommand } from '../support/run-command.ts'
 import { TestProcess } from '../support/test-process.ts'
 import { Cdk } from './cdk.ts'
 import { DeployedStacks } from './deployed-stacks.ts'
-import { type CommandResult, tryCommand } from './emulator/run-command.ts'
 import { type Answer, ask } from './request.ts'
 
 export const STATE = 'PosternState'

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { tryCommand } from '../stack/emulator/run-command.ts'
+import { tryCommand } from '../support/run-command.ts'
 import { aptGet, commandPath } from './install.ts'
 
 /**

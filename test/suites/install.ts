@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type CommandResult, tryCommand } from '../stack/emulator/run-command.ts'
+import { type CommandResult, tryCommand } from '../support/run-command.ts'
 
 const DEADLINE_MS = 300_000
 

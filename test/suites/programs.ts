@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod/mini'
-import { runCommand } from '../stack/emulator/run-command.ts'
+import { runCommand } from '../support/run-command.ts'
 import { LOCALHOST_NAMES, npmPackages } from './install.ts'
 import type { Outcomes, Suite, Way } from './suite.ts'
 
@@ -17,6 +17,8 @@ const path = (name: string): string => fileURLToPath(new URL(name, import.meta.u
 export interface Programs {
   readonly name: string
   readonly checks: number
+  /** As a suite's `base`. */
+  readonly base?: string
   /** With a lock file of its own. */
   readonly packages: string
   /** Below this folder, as all of these: prints the port it listens on. */
@@ -25,6 +27,8 @@ export interface Programs {
   readonly client: string
   /** What is needed besides; as a suite's `install`. */
   readonly install?: () => Promise<string | undefined>
+  /** Further arguments of the agent. */
+  readonly agentArgs?: readonly string[]
   /** Further arguments of both programs. @param folder empty, this run's own */
   readonly args?: (folder: string) => Promise<readonly string[]>
 }
@@ -33,16 +37,17 @@ export interface Programs {
 export const suiteOfPrograms = (programs: Programs): Suite => ({
   name: programs.name,
   checks: programs.checks,
+  ...(programs.base === undefined ? {} : { base: programs.base }),
   install: async () => (await npmPackages(path(programs.packages))) ?? programs.install?.(),
   run: async (way, folder) => visit(way, programs, (await programs.args?.(folder)) ?? []),
 })
 
-async function visit(way: Way, { origin, client }: Programs, args: readonly string[]): Promise<Outcomes> {
+async function visit(way: Way, { origin, client, agentArgs }: Programs, args: readonly string[]): Promise<Outcomes> {
   const server = spawn(process.execPath, [path(origin), ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = once(server, 'exit')
   try {
     const [port] = await Promise.race([once(createInterface(server.stdout), 'line'), exited.then(() => [Number.NaN])])
-    const url = await way.reach(Number(port))
+    const url = await way.reach(Number(port), agentArgs)
     const { stdout } = await runCommand(process.execPath, ['--require', LOCALHOST_NAMES, path(client), url, ...args], {
       deadlineMs: DEADLINE_MS,
     })

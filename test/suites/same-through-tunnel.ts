@@ -18,7 +18,7 @@ export async function sameThroughTunnel(suite: Suite, context: TestContext): Pro
   }
   const installed = performance.now()
   const without = await inFolder(suite, direct)
-  const through = await throughTunnel((way) => inFolder(suite, way))
+  const through = await throughTunnel((way) => inFolder(suite, way), suite.base)
 
   const listed = listedDifferences(suite.name)
   const differing = [...new Set([...without.keys(), ...through.keys()])].filter(

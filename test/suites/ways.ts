@@ -8,13 +8,18 @@ export const direct: Way = {
 }
 
 /** Hands `use` a way through data plane and agents of its own, which are gone afterwards; their output is then searched for secrets. */
-export async function throughTunnel<T>(use: (way: Way) => Promise<T>): Promise<T> {
-  const system = await startSystem()
+export async function throughTunnel<T>(use: (way: Way) => Promise<T>, base?: string): Promise<T> {
+  const system = await startSystem(base === undefined ? {} : { base })
   try {
     const result = await use({
       name: 'tunnel',
-      async reach(port) {
-        const { host } = await system.startAgent({ target: port })
+      async reach(port, args = []) {
+        // A name that is nobody's leads to no control plane.
+        const { host } = await system.startAgent({
+          target: port,
+          args,
+          ...(base === undefined ? {} : { server: system.controlUrl }),
+        })
         return `http://${new URL(`http://${host}`).hostname}:${system.publicPort}`
       },
     })

@@ -7,6 +7,8 @@ export interface SmokeExchange {
   /** `host`: what the visitor names. */
   readonly visit: (host: string) => Comparison['visit']
   readonly script: Script
+  /** As a comparison's. */
+  readonly comesInChunks?: boolean
 }
 
 const answering =
@@ -69,6 +71,7 @@ export const HTTP_SMOKE: readonly SmokeExchange[] = [
       await whole()
       connection.end('HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nuntil the end')
     },
+    comesInChunks: true,
   },
   {
     title: 'a method without a body stays without one',

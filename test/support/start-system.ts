@@ -23,6 +23,10 @@ import { TestProcess } from './test-process.ts'
 
 export interface SystemOptions {
   readonly ipPolicy?: IpPolicy
+  /** Base domain: `localhost` unless told. */
+  readonly base?: string
+  /** Where each data plane writes its standard output, one after the other: for a load whose access log must cost this process nothing. */
+  readonly dataPlaneOutput?: string
   /** Where agents find the channel server; 127.0.0.1 unless told. */
   readonly channelHost?: string
   /** Text of the channel secret; a new one unless told. */
@@ -49,6 +53,8 @@ export interface ProcessStart {
   readonly prefix?: readonly string[]
   /** So many new tokens are shown to a person on its standard output, once each. None unless told. */
   readonly newTokens?: number
+  /** The file that its standard output goes to instead of to this process. */
+  readonly stdoutFile?: string | undefined
 }
 
 export interface AgentStart {
@@ -86,7 +92,7 @@ export interface Ports {
 
 const BASE = 'localhost'
 /** No port: which one it is is known only after the processes have been told this. */
-const PUBLIC_URL = `http://{subdomain}.${BASE}`
+const publicUrl = (base: string): string => `http://{subdomain}.${base}`
 const bundle = (room: string): string => fileURLToPath(new URL(`../../${room}/dist/main.js`, import.meta.url))
 
 interface Parts {
@@ -101,7 +107,7 @@ interface Parts {
 }
 
 export class System {
-  readonly base = BASE
+  readonly base: string
   readonly stores: Stores
   /** Where a test may say of which secrets it knows. */
   readonly canaries: Canaries
@@ -116,6 +122,7 @@ export class System {
   readonly #processes: { process: TestProcess; newTokens?: number | undefined; ports?: Ports }[] = []
 
   private constructor(parts: Parts) {
+    this.base = parts.options.base ?? BASE
     this.stores = parts.stores
     this.canaries = parts.canaries
     this.control = parts.control
@@ -140,7 +147,9 @@ export class System {
     undo.push(() => client.destroy())
     const stores = openStore({ tableName: table.tableName, client })
     const ipPolicy = options.ipPolicy ?? 'observed'
-    const settings = { base: BASE, publicUrl: PUBLIC_URL, channelHost: options.channelHost ?? '127.0.0.1', ipPolicy }
+    const base = options.base ?? BASE
+    const channelHost = options.channelHost ?? '127.0.0.1'
+    const settings = { base, publicUrl: publicUrl(base), channelHost, ipPolicy }
     const control = await ServedControlPlane.start({ stores, canaries, settings })
     undo.push(() => control.stop())
 
@@ -166,7 +175,7 @@ export class System {
 
   /** The base domain, as an agent is told it: step 1 goes through the public port to the control plane. */
   get server(): string {
-    return `http://${BASE}:${this.ports.public}`
+    return `http://${this.base}:${this.ports.public}`
   }
 
   /** The control plane without the data plane before it: it answers while no data plane runs. */
@@ -214,8 +223,8 @@ export class System {
   ): Promise<TestProcess> {
     const env = {
       ...this.tableEnv,
-      [ENV.base]: BASE,
-      [ENV.publicUrl]: PUBLIC_URL,
+      [ENV.base]: this.base,
+      [ENV.publicUrl]: publicUrl(this.base),
       [ENV.publicHosts]: '127.0.0.1',
       [ENV.publicPort]: String(ports.public),
       [ENV.channelPort]: String(ports.channel),
@@ -229,7 +238,8 @@ export class System {
       [ENV.logLevel]: 'info',
       ...changes,
     }
-    const dataPlane = this.run({ name: 'data plane', args: [bundle('data-plane')], env })
+    const stdoutFile = this.#parts.options.dataPlaneOutput
+    const dataPlane = this.run({ name: 'data plane', args: [bundle('data-plane')], env, stdoutFile })
     const listening = JSON.parse(await dataPlane.firstLine())
     this.dataPlane = dataPlane
     const { public: visitors, channel, peer, ops } = listening
@@ -256,9 +266,15 @@ export class System {
   }
 
   /** Starts any process of the system: it is stopped with it, and what it writes is searched like everything else. */
-  run({ name, args, env, newTokens, prefix }: ProcessStart): TestProcess {
+  run({ name, args, env, newTokens, stdoutFile, prefix }: ProcessStart): TestProcess {
     const { TUNNEL_AGENT_TOKEN: _token, TUNNEL_AGENT_SERVER: _server, ...inherited } = globalThis.process.env
-    const process = new TestProcess({ name, args, env: { ...inherited, ...this.#parts.options.env, ...env }, prefix })
+    const process = new TestProcess({
+      name,
+      args,
+      stdoutFile,
+      prefix,
+      env: { ...inherited, ...this.#parts.options.env, ...env },
+    })
     this.#processes.push({ process, newTokens })
     return process
   }

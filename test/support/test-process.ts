@@ -1,5 +1,6 @@
 /** A real process under test: what it said is kept, it can be waited for, and it never outlives the test. Knows nothing of what it runs. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { StringDecoder } from 'node:string_decoder'
 
 export interface TestProcessOptions {
@@ -10,6 +11,8 @@ export interface TestProcessOptions {
   readonly env: NodeJS.ProcessEnv
   /** A command before Node's own that becomes it: `ip netns exec …`. */
   readonly prefix?: readonly string[] | undefined
+  /** Where standard output goes instead of to this process, which then knows it only as far as it reads the file. */
+  readonly stdoutFile?: string | undefined
 }
 
 type Output = 'stdout' | 'stderr'
@@ -30,18 +33,23 @@ export class TestProcess {
   stdout = ''
   stderr = ''
   readonly #process: ChildProcess
+  readonly #stdoutFile: string | undefined
   readonly #written: Record<Output, Buffer[]> = { stdout: [], stderr: [] }
   #exit: Exit | undefined
   #waiting = new Set<() => void>()
 
-  constructor({ name, args, env, prefix = [] }: TestProcessOptions) {
+  constructor({ name, args, env, prefix = [], stdoutFile }: TestProcessOptions) {
     this.name = name
+    this.#stdoutFile = stdoutFile
+    const stdout = stdoutFile === undefined ? 'pipe' : openSync(stdoutFile, 'w')
     // The IPC channel ends it when the test's process is gone, however that came about.
     const [program, ...rest] = [...prefix, process.execPath, ...args] as [string, ...string[]]
-    this.#process = spawn(program, rest, { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    this.#process = spawn(program, rest, { env, stdio: ['ignore', stdout, 'pipe', 'ipc'] })
+    if (typeof stdout === 'number') closeSync(stdout)
     for (const output of ['stdout', 'stderr'] as const) {
+      if (this.#process[output] === null) continue
       const decoder = new StringDecoder('utf8')
-      this.#process[output]!.on('data', (bytes: Buffer) => {
+      this.#process[output].on('data', (bytes: Buffer) => {
         this.#written[output].push(bytes)
         this[output] += decoder.write(bytes)
         this.#wake()
@@ -62,6 +70,15 @@ export class TestProcess {
     this.#process.stderr!.destroy()
   }
 
+  /** Its standard output is not read any more, until it is again. */
+  pauseOutput(): void {
+    this.#process.stdout!.pause()
+  }
+
+  resumeOutput(): void {
+    this.#process.stdout!.resume()
+  }
+
   get pid(): number {
     return this.#process.pid!
   }
@@ -72,11 +89,18 @@ export class TestProcess {
 
   /** Every byte it has written so far, whether it is text or not. */
   written(output: Output): Buffer {
+    if (output === 'stdout' && this.#stdoutFile !== undefined) return readFileSync(this.#stdoutFile)
     return Buffer.concat(this.#written[output])
   }
 
   /** The first line of standard output. */
-  firstLine(): Promise<string> {
+  async firstLine(): Promise<string> {
+    const deadline = performance.now() + PATIENCE_MS
+    while (this.#stdoutFile !== undefined && !this.stdout.includes('\n')) {
+      this.stdout = this.written('stdout').toString('utf8')
+      if (this.#exit || performance.now() > deadline) break
+      await this.#change(20)
+    }
     return this.#seen('stdout', /^(.*)\n/)
   }
 

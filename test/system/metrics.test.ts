@@ -45,8 +45,8 @@ afterAll(async () => {
 
 /** All that the task has reported so far, whole lines only. */
 function reported(): ReadMetric[] {
-  const [_listening, ...lines] = task.stdout.split('\n').slice(0, -1)
-  return lines.flatMap(readMetrics)
+  const lines = task.stdout.split('\n').slice(0, -1)
+  return lines.filter((line) => line.startsWith('{"_aws"')).flatMap(readMetrics)
 }
 const is =
   ({ name, by }: MetricName, value: string) =>

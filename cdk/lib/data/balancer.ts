@@ -73,8 +73,8 @@ export function balancer(scope: Construct, props: BalancerProps): Balancer {
         protocol: Protocol.TLS,
         certificates: [domain.certificate],
         sslPolicy: SslPolicy.RECOMMENDED_TLS,
-        // The data plane speaks HTTP/1.1 on its public port: with HTTP2Preferred browsers would send it h2 frames.
-        alpnPolicy: AlpnPolicy.HTTP1_ONLY,
+        // The data plane speaks both on its public port, and tells them apart by the first bytes.
+        alpnPolicy: AlpnPolicy.HTTP2_PREFERRED,
         defaultTargetGroups: [target],
       })
     }

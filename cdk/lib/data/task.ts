@@ -99,6 +99,7 @@ export function task(scope: Construct, props: TaskProps): { definition: FargateT
       [ENV.ipPolicy]: config.ipPolicy,
       // Standard output goes to CloudWatch Logs, which takes the metrics out of it.
       [ENV.metrics]: 'emf',
+      [ENV.accessLog]: config.accessLog,
       AWS_REGION: Stack.of(scope).region,
     },
     // Handed in at the start of each task by ECS: the process itself has no right to any secret, and a rolled task has the new version.

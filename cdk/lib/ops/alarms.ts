@@ -32,7 +32,7 @@ const COMPARISON = {
 /** ACM renews 60 days before the end: at 30 it has failed for a month, and there is a month left. */
 const CERTIFICATE_DAYS = 30
 
-function rules(on: Watched, { mostTasks, taskCount, taskCpu }: Config): Rule[] {
+function rules(on: Watched, { mostTasks, taskCount, taskCpu, accessLog }: Config): Rule[] {
   const tunnels = (1000 * taskCpu) / 1024
   return [
     {
@@ -120,6 +120,18 @@ function rules(on: Watched, { mostTasks, taskCount, taskCpu }: Config): Rule[] {
       value: 0,
       periods: 1,
     },
+    ...(accessLog === 'off'
+      ? []
+      : [
+          {
+            name: 'AccessLogDropped',
+            says: 'A task drops lines of the access log: its standard output does not take them in time.',
+            metric: on.linesDropped,
+            when: '>',
+            value: 0,
+            periods: 2,
+          } as const,
+        ]),
     {
       name: 'OpeningsPutOff',
       says: 'More than 100 channels in five minutes are put off: the tasks are busy, or the table does not answer them.',

@@ -35,7 +35,7 @@ export function dashboard(scope: Construct, { on, alarms }: { on: Watched; alarm
         graph('Tasks', [on.cpu, on.memory]),
       ],
       [
-        graph('Requests', [on.requests, on.activeStreams], [on.faults]),
+        graph('Requests', [on.requests, on.activeStreams], [on.faults, on.linesDropped]),
         graph('Through the channels', [on.bytesIn, on.bytesOut], [on.heldBytes]),
       ],
       [

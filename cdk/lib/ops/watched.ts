@@ -37,6 +37,7 @@ export function watched({ state, control, data }: { state: StateStack; control: 
     internalErrors: new Metric({ ...faultsOf('internal-error'), ...sum, label: 'internal errors' }),
     bytesIn: count(TASK_METRIC.bytesIn, 'bytes from agents'),
     bytesOut: count(TASK_METRIC.bytesOut, 'bytes to agents'),
+    linesDropped: count(TASK_METRIC.linesDropped, 'lines of the access log dropped'),
     openings: count(TASK_METRIC.openings, 'opened'),
     openingsRefused: search(allOf(TASK_METRIC.openingsRefused), 'refused'),
     openingsBusy: new Metric({ ...openingsRefusedBy('server-busy'), ...sum, label: 'openings put off' }),

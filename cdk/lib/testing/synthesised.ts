@@ -30,6 +30,7 @@ export const CONTEXT = {
     taskCount: '3',
     mostTasks: '3',
     ipPolicy: 'strict',
+    accessLog: 'on',
     architecture: 'x86_64',
     alarmEmail: 'ops@example.com',
   },

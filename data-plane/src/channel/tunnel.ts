@@ -10,6 +10,7 @@ import {
   type ServerMessage,
   type StreamFaultMessage,
   serverControlStream,
+  type UpstreamProtocol,
   type VisitorRules,
 } from '@postern/protocol/channel'
 import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
@@ -172,6 +173,11 @@ export class Tunnel {
     return 'hello' in this.#state ? this.#state.hello.rules : {}
   }
 
+  /** What its local server speaks; an agent that does not say so has one of HTTP/1.1. */
+  get upstreamProtocol(): UpstreamProtocol {
+    return ('hello' in this.#state ? this.#state.hello.upstreamProtocol : undefined) ?? 'http/1.1'
+  }
+
   get epoch(): number | undefined {
     return 'claim' in this.#state ? this.#state.claim.epoch : undefined
   }
@@ -203,6 +209,11 @@ export class Tunnel {
   /** Streams for visitors, idle ones among them. */
   get visitorStreams(): number {
     return this.#channel.streams - (this.#control === undefined ? 0 : 1)
+  }
+
+  /** To the agent and back, as the latest answered ping took; milliseconds. */
+  get roundTripMs(): number | undefined {
+    return this.#channel.roundTripMs
   }
 
   /** Bytes from the agent that no visitor has taken yet. */

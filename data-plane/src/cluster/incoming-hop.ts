@@ -3,15 +3,15 @@ import { TunnelFault, toFault } from '@postern/protocol/fault'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
 import { pipe } from '../route/byte-pipe.ts'
 import { HOP_ANSWER, type HopAnswer, type HopPreamble, readPreamble } from '../route/hop-preamble.ts'
-import type { LocalRoute } from '../route/local-route.ts'
 import type { Failure, Lease } from '../route/route.ts'
+import type { TunnelRoute } from '../route/tunnel-route.ts'
 import type { Fence } from './fence.ts'
 
 /** What a hop asks of the task that it came to. */
 export interface HopHouse {
   /** Routes of this task's own channels, and no others: whatever comes by a hop goes no further. */
   readonly routes: {
-    ofClaim(name: HopPreamble['name'], epoch: number): LocalRoute | undefined
+    ofClaim(name: HopPreamble['name'], epoch: number): TunnelRoute | undefined
   }
   readonly fence: Pick<Fence, 'closed' | 'whenLifted'>
   /** Whether this task stops, and takes nothing more. */
@@ -20,7 +20,7 @@ export interface HopHouse {
   judge(
     stream: RawStream,
     preamble: HopPreamble,
-    route: LocalRoute,
+    route: TunnelRoute,
     returned: (failure: Failure) => void,
   ): StreamListener
 }
@@ -98,14 +98,14 @@ class Beginning implements StreamListener {
     this.#stream.write(ANSWERS.get(answer)!)
   }
 
-  #judge(preamble: HopPreamble, route: LocalRoute, first: Buffer | undefined): void {
+  #judge(preamble: HopPreamble, route: TunnelRoute, first: Buffer | undefined): void {
     this.#answer(HOP_ANSWER.judged)
     const listener = this.#house.judge(this.#stream, preamble, route, (failure) => this.#giveBack(failure))
     this.#stream.listen(listener)
     if (first !== undefined && first.length > 0) listener.data(first)
   }
 
-  #join(preamble: HopPreamble, route: LocalRoute, first: Buffer | undefined): void {
+  #join(preamble: HopPreamble, route: TunnelRoute, first: Buffer | undefined): void {
     let lease: Lease
     try {
       // The stream is the connection to the local server from now on, so that one must be nobody else's before.

@@ -27,6 +27,7 @@ const counted: Counted = {
   bytesOut: 2000,
   agentsMoved: 6,
   drainMs: 61_000,
+  linesDropped: 7,
 }
 const quiet: Counted = {
   requests: 0,
@@ -42,6 +43,7 @@ const quiet: Counted = {
   bytesOut: 0,
   agentsMoved: 0,
   drainMs: undefined,
+  linesDropped: 0,
 }
 
 /** By name and dimension: the values. */
@@ -69,6 +71,7 @@ test('what a task has counted is one document of the embedded metric format, and
     'BytesOut data-plane': [2000],
     'AgentsMoved data-plane': [6],
     'DrainTime data-plane': [61_000],
+    'AccessLogDropped data-plane': [7],
     'Faults tunnel-not-found': [2],
     'Faults server-busy': [1],
     'OpeningsRefused ticket-refused': [4],

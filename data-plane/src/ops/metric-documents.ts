@@ -32,8 +32,8 @@ export function metricDocuments(counted: Counted, gauges: Gauges | undefined, at
 }
 
 function ofTask(counted: Counted, gauges: Gauges | undefined) {
-  const { requests, hops, hopFailures, lookups, openings, openingTimes, bytesIn, bytesOut, agentsMoved, drainMs } =
-    counted
+  const { requests, hops, hopFailures, lookups, openings, openingTimes, bytesIn, bytesOut } = counted
+  const { agentsMoved, drainMs, linesDropped } = counted
   const occurring: Reading[] = [
     [TASK_METRIC.requests, requests],
     [TASK_METRIC.hops, hops],
@@ -44,6 +44,7 @@ function ofTask(counted: Counted, gauges: Gauges | undefined) {
     [TASK_METRIC.bytesOut, bytesOut],
     [TASK_METRIC.agentsMoved, agentsMoved],
     [TASK_METRIC.drainTime, drainMs ?? 0],
+    [TASK_METRIC.linesDropped, linesDropped],
     [TASK_METRIC.activeStreams, gauges?.activeStreams ?? 0],
     [TASK_METRIC.heldBytes, gauges?.heldBytes ?? 0],
     [TASK_METRIC.leaseAge, gauges?.leaseAge ?? 0],

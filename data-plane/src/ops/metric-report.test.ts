@@ -12,11 +12,11 @@ afterEach(() => void vi.useRealTimers())
 
 function begin(at: number) {
   vi.setSystemTime(at)
-  const counts = new TaskCounts()
+  const counts = new TaskCounts({ standing: () => [], linesDropped: () => 0 })
   const lines: string[] = []
   const end = reportMetrics({
     everyMs: MINUTE,
-    take: () => counts.take([]),
+    take: () => counts.take(),
     gauges: () => ({ tunnels: 7, activeStreams: 0, heldBytes: 0, leaseAge: 0 }),
     write: (line) => lines.push(line),
     clock: Date.now,
@@ -60,10 +60,10 @@ test('a timer that comes a little early does not report its minute twice', () =>
   vi.setSystemTime(NOON)
   const lines: string[] = []
   let early = 0
-  const counts = new TaskCounts()
+  const counts = new TaskCounts({ standing: () => [], linesDropped: () => 0 })
   const end = reportMetrics({
     everyMs: MINUTE,
-    take: () => counts.take([]),
+    take: () => counts.take(),
     gauges: () => ({ tunnels: 1, activeStreams: 0, heldBytes: 0, leaseAge: 0 }),
     write: (line) => lines.push(line),
     clock: () => Date.now() - early,

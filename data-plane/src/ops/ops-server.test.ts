@@ -10,13 +10,15 @@ const LOCAL = Buffer.concat([
   Buffer.from([0x20, 0x11, 0x00, 0x54, 0x03, 0x00, 0x04]),
   Buffer.alloc(81),
 ])
+const PAGE = { contentType: 'text/plain; version=0.0.4', text: async () => 'postern_tunnels 3\n' }
+
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup()
 })
 
 async function start(ready = true): Promise<number> {
-  const ops = createOpsServer({ ready: () => ready })
+  const ops = createOpsServer({ ready: () => ready, metrics: PAGE })
   ops.server.listen(0, '127.0.0.1')
   await once(ops.server, 'listening')
   cleanups.push(() => ops.stop())
@@ -52,7 +54,7 @@ test('a task that drains is alive and not ready', async () => {
 })
 
 test('it stops while somebody is silent', async () => {
-  const ops = createOpsServer({ ready: () => true })
+  const ops = createOpsServer({ ready: () => true, metrics: PAGE })
   ops.server.listen(0, '127.0.0.1')
   await once(ops.server, 'listening')
   const silent = net.connect((ops.server.address() as AddressInfo).port, '127.0.0.1')
@@ -61,4 +63,10 @@ test('it stops while somebody is silent', async () => {
   const gone = once(silent, 'close')
   await ops.stop()
   await gone
+})
+
+test('metrics are there for whoever asks, with the type that Prometheus expects', async () => {
+  const response = await fetch(`http://127.0.0.1:${await start()}/metrics`)
+  expect(response.headers.get('content-type')).toBe(PAGE.contentType)
+  expect(await response.text()).toBe('postern_tunnels 3\n')
 })

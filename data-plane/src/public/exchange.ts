@@ -6,6 +6,7 @@ import type { StreamListener } from '@postern/protocol/mux'
 import type { Asker, Lease, Route } from '../route/route.ts'
 import type { ResponseChanges } from '../route/visitor-gate.ts'
 import type { MayMove } from './admission.ts'
+import type { RequestRecord } from './request-record.ts'
 import { RequestSender } from './request-sender.ts'
 import { type ResponseReader, ResponseRelay } from './response-relay.ts'
 
@@ -26,8 +27,8 @@ export interface Visitor {
 }
 
 export type Outcome =
-  /** The response went out whole. */
-  | { readonly kind: 'complete'; readonly keepAlive: boolean }
+  /** The response went out whole, at that time if it is known; monotonic milliseconds. */
+  | { readonly kind: 'complete'; readonly keepAlive: boolean; readonly at: number | undefined }
   /** Nothing of a response went out: the visitor is to be told. `requestEnded`: the next byte is a new request. */
   | { readonly kind: 'fault'; readonly fault: TunnelFault; readonly requestEnded: boolean }
   /**
@@ -44,7 +45,7 @@ export interface ExchangeRequest {
   readonly head: RequestHead
   /** The head as the local server shall see it. */
   readonly headBytes: Buffer
-  readonly id: string
+  readonly record: RequestRecord
   /** False when the task drains: the response says `Connection: close`. */
   readonly mayKeepAlive: boolean
   /** Whether it may end `homeless`. */
@@ -63,6 +64,7 @@ const CHANNEL_GONE: ReadonlySet<FaultCode> = new Set<FaultCode>(['channel-lost',
 export class Exchange implements StreamListener, Asker {
   readonly requestId: string
   readonly #visitor: Visitor
+  readonly #record: RequestRecord
   readonly #route: Route
   readonly #request: RequestSender
   readonly #response: ResponseRelay
@@ -83,9 +85,10 @@ export class Exchange implements StreamListener, Asker {
 
   /** Sends the head at once. @throws TunnelFault when the route has no stream. */
   constructor(visitor: Visitor, route: Route, request: ExchangeRequest) {
-    const { head, headBytes, id, mayKeepAlive, mayMove, cookies, changes, body, reader } = request
-    this.requestId = id
+    const { head, headBytes, record, mayKeepAlive, mayMove, cookies, changes, body, reader } = request
+    this.requestId = record.id
     this.#visitor = visitor
+    this.#record = record
     this.#route = route
     this.#version = head.version
     this.#idempotent = head.idempotent
@@ -93,7 +96,7 @@ export class Exchange implements StreamListener, Asker {
     this.#movable = head.idempotent && head.framing === 'none'
     this.#request = new RequestSender(head, headBytes, body)
     const write = (bytes: Buffer): boolean => visitor.write(bytes)
-    this.#response = new ResponseRelay({ reader, request: head, requestId: id, mayKeepAlive, cookies, changes, write })
+    this.#response = new ResponseRelay({ reader, request: head, record, mayKeepAlive, cookies, changes, write })
     this.#lease = route.lease(head.version === 10 ? 'fresh' : this.#idempotent ? 'idle' : 'young', this)
     this.#lease.stream.listen(this)
     this.#request.begin(
@@ -118,6 +121,7 @@ export class Exchange implements StreamListener, Asker {
   /** Sends on what of [from, to) belongs to this exchange; answers the index behind it. */
   visitorBytes(chunk: Buffer, from: number, to: number): number {
     if (this.#response.state === 'spliced') {
+      this.#record.bytesIn += to - from
       if (!this.#lease.stream.write(chunk.subarray(from, to))) this.#visitor.setReading(false)
       return to
     }
@@ -125,9 +129,11 @@ export class Exchange implements StreamListener, Asker {
     try {
       end = this.#request.measure(chunk, from, to)
     } catch (error) {
+      this.#record.bytesIn += to - from
       this.#abandon(toFault(error))
       return to
     }
+    this.#record.bytesIn += end - from
     const { stream, tentative = false } = this.#lease
     if (end > from && !this.#request.send(chunk.subarray(from, end), stream, tentative)) this.#visitor.setReading(false)
     if (this.#request.done && this.#response.state === 'whole') this.#bothWhole()
@@ -182,7 +188,7 @@ export class Exchange implements StreamListener, Asker {
     if (this.#response.farewellSaid) {
       // It has been told; a reset now might take that from it.
       this.#lease.stream.reset()
-      return this.#end({ kind: 'complete', keepAlive: false })
+      return this.#end({ kind: 'complete', keepAlive: false, at: undefined })
     }
     const silent = this.#request.done && this.#response.state === 'awaited'
     this.#abandon(new TunnelFault(silent ? 'origin-timeout' : 'body-timeout'))
@@ -203,7 +209,7 @@ export class Exchange implements StreamListener, Asker {
       return this.#abandon(toFault(error, 'origin-invalid'))
     }
     const { state } = this.#response
-    if (state === 'whole') return before === 'whole' ? undefined : this.#responseWhole()
+    if (state === 'whole') return before === 'whole' ? undefined : this.#responseWhole(before === 'awaited')
     this.#setDeadline()
     if (this.#goingAway) this.#endAfterFarewell()
     if (state === 'spliced' && before !== 'spliced') this.#visitor.setReading(true)
@@ -284,8 +290,9 @@ export class Exchange implements StreamListener, Asker {
     this.#end({ kind: 'homeless', fault: why, body: this.#request.kept })
   }
 
-  #responseWhole(): void {
-    if (this.#request.done) this.#bothWhole()
+  /** `atOnce`: it came in one piece. */
+  #responseWhole(atOnce = false): void {
+    if (this.#request.done) this.#bothWhole(atOnce ? this.#record.answeredAt : undefined)
     else if (this.#originEnded) this.#endEarly()
     // Otherwise the local server answered early; it may still want the rest of the request, and the visitor may still send it.
   }
@@ -293,21 +300,21 @@ export class Exchange implements StreamListener, Asker {
   /** The local server answered and hung up while the request was still coming: the rest of it goes nowhere. */
   #endEarly(): void {
     this.#lease.stream.reset()
-    this.#end({ kind: 'complete', keepAlive: false })
+    this.#end({ kind: 'complete', keepAlive: false, at: undefined })
   }
 
-  #bothWhole(): void {
+  #bothWhole(at?: number): void {
     const lease = this.#lease
     this.#response.drained(lease.stream)
     const clean = !this.#early && !this.#visitorEnded && !this.#originEnded && this.#version === 11
     if (clean && this.#response.originIdleMs > 0) lease.keep(this.#response.originIdleMs)
     else lease.leave()
-    this.#end({ kind: 'complete', keepAlive: this.#response.keepAlive && !this.#visitorEnded })
+    this.#end({ kind: 'complete', keepAlive: this.#response.keepAlive && !this.#visitorEnded, at })
   }
 
   #judgeSplice(): void {
     const both = this.#visitorEnded && this.#originEnded
-    if (this.#response.state === 'spliced' && both) this.#end({ kind: 'complete', keepAlive: false })
+    if (this.#response.state === 'spliced' && both) this.#end({ kind: 'complete', keepAlive: false, at: undefined })
   }
 
   /** Gives the stream up, if it still lives; the visitor is told, or cut off if it has a part of the response already. */

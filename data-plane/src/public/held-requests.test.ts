@@ -47,7 +47,7 @@ async function serve({ holdMs = 60_000 } = {}) {
       cookies: new CookieFence('example.com'),
       newRequestId: new RequestIds('0123456789ab').next,
       failed: () => {},
-      counts: { request: () => {}, fault: (code) => faults.push(code) },
+      records: { begun: () => {}, over: ({ fault }) => void (fault && faults.push(fault)) },
     },
     refused: () => {},
   })

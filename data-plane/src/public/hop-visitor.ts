@@ -18,6 +18,7 @@ import type { ByteStream, StreamListener } from '@postern/protocol/mux'
 import type { Asker, Failure, Route } from '../route/route.ts'
 import { Admission, type Applicant, type Application } from './admission.ts'
 import { Exchange, type Outcome, type Visitor } from './exchange.ts'
+import { RequestRecord } from './request-record.ts'
 import type { Perishable, Sweeper } from './sweeper.ts'
 
 export interface HopVisitorContext {
@@ -25,6 +26,8 @@ export interface HopVisitorContext {
   readonly cookies: CookieFence
   readonly sweeper: Sweeper
   failed(requestId: string, fault: TunnelFault): void
+  /** Monotonic milliseconds. */
+  now(): number
 }
 
 type State =
@@ -46,6 +49,8 @@ export class HopVisitor implements Visitor, Applicant, Perishable {
   readonly #context: HopVisitorContext
   readonly #requestId: string
   readonly #returned: (failure: Failure) => void
+  /** Nobody reads it: the task that asks keeps the request's record. */
+  readonly #record: RequestRecord
   readonly #admission: Admission
   readonly #parser = new RequestHeadParser(HOP_HEAD_ADDED)
   readonly #carry = new HeadCarry()
@@ -70,6 +75,7 @@ export class HopVisitor implements Visitor, Applicant, Perishable {
     this.#requestId = asker.requestId
     this.#returned = returned
     this.clientAddress = asker.visitorAddress
+    this.#record = new RequestRecord(asker.visitorAddress, context.now)
     // It was sent for this channel, and goes by no other.
     this.#admission = new Admission(this, { dispatcher: { find: () => route }, failed: context.failed })
     this.deadline = context.sweeper.deadlineIn(HEAD_TIMEOUT_MS)
@@ -104,7 +110,7 @@ export class HopVisitor implements Visitor, Applicant, Perishable {
       const exchange = new Exchange(this, route, {
         head,
         headBytes: writeRequestHead(head, { ...gate?.request, forwarded, requestId, passedOn: true }),
-        id: requestId,
+        record: this.#record,
         mayKeepAlive: false,
         mayMove: 'no',
         cookies,
@@ -196,6 +202,7 @@ export class HopVisitor implements Visitor, Applicant, Perishable {
       const head: RequestHead | undefined = this.#parser.parse(this.#carry.buffer, 0, this.#carry.length)
       if (head === undefined) return chunk.length
       this.#state = { kind: 'admission' }
+      this.#record.begin(this.#requestId, head, head.bytes, 'HTTP/1.1')
       this.#admission.begin(head, this.#requestId)
       return head.bytes - before
     } catch (error) {

@@ -47,7 +47,7 @@ async function visit(routes: { now: ScriptedRoute }) {
       cookies: new CookieFence('example.com'),
       newRequestId: new RequestIds('0123456789ab').next,
       failed: (_id, fault) => failures.push(fault),
-      counts: { request: () => {}, fault: () => {} },
+      records: { begun: () => {}, over: () => {} },
     },
     refused: (fault) => failures.push(fault),
   })

@@ -48,7 +48,12 @@ async function serve(
       cookies: new CookieFence('example.com'),
       newRequestId: new RequestIds('0123456789ab').next,
       failed: (_id, fault) => faults.push(fault.code),
-      counts: { request: () => counted.push('request'), fault: (code) => counted.push(code) },
+      records: {
+        begun: () => counted.push('request'),
+        over: (record) => {
+          if (record.fault !== undefined) counted.push(record.fault)
+        },
+      },
     },
     refused: (fault) => faults.push(fault.code),
   })

@@ -6,10 +6,12 @@ import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { SWEEP_MS, TCP_KEEPALIVE_MS } from '@postern/protocol/limits'
 import type { Route } from '../route/route.ts'
 import { faultAnswer } from './fault-answer.ts'
-import { Sweeper } from './sweeper.ts'
+import { H2Connection, type H2Host } from './h2/h2-connection.ts'
+import { type Perishable, Sweeper } from './sweeper.ts'
 import { VisitorCeilings } from './visitor-ceilings.ts'
-import { VisitorConnection, type VisitorContext, type VisitorHost } from './visitor-connection.ts'
-import { whoGivesWay } from './who-gives-way.ts'
+import { VisitorConnection } from './visitor-connection.ts'
+import type { VisitorContext } from './visitor-context.ts'
+import { type StreamUser, whoGivesWay } from './who-gives-way.ts'
 
 export interface PublicListenerOptions {
   readonly proxyProtocol: ProxyPolicy
@@ -23,14 +25,21 @@ export interface PublicListenerOptions {
   refused(fault: TunnelFault, address: string | undefined): void
 }
 
+/** A visitor's connection, whichever version of HTTP it speaks. */
+type AnyVisitor = Perishable & { retire(): void; drain(): void; goAway(): void }
+
+/** Who may have a stream of a tunnel: a connection of HTTP/1.1, one request of HTTP/2. */
+type AnyUser = StreamUser & { giveWay(): void; goAway(): void }
+
 export class PublicListener {
   readonly #options: PublicListenerOptions
   readonly #servers = new Set<Server>()
   readonly #sockets = new Set<Socket>()
-  readonly #visitors = new Set<VisitorConnection>()
+  readonly #visitors = new Set<AnyVisitor>()
+  readonly #users = new Set<AnyUser>()
   readonly #sweeper: Sweeper
   readonly #ceilings: VisitorCeilings
-  readonly #host: VisitorHost
+  readonly #host: H2Host
   #emptied: (() => void) | undefined
   #retiring = false
 
@@ -46,6 +55,14 @@ export class PublicListener {
         return retiring()
       },
       makeRoom: (route, forWhom) => this.#makeRoom(route, forWhom),
+      enter: (request) => {
+        const unwatch = this.#sweeper.add(request)
+        const leave = this.#addUser(request)
+        return () => {
+          unwatch()
+          leave()
+        }
+      },
     }
   }
 
@@ -75,11 +92,12 @@ export class PublicListener {
    */
   retire(): void {
     this.#retiring = true
+    for (const visitor of this.#visitors) visitor.retire()
   }
 
   /** What is open on this route ends as at the end of a drain. */
   endOn(route: Route): void {
-    for (const visitor of this.#visitors) if (visitor.uses(route)) visitor.goAway()
+    for (const user of this.#users) if (user.uses(route)) user.goAway()
   }
 
   /**
@@ -141,18 +159,40 @@ export class PublicListener {
     const key = addressKey(address, 'observed')
     const leave = this.#ceilings.enterFrom(key)
     if (leave === undefined) return this.#refuse(socket, address)
-    const visitor = new VisitorConnection(socket, { address, key }, first, context, this.#host)
-    const unwatch = this.#sweeper.add(visitor)
-    this.#visitors.add(visitor)
+    const from = { address, key }
+    const speakHttp2 = (bytes: Buffer): void => {
+      forgetUser()
+      remove()
+      remove = this.#add(new H2Connection(socket, bytes, from, context, this.#host))
+    }
+    const visitor = new VisitorConnection(socket, from, first, context, this.#host, speakHttp2)
+    const forgetUser = this.#addUser(visitor)
+    let remove = this.#add(visitor)
     socket.on('close', () => {
-      unwatch()
-      this.#visitors.delete(visitor)
+      remove()
+      forgetUser()
       leave()
     })
   }
 
-  #makeRoom(route: Route, forWhom: VisitorConnection): boolean {
-    const givesWay = whoGivesWay(this.#visitors, route, forWhom.addressKey)
+  #add(visitor: AnyVisitor): () => void {
+    const unwatch = this.#sweeper.add(visitor)
+    this.#visitors.add(visitor)
+    return () => {
+      unwatch()
+      this.#visitors.delete(visitor)
+    }
+  }
+
+  #addUser(user: AnyUser): () => void {
+    this.#users.add(user)
+    return () => {
+      this.#users.delete(user)
+    }
+  }
+
+  #makeRoom(route: Route, forWhom: StreamUser): boolean {
+    const givesWay = whoGivesWay(this.#users, route, forWhom.addressKey)
     givesWay?.giveWay()
     return givesWay !== undefined
   }

@@ -7,7 +7,7 @@ import { Dispatcher } from '../dispatch/dispatcher.ts'
 import { Redirector } from '../dispatch/redirector.ts'
 import { PublicListener } from './public-listener.ts'
 import { RequestIds } from './request-ids.ts'
-import type { VisitorContext } from './visitor-connection.ts'
+import type { VisitorContext } from './visitor-context.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -24,7 +24,12 @@ async function serve(proxyProtocol: 'required' | 'off' = 'off') {
     cookies: new CookieFence('example.com'),
     newRequestId: new RequestIds('0123456789ab').next,
     failed: () => {},
-    counts: { request: () => counted.push('request'), fault: (code) => counted.push(code) },
+    records: {
+      begun: () => counted.push('request'),
+      over: (record) => {
+        if (record.fault !== undefined) counted.push(record.fault)
+      },
+    },
   }
   const routes = { get: () => undefined, isAway: () => false }
   const dispatcher = new Dispatcher({ base: 'example.com', routes, apex: undefined })

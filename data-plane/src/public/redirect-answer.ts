@@ -1,6 +1,8 @@
 /** The answer to a visitor who shall come back by https. Knows nothing of hosts. */
 import type { RequestHead } from '@postern/protocol/http'
 
+export const REDIRECT_STATUS = 308
+
 /**
  * A whole response with status 308, which keeps the method and the body. No Strict-Transport-Security, which has no place in
  * clear (RFC 6797 §7.2). `head` was parsed: its target holds visible ASCII only, so it cannot end the field it is written into.
@@ -8,7 +10,7 @@ import type { RequestHead } from '@postern/protocol/http'
 export function redirectAnswer(origin: string, head: RequestHead, requestId: string): Buffer {
   return Buffer.from(
     [
-      'HTTP/1.1 308 Permanent Redirect',
+      `HTTP/1.1 ${REDIRECT_STATUS} Permanent Redirect`,
       `Date: ${new Date().toUTCString()}`,
       `Location: ${origin}${pathOf(head)}`,
       'Content-Length: 0',

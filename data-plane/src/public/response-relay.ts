@@ -18,6 +18,7 @@ import {
 import { IDLE_STREAM_MS, INTERIM_RESPONSES } from '@postern/protocol/limits'
 import type { ByteStream } from '@postern/protocol/mux'
 import type { ResponseChanges } from '../route/visitor-gate.ts'
+import type { RequestRecord } from './request-record.ts'
 import { SERVICE_RESTART, WebSocketFrames } from './websocket-frames.ts'
 
 /** What reads responses; a visitor's connection keeps one from each exchange to the next. */
@@ -29,7 +30,7 @@ export interface ResponseReader {
 export interface ResponseRelayOptions {
   readonly reader: ResponseReader
   readonly request: RequestHead
-  readonly requestId: string
+  readonly record: RequestRecord
   /** False: the response says `Connection: close`, whatever the two sides would like. */
   readonly mayKeepAlive: boolean
   readonly cookies: CookieFence
@@ -174,7 +175,8 @@ export class ResponseRelay {
   }
 
   #begin(head: ResponseHead, buffer: Buffer, from: number, to: number, stream: ByteStream): void {
-    const { request, mayKeepAlive } = this.#options
+    const { record, request, mayKeepAlive } = this.#options
+    record.answered(head.status)
     if (head.status === 101) {
       const written = this.#written(head, true, buffer, from, to)
       this.release()
@@ -262,8 +264,9 @@ export class ResponseRelay {
 
   /** The head as the visitor gets it, with the beginning of the body behind it, if given. */
   #written(head: ResponseHead, keepAlive: boolean, buffer?: Buffer, from = 0, to = 0): Buffer {
-    const { requestId, cookies, changes } = this.#options
-    const forwarding = { visitorVersion: this.#visitorVersion, keepAlive, requestId, cookies }
+    const { record, cookies, changes } = this.#options
+    const serverTiming = head.interim ? '' : record.serverTiming
+    const forwarding = { visitorVersion: this.#visitorVersion, keepAlive, requestId: record.id, cookies, serverTiming }
     return writeResponseHead(
       head,
       changes === undefined ? forwarding : { ...forwarding, ...changes },

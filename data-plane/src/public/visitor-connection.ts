@@ -1,13 +1,10 @@
 /** One visitor's connection: heads in, exchanges one after the other, our own answers where there is no exchange. Knows nothing of streams. */
 import type { Socket } from 'node:net'
-import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
+import { TunnelFault, toFault } from '@postern/protocol/fault'
 import {
   BodyBoundary,
-  type CookieFence,
   ForwardedFields,
-  HeadCarry,
   type RequestHead,
-  RequestHeadParser,
   ResponseHeadParser,
   writeRequestHead,
 } from '@postern/protocol/http'
@@ -20,36 +17,17 @@ import {
 } from '@postern/protocol/limits'
 import type { Redirect } from '../dispatch/redirector.ts'
 import type { Route } from '../route/route.ts'
-import { Admission, type AdmissionContext, type Applicant, type Application } from './admission.ts'
+import { Admission, type Applicant, type Application } from './admission.ts'
 import { Exchange, type ExchangeRequest, type Outcome, type Visitor } from './exchange.ts'
 import { faultAnswer } from './fault-answer.ts'
-import { redirectAnswer } from './redirect-answer.ts'
+import { prefaceIn } from './h2/h2-preface.ts'
+import { REDIRECT_STATUS, redirectAnswer } from './redirect-answer.ts'
+import { RequestHeads } from './request-heads.ts'
+import { type RequestEnd, RequestRecord } from './request-record.ts'
 import type { Perishable } from './sweeper.ts'
-
-export interface VisitorContext extends AdmissionContext {
-  readonly proto: 'http' | 'https'
-  readonly cookies: CookieFence
-  newRequestId(): string
-  /** Told of every request, and of every fault that a visitor gets. On the path of each: it adds, and nothing else. */
-  readonly counts: { request(): void; fault(code: FaultCode): void }
-}
-
-export interface VisitorAddress {
-  readonly address: string
-  readonly key: string
-}
-
-/** The listener, as a visitor's connection sees it. */
-export interface VisitorHost {
-  /** The deadline of what may take so many milliseconds. */
-  deadlineIn(ms: number): number
-  /** Monotonic milliseconds. */
-  now(): number
-  /** The task is about to stop: each response says that it is the last on its connection. */
-  readonly retiring: boolean
-  /** Takes a stream of `route` from a visitor who keeps it waiting, or who is of a crowd. False if there is none such. */
-  makeRoom(route: Route, forWhom: VisitorConnection): boolean
-}
+import type { VisitorAddress, VisitorContext, VisitorHost } from './visitor-context.ts'
+import { NOT_NOW, type Taker, VisitorInlet } from './visitor-inlet.ts'
+import type { StreamUser } from './who-gives-way.ts'
 
 type State =
   /** Between requests, or inside a head. */
@@ -73,7 +51,7 @@ const LINGERING: State = { kind: 'lingering' }
 const GONE: State = { kind: 'gone' }
 const NOTHING = Buffer.alloc(0)
 
-export class VisitorConnection implements Visitor, Applicant, Perishable {
+export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser, Perishable {
   deadline: number
   /** Which address it is counted under. */
   readonly addressKey: string
@@ -83,38 +61,46 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   readonly #forwarded: ForwardedFields
   readonly #host: VisitorHost
   readonly #admission: Admission
-  readonly #parser = new RequestHeadParser()
+  readonly #record: RequestRecord
+  readonly #inlet: VisitorInlet
+  readonly #heads = new RequestHeads()
   readonly #requestBody = new BodyBoundary('request')
   readonly #reader = { heads: new ResponseHeadParser(), body: new BodyBoundary('response') }
-  readonly #carry = new HeadCarry()
+  readonly #speakHttp2: (bytes: Buffer) => void
   #state: State = HEAD
-  /** Read, but not yet wanted: the next pipelined request, or bytes behind an upgrade. */
-  #waiting: Buffer | undefined
-  /** The exchange takes no bytes just now. */
-  #held = false
-  #feeding = false
+  /** It has sent a request: what comes is no preface. */
+  #begun = false
   #ended = false
   #draining = false
   /** Since when the visitor has not read all that it was given. */
   #fullSince: number | undefined
-  /** When the latest exchange began. */
+  /** When the latest exchange began, or its request. */
   #since = 0
+  /** A request waits for its verdict or its agent: time has passed since its head came. */
+  #waited = false
 
-  /** `socket` is paused; `first` is what was already read from it. */
+  /**
+   * `socket` is paused; `first` is what was already read from it. `speakHttp2` is called, later than in the constructor, if it turns out
+   * that the visitor speaks HTTP/2: with all that was read, the socket paused, and this connection out of it.
+   */
   constructor(
     socket: Socket,
     { address, key }: VisitorAddress,
     first: Buffer,
     context: VisitorContext,
     host: VisitorHost,
+    speakHttp2: (bytes: Buffer) => void,
   ) {
     this.#socket = socket
+    this.#speakHttp2 = speakHttp2
     this.#context = context
     this.clientAddress = address
     this.addressKey = key
     this.#forwarded = new ForwardedFields(address, context.proto)
     this.#host = host
+    this.#record = new RequestRecord(address, host.now)
     this.#admission = new Admission(this, context)
+    this.#inlet = new VisitorInlet(socket, this)
     this.deadline = host.deadlineIn(VISITOR_IDLE_MS)
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('end', () => this.#readEnd())
@@ -128,12 +114,15 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   drain(): void {
     this.#draining = true
     if (this.#state.kind === 'admission') return this.#admission.stopWaiting()
-    if (this.#state.kind !== 'head' || this.#carry.length > 0) return
+    if (this.#state.kind !== 'head' || this.#heads.begun) return
     this.#socket.end()
     this.#linger()
   }
 
   /** The task stops, and can wait no longer. */
+  /** The listener's `retiring` is asked with each response. */
+  retire(): void {}
+
   goAway(): void {
     if (this.#state.kind === 'exchange') this.#state.exchange.goAway()
   }
@@ -153,7 +142,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
     if (this.#state.kind !== 'exchange') return 0
     if (this.#fullSince !== undefined) return this.#host.now() - this.#fullSince
     const { uploaded } = this.#state.exchange
-    if (uploaded === undefined || this.#held) return 0
+    if (uploaded === undefined || this.#inlet.held) return 0
     const ms = this.streamAge
     return uploaded * 1000 < SLOW_UPLOAD_BYTES_PER_SECOND * ms ? ms : 0
   }
@@ -165,8 +154,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   expire(): void {
     switch (this.#state.kind) {
       case 'head':
-        if (this.#carry.length > 0)
-          return this.#answer(new TunnelFault('head-timeout'), undefined, this.#context.newRequestId(), false)
+        if (this.#heads.begun) return this.#answerUnread(new TunnelFault('head-timeout'), this.#heads.begunBytes)
         this.#socket.end()
         return this.#linger()
       case 'admission':
@@ -196,7 +184,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
     const request = {
       head,
       headBytes: writeRequestHead(head, gate === undefined ? forwarding : { ...forwarding, ...gate.request }),
-      id: requestId,
+      record: this.#record,
       mayKeepAlive: this.#mayGoOn,
       mayMove,
       cookies: this.#context.cookies,
@@ -204,7 +192,8 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
       body: this.#requestBody,
       reader: this.#reader,
     }
-    this.#since = this.#host.now()
+    if (this.#waited) this.#since = this.#host.now()
+    this.#record.admitted(this.#since, route.roundTripMs)
     try {
       this.#state = { kind: 'exchange', exchange: this.#exchange(route, request), head, requestId, route }
     } catch (error) {
@@ -217,7 +206,11 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   }
 
   redirect({ origin }: Redirect, { head, requestId }: Application): void {
-    this.#writeLast(redirectAnswer(origin, head, requestId))
+    const answer = redirectAnswer(origin, head, requestId)
+    this.#record.status = REDIRECT_STATUS
+    this.#record.bytesOut += answer.length
+    this.#recordEnd('whole')
+    this.#writeLast(answer)
   }
 
   refuse(fault: TunnelFault, { head, requestId }: Application): void {
@@ -225,14 +218,14 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   }
 
   resume(): void {
-    this.#feedWaiting()
-    this.#updateReading()
+    this.#inlet.goOn()
     if (this.#ended && this.#state.kind === 'exchange') this.#state.exchange.visitorEnded()
   }
 
   // ── what an exchange asks for ─────────────────────────────────────────────────────────────────────────────────────
 
   write(bytes: Buffer): boolean {
+    this.#record.bytesOut += bytes.length
     const room = this.#socket.write(bytes)
     if (!room) this.#fullSince ??= this.#host.now()
     return room
@@ -243,9 +236,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   }
 
   setReading(on: boolean): void {
-    this.#held = !on
-    if (on) this.#feedWaiting()
-    this.#updateReading()
+    this.#inlet.setReading(on)
   }
 
   expireIn(ms: number): void {
@@ -255,9 +246,10 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   exchangeOver(outcome: Outcome): void {
     if (this.#state.kind !== 'exchange') return
     const { head, requestId } = this.#state
-    this.#held = false
+    this.#inlet.unhold()
     switch (outcome.kind) {
       case 'complete':
+        this.#recordEnd('whole', outcome.at)
         if (outcome.keepAlive && !this.#draining) this.#nextRequest()
         else {
           this.#socket.end()
@@ -269,59 +261,51 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
         return this.#answer(outcome.fault, head, requestId, outcome.requestEnded)
       case 'homeless':
         this.#state = ADMISSION
+        this.#waited = true
         // What was sent of the body is sent again, before what has come since.
-        if (outcome.body.length > 0)
-          this.#waiting = Buffer.concat(this.#waiting === undefined ? outcome.body : [...outcome.body, this.#waiting])
+        this.#inlet.putBack(outcome.body)
+        for (const { length } of outcome.body) this.#record.bytesIn -= length
         return this.#admission.beginAgain(head, requestId, outcome.fault)
       case 'cut':
         this.#context.failed(requestId, outcome.fault)
-        this.#context.counts.fault(outcome.fault.code)
+        this.#record.fault = outcome.fault.code
+        this.#recordEnd('cut')
         // It has no stream any more, and is not to be asked for one until 'close' comes.
         this.#state = GONE
         this.#socket.resetAndDestroy()
         return
       case 'abandoned':
+        this.#recordEnd('abandoned')
+        this.#state = GONE
         this.#socket.destroy()
     }
+  }
+
+  // ── what comes from the visitor ───────────────────────────────────────────────────────────────────────────────────
+
+  take(chunk: Buffer, from: number): number {
+    if (this.#state.kind === 'head') return this.#readHead(chunk, from)
+    if (this.#state.kind !== 'exchange' || !this.#state.exchange.takesBytes || this.#inlet.held) return NOT_NOW
+    return this.#state.exchange.visitorBytes(chunk, from, chunk.length)
+  }
+
+  get wantsRest(): boolean {
+    return this.#state.kind === 'exchange' || this.#state.kind === 'admission'
+  }
+
+  get mayWaitBytes(): number {
+    return this.#admission.held ? HELD_BODY_BYTES : 0
   }
 
   // ── the socket ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #read(chunk: Buffer): void {
     if (this.#state.kind === 'lingering' || this.#state.kind === 'gone') return
-    if (this.#waiting !== undefined) this.#waiting = Buffer.concat([this.#waiting, chunk])
-    else this.#feed(chunk)
-    this.#updateReading()
-  }
-
-  #feed(chunk: Buffer): void {
-    this.#feeding = true
-    let from = 0
-    while (from < chunk.length) {
-      if (this.#state.kind === 'head') from = this.#readHead(chunk, from)
-      else if (this.#state.kind === 'exchange' && this.#state.exchange.takesBytes && !this.#held) {
-        from = this.#state.exchange.visitorBytes(chunk, from, chunk.length)
-      } else break
-    }
-    const { kind } = this.#state
-    if (from < chunk.length && (kind === 'exchange' || kind === 'admission')) this.#waiting = chunk.subarray(from)
-    this.#feeding = false
-  }
-
-  #feedWaiting(): void {
-    const waiting = this.#waiting
-    if (waiting === undefined || this.#feeding) return
-    this.#waiting = undefined
-    this.#feed(waiting)
-  }
-
-  #updateReading(): void {
-    const waiting = this.#waiting?.length ?? 0
-    if (this.#held || waiting > (this.#admission.held ? HELD_BODY_BYTES : 0)) this.#socket.pause()
-    else if (this.#socket.isPaused()) this.#socket.resume()
+    this.#inlet.bytes(chunk)
   }
 
   #readEnd(): void {
+    if (this.#state.kind === 'gone') return
     this.#ended = true
     if (this.#state.kind === 'exchange') this.#state.exchange.visitorEnded()
     // While a request is judged its visitor still waits for the answer.
@@ -337,45 +321,59 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   #closed(): void {
     const state = this.#state
     this.#state = GONE
-    this.#waiting = undefined
-    this.#parser.release()
+    this.#inlet.drop()
     if (state.kind === 'exchange') state.exchange.visitorGone()
     else if (state.kind === 'admission') this.#admission.withdraw()
+    if (state.kind === 'exchange' || state.kind === 'admission') this.#recordEnd('abandoned')
+    this.#heads.release()
   }
 
   // ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The index behind what of the chunk belongs to the head. */
   #readHead(chunk: Buffer, from: number): number {
-    const before = this.#carry.length
+    const { begunBytes } = this.#heads
+    let head: RequestHead | undefined
     try {
-      if (before === 0) {
-        const head = this.#parser.parse(chunk, from, chunk.length)
-        if (head !== undefined) {
-          this.#begin(head)
-          return from + head.bytes
-        }
-        this.expireIn(HEAD_TIMEOUT_MS)
-        this.#carry.append(chunk, from, chunk.length)
-        return chunk.length
-      }
-      this.#carry.append(chunk, from, chunk.length)
-      const head = this.#parser.parse(this.#carry.buffer, 0, this.#carry.length)
-      if (head === undefined) return chunk.length
-      const next = from + head.bytes - before
-      this.#begin(head)
-      return next
+      head = this.#heads.read(chunk, from)
     } catch (error) {
-      this.#answer(toFault(error, 'request-invalid'), undefined, this.#context.newRequestId(), false)
+      const fault = toFault(error, 'request-invalid')
+      if (fault.code !== 'version-unsupported' || !this.#readPreface(this.#heads.refused(chunk, from)))
+        this.#answerUnread(fault, begunBytes + chunk.length - from)
       return chunk.length
     }
+    const { next } = this.#heads
+    if (head !== undefined) this.#begin(head)
+    else if (begunBytes === 0) this.expireIn(HEAD_TIMEOUT_MS)
+    return next
+  }
+
+  /**
+   * The preface of HTTP/2 is made to look like a request of a version that HTTP/1.1 does not know (RFC 9113 §3.4), so only who sends such a
+   * one is looked at. False if it is none.
+   */
+  #readPreface(bytes: Buffer): boolean {
+    const preface = this.#begun ? 'none' : prefaceIn(bytes)
+    if (preface === 'part') this.expireIn(HEAD_TIMEOUT_MS)
+    if (preface !== 'whole') return preface === 'part'
+    this.#state = GONE
+    this.#inlet.setReading(false)
+    this.#socket.removeAllListeners('data')
+    // Not while the socket is handing out what it has read, and not while whoever accepted the visitor has yet to hear of this connection.
+    process.nextTick(() => {
+      if (!this.#socket.destroyed) this.#speakHttp2(bytes)
+    })
+    return true
   }
 
   #begin(head: RequestHead): void {
+    this.#begun = true
     const requestId = this.#context.newRequestId()
-    this.#context.counts.request()
+    this.#since = this.#record.begin(requestId, head, head.bytes, head.version === 11 ? 'HTTP/1.1' : 'HTTP/1.0')
+    this.#context.records.begun()
+    this.#waited = false
     this.#state = ADMISSION
     this.#admission.begin(head, requestId)
+    this.#waited = true
   }
 
   #exchange(route: Route, request: ExchangeRequest): Exchange {
@@ -394,19 +392,36 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
 
   #nextRequest(): void {
     this.#state = HEAD
-    this.#carry.clear()
+    this.#heads.clear()
     this.expireIn(VISITOR_IDLE_MS)
     if (this.#ended) this.#socket.end()
-    this.#feedWaiting()
-    this.#updateReading()
+    this.#inlet.goOn()
+  }
+
+  #recordEnd(end: RequestEnd, at?: number): void {
+    this.#record.over(end, at)
+    this.#context.records.over(this.#record)
+  }
+
+  /** What came is no request. */
+  #answerUnread(fault: TunnelFault, bytes: number): void {
+    const requestId = this.#context.newRequestId()
+    this.#waited = false
+    this.#record.begin(requestId, undefined, bytes, 'HTTP/1.1')
+    this.#answer(fault, undefined, requestId, false)
   }
 
   /** `goesOn`: the request was read to its end, so another may follow on this connection. */
   #answer(fault: TunnelFault, head: RequestHead | undefined, requestId: string, goesOn: boolean): void {
     const keepAlive = goesOn && this.#mayGoOn && head?.keepAlive === true
     const [accept, method] = [head?.field('accept'), head?.method ?? 'GET']
-    this.#context.counts.fault(fault.code)
-    const answer = faultAnswer(fault, { accept, method, requestId, keepAlive })
+    if (this.#waited) this.#record.turnedAway()
+    const { serverTiming } = this.#record
+    const answer = faultAnswer(fault, { accept, method, requestId, keepAlive, serverTiming })
+    this.#record.status = fault.status
+    this.#record.fault = fault.code
+    this.#record.bytesOut += answer.length
+    this.#recordEnd('refused')
     if (!keepAlive) return this.#writeLast(answer)
     this.#socket.write(answer)
     this.#nextRequest()
@@ -419,10 +434,9 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
 
   #linger(): void {
     this.#state = LINGERING
-    this.#waiting = undefined
-    this.#held = false
+    this.#inlet.drop()
     this.expireIn(LINGER_MS)
-    this.#updateReading()
+    this.#inlet.adjust()
     if (this.#ended) this.#socket.end()
   }
 }

@@ -3,13 +3,15 @@ import type { Subdomain } from '@postern/protocol/address'
 import type { VisitorRules } from '@postern/protocol/channel'
 import { AWAY_MS } from '@postern/protocol/limits'
 import type { Parting, Tunnel } from '../channel/tunnel.ts'
+import { H2Route } from './h2/h2-route.ts'
 import { LocalRoute } from './local-route.ts'
+import type { TunnelRoute } from './tunnel-route.ts'
 import type { VisitorGate } from './visitor-gate.ts'
 
 /** A channel that serves a name, with what leads to it. */
 interface Member {
   readonly tunnel: Tunnel
-  readonly route: LocalRoute
+  readonly route: TunnelRoute
   /** When it was chosen last, counted in choices. */
   chosenAt: number
 }
@@ -29,10 +31,10 @@ export class LocalRoutes {
   /** Never empty lists: several channels share a name where agents pool, or where one has several. */
   readonly #byName = new Map<Subdomain, readonly Member[]>()
   /** Also of tunnels that finish what they have. */
-  readonly #routes = new WeakMap<Tunnel, LocalRoute>()
+  readonly #routes = new WeakMap<Tunnel, TunnelRoute>()
   /** As many as agents can leave in AWAY_MS. */
   readonly #away = new Map<Subdomain, Absence>()
-  readonly #awaited = new Map<Subdomain, Set<(route: LocalRoute) => void>>()
+  readonly #awaited = new Map<Subdomain, Set<(route: TunnelRoute) => void>>()
   #choices = 0
   readonly #now: () => number
   readonly #gateOf: (rules: VisitorRules) => VisitorGate | undefined
@@ -44,7 +46,7 @@ export class LocalRoutes {
   }
 
   /** Of several channels the one with the fewest exchanges under way, of equals each in turn. */
-  get(subdomain: Subdomain): LocalRoute | undefined {
+  get(subdomain: Subdomain): TunnelRoute | undefined {
     const members = this.#byName.get(subdomain)
     if (members === undefined) return undefined
     if (members.length === 1) return members[0]!.route
@@ -55,12 +57,12 @@ export class LocalRoutes {
   }
 
   /** What leads to that tunnel, also while it takes nothing new any more. */
-  routeOf(tunnel: Tunnel): LocalRoute | undefined {
+  routeOf(tunnel: Tunnel): TunnelRoute | undefined {
     return this.#routes.get(tunnel)
   }
 
   /** The route over the channel that made this claim of the name, if it is here and serves it. */
-  ofClaim(subdomain: Subdomain, epoch: number): LocalRoute | undefined {
+  ofClaim(subdomain: Subdomain, epoch: number): TunnelRoute | undefined {
     return this.#byName.get(subdomain)?.find(({ tunnel }) => tunnel.epoch === epoch)?.route
   }
 
@@ -76,7 +78,7 @@ export class LocalRoutes {
   }
 
   /** Tells once, when the name has a channel here again. Returns the removal. */
-  whenBack(subdomain: Subdomain, back: (route: LocalRoute) => void): () => void {
+  whenBack(subdomain: Subdomain, back: (route: TunnelRoute) => void): () => void {
     const waiting = this.#awaited.get(subdomain) ?? new Set()
     this.#awaited.set(subdomain, waiting.add(back))
     return () => {
@@ -92,7 +94,8 @@ export class LocalRoutes {
    */
   add(tunnel: Tunnel): (parting: Parting) => void {
     const { subdomain } = tunnel
-    const entry = { tunnel, route: new LocalRoute(tunnel, this.#now, this.#gateOf(tunnel.rules)), chosenAt: 0 }
+    const RouteOf = tunnel.upstreamProtocol === 'h2c' ? H2Route : LocalRoute
+    const entry = { tunnel, route: new RouteOf(tunnel, this.#now, this.#gateOf(tunnel.rules)), chosenAt: 0 }
     this.#routes.set(tunnel, entry.route)
     const former = this.#byName.get(subdomain)?.find((member) => member.tunnel.slot === tunnel.slot)
     if (former && (former.tunnel.epoch ?? 0) > (tunnel.epoch ?? 0)) {

@@ -46,6 +46,8 @@ export interface Lease {
 export interface Route {
   /** Asked before each request that takes this route. Undefined: everybody passes, and heads stay as they are. */
   readonly gate?: VisitorGate | undefined
+  /** What the way to the far end and back takes, as measured last; milliseconds, undefined where nobody has. */
+  readonly roundTripMs?: number | undefined
   /** @throws TunnelFault `streams-exhausted`, `channel-closed` */
   lease(freshness: Freshness, asker: Asker): Lease
 }

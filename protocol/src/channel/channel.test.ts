@@ -181,6 +181,32 @@ describe('a channel', () => {
     agent.channel.destroy(done)
   })
 
+  test('goes on when everything that waited for the socket has been reset by the peer meanwhile', async () => {
+    const { server, agent, sockets } = await pair()
+    const [small, ...large] = Array.from({ length: 41 }, () => server.channel.openStream())
+    for (const stream of [small!, ...large]) stream.listen(silent(server.heard))
+    while (agent.heard.streams.length < 41) await turn()
+    sockets.agent.pause()
+    for (const stream of large) for (let i = 0; i < 8; i += 1) stream.write(Buffer.alloc(32 * 1024))
+    for (let still = 0, out = 0; still < 50 || out === 0; out = server.channel.bytesOut) {
+      await turn()
+      still = server.channel.bytesOut === out ? still + 1 : 0
+    }
+    for (const stream of agent.heard.streams.slice(1)) stream.reset()
+    while (server.heard.events.length < large.length) await turn()
+    expect(sockets.server.writableLength, 'the socket was never full').toBeGreaterThan(0)
+
+    sockets.agent.resume()
+    while (sockets.server.writableLength > 0) await turn()
+    const arrived = new Promise<Buffer>((resolve) =>
+      agent.heard.streams[0]!.listen({ ...silent(agent.heard), data: resolve }),
+    )
+    small!.write(Buffer.from('still here'))
+    expect(String(await arrived)).toBe('still here')
+    server.channel.destroy(done)
+    agent.channel.destroy(done)
+  })
+
   test('measures its round trip by its heartbeat', async () => {
     const { server, agent, sockets } = await pair()
     expect(server.channel.roundTripMs).toBeUndefined()

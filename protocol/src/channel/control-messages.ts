@@ -4,6 +4,10 @@ import { FAULTS, type FaultCode, TunnelFault } from '../fault.ts'
 import { MOST_HOLD_MS, SLOTS_PER_NAME } from '../limits.ts'
 import { visitorRulesSchema } from './visitor-rules.ts'
 
+/** HTTP/1.1, or HTTP/2 in clear without an upgrade (RFC 9113 §3.3). */
+export const UPSTREAM_PROTOCOLS = ['http/1.1', 'h2c'] as const
+export type UpstreamProtocol = (typeof UPSTREAM_PROTOCOLS)[number]
+
 const LONGEST_DETAIL = 1024
 
 const text = (longest: number) => z.string().check(z.minLength(1), z.maxLength(longest))
@@ -57,6 +61,8 @@ export const agentMessages = {
     rules: visitorRulesSchema,
     /** How long requests wait for this agent while it is away; 0: not at all. The server decides where it is missing. */
     holdMs: z.optional(count.check(z.maximum(MOST_HOLD_MS))),
+    /** What the local server speaks on each stream; HTTP/1.1 where it is missing. */
+    upstreamProtocol: z.optional(z.enum(UPSTREAM_PROTOCOLS)),
   }),
   /** Why the stream is reset just after this; `unsent`: no byte of its last request has reached the local server. */
   'stream-fault': z.object({

@@ -8,8 +8,10 @@ export type {
   Refused,
   ServerMessage,
   StreamFaultMessage,
+  UpstreamProtocol,
   Welcome,
 } from './control-messages.ts'
+export { UPSTREAM_PROTOCOLS } from './control-messages.ts'
 export type { ControlStreamOptions } from './control-stream.ts'
 export { agentControlStream, ControlStream, serverControlStream } from './control-stream.ts'
 export { hashCredentials } from './credential-hash.ts'

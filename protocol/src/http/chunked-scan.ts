@@ -32,15 +32,18 @@ export type DataSpan = (buffer: Buffer, from: number, to: number) => void
 export class ChunkedScan {
   readonly #side: Side
   readonly #data: DataSpan | undefined
+  readonly #trailerSpan: DataSpan | undefined
   readonly #trailer: TrailerScan
   #state: State = 'size-first'
   /** While in data: what is left of the chunk. Before: its size so far. */
   #left = 0
   #lineBytes = 0
 
-  constructor(side: Side, data?: DataSpan) {
+  /** `trailer` gets the spans of the trailer section, the empty line that ends it included. */
+  constructor(side: Side, data?: DataSpan, trailer?: DataSpan) {
     this.#side = side
     this.#data = data
+    this.#trailerSpan = trailer
     this.#trailer = new TrailerScan(side)
   }
 
@@ -64,7 +67,9 @@ export class ChunkedScan {
         at = end
         if (this.#left === 0) this.#state = 'data-cr'
       } else if (this.#state === 'trailer') {
-        at = this.#trailer.advance(buffer, at, to)
+        const end = this.#trailer.advance(buffer, at, to)
+        this.#trailerSpan?.(buffer, at, end)
+        at = end
         if (this.#trailer.done) this.#state = 'done'
       } else {
         this.#state = this.#step(buffer[at++]!)

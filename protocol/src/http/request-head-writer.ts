@@ -7,6 +7,8 @@ import type { RequestHead } from './request-head.ts'
 export interface RequestForwarding {
   readonly forwarded: ForwardedFields
   readonly requestId: string
+  /** The version by which the request came, where the head does not tell it: it was written from another. */
+  readonly receivedBy?: '2.0' | undefined
   /** Sent as Host instead of the visitor's, if given. X-Forwarded-Host keeps the visitor's. */
   readonly host?: string | undefined
   /** Complete field lines (each ending in CRLF) to add; whoever gives them has validated them. */
@@ -45,7 +47,8 @@ export function writeRequestHead(head: RequestHead, forwarding: RequestForwardin
   }
   slab.text(forwarded.trusted ? forwarded.linesAfter(lines, head.host) : forwarded.linesFor(head.host))
   const requestId = (forwarded.trusted ? lines.joined(FIELD.requestId) : undefined) ?? forwarding.requestId
-  const via = head.version === 11 ? 'Via: 1.1 postern\r\n' : 'Via: 1.0 postern\r\n'
+  const spoken = head.version === 11 ? 'Via: 1.1 postern\r\n' : 'Via: 1.0 postern\r\n'
+  const via = forwarding.receivedBy === undefined ? spoken : 'Via: 2.0 postern\r\n'
   slab.text(`X-Request-Id: ${requestId}\r\n${via}${connectionLines(head)}${forwarding.extraLines ?? ''}\r\n`)
   return slab.take()
 }

@@ -48,6 +48,19 @@ export class RequestHead extends MessageHead {
     return this.impliedPath + this.#text(this.pathStart, this.targetEnd)
   }
 
+  /** Where `path` stands in bytes: [pathFrom, pathTo) of this buffer. Undefined if it was not sent as that. */
+  get pathBuffer(): Buffer | undefined {
+    return this.pathStart === this.targetStart ? this.lines.buffer : undefined
+  }
+
+  get pathFrom(): number {
+    return this.lines.base + this.pathStart
+  }
+
+  get pathTo(): number {
+    return this.lines.base + this.targetEnd
+  }
+
   /** What an absolute-form target leaves out before its query or its end (RFC 9112 §3.2.1, §3.2.4). */
   get impliedPath(): '' | '/' | '*' {
     if (this.pathStart === this.targetStart) return ''

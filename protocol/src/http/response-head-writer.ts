@@ -9,6 +9,8 @@ export interface ResponseForwarding {
   /** What the visitor's connection shall do after this message. Overruled to close where `keepsVisitor` says no. */
   readonly keepAlive: boolean
   readonly requestId: string
+  /** The value of a Server-Timing field of our own, beside those of the local server; '' or undefined for none. */
+  readonly serverTiming?: string | undefined
   readonly cookies?: CookieFence | undefined
   /** Complete field lines (each ending in CRLF) to add; whoever gives them has validated them. */
   readonly extraLines?: string | undefined
@@ -72,7 +74,8 @@ export function writeResponseHead(head: ResponseHead, forwarding: ResponseForwar
   else {
     const via = head.version === 11 ? 'Via: 1.1 postern\r\n' : 'Via: 1.0 postern\r\n'
     const coding = needsChunking(head, forwarding.visitorVersion) ? 'Transfer-Encoding: chunked\r\n' : ''
-    const ours = forwarding.passedOn ? '' : `X-Request-Id: ${forwarding.requestId}\r\n${via}`
+    const timing = forwarding.serverTiming ? `Server-Timing: ${forwarding.serverTiming}\r\n` : ''
+    const ours = forwarding.passedOn ? '' : `X-Request-Id: ${forwarding.requestId}\r\n${timing}${via}`
     slab.text(`${coding}${ours}${connectionLines(head, forwarding)}${forwarding.extraLines ?? ''}\r\n`)
   }
   if (body !== undefined) slab.span(body.buffer, body.from, body.to)

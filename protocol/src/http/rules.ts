@@ -45,6 +45,15 @@ export const RULES = {
   'field-fold': rule('a field line is not folded, nor preceded by white space (RFC 9112 §5.2)'),
   'field-value-control': rule('a value has no control characters but tab (RFC 9110 §5.5)'),
 
+  // what only an HTTP/2 message can break
+  'h2-pseudo-fields': rule(
+    'a request has :method, :scheme and :path once, a response :status, a trailer none (RFC 9113 §8.3)',
+  ),
+  'h2-scheme': rule('the scheme is http or https (RFC 9113 §8.3.1)'),
+  'h2-connection-field': rule(
+    'no field of the connection stands in an HTTP/2 message, and TE is trailers (RFC 9113 §8.2.2)',
+  ),
+
   // who is asked
   'host-missing': rule('an HTTP/1.1 request has a Host (RFC 9112 §3.2)'),
   'host-repeated': rule('a request has one Host (RFC 9112 §3.2)'),

@@ -358,6 +358,19 @@ describe('the write side', () => {
     expect(solo.outputReady).toBe(2)
   })
 
+  it('announces what comes after all that waited has gone by a reset', () => {
+    const solo = new Solo()
+    const [doomed, other] = [solo.open(), solo.open()]
+    doomed.stream.write(Buffer.alloc(100 * KiB))
+    solo.sent(40 * KiB)
+    expect(solo.mux.outputWaiting).toBe(true)
+    solo.receive({ type: 'windowUpdate', flags: ['rst'], id: doomed.stream.id })
+    expect(solo.mux.outputWaiting).toBe(false)
+    other.stream.write(Buffer.from('still here'))
+    expect(solo.outputReady).toBe(2)
+    expect(lines(solo)).toEqual(['data 4 10'])
+  })
+
   it('lets control frames pass while it takes no data', () => {
     const solo = new Solo()
     solo.open().stream.write(Buffer.alloc(10))

@@ -14,7 +14,8 @@ import { WriteSide } from './write-side.ts'
 export interface MuxEvents {
   /**
    * Output is waiting: call `pull` soon (one flush per turn of the event loop). Called once each time output appears after a
-   * `pull` that left none. After a `pull` that left some (`outputWaiting`), it is not called: the caller pulls again when there is room.
+   * `pull` that left none, or after all that was left has gone with its streams. After a `pull` that left some (`outputWaiting`), it is
+   * not called: the caller pulls again when there is room.
    */
   outputReady(): void
   /** The peer opened a stream. The callee calls `stream.listen` before it returns; a stream nobody listens to is reset. */
@@ -218,7 +219,7 @@ export class Mux {
   }
 
   #gone(stream: MuxStream, tellPeer: boolean): void {
-    stream.readyIn?.remove(stream)
+    this.#writeSide.gone(stream)
     const wasOpen = this.#streams.remove(stream)
     const peerKnows = stream.opening !== Flag.syn
     if (wasOpen && tellPeer && peerKnows) this.#queue(FrameType.windowUpdate, Flag.rst, stream.id, 0)

@@ -36,6 +36,14 @@ export class WriteSide {
     if (waits) this.#expedited.add(stream)
   }
 
+  /** The stream is gone, and has nothing more to send. */
+  gone(stream: MuxStream): void {
+    if (stream.readyIn === undefined) return
+    stream.readyIn.remove(stream)
+    // Whoever waited for room may find nothing to send, and then looks no more: what comes next must be told of.
+    if (!this.waiting) this.#announced = false
+  }
+
   /** Queues a frame without payload. False: so many wait already that the peer cannot be reading. */
   control(type: number, flags: number, id: number, length: number): boolean {
     const hasRoom = this.#control.push(type, flags, id, length)

@@ -13,7 +13,7 @@ export interface StandReport {
 const START_MS = 30_000
 
 const SETTINGS =
-  'built bundles; data plane and agent one process each, one channel (TLS 1.3-PSK), PROXY protocol off, log level info'
+  'built bundles; data plane and agent one process each, one channel (TLS 1.3-PSK), PROXY protocol off, log level info, access log to a file'
 
 /** The same with a second data plane, by which the load comes in: the CPU of both counts. */
 export const posternByHop = (name: string, root: string, version: string): Contender => ({

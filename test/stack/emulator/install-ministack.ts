@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { runCommand, tryCommand } from './run-command.ts'
+import { runCommand, tryCommand } from '../../support/run-command.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
 const REQUIREMENTS = fileURLToPath(new URL('requirements.txt', import.meta.url))

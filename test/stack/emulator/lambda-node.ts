@@ -1,6 +1,6 @@
 /** Node of the major version that the Lambda is deployed for: the emulator runs it with the first `node` of its PATH. */
 import { dirname } from 'node:path'
-import { runCommand } from './run-command.ts'
+import { runCommand } from '../../support/run-command.ts'
 
 const MAJOR = 24
 /** It comes from the npm registry the first time: 40 MB. */

@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest'
+import { RequestRecord } from '../public/request-record.ts'
+import { metricsPage } from './metrics-page.ts'
+import { TaskCounts } from './task-counts.ts'
+
+test('what is counted comes out as Prometheus reads it, since the beginning and with labels of closed lists', async () => {
+  let now = 0
+  const counts = new TaskCounts({ standing: () => [{ traffic: { in: 70, out: 80 } }], linesDropped: () => 3 })
+  const record = new RequestRecord('192.0.2.1', () => now)
+  record.admitted(record.begin('r', { method: 'GET', host: 'demo.example.com', path: '/' }, 10, 'HTTP/1.1'), undefined)
+  now = 7
+  record.answered(200)
+  record.bytesOut = 100
+  now = 40
+  record.over('whole')
+  counts.request()
+  counts.requestOver(record)
+  counts.fault('origin-refused')
+  counts.openingRefused('ticket-refused')
+  counts.opening(30)
+  counts.take()
+  const page = metricsPage({
+    counts,
+    gauges: () => ({ tunnels: 4, activeStreams: 5, leaseAge: 0, heldBytes: 6 }),
+    visitors: () => 9,
+  })
+  expect(page.contentType).toBe('text/plain; version=0.0.4; charset=utf-8')
+  for (let i = 0; i < 2; i++) {
+    const lines = (await page.text()).split('\n')
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        'postern_requests_total{class="2xx"} 1',
+        'postern_requests_total{class="none"} 0',
+        'postern_request_heads_total 1',
+        'postern_request_duration_seconds_bucket{le="0.025"} 0',
+        'postern_request_duration_seconds_bucket{le="0.05"} 1',
+        'postern_request_duration_seconds_bucket{le="+Inf"} 1',
+        'postern_request_duration_seconds_sum 0.04',
+        'postern_request_duration_seconds_count 1',
+        'postern_origin_duration_seconds_bucket{le="0.005"} 0',
+        'postern_origin_duration_seconds_bucket{le="0.01"} 1',
+        'postern_visitor_bytes_total{direction="in"} 10',
+        'postern_visitor_bytes_total{direction="out"} 100',
+        'postern_channel_bytes_total{direction="in"} 70',
+        'postern_channel_bytes_total{direction="out"} 80',
+        'postern_faults_total{code="origin-refused"} 1',
+        'postern_openings_refused_total{code="ticket-refused"} 1',
+        'postern_opening_duration_seconds_count 1',
+        'postern_access_log_dropped_lines_total 3',
+        'postern_tunnels 4',
+        'postern_active_streams 5',
+        'postern_held_bytes 6',
+        'postern_visitor_connections 9',
+      ]),
+    )
+    expect(lines.some((line) => line.startsWith('process_cpu_seconds_total '))).toBe(true)
+    expect(lines.filter((line) => line.includes('demo'))).toEqual([])
+  }
+})

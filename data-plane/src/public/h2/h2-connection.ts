@@ -1,0 +1,150 @@
+/** One visitor's connection that speaks HTTP/2: its session, its requests side by side, what it may ask of us. Knows nothing of what becomes of a request. */
+import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import { RateBucket } from '@postern/protocol/channel'
+import { ForwardedFields, type RawFields } from '@postern/protocol/http'
+import {
+  H2_CONNECTION_WINDOW_BYTES,
+  H2_CONTROL_FRAMES_BURST,
+  H2_CONTROL_FRAMES_PER_SECOND,
+  H2_HEADER_LIST_BYTES,
+  H2_HEADER_PAIRS,
+  H2_INVALID_FRAMES,
+  H2_REJECTED_STREAMS,
+  H2_RESETS_BURST,
+  H2_RESETS_PER_SECOND,
+  H2_SESSION_MEMORY_MB,
+  H2_SETTINGS_ENTRIES,
+  H2_STREAM_WINDOW_BYTES,
+  H2_STREAMS_PER_VISITOR,
+  LINGER_MS,
+  VISITOR_IDLE_MS,
+} from '@postern/protocol/limits'
+import type { Perishable } from '../sweeper.ts'
+import type { VisitorAddress, VisitorContext, VisitorHost } from '../visitor-context.ts'
+import type { StreamUser } from '../who-gives-way.ts'
+import { H2Request, type H2RequestHost } from './h2-request.ts'
+
+/** The listener, as such a connection sees it. */
+export interface H2Host extends VisitorHost {
+  /** A request that has a deadline, and may have a stream that others need. Returns the removal. */
+  enter(request: Perishable & StreamUser & { giveWay(): void; goAway(): void }): () => void
+}
+
+const OPTIONS = {
+  maxSettings: H2_SETTINGS_ENTRIES,
+  maxSessionMemory: H2_SESSION_MEMORY_MB,
+  maxHeaderListPairs: H2_HEADER_PAIRS,
+  maxSessionInvalidFrames: H2_INVALID_FRAMES,
+  maxSessionRejectedStreams: H2_REJECTED_STREAMS,
+  settings: {
+    maxConcurrentStreams: H2_STREAMS_PER_VISITOR,
+    maxHeaderListSize: H2_HEADER_LIST_BYTES,
+    initialWindowSize: H2_STREAM_WINDOW_BYTES,
+    enableConnectProtocol: false,
+  },
+}
+
+export class H2Connection implements Perishable, H2RequestHost {
+  deadline: number
+  readonly clientAddress: string
+  readonly addressKey: string
+  readonly forwarded: ForwardedFields
+  readonly context: VisitorContext
+  readonly host: H2Host
+  readonly #socket: Socket
+  readonly #session: ServerHttp2Session
+  readonly #requests = new Set<H2Request>()
+  readonly #controls: RateBucket
+  readonly #resets: RateBucket
+  #mayWait = true
+
+  /** `first`: what was read of the socket, from the preface on. The socket is paused, and nobody else reads it. */
+  constructor(socket: Socket, first: Buffer, { address, key }: VisitorAddress, context: VisitorContext, host: H2Host) {
+    this.clientAddress = address
+    this.addressKey = key
+    this.forwarded = new ForwardedFields(address, context.proto)
+    this.context = context
+    this.host = host
+    this.#socket = socket
+    const now = (): number => host.now()
+    this.#controls = new RateBucket(H2_CONTROL_FRAMES_PER_SECOND, H2_CONTROL_FRAMES_BURST, now)
+    this.#resets = new RateBucket(H2_RESETS_PER_SECOND, H2_RESETS_BURST, now)
+    this.deadline = host.deadlineIn(VISITOR_IDLE_MS)
+    socket.unshift(first)
+    const session = performServerHandshake(socket, OPTIONS)
+    this.#session = session
+    session.setLocalWindowSize(H2_CONNECTION_WINDOW_BYTES)
+    // What breaks a session ends it; its streams hear of that by their own 'close'.
+    session.on('error', () => {})
+    session.on('stream', (stream, _fields, flags, raw?: RawFields) => this.#accept(stream, flags, raw ?? []))
+    session.on('ping', () => this.#hearControl())
+    session.on('remoteSettings', () => this.#hearControl())
+    session.on('close', () => this.#linger())
+    // Who sends nothing further can neither take a request back nor give credit for an answer: it has left.
+    socket.on('end', () => socket.destroy())
+  }
+
+  get mayWait(): boolean {
+    return this.#mayWait
+  }
+
+  /** GOAWAY now, the end with the last response. */
+  retire(): void {
+    this.#leave()
+  }
+
+  goAway(): void {
+    for (const request of this.#requests) request.goAway()
+  }
+
+  /** No further request, and none that waits. */
+  drain(): void {
+    this.#leave()
+    for (const request of this.#requests) request.stopWaiting()
+  }
+
+  takenBack(): void {
+    if (!this.#resets.take()) this.#calm()
+  }
+
+  expire(): void {
+    if (this.#session.closed || this.#session.destroyed) return void this.#socket.destroy()
+    this.#leave()
+    this.#linger()
+  }
+
+  #accept(stream: ServerHttp2Stream, flags: number, raw: RawFields): void {
+    this.deadline = Infinity
+    const request = new H2Request(stream, raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0, this)
+    this.#requests.add(request)
+    const leave = this.host.enter(request)
+    stream.on('close', () => {
+      leave()
+      this.#requests.delete(request)
+      if (this.#requests.size > 0) return
+      if (this.#session.closed) this.#linger()
+      else this.deadline = this.host.deadlineIn(VISITOR_IDLE_MS)
+    })
+  }
+
+  #leave(): void {
+    this.#mayWait = false
+    if (!this.#session.closed && !this.#session.destroyed) this.#session.close()
+  }
+
+  #linger(): void {
+    this.deadline = this.host.deadlineIn(LINGER_MS)
+  }
+
+  #hearControl(): void {
+    if (!this.#controls.take()) this.#calm()
+  }
+
+  /** It asks for work that serves nobody (RFC 9113 §10.5). */
+  #calm(): void {
+    this.#mayWait = false
+    if (!this.#session.destroyed)
+      this.#session.destroy(new Error('too many frames that ask for nothing'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  }
+}

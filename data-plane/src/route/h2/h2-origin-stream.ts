@@ -1,0 +1,203 @@
+/**
+ * One request to a local server that speaks HTTP/2, in the shape of a connection that speaks HTTP/1.1: what is written is a request of that
+ * version, what it delivers is the response. Knows nothing of visitors.
+ */
+import { type ClientHttp2Stream, constants } from 'node:http2'
+import { TunnelFault, toFault } from '@postern/protocol/fault'
+import {
+  chunkOf,
+  type FieldLines,
+  type Http2Fields,
+  http1LastChunk,
+  http1ResponseHead,
+  http2RequestFields,
+  http2Trailers,
+  joinRepeated,
+  MessageReader,
+  type RawFields,
+  type RequestHead,
+  RequestHeadParser,
+} from '@postern/protocol/http'
+import type { ByteStream, StreamListener } from '@postern/protocol/mux'
+
+/** The session, as a request sees it. */
+export interface H2StreamHost {
+  /** @throws Error if the session takes no more */
+  request(fields: Http2Fields, options: { endStream: boolean; waitForTrailers: boolean }): ClientHttp2Stream
+  /** The fault of a stream that ended too early. `code` is that of its reset. */
+  faultOf(stream: ClientHttp2Stream, error: unknown): TunnelFault
+  /** The request is over, and its place free. */
+  over(): void
+}
+
+const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_PROTOCOL_ERROR } = constants
+
+export class H2OriginStream implements ByteStream {
+  readonly #host: H2StreamHost
+  readonly #reader: MessageReader<RequestHead>
+  #listener: StreamListener | undefined
+  #stream: ClientHttp2Stream | undefined
+  #method = ''
+  #trailersOut: Http2Fields = {}
+  #trailersIn: RawFields = []
+  #room = true
+  /** The body comes without a length, and goes on in chunks. */
+  #chunking = false
+  #whole = false
+  /** Bytes delivered and not yet consumed; the stream is paused while there are any. */
+  #owed = 0
+  #over = false
+  #error: unknown
+
+  constructor(host: H2StreamHost) {
+    this.#host = host
+    this.#reader = new MessageReader(new RequestHeadParser(), 'request', {
+      head: (head) => this.#begin(head),
+      data: (piece) => {
+        if (this.#stream?.writable) this.#room = this.#stream.write(piece)
+      },
+      end: (trailers) => this.#endRequest(trailers),
+    })
+  }
+
+  listen(listener: StreamListener): void {
+    this.#listener = listener
+  }
+
+  /** Nobody asks for it any longer; what is left of it ends by itself. */
+  detach(): void {
+    this.#listener = undefined
+  }
+
+  write(chunk: Buffer): boolean {
+    this.#room = true
+    if (this.#over) return true
+    try {
+      this.#reader.read(chunk)
+    } catch (error) {
+      this.#failLater(toFault(error))
+    }
+    return this.#room
+  }
+
+  /** A request ends by its own framing, which has told so already. */
+  end(): void {}
+
+  reset(): void {
+    this.#listener = undefined
+    if (this.#over) return
+    this.#finish()
+    this.#stream?.close(NGHTTP2_CANCEL)
+  }
+
+  consume(bytes: number): void {
+    this.#owed -= bytes
+    if (this.#owed <= 0) this.#stream?.resume()
+  }
+
+  // ── the request ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #begin(head: RequestHead): boolean {
+    if (head.upgrade !== undefined) throw new TunnelFault('upgrade-unsupported')
+    this.#method = head.method
+    const endStream = head.framing === 'none' || (head.framing === 'length' && head.contentLength === 0)
+    const options = { endStream, waitForTrailers: head.framing === 'chunked' }
+    const fields = http2RequestFields(head)
+    let stream: ClientHttp2Stream
+    try {
+      stream = this.#host.request(fields, options)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ERR_HTTP2_HEADER_SINGLE_VALUE') throw error
+      stream = this.#host.request(joinRepeated(fields), options)
+    }
+    this.#stream = stream
+    stream.on('wantTrailers', () => {
+      if (this.#reader.done) stream.sendTrailers(this.#trailersOut)
+    })
+    stream.on('drain', () => this.#listener?.writable())
+    stream.on('headers', (_fields, flags, raw?: RawFields) => this.#readHead(flags, raw ?? []))
+    stream.on('response', (_fields, flags, raw?: RawFields) => this.#readHead(flags, raw ?? []))
+    stream.on('trailers', (_fields, _flags, raw?: RawFields) => {
+      this.#trailersIn = raw ?? []
+    })
+    stream.on('error', (error) => {
+      this.#error = error
+    })
+    stream.on('close', () => this.#closed())
+    return false
+  }
+
+  #endRequest(trailers: FieldLines | undefined): void {
+    if (trailers !== undefined) this.#trailersOut = joinRepeated(http2Trailers(trailers))
+    if (this.#stream?.writable) this.#stream.end()
+  }
+
+  // ── the response ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #readHead(flags: number, raw: RawFields): void {
+    const stream = this.#stream!
+    if (this.#over) return
+    const ended = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
+    let head: Buffer
+    try {
+      head = http1ResponseHead(raw, { method: this.#method, ended })
+    } catch (error) {
+      return this.#refuse(toFault(error, 'origin-invalid'))
+    }
+    const interim = Number(raw[raw.indexOf(':status') + 1]) < 200
+    this.#chunking = head.includes('\r\ntransfer-encoding: chunked\r\n')
+    if (!interim) {
+      this.#whole = ended
+      stream.on('data', (chunk: Buffer) => this.#deliver(this.#chunking ? chunkOf(chunk, 0, chunk.length) : chunk))
+      stream.on('end', () => this.#endResponse())
+    }
+    this.#deliver(head)
+  }
+
+  /** 'end' also follows a reset, but for one that says that there was no error. */
+  #endResponse(): void {
+    if (this.#over || this.#whole) return
+    this.#whole = true
+    if (!this.#chunking) return
+    try {
+      this.#deliver(http1LastChunk(this.#trailersIn, 'response'))
+    } catch (error) {
+      this.#whole = false
+      this.#refuse(toFault(error, 'origin-invalid'))
+    }
+  }
+
+  #deliver(bytes: Buffer): void {
+    if (this.#over || this.#listener === undefined) return
+    this.#owed += bytes.length
+    this.#listener.data(bytes)
+    if (this.#owed > 0) this.#stream?.pause()
+  }
+
+  // ── its end ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #refuse(fault: TunnelFault): void {
+    this.#finish()
+    this.#stream?.close(NGHTTP2_PROTOCOL_ERROR)
+    this.#listener?.reset(fault)
+  }
+
+  /** Not within the call that wrote: whoever made it has yet to take hold of this stream. */
+  #failLater(fault: TunnelFault): void {
+    this.#finish()
+    process.nextTick(() => this.#listener?.reset(fault))
+  }
+
+  #closed(): void {
+    if (this.#over) return
+    this.#finish()
+    if (this.#whole) this.#listener?.end()
+    else this.#listener?.reset(this.#host.faultOf(this.#stream!, this.#error))
+  }
+
+  #finish(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#host.over()
+  }
+}

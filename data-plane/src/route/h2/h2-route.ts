@@ -1,0 +1,81 @@
+/** The route to a tunnel whose local server speaks HTTP/2: a few sessions, each with many requests. Knows nothing of what HTTP/2 is made of. */
+import { TunnelFault } from '@postern/protocol/fault'
+import { H2_SESSION_IDLE_MS, H2_SESSIONS_PER_TUNNEL, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
+import type { AgentStreams } from '../local-route.ts'
+import type { Freshness, Lease } from '../route.ts'
+import { Retirement, type TunnelRoute } from '../tunnel-route.ts'
+import type { VisitorGate } from '../visitor-gate.ts'
+import { H2Session } from './h2-session.ts'
+
+export class H2Route implements TunnelRoute {
+  readonly gate: VisitorGate | undefined
+  readonly #source: AgentStreams
+  readonly #now: () => number
+  readonly #retirement = new Retirement()
+  readonly #sessions = new Set<H2Session>()
+  /** Closed, with the stream perhaps still waiting for the local server to end as well. */
+  readonly #closed = new Set<H2Session>()
+
+  /** `now` is monotonic, in milliseconds. */
+  constructor(source: AgentStreams, now: () => number, gate?: VisitorGate) {
+    this.gate = gate
+    this.#source = source
+    this.#now = now
+  }
+
+  /** A request is a stream of its own, so none is older than another. */
+  lease(_freshness: Freshness): Lease {
+    let open = 0
+    let chosen: H2Session | undefined
+    for (const session of this.#sessions) {
+      open += session.open
+      if (chosen === undefined && session.hasRoom) chosen = session
+    }
+    if (open >= STREAMS_PER_CHANNEL) throw new TunnelFault('streams-exhausted')
+    return (chosen ?? this.#open()).lease()
+  }
+
+  sweep(): void {
+    for (const session of this.#closed) session.destroy()
+    this.#closed.clear()
+    const before = this.#now() - H2_SESSION_IDLE_MS
+    for (const session of this.#sessions) if (session.open === 0 && session.idleSince <= before) session.leave()
+  }
+
+  /** Sessions end with the requests that they have. */
+  retire(): void {
+    for (const session of this.#sessions) session.leave()
+    this.#retirement.begin()
+  }
+
+  whenRetired(tell: () => void): () => void {
+    return this.#retirement.whenBegun(tell)
+  }
+
+  get roundTripMs(): number | undefined {
+    return this.#source.roundTripMs
+  }
+
+  /** Streams of the tunnel that carry no request just now. */
+  get idleStreams(): number {
+    let idle = 0
+    for (const { open } of this.#sessions) if (open === 0) idle += 1
+    return idle
+  }
+
+  #open(): H2Session {
+    if (this.#sessions.size >= H2_SESSIONS_PER_TUNNEL) throw new TunnelFault('streams-exhausted')
+    const stream = this.#source.openStream()
+    const session = new H2Session({
+      stream,
+      takeFailure: () => this.#source.takeFailure(stream.id),
+      now: this.#now,
+      gone: () => {
+        this.#sessions.delete(session)
+        this.#closed.add(session)
+      },
+    })
+    this.#sessions.add(session)
+    return session
+  }
+}
