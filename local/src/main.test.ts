@@ -30,12 +30,8 @@ afterAll(async () => {
 
 /** `npm start`, as far as it is ours; port 0 unless told. */
 function launch(...args: string[]): ChildProcess {
-  return launchWith({}, ...args)
-}
-
-function launchWith(env: NodeJS.ProcessEnv, ...args: string[]): ChildProcess {
   const argv = ['--import', import.meta.resolve('tsx'), MAIN, '--data', folder, ...args]
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] })
   started.push(child)
   return child
 }
@@ -130,37 +126,6 @@ test('a port that is taken is said clearly, with the way out, and ends it with e
   expect(code).toBe(2)
   expect(said).toContain(`127.0.0.1:${port}`)
   expect(said).toContain('npm start -- --port')
-})
-
-test('with --tasks 2 both tasks are replaced one after the other, and no request to the demo fails', SLOW, async () => {
-  const child = launchWith({ POSTERN_TIME_SCALE: '0.1' }, '--port', '0', '--tasks', '2')
-  let told = ''
-  child.stdout!.setEncoding('utf8').on('data', (chunk: string) => {
-    told += chunk
-  })
-  const says = async (what: string): Promise<void> => {
-    while (!told.includes(what)) await once(child.stdout!, 'data')
-  }
-  await says('Ctrl+C')
-  expect(told).toContain('a rolling restart')
-  const before = await partsOf(child.pid!)
-  child.kill('SIGUSR2')
-  await says('is over')
-  expect(told.match(/task \d (started|told to stop|gone)/g)).toEqual([
-    'task 3 started',
-    expect.stringMatching(/^task [12] told to stop$/),
-    expect.stringMatching(/^task [12] gone$/),
-    'task 4 started',
-    expect.stringMatching(/^task [12] told to stop$/),
-    expect.stringMatching(/^task [12] gone$/),
-  ])
-  const [, requests, failed] = /(\d+) requests, (\d+) failed\s*$/.exec(told)!
-  expect([Number(requests) > 100, failed]).toEqual([true, '0'])
-  const after = await partsOf(child.pid!)
-  expect([before.length, after.length]).toEqual([3, 3])
-  expect(after.filter((pid) => before.includes(pid))).toHaveLength(1)
-  child.kill('SIGINT')
-  await Promise.all(after.map(gone))
 })
 
 test('a number of tasks that cannot be is said clearly', SLOW, async () => {
