@@ -73,9 +73,10 @@ async function main(): Promise<number> {
       tasks,
       complaint: (from, line) => process.stderr.write(`[${from}] ${line}\n`),
     })
+    // Before anybody is told of it: SIGUSR2 would end a process that does not expect it.
+    const deaf = restartOnDemand(system)
     const shown = relative(ROOT, dataFolder)
     process.stdout.write(await welcomeText(system, shown.startsWith('..') ? dataFolder : shown))
-    const deaf = restartOnDemand(system)
     const fault = await Promise.race([told, system.broken])
     deaf()
     if (!fault) process.stderr.write('\nstopping\n')

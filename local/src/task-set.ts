@@ -3,7 +3,7 @@ import { TunnelFault } from '@postern/protocol/fault'
 import type { Balancer, TaskPorts } from './balancer.ts'
 import type { Child } from './child.ts'
 
-export interface TaskProcess extends TaskPorts {
+interface TaskProcess extends TaskPorts {
   readonly child: Child
 }
 

@@ -5,7 +5,7 @@ import type { SeededRandom } from '../support/seeded-random.ts'
 import { startWitnessAgent, type WitnessAgent } from './fleet/witness-agent.ts'
 import { History } from './history/history.ts'
 
-export interface Tunnel {
+interface Tunnel {
   readonly name: string
   /** For the Host field. */
   readonly host: string

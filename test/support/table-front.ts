@@ -15,7 +15,7 @@ export interface TableCall {
  * `pass`: it is carried out and answered. `lose`: it is carried out, and its answer never comes. `cut`: it never arrives, and its connection
  * is reset. `hang`: it never arrives, and nobody says so. `refuse`: it is answered with that error, and not carried out.
  */
-export type Treatment = 'pass' | 'lose' | 'cut' | 'hang' | { readonly refuse: string }
+type Treatment = 'pass' | 'lose' | 'cut' | 'hang' | { readonly refuse: string }
 
 /** Is asked before the call is carried out. */
 export type Treat = (call: TableCall) => Treatment | Promise<Treatment>

@@ -30,7 +30,7 @@ export interface ServiceTask extends StartedTask {
 
 // Unscaled milliseconds.
 /** How long new flows go on after deregistration, at most; from the field. */
-export const MOST_LINGER_MS = 90_000
+const MOST_LINGER_MS = 90_000
 /** Between deregistration and SIGTERM. */
 const MOST_SIGTERM_DELAY_MS = 5000
 /** Fargate's maximum for stopTimeout. */

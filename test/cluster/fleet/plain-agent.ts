@@ -11,7 +11,7 @@ import { drawChannel } from '../../../agent/src/draw-channel.ts'
 import { LocalServer } from '../../../agent/src/local-server.ts'
 import { SharedBackoff } from '../../../agent/src/shared-backoff.ts'
 
-export interface Opened {
+interface Opened {
   readonly task: string
   readonly epoch: number
   /** The id of its ticket. */
@@ -21,7 +21,7 @@ export interface Opened {
 }
 
 /** What a channel leads to. */
-export interface LocalPlace {
+interface LocalPlace {
   readonly port: number
   opened?(channel: Opened): void
   /** Nothing of the channel is left, or it never came to be. */

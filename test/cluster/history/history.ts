@@ -46,7 +46,7 @@ export interface Delivered {
 }
 
 /** Something that the experiment did, or that a part said of itself. */
-export interface Noted {
+interface Noted {
   readonly kind: 'noted'
   readonly at: number
   readonly who: string

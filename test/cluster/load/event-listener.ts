@@ -1,7 +1,7 @@
 /** A client of server-sent events that comes back with Last-Event-ID, as browsers do. Knows nothing of why it was cut. */
 import http from 'node:http'
 
-export interface EventListenerTally {
+interface EventListenerTally {
   /** Ids in the order in which they came. */
   readonly ids: readonly number[]
   readonly resumed: number

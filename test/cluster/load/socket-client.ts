@@ -1,7 +1,7 @@
 /** A WebSocket client that talks now and then, and comes back when it is closed. Knows nothing of why. */
 import { WebSocket } from 'ws'
 
-export interface SocketEnd {
+interface SocketEnd {
   /** RFC 6455 §7.4; 1006: without a Close frame. */
   readonly code: number
   /** Until it was open again, in milliseconds; undefined: it is not. */
