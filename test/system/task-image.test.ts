@@ -111,7 +111,8 @@ async function startTask(env: Record<string, string>): Promise<Task> {
   const asUser = process.getuid?.() === 0 ? ['--import', `data:text/javascript,${drop}`] : []
   const child = spawn(process.execPath, [...asUser, ...args], {
     cwd: image.workdir,
-    env,
+    // Behind a balancer a task that is told to stop stays for its whole time: 5.5 s instead of 110.
+    env: { ...env, POSTERN_TIME_SCALE: '0.05' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const exited = once(child, 'exit')
@@ -270,6 +271,8 @@ test('carries a request from behind the balancer to an agent, and does to the ta
     'PutItem AUDIT#…',
     'PutItem TUNNELS',
     'Query REVOKE',
+    'Query ROUTE#…',
+    'Query TASKS',
     'UpdateItem ROUTE#…',
     'UpdateItem TASKS',
   ])
