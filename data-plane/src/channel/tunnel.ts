@@ -192,7 +192,7 @@ export class Tunnel {
   }
 
   /** Another channel serves the name from now on. The same agent's own newer one lets this one finish; another agent's ends it. */
-  replacedBy(newer: Tunnel): void {
+  replacedBy(newer: Pick<Tunnel, 'instanceId'>): void {
     if (newer.instanceId !== undefined && newer.instanceId !== this.instanceId) {
       this.#control?.send({ type: 'superseded', byInstance: newer.instanceId })
     }

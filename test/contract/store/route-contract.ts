@@ -110,7 +110,9 @@ export function routeContract(place: () => OpenPlace): void {
     const { epoch } = await stores.routes.claim(call)
     const wait = { awayUntil: NOW + 60_000, holdMs: 700, heldUntil: NOW + 800 }
     await stores.routes.release({ ...call, epoch, now: NOW, wait })
-    expect(await stores.routes.list(call.name, { consistent: true })).toMatchObject([{ routeState: 'offline', ...wait }])
+    expect(await stores.routes.list(call.name, { consistent: true })).toMatchObject([
+      { routeState: 'offline', ...wait },
+    ])
     await stores.routes.claim(call)
     const [row] = await stores.routes.list(call.name, { consistent: true })
     for (const name of Object.keys(wait)) expect(row).not.toHaveProperty(name)
