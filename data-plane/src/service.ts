@@ -33,6 +33,7 @@ import { MemoryGuard, type Yielding } from './channel/memory-guard.ts'
 import { moveAgents } from './channel/move-agents.ts'
 import { ticketHost } from './channel/ticket-host.ts'
 import { Tunnel } from './channel/tunnel.ts'
+import { compareClaims } from './cluster/compare-claims.ts'
 import { Fence } from './cluster/fence.ts'
 import { ownAddress } from './cluster/own-address.ts'
 import { PeerListener } from './cluster/peer-listener.ts'
@@ -160,6 +161,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   let addr = ''
   const fence = new Fence({
     tunnels,
+    compareClaims: () => compareClaims(tunnels(), stores.routes),
     now,
     after,
     closing: (gapMs) =>

@@ -109,7 +109,7 @@ export const MEMORY_CHECK_MS = ms(250)
 export const FRAME_PAYLOAD_BYTES = 32 * KiB
 /** What a stream takes from its writer beyond the window before `write` answers false. */
 export const STREAM_BACKLOG_BYTES = 64 * KiB
-/** Requests at once through one channel; the 257th is answered 503. Bounds what one tenant can hold: 256 windows. */
+/** Requests at once through one channel, and for one name over one hop; the 257th is answered 503. Bounds what one tenant can hold: 256 windows. */
 export const STREAMS_PER_CHANNEL = 256
 /** Control frames (ping, window update for unknown streams, resets) a peer may send per second beyond those its data justifies. */
 export const CONTROL_FRAMES_PER_SECOND = 1000
@@ -171,7 +171,7 @@ export const LINGER_MS = seconds(2)
 export const SWEEP_MS = seconds(1)
 /** Bytes that may wait for a visitor that does not read before its stream is no longer credited. */
 export const VISITOR_BACKLOG_BYTES = 256 * KiB
-/** A body up to this size is kept until the first byte of the response, so that a request on a stale stream can be sent again. */
+/** A body up to this size is kept until the first byte of the response, so that a request on a stale stream can be sent again. No more goes ahead of the answer of another task. */
 export const REPLAY_BYTES = 64 * KiB
 
 /** Connections to the port of health and metrics at once: a balancer's checks from each zone, the container's own, a few readers. */
@@ -334,14 +334,10 @@ export const TUNNEL_PURGE_AFTER_MS = 3 * 86_400_000
 
 /** A name, an address and two ids are under 300 bytes; the rest is for what a later version adds. */
 export const HOP_PREAMBLE_BYTES = KiB
-/** What goes ahead of a task's answer, and is kept until it: what may be sent again anyway. */
-export const HOP_AHEAD_BYTES = REPLAY_BYTES
 /** What a task adds to a request's head: four fields of who visits, two of ours, two of an upgrade, Host twice among them. */
 export const HOP_HEAD_ADDED = { bytes: 4 * KiB, fields: 8 }
 /** Streams of one hop channel: every visitor of a task, and as many that wait for their next request. */
 export const HOP_STREAMS = 2 * VISITORS_PER_TASK
-/** Requests at once for one name over one hop: as many as its channel has streams, or one tenant could fill the hop. */
-export const HOP_STREAMS_PER_NAME = STREAMS_PER_CHANNEL
 /** Channels of other tasks: three times as many as there are tasks behind one balancer, so that old ones may linger. */
 export const HOP_CHANNELS = 500
 /** Notes that one task tells another per second: a reset stream each, so as many as it answers requests. */
@@ -378,6 +374,8 @@ export const HOLD_LOOKS_MS = [ms(100), ms(200), ms(400), seconds(1)] as const
 export const FENCE_GAP_MS = seconds(5)
 /** After such a jump every agent is asked for a sign of life; whoever gives none within this has gone. */
 export const FENCE_PONG_MS = seconds(3)
+/** And the table is asked whose name each of them is, so many at once: 1,000 tunnels are 50 round trips. */
+export const CLAIMS_COMPARED_AT_ONCE = 20
 /** The clock is looked at this often, so that a jump is one. */
 export const FENCE_TICK_MS = seconds(1)
 

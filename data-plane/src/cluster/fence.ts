@@ -9,6 +9,8 @@ import { Sought } from '../dispatch/sought.ts'
 
 export interface FenceDeps {
   tunnels(): Iterable<Pick<Tunnel, 'roundTrip' | 'disconnect'>>
+  /** Ends those whose name another channel has by now, as the table says; resolves too if it cannot be read. */
+  compareClaims(): Promise<void>
   /** Monotonic milliseconds. */
   now(): number
   /** Runs once after so many milliseconds. Returns the removal. */
@@ -24,7 +26,7 @@ type FenceState =
       readonly kind: 'closed'
       /** When the gap was noticed. */
       readonly since: number
-      /** Every channel has answered since, or has gone. */
+      /** Every channel has answered since, or has gone, and none has lost its name. */
       answered: boolean
       /** The lease was renewed since, or the table is known to be out of reach. */
       settled: boolean
@@ -106,7 +108,8 @@ export class Fence {
   }
 
   async #askAll(): Promise<void> {
-    await Promise.all(Array.from(this.#deps.tunnels(), (tunnel) => this.#ask(tunnel)))
+    const { tunnels, compareClaims } = this.#deps
+    await Promise.all([compareClaims(), ...Array.from(tunnels(), (tunnel) => this.#ask(tunnel))])
   }
 
   async #ask(tunnel: Pick<Tunnel, 'roundTrip' | 'disconnect'>): Promise<void> {

@@ -266,7 +266,8 @@ export class Exchange implements StreamListener, Asker {
       this.#lease.stream.reset()
       return this.#end({ kind: 'homeless', fault: failure?.fault ?? why, body: this.#request.kept })
     }
-    if (!again || failure?.next !== undefined) {
+    const maySurprise = this.#lease.reused || this.#lease.tentative === true
+    if (!again || !maySurprise || failure?.next !== undefined) {
       const fault = why.code === 'stream-reset' ? new TunnelFault('origin-closed', undefined, { cause: why }) : why
       return this.#abandon(failure?.fault ?? fault)
     }

@@ -1,6 +1,6 @@
 import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
-import { HOP_AHEAD_BYTES, HOP_STREAMS_PER_NAME, IDLE_STREAM_MS } from '@postern/protocol/limits'
+import { IDLE_STREAM_MS, REPLAY_BYTES, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
 import { expect, test } from 'vitest'
 import { ScriptedStream } from '../testing/scripted-route.ts'
@@ -115,17 +115,17 @@ test('a stream whose request was judged there carries no other', () => {
   expect(opened).toHaveLength(2)
 })
 
-test('before the answer no more than the head and HOP_AHEAD_BYTES leave, and after it the rest in its order', () => {
+test('before the answer no more than the head and REPLAY_BYTES leave, and after it the rest in its order', () => {
   const { route, opened } = setup()
   const lease = route.lease('idle', asker)
   const { heard, events } = listener()
   lease.stream.listen(events)
   const before = opened[0]!.received.length
   expect(lease.stream.write(Buffer.from('head'))).toBe(true)
-  expect(lease.stream.write(Buffer.alloc(HOP_AHEAD_BYTES - 1, 'a'))).toBe(true)
+  expect(lease.stream.write(Buffer.alloc(REPLAY_BYTES - 1, 'a'))).toBe(true)
   expect(lease.stream.write(Buffer.from('bcd'))).toBe(false)
   lease.stream.end()
-  expect(opened[0]!.received.length - before).toBe(4 + HOP_AHEAD_BYTES)
+  expect(opened[0]!.received.length - before).toBe(4 + REPLAY_BYTES)
   expect(opened[0]!.state).toBe('open')
   opened[0]!.say(HOP_ANSWER.taken)
   expect(opened[0]!.received.endsWith('abcd')).toBe(true)
@@ -170,10 +170,10 @@ test('whoever lost its tunnel says so of the stream first: the route is doubted 
 
 test('one name has no more streams over a hop than over a channel, and each that goes makes room', () => {
   const { route, opened } = setup()
-  const leases = Array.from({ length: HOP_STREAMS_PER_NAME }, () => route.lease('fresh', asker))
+  const leases = Array.from({ length: STREAMS_PER_CHANNEL }, () => route.lease('fresh', asker))
   expect(() => route.lease('fresh', asker)).toThrow(expect.objectContaining({ code: 'streams-exhausted' }))
   leases[0]!.stream.reset()
   expect(opened[0]!.state).toBe('reset')
   route.lease('fresh', asker)
-  expect(route.outstanding).toBe(HOP_STREAMS_PER_NAME)
+  expect(route.outstanding).toBe(STREAMS_PER_CHANNEL)
 })

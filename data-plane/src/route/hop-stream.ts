@@ -1,6 +1,6 @@
 /** A stream to a local server by way of the task that holds its tunnel, as the task sees it that asks. Knows nothing of where that task is. */
 import { TunnelFault } from '@postern/protocol/fault'
-import { HOP_AHEAD_BYTES } from '@postern/protocol/limits'
+import { REPLAY_BYTES } from '@postern/protocol/limits'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
 import { HOP_ANSWER, type HopAnswer } from './hop-preamble.ts'
 import type { PooledStream } from './stream-pool.ts'
@@ -16,7 +16,7 @@ export interface HopHost {
 }
 
 /**
- * Until the other task has answered, no more than the head and HOP_AHEAD_BYTES go out, so that whoever writes can keep all of it and send it
+ * Until the other task has answered, no more than the head and REPLAY_BYTES go out, so that whoever writes can keep all of it and send it
  * elsewhere. Then it is a mux stream like any other.
  */
 export class HopStream implements PooledStream {
@@ -123,7 +123,7 @@ export class HopStream implements PooledStream {
     }
     this.#answer = answer
     const room = this.#flush()
-    if (this.#aheadBytes >= HOP_AHEAD_BYTES && room) this.#listener?.writable()
+    if (this.#aheadBytes >= REPLAY_BYTES && room) this.#listener?.writable()
     if (chunk.length > 1) this.#heard(chunk.subarray(1))
   }
 
@@ -149,11 +149,11 @@ export class HopStream implements PooledStream {
       this.#stream.write(chunk)
       return true
     }
-    const room = Math.max(0, HOP_AHEAD_BYTES - this.#aheadBytes)
+    const room = Math.max(0, REPLAY_BYTES - this.#aheadBytes)
     this.#aheadBytes += chunk.length
     if (room > 0) this.#stream.write(chunk.subarray(0, room))
     if (room < chunk.length) this.#heldBack.push(chunk.subarray(room))
-    return this.#aheadBytes < HOP_AHEAD_BYTES
+    return this.#aheadBytes < REPLAY_BYTES
   }
 
   /** False: enough for now. */

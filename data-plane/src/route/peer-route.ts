@@ -1,7 +1,7 @@
 /** The route to a tunnel whose channel another task holds: streams to that task, kept for further requests. Knows nothing of the table. */
 import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
-import { HOP_STREAMS_PER_NAME } from '@postern/protocol/limits'
+import { STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
 import type { RawStream } from '@postern/protocol/mux'
 import { writePreamble } from './hop-preamble.ts'
 import { type HopHost, HopStream } from './hop-stream.ts'
@@ -101,7 +101,7 @@ export class PeerRoute implements Route, HopHost {
 
   #openStream(asker: Asker): HopStream {
     const { name, epoch } = this
-    if (this.#open >= HOP_STREAMS_PER_NAME) throw new TunnelFault('streams-exhausted')
+    if (this.#open >= STREAMS_PER_CHANNEL) throw new TunnelFault('streams-exhausted')
     const { visitorAddress, requestId } = asker
     const stream = new HopStream(this.hop.openStream(), this, writePreamble({ name, epoch, visitorAddress, requestId }))
     this.#open += 1
