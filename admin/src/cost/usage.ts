@@ -55,7 +55,7 @@ export const STANDING_METRICS = 1
  */
 export const CALL_METRICS = 21
 /** Metrics that the alarms look at (one has two), and the four alarms that the two rules of scaling make for themselves. */
-export const ALARM_METRICS = 21 + 4
+export const ALARM_METRICS = 22 + 4
 
 /**
  * What leaves for each agent with every heartbeat: our ping and our answer to the agent's (a frame of 12 bytes is 34 as a TLS record), and an
