@@ -300,8 +300,8 @@ export const HOP_OPENING_MS = 1000
 /** While an answer is awaited the other task is asked for a sign of life this often, and given so long for it: together a partition shows in 1.5 s. Not scaled: a busy machine is not one that is gone. */
 export const HOP_PING_MS = 500
 export const HOP_SILENCE_MS = 1000
-/** A task that could not be reached is left alone this long; every request until then is answered at once. */
-export const PEER_SUSPECT_MS = seconds(1)
+/** A task that could not be reached is left alone this long; every request until then is answered at once. Not scaled, like the two before. */
+export const PEER_SUSPECT_MS = 1000
 /** A task's word that it does not have a tunnel is believed this long, should the table go on saying that it does. */
 export const HOP_REFUSED_MS = seconds(1)
 /** Where a name is, as the table said: an owner that is wrong says so itself. */
