@@ -201,6 +201,7 @@ test('a task that says of itself that it serves a name no more is believed', asy
 
 test('a task that cannot be reached is answered for at once; one whose process is gone is waited for', async () => {
   const { routes, state, find } = await setup({ rows: [online('a')] })
+  await find()
   state.down.set('a', 'silent')
   state.hops.clear()
   state.ms += ROUTE_ABSENT_MS
