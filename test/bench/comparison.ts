@@ -15,12 +15,21 @@ export function compare(all: readonly Series[], subject: string, base: string): 
       const lines = [`- ${scenario.title}, rate: × ${three(ratio(({ rate }) => rate))}`]
       for (const process of samples[0]!.cpu.keys()) {
         const cost = ratio((sample) => cpuCost(scenario, sample, process))
-        lines.push(`- ${scenario.title}, CPU of the ${process}: × ${three(cost)}`)
+        lines.push(`- ${scenario.title}, CPU of the ${process}: × ${three(cost)}: ${verdict(cost)}`)
       }
       return lines
     })
 }
 
+/** What two runs of one commit differ by, at most. */
+const NOISE = 1.05
+
+/** One of the two alone may be an accident of some rounds. */
+const verdict = ({ median, lowerQuartile }: Summary): string =>
+  median > NOISE && lowerQuartile > NOISE ? '**worse**' : 'no worse'
+
 /** A change of some percent is what this is for. */
-const three = ({ median, min, max }: Summary): string =>
-  `${median.toFixed(3)} (${[min, max].map((value) => value.toFixed(3)).join('–')})`
+const three = ({ median, lowerQuartile, min, max }: Summary): string => {
+  const [middle, lower, least, most] = [median, lowerQuartile, min, max].map((value) => value.toFixed(3))
+  return `${middle}, lower quartile ${lower} (${least}–${most})`
+}

@@ -34,7 +34,8 @@ export interface RoundsOptions {
 
 /**
  * Each round starts every system anew, because two processes of one program differ by more than two measurements of one
- * process (memory layout, what was compiled when: 10 % were seen), and goes through them in another order.
+ * process (memory layout, what was compiled when: 10 % were seen), in another order: one commit beside itself was 5 % dearer where
+ * it always started first. It then goes through them there and back, so that neither who is first nor what drifts counts.
  */
 export async function measureRounds(options: RoundsOptions): Promise<Series[]> {
   const series = options.scenarios.flatMap((scenario) =>
@@ -43,7 +44,7 @@ export async function measureRounds(options: RoundsOptions): Promise<Series[]> {
   for (let round = 0; round < options.rounds; round++) {
     const systems = new Map<string, Subject>()
     try {
-      for (const contender of options.contenders) {
+      for (const contender of rotated(options.contenders, round)) {
         options.progress(`round ${round + 1} of ${options.rounds}: starting ${contender.name}`)
         const subject = await contender.start(options.origin)
         systems.set(contender.name, subject)
@@ -51,12 +52,18 @@ export async function measureRounds(options: RoundsOptions): Promise<Series[]> {
         for (const scenario of options.scenarios) await scenario.run(subject.target, options.warmUp)
       }
       for (const scenario of options.scenarios) {
-        const row = series.filter((entry) => entry.scenario === scenario)
-        for (let n = 0; n < row.length; n++) {
-          const { system, samples } = row[(n + round) % row.length]!
+        const there = rotated(
+          series.filter((entry) => entry.scenario === scenario),
+          round,
+        )
+        const turns = new Map<string, Sample>()
+        for (const { system } of [...there, ...there.toReversed()]) {
           options.progress(`round ${round + 1} of ${options.rounds}: ${scenario.title}, ${system}`)
-          samples.push(await measure(scenario, systems.get(system)!, options.origin.pid, options.effort))
+          const sample = await measure(scenario, systems.get(system)!, options.origin.pid, half(options.effort))
+          const before = turns.get(system)
+          turns.set(system, before === undefined ? sample : together(before, sample))
         }
+        for (const { system, samples } of there) samples.push(turns.get(system)!)
       }
     } finally {
       for (const subject of systems.values()) await subject.stop()
@@ -64,6 +71,32 @@ export async function measureRounds(options: RoundsOptions): Promise<Series[]> {
   }
   return series
 }
+
+const rotated = <T>(items: readonly T[], by: number): T[] => items.map((_, n) => items[(n + by) % items.length]!)
+
+const half = ({ seconds, megabytes }: Effort): Effort => ({ seconds: seconds / 2, megabytes: megabytes / 2 })
+
+/** Two turns of equal effort as one sample. */
+function together(one: Sample, other: Sample): Sample {
+  const mean = (of: (sample: Sample) => number | undefined): number | undefined => {
+    const [left, right] = [of(one), of(other)]
+    return left === undefined || right === undefined ? undefined : (left + right) / 2
+  }
+  return {
+    work: one.work + other.work,
+    errors: one.errors + other.errors,
+    rate: (one.rate + other.rate) / 2,
+    p50: mean(({ p50 }) => p50),
+    p99: mean(({ p99 }) => p99),
+    cpu: new Map([...one.cpu].map(([name, time]) => [name, sumOf(time, other.cpu.get(name)!)])),
+    others: (one.others + other.others) / 2,
+  }
+}
+
+const sumOf = (one: CpuTime, other: CpuTime): CpuTime => ({
+  user: one.user + other.user,
+  system: one.system + other.system,
+})
 
 async function measure(scenario: Scenario, subject: Subject, originPid: number, effort: Effort): Promise<Sample> {
   const { target, processes } = subject

@@ -17,8 +17,8 @@ export interface Outcome {
   /** Requests per second, or MB per second. */
   readonly rate: number
   /** Milliseconds; undefined where there is one request only. */
-  readonly p50?: number
-  readonly p99?: number
+  readonly p50?: number | undefined
+  readonly p99?: number | undefined
   readonly errors: number
 }
 

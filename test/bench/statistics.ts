@@ -2,6 +2,8 @@
 
 export interface Summary {
   readonly median: number
+  /** Interpolated between the two values next to it. */
+  readonly lowerQuartile: number
   readonly min: number
   readonly max: number
 }
@@ -10,9 +12,14 @@ export interface Summary {
 export function summarise(values: readonly number[]): Summary {
   if (values.length === 0) throw new RangeError('nothing was measured')
   const sorted = [...values].sort((a, b) => a - b)
-  const upper = Math.floor(sorted.length / 2)
-  const median = sorted.length % 2 === 1 ? sorted[upper]! : (sorted[upper - 1]! + sorted[upper]!) / 2
-  return { median, min: sorted[0]!, max: sorted.at(-1)! }
+  return { median: quantile(sorted, 0.5), lowerQuartile: quantile(sorted, 0.25), min: sorted[0]!, max: sorted.at(-1)! }
+}
+
+function quantile(sorted: readonly number[], share: number): number {
+  const at = (sorted.length - 1) * share
+  const below = Math.floor(at)
+  const low = sorted[below]!
+  return low + ((sorted[below + 1] ?? low) - low) * (at - below)
 }
 
 /** Pairs what was measured in the same round, so that what slows a whole round down cancels out. */

@@ -8,8 +8,9 @@ import type { Route } from '../route/route.ts'
 import { faultAnswer } from './fault-answer.ts'
 import { Sweeper } from './sweeper.ts'
 import { VisitorCeilings } from './visitor-ceilings.ts'
-import { VisitorConnection, type VisitorContext, type VisitorHost } from './visitor-connection.ts'
-import { whoGivesWay } from './who-gives-way.ts'
+import { VisitorConnection } from './visitor-connection.ts'
+import type { VisitorContext, VisitorHost } from './visitor-context.ts'
+import { type StreamUser, whoGivesWay } from './who-gives-way.ts'
 
 export interface PublicListenerOptions {
   readonly proxyProtocol: ProxyPolicy
@@ -126,7 +127,7 @@ export class PublicListener {
     })
   }
 
-  #makeRoom(route: Route, forWhom: VisitorConnection): boolean {
+  #makeRoom(route: Route, forWhom: StreamUser): boolean {
     const givesWay = whoGivesWay(this.#visitors, route, forWhom.addressKey)
     givesWay?.giveWay()
     return givesWay !== undefined

@@ -7,7 +7,7 @@ import { Dispatcher } from '../dispatch/dispatcher.ts'
 import { Redirector } from '../dispatch/redirector.ts'
 import { PublicListener } from './public-listener.ts'
 import { RequestIds } from './request-ids.ts'
-import type { VisitorContext } from './visitor-connection.ts'
+import type { VisitorContext } from './visitor-context.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {

@@ -1,13 +1,10 @@
 /** One visitor's connection: heads in, exchanges one after the other, our own answers where there is no exchange. Knows nothing of streams. */
 import type { Socket } from 'node:net'
-import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
+import { TunnelFault, toFault } from '@postern/protocol/fault'
 import {
   BodyBoundary,
-  type CookieFence,
   ForwardedFields,
-  HeadCarry,
   type RequestHead,
-  RequestHeadParser,
   ResponseHeadParser,
   writeRequestHead,
 } from '@postern/protocol/http'
@@ -20,34 +17,15 @@ import {
 } from '@postern/protocol/limits'
 import type { Redirect } from '../dispatch/redirector.ts'
 import type { Route } from '../route/route.ts'
-import { Admission, type AdmissionContext, type Applicant, type Application } from './admission.ts'
+import { Admission, type Applicant, type Application } from './admission.ts'
 import { Exchange, type ExchangeRequest, type Outcome, type Visitor } from './exchange.ts'
 import { faultAnswer } from './fault-answer.ts'
 import { redirectAnswer } from './redirect-answer.ts'
+import { RequestHeads } from './request-heads.ts'
 import type { Perishable } from './sweeper.ts'
-
-export interface VisitorContext extends AdmissionContext {
-  readonly proto: 'http' | 'https'
-  readonly cookies: CookieFence
-  newRequestId(): string
-  /** Told of every request, and of every fault that a visitor gets. On the path of each: it adds, and nothing else. */
-  readonly counts: { request(): void; fault(code: FaultCode): void }
-}
-
-export interface VisitorAddress {
-  readonly address: string
-  readonly key: string
-}
-
-/** The listener, as a visitor's connection sees it. */
-export interface VisitorHost {
-  /** The deadline of what may take so many milliseconds. */
-  deadlineIn(ms: number): number
-  /** Monotonic milliseconds. */
-  now(): number
-  /** Takes a stream of `route` from a visitor who keeps it waiting, or who is of a crowd. False if there is none such. */
-  makeRoom(route: Route, forWhom: VisitorConnection): boolean
-}
+import type { VisitorAddress, VisitorContext, VisitorHost } from './visitor-context.ts'
+import { NOT_NOW, type Taker, VisitorInlet } from './visitor-inlet.ts'
+import type { StreamUser } from './who-gives-way.ts'
 
 type State =
   /** Between requests, or inside a head. */
@@ -71,7 +49,7 @@ const LINGERING: State = { kind: 'lingering' }
 const GONE: State = { kind: 'gone' }
 const NOTHING = Buffer.alloc(0)
 
-export class VisitorConnection implements Visitor, Applicant, Perishable {
+export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser, Perishable {
   deadline: number
   /** Which address it is counted under. */
   readonly addressKey: string
@@ -81,16 +59,11 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   readonly #forwarded: ForwardedFields
   readonly #host: VisitorHost
   readonly #admission: Admission
-  readonly #parser = new RequestHeadParser()
+  readonly #inlet: VisitorInlet
+  readonly #heads = new RequestHeads()
   readonly #requestBody = new BodyBoundary('request')
   readonly #reader = { heads: new ResponseHeadParser(), body: new BodyBoundary('response') }
-  readonly #carry = new HeadCarry()
   #state: State = HEAD
-  /** Read, but not yet wanted: the next pipelined request, or bytes behind an upgrade. */
-  #waiting: Buffer | undefined
-  /** The exchange takes no bytes just now. */
-  #held = false
-  #feeding = false
   #ended = false
   #draining = false
   /** Since when the visitor has not read all that it was given. */
@@ -113,6 +86,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
     this.#forwarded = new ForwardedFields(address, context.proto)
     this.#host = host
     this.#admission = new Admission(this, context)
+    this.#inlet = new VisitorInlet(socket, this)
     this.deadline = host.deadlineIn(VISITOR_IDLE_MS)
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
     socket.on('end', () => this.#readEnd())
@@ -126,7 +100,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   drain(): void {
     this.#draining = true
     if (this.#state.kind === 'admission') return this.#admission.stopWaiting()
-    if (this.#state.kind !== 'head' || this.#carry.length > 0) return
+    if (this.#state.kind !== 'head' || this.#heads.begun) return
     this.#socket.end()
     this.#linger()
   }
@@ -146,7 +120,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
     if (this.#state.kind !== 'exchange') return 0
     if (this.#fullSince !== undefined) return this.#host.now() - this.#fullSince
     const { uploaded } = this.#state.exchange
-    if (uploaded === undefined || this.#held) return 0
+    if (uploaded === undefined || this.#inlet.held) return 0
     const ms = this.streamAge
     return uploaded * 1000 < SLOW_UPLOAD_BYTES_PER_SECOND * ms ? ms : 0
   }
@@ -158,7 +132,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   expire(): void {
     switch (this.#state.kind) {
       case 'head':
-        if (this.#carry.length > 0)
+        if (this.#heads.begun)
           return this.#answer(new TunnelFault('head-timeout'), undefined, this.#context.newRequestId(), false)
         this.#socket.end()
         return this.#linger()
@@ -216,8 +190,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   }
 
   resume(): void {
-    this.#feedWaiting()
-    this.#updateReading()
+    this.#inlet.goOn()
     if (this.#ended && this.#state.kind === 'exchange') this.#state.exchange.visitorEnded()
   }
 
@@ -234,9 +207,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   }
 
   setReading(on: boolean): void {
-    this.#held = !on
-    if (on) this.#feedWaiting()
-    this.#updateReading()
+    this.#inlet.setReading(on)
   }
 
   expireIn(ms: number): void {
@@ -246,7 +217,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   exchangeOver(outcome: Outcome): void {
     if (this.#state.kind !== 'exchange') return
     const { head, requestId } = this.#state
-    this.#held = false
+    this.#inlet.unhold()
     switch (outcome.kind) {
       case 'complete':
         if (outcome.keepAlive && !this.#draining) this.#nextRequest()
@@ -261,8 +232,7 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
       case 'homeless':
         this.#state = ADMISSION
         // What was sent of the body is sent again, before what has come since.
-        if (outcome.body.length > 0)
-          this.#waiting = Buffer.concat(this.#waiting === undefined ? outcome.body : [...outcome.body, this.#waiting])
+        this.#inlet.putBack(outcome.body)
         return this.#admission.beginAgain(head, requestId, outcome.fault)
       case 'cut':
         this.#context.failed(requestId, outcome.fault)
@@ -276,40 +246,27 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
     }
   }
 
+  // ── what comes from the visitor ───────────────────────────────────────────────────────────────────────────────────
+
+  take(chunk: Buffer, from: number): number {
+    if (this.#state.kind === 'head') return this.#readHead(chunk, from)
+    if (this.#state.kind !== 'exchange' || !this.#state.exchange.takesBytes || this.#inlet.held) return NOT_NOW
+    return this.#state.exchange.visitorBytes(chunk, from, chunk.length)
+  }
+
+  get wantsRest(): boolean {
+    return this.#state.kind === 'exchange' || this.#state.kind === 'admission'
+  }
+
+  get mayWaitBytes(): number {
+    return this.#admission.held ? HELD_BODY_BYTES : 0
+  }
+
   // ── the socket ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #read(chunk: Buffer): void {
     if (this.#state.kind === 'lingering' || this.#state.kind === 'gone') return
-    if (this.#waiting !== undefined) this.#waiting = Buffer.concat([this.#waiting, chunk])
-    else this.#feed(chunk)
-    this.#updateReading()
-  }
-
-  #feed(chunk: Buffer): void {
-    this.#feeding = true
-    let from = 0
-    while (from < chunk.length) {
-      if (this.#state.kind === 'head') from = this.#readHead(chunk, from)
-      else if (this.#state.kind === 'exchange' && this.#state.exchange.takesBytes && !this.#held) {
-        from = this.#state.exchange.visitorBytes(chunk, from, chunk.length)
-      } else break
-    }
-    const { kind } = this.#state
-    if (from < chunk.length && (kind === 'exchange' || kind === 'admission')) this.#waiting = chunk.subarray(from)
-    this.#feeding = false
-  }
-
-  #feedWaiting(): void {
-    const waiting = this.#waiting
-    if (waiting === undefined || this.#feeding) return
-    this.#waiting = undefined
-    this.#feed(waiting)
-  }
-
-  #updateReading(): void {
-    const waiting = this.#waiting?.length ?? 0
-    if (this.#held || waiting > (this.#admission.held ? HELD_BODY_BYTES : 0)) this.#socket.pause()
-    else if (this.#socket.isPaused()) this.#socket.resume()
+    this.#inlet.bytes(chunk)
   }
 
   #readEnd(): void {
@@ -328,33 +285,21 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
   #closed(): void {
     const state = this.#state
     this.#state = GONE
-    this.#waiting = undefined
-    this.#parser.release()
+    this.#inlet.drop()
+    this.#heads.release()
     if (state.kind === 'exchange') state.exchange.visitorGone()
     else if (state.kind === 'admission') this.#admission.withdraw()
   }
 
   // ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The index behind what of the chunk belongs to the head. */
   #readHead(chunk: Buffer, from: number): number {
-    const before = this.#carry.length
+    const begun = this.#heads.begun
     try {
-      if (before === 0) {
-        const head = this.#parser.parse(chunk, from, chunk.length)
-        if (head !== undefined) {
-          this.#begin(head)
-          return from + head.bytes
-        }
-        this.expireIn(HEAD_TIMEOUT_MS)
-        this.#carry.append(chunk, from, chunk.length)
-        return chunk.length
-      }
-      this.#carry.append(chunk, from, chunk.length)
-      const head = this.#parser.parse(this.#carry.buffer, 0, this.#carry.length)
-      if (head === undefined) return chunk.length
-      const next = from + head.bytes - before
-      this.#begin(head)
+      const head = this.#heads.read(chunk, from)
+      const { next } = this.#heads
+      if (head !== undefined) this.#begin(head)
+      else if (!begun) this.expireIn(HEAD_TIMEOUT_MS)
       return next
     } catch (error) {
       this.#answer(toFault(error, 'request-invalid'), undefined, this.#context.newRequestId(), false)
@@ -380,11 +325,10 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
 
   #nextRequest(): void {
     this.#state = HEAD
-    this.#carry.clear()
+    this.#heads.clear()
     this.expireIn(VISITOR_IDLE_MS)
     if (this.#ended) this.#socket.end()
-    this.#feedWaiting()
-    this.#updateReading()
+    this.#inlet.goOn()
   }
 
   /** `goesOn`: the request was read to its end, so another may follow on this connection. */
@@ -405,10 +349,9 @@ export class VisitorConnection implements Visitor, Applicant, Perishable {
 
   #linger(): void {
     this.#state = LINGERING
-    this.#waiting = undefined
-    this.#held = false
+    this.#inlet.drop()
     this.expireIn(LINGER_MS)
-    this.#updateReading()
+    this.#inlet.adjust()
     if (this.#ended) this.#socket.end()
   }
 }

@@ -1,0 +1,40 @@
+/** Reads the heads of one connection's requests, each out of the chunks it comes in. Knows nothing of what follows a head. */
+import { HeadCarry, type RequestHead, RequestHeadParser } from '@postern/protocol/http'
+
+export class RequestHeads {
+  /** The index behind what the latest `read` took of its chunk. */
+  next = 0
+  readonly #parser = new RequestHeadParser()
+  readonly #carry = new HeadCarry()
+
+  /** A head has begun and is not whole yet. */
+  get begun(): boolean {
+    return this.#carry.length > 0
+  }
+
+  /** The head that ends in this chunk, if one does; it holds until `clear`. @throws TunnelFault if there can be none */
+  read(chunk: Buffer, from: number): RequestHead | undefined {
+    const before = this.#carry.length
+    this.next = chunk.length
+    if (before === 0) {
+      const head = this.#parser.parse(chunk, from, chunk.length)
+      if (head === undefined) this.#carry.append(chunk, from, chunk.length)
+      else this.next = from + head.bytes
+      return head
+    }
+    this.#carry.append(chunk, from, chunk.length)
+    const head = this.#parser.parse(this.#carry.buffer, 0, this.#carry.length)
+    if (head !== undefined) this.next = from + head.bytes - before
+    return head
+  }
+
+  /** The latest head is done with, and the next one may begin. */
+  clear(): void {
+    this.#carry.clear()
+  }
+
+  /** No further head comes. */
+  release(): void {
+    this.#parser.release()
+  }
+}
