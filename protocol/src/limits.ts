@@ -323,8 +323,8 @@ export const LOOKUP_MS = seconds(2)
 export const LOOKUP_ROUNDS = 4
 /** After a request began to wait for an agent, the table is read again after each of these, and then after the last one again and again. */
 export const HOLD_LOOKS_MS = [ms(100), ms(200), ms(400), seconds(1)] as const
-/** A process whose own clock jumped by this much was stopped, and cannot know what became of its tunnels. */
-export const FENCE_GAP_MS = seconds(5)
+/** A process whose own clock jumped by this much was stopped, and cannot know what became of its tunnels. However times are scaled, one that is busy for a moment was not. */
+export const FENCE_GAP_MS = Math.max(1000, seconds(5))
 /** After such a jump every agent is asked for a sign of life; whoever gives none within this has gone. */
 export const FENCE_PONG_MS = seconds(3)
 /** And the table is asked whose name each of them is, so many at once: 1,000 tunnels are 50 round trips. */
