@@ -347,8 +347,8 @@ export const HOP_OPENING_MS = 1000
 /** While an answer is awaited the other task is asked for a sign of life this often, and given so long for it: together a partition shows in 1.5 s. Not scaled: a busy machine is not one that is gone. */
 export const HOP_PING_MS = 500
 export const HOP_SILENCE_MS = 1000
-/** A task that could not be reached is left alone this long; every request until then is answered at once. */
-export const PEER_SUSPECT_MS = seconds(1)
+/** A task that could not be reached is left alone this long; every request until then is answered at once. Not scaled, like the two before. */
+export const PEER_SUSPECT_MS = 1000
 /** A task's word that it does not have a tunnel is believed this long, should the table go on saying that it does. */
 export const HOP_REFUSED_MS = seconds(1)
 /** Where a name is, as the table said: an owner that is wrong says so itself. */
@@ -370,8 +370,8 @@ export const LOOKUP_MS = seconds(2)
 export const LOOKUP_ROUNDS = 4
 /** After a request began to wait for an agent, the table is read again after each of these, and then after the last one again and again. */
 export const HOLD_LOOKS_MS = [ms(100), ms(200), ms(400), seconds(1)] as const
-/** A process whose own clock jumped by this much was stopped, and cannot know what became of its tunnels. */
-export const FENCE_GAP_MS = seconds(5)
+/** A process whose own clock jumped by this much was stopped, and cannot know what became of its tunnels. However times are scaled, one that is busy for a moment was not. */
+export const FENCE_GAP_MS = Math.max(1000, seconds(5))
 /** After such a jump every agent is asked for a sign of life; whoever gives none within this has gone. */
 export const FENCE_PONG_MS = seconds(3)
 /** And the table is asked whose name each of them is, so many at once: 1,000 tunnels are 50 round trips. */

@@ -148,6 +148,9 @@ test('an agent that moves to another task is followed by visitors of a third, wh
   expect(fieldOf(await ask(entrance, get(before.host)), 'who')).toBe('former')
   before.process.kill('SIGKILL')
   await before.process.exited
+  await eventually('its task has noticed', async () =>
+    (await system.stores.routes.list('mover')).every(({ routeState }) => routeState === 'offline'),
+  )
   const visitor = await visit(entrance)
   visitor.send(post(before.host, '/moved', 'kept'))
   await startAgent(later, 'mover', await startOrigin('later'))

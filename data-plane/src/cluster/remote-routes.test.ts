@@ -201,8 +201,12 @@ test('a task that says of itself that it serves a name no more is believed', asy
 
 test('a task that cannot be reached is answered for at once; one whose process is gone is waited for', async () => {
   const { routes, state, find } = await setup({ rows: [online('a')] })
+  await find()
   state.down.set('a', 'silent')
-  expect(await find()).toMatchObject({ code: 'peer-unreachable' })
+  state.hops.clear()
+  state.ms += ROUTE_ABSENT_MS
+  expect(routes.find(name)).toMatchObject({ code: 'peer-unreachable' })
+  expect(state.reads).toHaveLength(2)
   state.down.set('a', 'gone')
   expect(await find()).toBeUndefined()
   expect(routes.isAway(name)).toBe(true)

@@ -89,7 +89,11 @@ export class RemoteRoutes {
     // A task that has just started.
     if (isStranger && !tasks.triedWithin(STRANGER_LOOK_MS)) return new Sought(tasks.look())
     // What leads nowhere is not believed for as long as what leads somewhere.
-    if (!table.triedWithin(ROUTE_ABSENT_MS, name)) return new Sought(table.look(name))
+    if (!table.triedWithin(ROUTE_ABSENT_MS, name)) {
+      const looking = table.look(name)
+      // Whoever waited for a task that is silent has waited long enough; what is read is for the next.
+      if (obstacle !== 'silent') return new Sought(looking)
+    }
     return obstacle === 'silent'
       ? new TunnelFault('peer-unreachable', undefined, { retryAfterMs: PEER_SUSPECT_MS })
       : undefined
