@@ -22,6 +22,7 @@ export const RESPONSE_MASK: Readonly<Record<string, string>> = {
   'keep-alive': 'belongs to one hop (RFC 9110 §7.6.1)',
   via: 'an intermediary names itself (RFC 9110 §7.6.3)',
   'x-request-id': 'one id from the visitor to the local server, ours',
+  'server-timing': 'how long each part of the way took is ours to tell',
 }
 
 interface Observed extends Answer {
