@@ -31,6 +31,7 @@ export async function startEmbeddedTable(options: EmbeddedTableOptions = {}): Pr
   if (path !== undefined) await proveUsable(path)
   const server = dynalite({ createTableMs: 0, ...(path !== undefined && { path }) })
   surviveCutRequests(server)
+  keepConnections(server)
   server.listen(port, '127.0.0.1')
   await once(server, 'listening').catch((cause: unknown) => {
     throw new TunnelFault('port-taken', `The embedded table wants port ${port}.`, { cause })
@@ -79,6 +80,19 @@ function surviveCutRequests(server: Server): void {
     handle(request, response)
     request.removeAllListeners('error')
     request.on('error', () => response.destroy())
+  })
+}
+
+/**
+ * Node's server ends a connection that was idle for 5 s, perhaps just as its next request is on its way: ECONNRESET, which a deletion must not
+ * answer by trying again (protocol/src/store/table.ts). So they stand until the client goes, or the table.
+ */
+function keepConnections(server: Server): void {
+  server.keepAliveTimeout = 0
+  server.on('request', ({ socket }, response) => {
+    response.on('finish', () => {
+      if (!server.listening) socket.end()
+    })
   })
 }
 
