@@ -23,6 +23,7 @@ const PARTS = {
   // One file at a time, for the same reason.
   hostile: [...vitest('hostile', 'load'), '--no-file-parallelism'],
   system: vitest('system'),
+  cluster: vitest('cluster'),
   interop: ['npm', 'run', '-s', 'test:interop'],
   suites: ['npm', 'run', '-s', 'test:suites'],
   fuzz: ['npm', 'run', '-s', 'fuzz', '--', '--seconds', String(FUZZ_SECONDS)],

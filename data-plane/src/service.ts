@@ -6,13 +6,19 @@ import { TunnelFault } from '@postern/protocol/fault'
 import { CookieFence } from '@postern/protocol/http'
 import {
   CREDENTIAL_CHECKS_AT_ONCE,
+  DRAIN_END_MS,
   DRAIN_MS,
+  FENCE_TICK_MS,
+  LEASE_LATE_MS,
   LEASE_RENEW_MS,
   MEMORY_CHECK_MS,
   METRICS_MS,
+  REPLACED_CHANNEL_MS,
   REVOCATION_POLL_MS,
   SWEEP_MS,
+  TASKS_POLL_MS,
   TOKEN_RECHECK_TICK_MS,
+  UPGRADE_END_MS,
   WINDOW_BUDGET_BYTES,
 } from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
@@ -22,17 +28,29 @@ import type { Logger } from 'pino'
 import { ulid } from 'ulid'
 import { ChannelListener } from './channel/channel-listener.ts'
 import { type ClaimRouteDeps, claimRoute } from './channel/claim-route.ts'
-import { MemoryGuard } from './channel/memory-guard.ts'
+import { Evictions } from './channel/evictions.ts'
+import { MemoryGuard, type Yielding } from './channel/memory-guard.ts'
+import { moveAgents } from './channel/move-agents.ts'
 import { ticketHost } from './channel/ticket-host.ts'
-import type { Tunnel } from './channel/tunnel.ts'
+import { Tunnel } from './channel/tunnel.ts'
+import { compareClaims } from './cluster/compare-claims.ts'
+import { Fence } from './cluster/fence.ts'
+import { ownAddress } from './cluster/own-address.ts'
+import { PeerListener } from './cluster/peer-listener.ts'
+import { Peers } from './cluster/peers.ts'
+import { rebalance } from './cluster/rebalance.ts'
+import { RemoteRoutes } from './cluster/remote-routes.ts'
 import { repeat } from './cluster/repeat.ts'
 import { RevocationWatch } from './cluster/revocation-watch.ts'
+import { RouteTable } from './cluster/route-table.ts'
 import { TaskLease } from './cluster/task-lease.ts'
+import { TaskList } from './cluster/task-list.ts'
+import { TaskView } from './cluster/task-view.ts'
 import { TokenCheck } from './cluster/token-check.ts'
 import type { Config } from './config.ts'
 import { Dispatcher } from './dispatch/dispatcher.ts'
 import { Redirector } from './dispatch/redirector.ts'
-import { WaitingRoom } from './dispatch/waiting-room.ts'
+import { WaitingRoom, type WaitingRoomDeps } from './dispatch/waiting-room.ts'
 import { AccessLog } from './ops/access-log.ts'
 import { AuditTrail } from './ops/audit-trail.ts'
 import type { LineWriter } from './ops/line-writer.ts'
@@ -41,9 +59,11 @@ import { reportMetrics } from './ops/metric-report.ts'
 import { metricsPage } from './ops/metrics-page.ts'
 import { createOpsServer } from './ops/ops-server.ts'
 import { TaskCounts } from './ops/task-counts.ts'
+import { HopVisitor } from './public/hop-visitor.ts'
 import { PublicListener } from './public/public-listener.ts'
 import { RequestIds } from './public/request-ids.ts'
 import type { RecordKeeper } from './public/request-record.ts'
+import { Sweeper } from './public/sweeper.ts'
 import type { VisitorContext } from './public/visitor-context.ts'
 import { LocalRoutes } from './route/local-routes.ts'
 import { SocketRoute } from './route/socket-route.ts'
@@ -54,7 +74,7 @@ import { VERSION } from './version.ts'
 /** What a task may do to the table; its role there allows no more. */
 export interface PlaneStores extends Pick<Stores, 'tickets' | 'routes'> {
   readonly tokens: Pick<TokenStore, 'find'>
-  readonly tasks: Pick<TaskStore, 'renew' | 'end'>
+  readonly tasks: Pick<TaskStore, 'renew' | 'end' | 'list' | 'evict' | 'heeded'>
   readonly revocations: Pick<RevocationStore, 'since'>
   readonly tunnels: Pick<TunnelStore, 'put' | 'remove'>
   readonly audit: Pick<AuditStore, 'add'>
@@ -63,6 +83,8 @@ export interface PlaneStores extends Pick<Stores, 'tickets' | 'routes'> {
 export interface DataPlaneDeps {
   readonly stores: PlaneStores
   readonly keys: DeploymentKeys
+  /** Of the hop; undefined: no other task is asked, nor answered. */
+  readonly hopKeys: DeploymentKeys | undefined
   readonly log: Logger
   /** Milliseconds since 1970. */
   clock(): number
@@ -81,6 +103,7 @@ export interface DataPlane {
     readonly public: number
     readonly redirect: number | undefined
     readonly channel: number
+    readonly peer: number | undefined
     readonly ops: number
   }
   /** Resolves when another process has the id of this task: whoever hears it stops this one at once. */
@@ -93,8 +116,10 @@ type Readiness = 'starting' | 'ready' | 'draining'
 
 /** @throws TunnelFault `port-taken`; `config-invalid` if another process is this task */
 export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
-  const { stores, keys, log, clock, now } = deps
+  const { stores, keys, hopKeys, log, clock, now } = deps
   const bootId = randomUUID()
+  const self = { taskId: config.taskId, bootId }
+  const budget = new WindowBudget(Math.min(WINDOW_BUDGET_BYTES, deps.memoryLimit / 4))
   let readiness: Readiness = 'starting'
 
   const counts = new TaskCounts({ standing: () => tunnels(), linesDropped: () => deps.lines.dropped })
@@ -105,7 +130,6 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     now,
   }
   const routes = new LocalRoutes(now, (rules) => tunnelGate(rules, passwords))
-  const sweep = setInterval(() => routes.sweep(), SWEEP_MS)
   const tunnels = (): ReadonlySet<Tunnel> => channels.tunnels
   const watch = new RevocationWatch({
     revocations: stores.revocations,
@@ -123,12 +147,66 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   })
   const lease = new TaskLease({
     tasks: stores.tasks,
-    // No address: nothing listens for other tasks.
-    task: { taskId: config.taskId, bootId, addr: '', version: VERSION },
-    facts: () => ({ draining: readiness === 'draining', tunnels: tunnels().size }),
+    task: { ...self, version: VERSION },
+    facts: () => ({ addr, draining: readiness === 'draining', tunnels: staying().length }),
     clock,
     now,
   })
+  /** Channels that serve and that nobody has asked to move: what this task has to compare with others. */
+  const staying = (): Tunnel[] => [...tunnels()].filter((tunnel) => tunnel.serving && !tunnel.askedToMove)
+  const own = { taskId: config.taskId, bootId }
+  const evictions = new Evictions({ tasks: stores.tasks, ...own, tunnels })
+  const view = new TaskView({ tasks: stores.tasks, ...own, evicted: (eviction) => evictions.heed(eviction), clock })
+  /** Where other tasks reach this one; empty where nothing listens for them. */
+  let addr = ''
+  const fence = new Fence({
+    tunnels,
+    compareClaims: () => compareClaims(tunnels(), stores.routes),
+    now,
+    after,
+    closing: (gapMs) =>
+      log.warn({ gapMs }, 'this process stood still; nothing is passed on until its tunnels have answered'),
+    opening: () => log.info('tunnels have answered, and requests are passed on again'),
+  })
+  const fenceTick = setInterval(() => fence.tick(), FENCE_TICK_MS)
+  void lease.lost.then(() => fence.shut())
+  const tasks = new TaskList({ tasks: stores.tasks, now })
+  const peers =
+    hopKeys &&
+    new Peers({
+      self,
+      keys: hopKeys,
+      budget,
+      now,
+      withdrawn: ({ name, epoch }) => remote.withdrawn(name, epoch),
+      failed: ({ taskId }, how, fault) => {
+        counts.hopFailed()
+        log.warn(
+          { peer: taskId, how, fault: fault?.code, detail: fault?.detail },
+          'the channel to another task is lost',
+        )
+      },
+    })
+  const remote = new RemoteRoutes({
+    self,
+    table: new RouteTable({
+      routes: stores.routes,
+      isLive: (row) => row.routeState === 'online' && tasks.find(row.taskId, row.bootId) !== undefined,
+      now,
+      counts,
+    }),
+    tasks,
+    peers,
+    clock,
+    now,
+    after,
+    counts,
+  })
+  const sweep = setInterval(() => {
+    routes.sweep()
+    remote.sweep()
+    peers?.sweep()
+  }, SWEEP_MS)
   const audit = new AuditTrail({
     audit: stores.audit,
     clock,
@@ -138,10 +216,14 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   const claims: ClaimRouteDeps = {
     routes: stores.routes,
     tunnels: stores.tunnels,
-    taskId: config.taskId,
-    bootId,
+    ...own,
     clock,
     now,
+    readLiveTasks: () => view.liveNow(),
+    tell: (loss) => evictions.tell(loss),
+    untold: ({ lost }, fault) => log.warn({ err: fault, connId: lost.connId }, 'a replaced channel was not told'),
+    random: Math.random,
+    sleep: pause,
     unlisted: (row, fault) => log.warn({ err: fault, row }, 'the list of tunnels could not be written'),
   }
   const channels = new ChannelListener({
@@ -158,7 +240,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     ceilings: new OpeningCeilings(),
     tunnel: {
       taskId: config.taskId,
-      budget: new WindowBudget(Math.min(WINDOW_BUDGET_BYTES, deps.memoryLimit / 4)),
+      budget,
       now,
       claim: async (ticket, hello, connId) => {
         watch.admit(ticket)
@@ -175,6 +257,15 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
         const { username, subdomain } = tunnel.ticket
         audit.ticketUsed({ username, subdomain, ip: tunnel.clientAddress })
       },
+      moved: (tunnel) => {
+        counts.agentMoved()
+        log.info(facts(tunnel), 'tunnel moved')
+      },
+      lastStretchOver: (tunnel) => {
+        const route = routes.routeOf(tunnel)
+        if (route) visitors.endOn(route)
+        setTimeout(() => void tunnel.close(), UPGRADE_END_MS)
+      },
       over: (tunnel, { fault, release }) => {
         counts.channelOver(tunnel.traffic)
         log.info({ ...facts(tunnel), ...tunnel.traffic, fault: fault?.code, detail: fault?.detail }, 'tunnel over')
@@ -187,9 +278,10 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     },
   })
   const memory = new MemoryGuard({
-    holders: () => channels.tunnels,
+    holders: (): Iterable<Yielding> => [...tunnels(), ...(peerListener?.channels ?? []), ...(peers?.channels ?? [])],
     memoryLimit: deps.memoryLimit,
-    reset: (tunnel) => log.warn(facts(tunnel), 'a stalled stream was reset for want of memory'),
+    reset: (holder) =>
+      log.warn(holder instanceof Tunnel ? facts(holder) : {}, 'a stalled stream was reset for want of memory'),
   })
   const memoryCheck = setInterval(() => memory.check(), MEMORY_CHECK_MS)
   const accessLog =
@@ -213,7 +305,9 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     dispatcher: new Dispatcher({
       base: config.base,
       routes,
-      room: new WaitingRoom({ routes, now, after, counts }),
+      elsewhere: remote,
+      fence,
+      room: new WaitingRoom({ routes: whereverItIs(routes, remote), now, after, counts }),
       apex: config.apex && new SocketRoute(config.apex),
     }),
     proto: config.publicUrl.startsWith('https:') ? 'https' : 'http',
@@ -238,10 +332,41 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     // Who is sent on comes again, and is counted then.
     records: recordsOf(() => {}),
   })
+  const hopSweeper = new Sweeper(now, SWEEP_MS)
+  const hopVisitors = {
+    proto: context.proto,
+    cookies: context.cookies,
+    sweeper: hopSweeper,
+    failed: context.failed,
+    now,
+  }
+  const peerListener =
+    hopKeys &&
+    new PeerListener({
+      keys: hopKeys,
+      budget,
+      now,
+      house: {
+        routes,
+        fence,
+        draining: () => stoppingHops,
+        judge: (stream, preamble, route, returned) =>
+          new HopVisitor(stream, preamble, route, hopVisitors, returned).listener,
+      },
+      events: {
+        opened: ({ taskId }) => log.debug({ peer: taskId }, 'another task has opened a channel'),
+        refused: (fault, address) =>
+          log.warn({ fault: fault.code, from: address }, 'a channel of another task was refused'),
+        over: ({ taskId }, fault) =>
+          log.debug({ peer: taskId, fault: fault?.code }, 'the channel of another task is over'),
+      },
+    })
+  let stoppingHops = false
   const gauges = (): Gauges => ({
     tunnels: tunnels().size,
     activeStreams: sumOf(tunnels(), (tunnel) => tunnel.visitorStreams) - routes.idleStreams,
     heldBytes: sumOf(tunnels(), (tunnel) => tunnel.heldBytes),
+    leaseAge: lease.age > LEASE_LATE_MS ? Math.round(lease.age) : 0,
   })
   const ops = createOpsServer({
     ready: () => readiness === 'ready',
@@ -257,6 +382,14 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       failed: (fault) => log.warn({ err: fault }, `${what}: nothing usable from the table; tunnels stay as they are`),
       recovered: () => log.info(`${what}: from the table again`),
     })
+  const renewLease = async (): Promise<void> => {
+    const began = now()
+    try {
+      await lease.round()
+    } finally {
+      fence.leaseSettled(began)
+    }
+  }
   let loops: (() => Promise<void>)[] = []
   const giveUpLease = async (): Promise<void> => {
     await Promise.all(loops.map((end) => end()))
@@ -270,13 +403,23 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   // Health first, so that whoever watches can see the rest come up.
   const opsPort = await listen(ops.server, config.opsPort, '0.0.0.0')
   let channelPort: number
+  let peerPort: number | undefined
   let { publicPort, redirectPort } = config
   try {
+    // Other tasks next, because the lease says where they reach this one.
+    if (peerListener !== undefined) {
+      const host = config.publicHosts[0]!
+      peerPort = await listen(peerListener.server, config.peerPort, host)
+      const { peerAddress: told, metadataUri } = config
+      addr = await ownAddress({ told, host, port: peerPort, metadataUri })
+    }
     // The lease next: routes of a task without one are nobody's.
     loops = [
-      again('lease', LEASE_RENEW_MS, () => lease.round()),
+      again('lease', LEASE_RENEW_MS, renewLease),
+      again('tasks', LEASE_RENEW_MS, () => tasks.round()),
       again('revocations', REVOCATION_POLL_MS, () => watch.round()),
       again('tokens', TOKEN_RECHECK_TICK_MS, () => tokens.round()),
+      again('tasks', TASKS_POLL_MS, () => view.round()),
     ]
     const refused = await Promise.race([lease.settled, lease.lost])
     if (refused) throw refused
@@ -287,6 +430,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       redirectPort = await listen(visitors.createServer(redirecting()), redirectPort!, host)
   } catch (error) {
     await giveUpLease()
+    await peerListener?.stop()
     throw error
   }
   readiness = 'ready'
@@ -301,31 +445,74 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   }
   const missedCheck = setInterval(tellMissed, METRICS_MS)
 
+  const endRebalancing = rebalance({
+    staying,
+    others: () => view.others.map((task) => task.tunnels),
+    askToMove: (tunnel) => tunnel.askToMove(REPLACED_CHANNEL_MS),
+    random: Math.random,
+  })
+
   let stopped: Promise<void> | undefined
   const stop = async (graceMs: number): Promise<void> => {
-    // 1. The balancer stops sending, and new channels are told to go elsewhere.
+    const began = now()
+    // What is open then is ended; the rest of the time is for that, and for the steps behind it.
+    const deadline = began + Math.max(0, graceMs - DRAIN_END_MS)
+    const left = (): number => Math.max(0, deadline - now())
+    // 1. The balancer stops sending, and new channels are told to go elsewhere. It may go on for a while, or may have stopped long before: both
+    //    listeners accept until step 3, and whoever comes is served.
     readiness = 'draining'
-    // 2. Requests under way end while their channels still stand.
-    await visitors.drain(graceMs)
-    // 3. Agents hear GOAWAY and look for another task; their routes are released.
+    endRebalancing()
+    // 2. Each agent opens a channel on another task, then leaves this one, whose requests end. Each response is the last on its connection.
+    //    With no other task to go to they stay where they are.
+    const balanced = config.proxyProtocol === 'required'
+    if (left() > 0 && (balanced || view.others.length > 0)) {
+      visitors.retire()
+      const enough = moveAgents({ tunnels, deadline, now, random: Math.random })
+      // A balancer may send new connections for as long as we can be here; nobody else does.
+      await (balanced ? pause(left()) : Promise.race([channels.empty(), pause(left())]))
+      enough()
+    }
+    // 3. No further visitors. Requests under way end while their channels still stand; those that do not are ended in time.
+    await visitors.drain(graceMs > DRAIN_END_MS ? left() : graceMs, graceMs > DRAIN_END_MS ? DRAIN_END_MS / 2 : 0)
+    // 4. Agents that are still here hear GOAWAY; their routes are released.
     await channels.stop()
+    counts.drained(now() - began)
+    // 4. Other tasks hear it too: what they still sent here is for them to send elsewhere.
+    stoppingHops = true
+    await Promise.all([peerListener?.stop(), peers?.stop()])
+    hopSweeper.stop()
     clearInterval(sweep)
     clearInterval(memoryCheck)
-    // 4. Nothing is left that a revocation could end or that a lease keeps alive.
+    clearInterval(fenceTick)
+    // 5. Nothing is left that a revocation could end or that a lease keeps alive.
     await giveUpLease()
     await audit.settled()
-    // 5. What was counted since the last minute, the end of every channel included.
+    // 6. What was counted since the last minute, the end of every channel included.
     endMetrics?.()
     clearInterval(missedCheck)
     tellMissed()
-    // 6. Health last: until here the process is alive, and says so.
+    // 7. Health last: until here the process is alive, and says so.
     await ops.stop()
     accessLog?.flush()
   }
   return {
-    ports: { public: publicPort, redirect: redirectPort, channel: channelPort, ops: opsPort },
+    ports: { public: publicPort, redirect: redirectPort, channel: channelPort, peer: peerPort, ops: opsPort },
     fenced: lease.lost,
     stop: (graceMs = DRAIN_MS) => (stopped ??= stop(graceMs)),
+  }
+}
+
+/** For requests that wait for an agent: it may come back here or to another task. */
+function whereverItIs(here: LocalRoutes, elsewhere: RemoteRoutes): WaitingRoomDeps['routes'] {
+  return {
+    // What became of a channel of our own is known here better than in the table.
+    holdMs: (name) => (here.isAway(name) ? here.holdMs(name) : elsewhere.holdMs(name)),
+    whenBack(name, back) {
+      const removals = [here.whenBack(name, back), elsewhere.whenBack(name, back)]
+      return () => {
+        for (const remove of removals) remove()
+      }
+    },
   }
 }
 
@@ -341,6 +528,8 @@ function sumOf(tunnels: Iterable<Tunnel>, of: (tunnel: Tunnel) => number): numbe
   for (const tunnel of tunnels) sum += of(tunnel)
   return sum
 }
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 function after(ms: number, run: () => void): () => void {
   const timer = setTimeout(run, ms)

@@ -89,6 +89,22 @@ function rules(on: Watched, { mostTasks, taskCount, taskCpu, accessLog }: Config
       periods: 3,
     },
     {
+      name: 'HopsFail',
+      says: 'More than 100 requests in five minutes came to nothing on their way from one task to another.',
+      metric: on.hopFailures,
+      when: '>',
+      value: 100,
+      periods: 2,
+    },
+    {
+      name: 'LeaseLate',
+      says: 'A task could not renew its lease for a quarter of a minute: others soon take its tunnels for lost.',
+      metric: on.leaseAge,
+      when: '>',
+      value: 15_000,
+      periods: 3,
+    },
+    {
       name: 'VisitorsTurnedAway',
       says: 'A task has as many visitors as it may, and answers further ones with 503.',
       metric: on.visitorsExhausted,
@@ -131,6 +147,14 @@ function rules(on: Watched, { mostTasks, taskCount, taskCpu, accessLog }: Config
       when: '>',
       value: 5000,
       periods: 3,
+    },
+    {
+      name: 'DrainLate',
+      says: 'A task took more than 112 seconds to stop; at 120 it is killed.',
+      metric: on.drainTime,
+      when: '>',
+      value: 112_000,
+      periods: 1,
     },
     {
       name: 'BalancerOutOfPorts',

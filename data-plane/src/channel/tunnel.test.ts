@@ -58,6 +58,7 @@ async function setup(claim: TunnelDeps['claim']) {
   const overs = new Inbox<{ fault: TunnelFault | undefined; release: TunnelFault | undefined }>()
   const said = new Inbox<ServerMessage>()
   const refusals: unknown[] = []
+  const moves = new Inbox<string>()
   const channelEvents = new Inbox<string>()
   const published: string[] = []
   const partings: Parting[] = []
@@ -96,6 +97,8 @@ async function setup(claim: TunnelDeps['claim']) {
       events: {
         welcomed: () => {},
         refused: (fault, address) => refusals.push([fault.code, address]),
+        moved: () => moves.put('moved'),
+        lastStretchOver: () => moves.put('over'),
         over: (_tunnel, why) => overs.put(why),
       },
     })
@@ -138,6 +141,7 @@ async function setup(claim: TunnelDeps['claim']) {
     published,
     partings,
     channelEvents,
+    moves,
     refusals,
     silence: () => socket.pause(),
   }
@@ -145,6 +149,8 @@ async function setup(claim: TunnelDeps['claim']) {
 
 const granted = (released: string[] = []): Claim => ({
   epoch: 7,
+  slot: 0,
+  settle: async () => {},
   release: async () => void released.push('released'),
   relist: async () => void released.push('relisted'),
 })
@@ -240,11 +246,10 @@ test('what the agent says of a stream is kept until it is asked for, whatever wa
 
 test('a release that fails is reported, not lost', async () => {
   const { control, hello, said, overs, tunnel } = await setup(async () => ({
-    epoch: 1,
+    ...granted(),
     release: async () => {
       throw new TunnelFault('store-unavailable')
     },
-    relist: async () => {},
   }))
   control.send(hello)
   await said.first()
@@ -346,4 +351,45 @@ test.each([
   control.send({ ...hello, ...more })
   await said.first()
   expect(tunnel.holdMs).toBe(wanted)
+})
+
+/** A tunnel that serves, with what its agent hears after the welcome. */
+async function serving(released: string[] = []) {
+  const all = await setup(async () => granted(released))
+  all.control.send(all.hello)
+  await all.said.first()
+  return all
+}
+
+test('an agent is asked once to move, and its leaving then is no absence', async () => {
+  const { tunnel, control, channel, said, partings, moves, overs } = await serving()
+  expect([tunnel.askToMove(1234.4), tunnel.askToMove(1), tunnel.askedToMove]).toEqual([true, false, true])
+  await channel.roundTrip()
+  expect(said.all[1]).toEqual({ type: 'draining', deadlineMs: 1234 })
+  expect(tunnel.serving).toBe(true)
+  control.send({ type: 'leaving', moved: true })
+  await channel.roundTrip()
+  expect([partings, moves.all, tunnel.serving]).toEqual([['moved'], ['moved'], false])
+  expect(tunnel.askToMove(1)).toBe(false)
+  await channel.close()
+  await overs.first()
+  expect(partings).toEqual(['moved', 'moved'])
+})
+
+test('a channel that its own agent has replaced finishes what it has, and is not closed by us', async () => {
+  const { tunnel, channel, hello, channelEvents, said, partings } = await serving()
+  tunnel.replacedBy({ instanceId: hello.instanceId })
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  await channel.roundTrip()
+  expect([partings, channelEvents.all, said.all.length]).toEqual([['moved'], [], 1])
+})
+
+test('a channel whose name another agent has taken hears whose it is, once, and ends', async () => {
+  const released: string[] = []
+  const { tunnel, said, overs, partings } = await serving(released)
+  tunnel.replacedBy({ instanceId: 'other', label: 'desk (pid 7)' })
+  tunnel.supersededBy({ instanceId: 'third' })
+  expect(await overs.first()).toMatchObject({ fault: { code: 'superseded' } })
+  expect(said.all.slice(1)).toEqual([{ type: 'superseded', byInstance: 'other', by: 'desk (pid 7)' }])
+  expect([partings, released]).toEqual([['moved', 'moved'], ['released']])
 })

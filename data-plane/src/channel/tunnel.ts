@@ -14,23 +14,40 @@ import {
   type VisitorRules,
 } from '@postern/protocol/channel'
 import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
-import { HEARTBEAT_MS, HELLO_TIMEOUT_MS, HOLD_MS, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
+import {
+  HEARTBEAT_MS,
+  HELLO_TIMEOUT_MS,
+  HOLD_MS,
+  REPLACED_CHANNEL_MS,
+  STREAMS_PER_CHANNEL,
+} from '@postern/protocol/limits'
 import type { RawStream, WindowBudget } from '@postern/protocol/mux'
 import type { AgentTicket } from './ticket-host.ts'
 
 /** A name held in the table for one channel; `release` lets it go and is harmless when repeated or late. */
 export interface Claim {
   readonly epoch: number
-  release(): Promise<void>
+  /** Which of the name's slots it is. */
+  readonly slot: number
+  /** Has those told whom it took the name from. Called once visitors are let in. Never rejects. */
+  settle(): Promise<void>
+  /** `parting`: how the channel went; `holdMs`: how long its agent wants requests to wait for it. */
+  release(parting: Parting, holdMs: number): Promise<void>
   /** Makes sure that the tunnel is in the list of all tunnels. Never rejects. */
   relist(): Promise<void>
 }
 
 /**
  * How a tunnel goes: `lost` by itself, and its agent is about to come back; `left` as its agent said, which is stopped or started anew;
- * `dismissed` because the right to it is gone.
+ * `moved`, another channel of its agent having taken its place, here or on another task; `dismissed` because the right to it is gone.
  */
-export type Parting = 'lost' | 'left' | 'dismissed'
+export type Parting = 'lost' | 'left' | 'moved' | 'dismissed'
+
+/** Who has a name now, as its agent calls itself. */
+export interface Successor {
+  readonly instanceId: string
+  readonly label?: string | undefined
+}
 
 export interface TunnelDeps {
   readonly taskId: string
@@ -51,6 +68,10 @@ export interface TunnelEvents {
   welcomed(tunnel: Tunnel): void
   /** Instead of being welcomed; `over` follows. `address` is the agent's. */
   refused(fault: TunnelFault, address: string | undefined): void
+  /** Its agent has another channel in its place, and it finishes what it has. */
+  moved(tunnel: Tunnel): void
+  /** It has had its time for that: what is still open is to be ended, and then the channel. */
+  lastStretchOver(tunnel: Tunnel): void
   /** After everything else: the channel is over and the claim is released (or its release has failed with `release`). */
   over(
     tunnel: Tunnel,
@@ -76,8 +97,19 @@ type TunnelState =
     }
   | { readonly kind: 'over' }
 
-/** An agent that hears one of these, or meets it when it asks for its next ticket, does not come back. */
-const GONE_FOR_GOOD: ReadonlySet<FaultCode | undefined> = new Set<FaultCode>(['revoked', 'token-expired'])
+function partingOf(cutBy: FaultCode | undefined): Parting {
+  switch (cutBy) {
+    // An agent that hears one of these, or meets it when it asks for its next ticket, does not come back.
+    case 'revoked':
+    case 'token-expired':
+      return 'dismissed'
+    // The name is another agent's, which may be on another task.
+    case 'superseded':
+      return 'moved'
+    default:
+      return 'lost'
+  }
+}
 
 export class Tunnel {
   readonly connId: string
@@ -93,6 +125,10 @@ export class Tunnel {
   readonly #failures = new Map<number, StreamFaultMessage>()
   /** Why we ended it, if we did. */
   #cutBy: TunnelFault | undefined
+  /** Its agent was asked to open another channel elsewhere. */
+  #askedToMove = false
+  /** Runs while it is replaced and finishes what it has. */
+  #lastStretch: NodeJS.Timeout | undefined
 
   constructor(opening: AcceptedOpening<AgentTicket>, deps: TunnelDeps) {
     this.connId = deps.newId()
@@ -146,6 +182,20 @@ export class Tunnel {
     return 'claim' in this.#state ? this.#state.claim.epoch : undefined
   }
 
+  /** Which slot of its name it has. */
+  get slot(): number | undefined {
+    return 'claim' in this.#state ? this.#state.claim.slot : undefined
+  }
+
+  /** Its agent goes by this name where others hear of it. */
+  get label(): string | undefined {
+    return 'hello' in this.#state ? this.#state.hello.label : undefined
+  }
+
+  get askedToMove(): boolean {
+    return this.#askedToMove
+  }
+
   /** How long requests may wait for the next channel of the name once this one is gone; milliseconds. */
   get holdMs(): number {
     return ('hello' in this.#state ? this.#state.hello.holdMs : undefined) ?? HOLD_MS
@@ -183,6 +233,11 @@ export class Tunnel {
     return this.#channel.resetLongestStalled()
   }
 
+  /** Resolves when its agent has given a sign of life, or the channel is over. */
+  roundTrip(): Promise<void> {
+    return this.#channel.roundTrip()
+  }
+
   /** @throws TunnelFault `streams-exhausted`, `channel-closed` */
   openStream(): RawStream {
     return this.#channel.openStream()
@@ -196,17 +251,34 @@ export class Tunnel {
     return { fault: new TunnelFault(message.fault), unsent: message.unsent }
   }
 
-  /** Another channel serves the name from now on. The same agent's own newer one lets this one finish; another agent's ends it. */
-  replacedBy(newer: Tunnel): void {
-    if (newer.instanceId !== undefined && newer.instanceId !== this.instanceId) {
-      this.#control?.send({ type: 'superseded', byInstance: newer.instanceId })
-    }
+  /**
+   * Another channel has its slot from now on. The same agent's own newer one lets this one finish what it has, for REPLACED_CHANNEL_MS at
+   * the most; another agent's ends it.
+   */
+  replacedBy(newer: Successor): void {
+    if (newer.instanceId !== this.instanceId) return this.supersededBy(newer)
+    this.#moveOn()
+  }
+
+  /** Another agent has the name: final for this one. */
+  supersededBy({ instanceId, label }: Successor): void {
+    if (this.#cutBy !== undefined || !this.#isClaimed()) return
+    this.#cutBy = new TunnelFault('superseded', `It is instance ${instanceId}.`)
+    this.#control?.send({ type: 'superseded', byInstance: instanceId, ...(label !== undefined && { by: label }) })
     void this.close()
+  }
+
+  /** Asks the agent to open another channel, and to leave this one when that stands. Once; false if it serves no more, or was asked before. */
+  askToMove(deadlineMs: number): boolean {
+    if (this.#state.kind !== 'serving' || this.#askedToMove) return false
+    this.#askedToMove =
+      this.#control?.send({ type: 'draining', deadlineMs: Math.max(0, Math.round(deadlineMs)) }) ?? false
+    return this.#askedToMove
   }
 
   /** GOAWAY, a moment for what is queued, the end. Resolves when the channel is over. */
   async close(): Promise<void> {
-    this.#leave(GONE_FOR_GOOD.has(this.#cutBy?.code) ? 'dismissed' : 'lost')
+    this.#leave(partingOf(this.#cutBy?.code))
     await this.#channel.close()
   }
 
@@ -228,8 +300,12 @@ export class Tunnel {
     if (this.#state.kind === 'serving') await this.#state.claim.relist()
   }
 
+  #isClaimed(): boolean {
+    return this.#state.kind === 'serving' || this.#state.kind === 'leaving'
+  }
+
   #cut(why: TunnelFault): void {
-    if (this.#cutBy !== undefined || (this.#state.kind !== 'serving' && this.#state.kind !== 'leaving')) return
+    if (this.#cutBy !== undefined || !this.#isClaimed()) return
     this.#cutBy = why
     if (why.code === 'revoked') this.#control?.send({ type: 'revoked' })
     void this.close()
@@ -254,7 +330,8 @@ export class Tunnel {
       case 'stream-fault':
         return this.#noteFailure(message)
       case 'leaving':
-        this.#leave('left')
+        if (message.moved === true) this.#moveOn()
+        else this.#leave('left')
         return
     }
   }
@@ -309,6 +386,7 @@ export class Tunnel {
       epoch: claim.epoch,
       heartbeatMs: HEARTBEAT_MS,
     })
+    void claim.settle()
     this.#deps.events.welcomed(this)
   }
 
@@ -336,21 +414,37 @@ export class Tunnel {
     this.#state = { kind: 'leaving', hello, claim, withdraw, parting }
   }
 
+  /** Its agent closes it as soon as nothing is open on it any more. */
+  #moveOn(): void {
+    if (this.#state.kind !== 'serving') return
+    this.#leave('moved')
+    this.#lastStretch = setTimeout(() => this.#deps.events.lastStretchOver(this), REPLACED_CHANNEL_MS)
+    this.#deps.events.moved(this)
+  }
+
   #finish(fault: TunnelFault | undefined): void {
     this.#leave(fault === undefined ? 'left' : 'lost')
+    clearTimeout(this.#lastStretch)
     const state = this.#state
+    const { holdMs } = this
     if (state.kind === 'leaving') state.withdraw(state.parting)
     const why = this.#cutBy ?? fault
     this.#state = { kind: 'over' }
     if (state.kind === 'greeting') clearTimeout(state.deadline)
     // A claim that is still under way reports the end itself, because it has something to release.
-    if (state.kind !== 'claiming') void this.#reportOver(state.kind === 'leaving' ? state.claim : undefined, why)
+    if (state.kind === 'leaving') void this.#reportOver(state.claim, why, state.parting, holdMs)
+    else if (state.kind !== 'claiming') void this.#reportOver(undefined, why)
   }
 
-  async #reportOver(claim: Claim | undefined, fault: TunnelFault | undefined): Promise<void> {
+  async #reportOver(
+    claim: Claim | undefined,
+    fault: TunnelFault | undefined,
+    parting: Parting = 'lost',
+    holdMs = HOLD_MS,
+  ): Promise<void> {
     let release: TunnelFault | undefined
     try {
-      await claim?.release()
+      await claim?.release(parting, holdMs)
     } catch (error) {
       release = toFault(error, 'store-unavailable')
     }

@@ -2,6 +2,7 @@
 import { isBase, type Subdomain, subdomainOf } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import type { Route } from '../route/route.ts'
+import type { Sought } from './sought.ts'
 import { Away, type WaitingRoom } from './waiting-room.ts'
 
 export interface DispatcherOptions {
@@ -13,6 +14,15 @@ export interface DispatcherOptions {
     /** Whether a name without route had one until a moment ago. */
     isAway(subdomain: Subdomain): boolean
   }
+  /** Names whose channels other tasks hold; without it there are none. */
+  readonly elsewhere?: {
+    /** Undefined: no task has the name just now. A fault: one has it, and cannot be asked. */
+    find(subdomain: Subdomain): Route | Sought | TunnelFault | undefined
+    /** Whether some task had it until a moment ago. */
+    isAway(subdomain: Subdomain): boolean
+  }
+  /** What keeps this task from passing requests on just now; without it nothing does. */
+  readonly fence?: { closed(): boolean; lifted(): Sought }
   /** Where requests wait for an agent that is away; without it none does. */
   readonly room?: WaitingRoom
   /** Takes requests for the base domain itself; absent where a balancer sends those to the control plane. */
@@ -27,7 +37,7 @@ export class Dispatcher {
   }
 
   /** The route for a request with this (lower-case) Host, or the fault it is answered with: `host-unknown`, `tunnel-not-found`, `tunnel-offline`. */
-  find(host: string): Route | Away | TunnelFault {
+  find(host: string): Route | Sought | Away | TunnelFault {
     const { base, apex } = this.#options
     const subdomain = subdomainOf(host, base)
     if (subdomain !== undefined) return this.#tunnel(subdomain)
@@ -35,11 +45,12 @@ export class Dispatcher {
     return new TunnelFault('host-unknown')
   }
 
-  #tunnel(subdomain: Subdomain): Route | Away | TunnelFault {
-    const { routes, room } = this.#options
-    const route = routes.get(subdomain)
+  #tunnel(subdomain: Subdomain): Route | Sought | Away | TunnelFault {
+    const { routes, elsewhere, fence, room } = this.#options
+    if (fence?.closed()) return fence.lifted()
+    const route = routes.get(subdomain) ?? elsewhere?.find(subdomain)
     if (route !== undefined) return route
-    if (!routes.isAway(subdomain)) return new TunnelFault('tunnel-not-found')
+    if (!routes.isAway(subdomain) && !elsewhere?.isAway(subdomain)) return new TunnelFault('tunnel-not-found')
     return room === undefined ? new TunnelFault('tunnel-offline') : new Away(room, subdomain)
   }
 }

@@ -21,7 +21,7 @@ test('what is counted comes out as Prometheus reads it, since the beginning and 
   counts.take()
   const page = metricsPage({
     counts,
-    gauges: () => ({ tunnels: 4, activeStreams: 5, heldBytes: 6 }),
+    gauges: () => ({ tunnels: 4, activeStreams: 5, leaseAge: 0, heldBytes: 6 }),
     visitors: () => 9,
   })
   expect(page.contentType).toBe('text/plain; version=0.0.4; charset=utf-8')

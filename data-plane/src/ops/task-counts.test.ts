@@ -8,12 +8,17 @@ const countsOf = (standing: { traffic: { in: number; out: number } }[] = []) =>
 const nothing = {
   requests: 0,
   held: 0,
+  hops: 0,
+  hopFailures: 0,
+  lookups: 0,
   faults: new Map(),
   openings: 0,
   openingTimes: [],
   openingsRefused: new Map(),
   bytesIn: 0,
   bytesOut: 0,
+  agentsMoved: 0,
+  drainMs: undefined,
   linesDropped: 0,
 }
 
@@ -21,14 +26,23 @@ test('what was counted is taken once', () => {
   const counts = countsOf()
   for (let i = 0; i < 3; i += 1) counts.request()
   counts.held()
+  counts.hop()
+  counts.hop()
+  counts.hopFailed()
+  for (let i = 0; i < 4; i += 1) counts.lookup()
   counts.fault('tunnel-not-found')
   counts.fault('tunnel-not-found')
   counts.fault('origin-refused')
   counts.opening(1)
   counts.openingRefused('ticket-refused')
+  counts.agentMoved()
+  counts.drained(61_000)
   expect(counts.take()).toEqual({
     requests: 3,
     held: 1,
+    hops: 2,
+    hopFailures: 1,
+    lookups: 4,
     faults: new Map([
       ['tunnel-not-found', 2],
       ['origin-refused', 1],
@@ -38,6 +52,8 @@ test('what was counted is taken once', () => {
     openingsRefused: new Map([['ticket-refused', 1]]),
     bytesIn: 0,
     bytesOut: 0,
+    agentsMoved: 1,
+    drainMs: 61_000,
     linesDropped: 0,
   })
   expect(counts.take()).toEqual(nothing)

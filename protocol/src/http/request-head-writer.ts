@@ -15,6 +15,8 @@ export interface RequestForwarding {
   readonly extraLines?: string | undefined
   /** Lower-case names of fields that do not go on; whoever gives them has judged them. */
   readonly removed?: ReadonlySet<string> | undefined
+  /** The head was written by another task of ours: what that added is there already. */
+  readonly passedOn?: boolean | undefined
 }
 
 /** Set by us; behind a trusted hop what it sent is part of what we set. */
@@ -30,13 +32,18 @@ export function writeRequestHead(head: RequestHead, forwarding: RequestForwardin
   const { lines } = head
   const { forwarded } = forwarding
   slab.begin()
-  const dropped = forwarded.trusted ? REWRITTEN : UNTRUSTED
+  const { passedOn = false } = forwarding
+  const dropped = passedOn ? 0 : forwarded.trusted ? REWRITTEN : UNTRUSTED
   const owned = forwarding.host === undefined ? 0 : HOST
   copyLines(head, startLine(head), dropped, owned, writeHost, forwarding, forwarding.removed)
 
   if (!lines.has(FIELD.host)) {
     const host = forwarding.host ?? head.host
     if (host !== '') slab.text(`Host: ${host}\r\n`)
+  }
+  if (passedOn) {
+    slab.text(`${connectionLines(head)}${forwarding.extraLines ?? ''}\r\n`)
+    return slab.take()
   }
   slab.text(forwarded.trusted ? forwarded.linesAfter(lines, head.host) : forwarded.linesFor(head.host))
   const requestId = (forwarded.trusted ? lines.joined(FIELD.requestId) : undefined) ?? forwarding.requestId

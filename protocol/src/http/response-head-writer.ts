@@ -18,6 +18,8 @@ export interface ResponseForwarding {
   readonly removed?: ReadonlySet<string> | undefined
   /** What becomes of values in which the local server names itself. */
   readonly mend?: ValueMending | undefined
+  /** For another task of ours, which adds what is ours. */
+  readonly passedOn?: boolean | undefined
 }
 
 export interface ValueMending {
@@ -73,9 +75,8 @@ export function writeResponseHead(head: ResponseHead, forwarding: ResponseForwar
     const via = head.version === 11 ? 'Via: 1.1 postern\r\n' : 'Via: 1.0 postern\r\n'
     const coding = needsChunking(head, forwarding.visitorVersion) ? 'Transfer-Encoding: chunked\r\n' : ''
     const timing = forwarding.serverTiming ? `Server-Timing: ${forwarding.serverTiming}\r\n` : ''
-    slab.text(
-      `${coding}X-Request-Id: ${forwarding.requestId}\r\n${timing}${via}${connectionLines(head, forwarding)}${forwarding.extraLines ?? ''}\r\n`,
-    )
+    const ours = forwarding.passedOn ? '' : `X-Request-Id: ${forwarding.requestId}\r\n${timing}${via}`
+    slab.text(`${coding}${ours}${connectionLines(head, forwarding)}${forwarding.extraLines ?? ''}\r\n`)
   }
   if (body !== undefined) slab.span(body.buffer, body.from, body.to)
   return slab.take()
