@@ -200,6 +200,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     clock,
     now,
     after,
+    endOn: (route) => visitors.endOn(route),
     counts,
   })
   const sweep = setInterval(() => {
@@ -264,6 +265,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       lastStretchOver: (tunnel) => {
         const route = routes.routeOf(tunnel)
         if (route) visitors.endOn(route)
+        if (tunnel.epoch !== undefined) peerListener?.ending({ name: tunnel.subdomain, epoch: tunnel.epoch })
         setTimeout(() => void tunnel.close(), UPGRADE_END_MS)
       },
       over: (tunnel, { fault, release }) => {
@@ -349,7 +351,6 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       house: {
         routes,
         fence,
-        draining: () => stoppingHops,
         judge: (stream, preamble, route, returned) =>
           new HopVisitor(stream, preamble, route, hopVisitors, returned).listener,
       },
@@ -361,7 +362,6 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
           log.debug({ peer: taskId, fault: fault?.code }, 'the channel of another task is over'),
       },
     })
-  let stoppingHops = false
   const gauges = (): Gauges => ({
     tunnels: tunnels().size,
     activeStreams: sumOf(tunnels(), (tunnel) => tunnel.visitorStreams) - routes.idleStreams,
@@ -452,6 +452,13 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     random: Math.random,
   })
 
+  /** Whether there is another task for agents to go to. One that has just started, to take the place of this one, may not have been read yet. */
+  const hasOthers = async (): Promise<boolean> => {
+    // Without the table's answer it is as it was.
+    if (view.others.length === 0) await Promise.race([view.round().catch(() => {}), pause(TASKS_POLL_MS)])
+    return view.others.length > 0
+  }
+
   let stopped: Promise<void> | undefined
   const stop = async (graceMs: number): Promise<void> => {
     const began = now()
@@ -465,33 +472,34 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     // 2. Each agent opens a channel on another task, then leaves this one, whose requests end. Each response is the last on its connection.
     //    With no other task to go to they stay where they are.
     const balanced = config.proxyProtocol === 'required'
-    if (left() > 0 && (balanced || view.others.length > 0)) {
+    if (left() > 0 && (balanced || (await hasOthers()))) {
       visitors.retire()
       const enough = moveAgents({ tunnels, deadline, now, random: Math.random })
       // A balancer may send new connections for as long as we can be here; nobody else does.
       await (balanced ? pause(left()) : Promise.race([channels.empty(), pause(left())]))
       enough()
     }
-    // 3. No further visitors. Requests under way end while their channels still stand; those that do not are ended in time.
-    await visitors.drain(graceMs > DRAIN_END_MS ? left() : graceMs, graceMs > DRAIN_END_MS ? DRAIN_END_MS / 2 : 0)
+    // 3. No further visitors. Requests under way end while their channels still stand; those that do not are ended in time, by the task that
+    //    their visitor came to.
+    const [forRequests, forEnding] = graceMs > DRAIN_END_MS ? [left(), DRAIN_END_MS / 2] : [graceMs, 0]
+    await Promise.all([visitors.drain(forRequests, forEnding), peerListener?.drain(forRequests, forEnding)])
     // 4. Agents that are still here hear GOAWAY; their routes are released.
     await channels.stop()
     counts.drained(now() - began)
-    // 4. Other tasks hear it too: what they still sent here is for them to send elsewhere.
-    stoppingHops = true
+    // 5. The channels between tasks, by which nothing comes any more.
     await Promise.all([peerListener?.stop(), peers?.stop()])
     hopSweeper.stop()
     clearInterval(sweep)
     clearInterval(memoryCheck)
     clearInterval(fenceTick)
-    // 5. Nothing is left that a revocation could end or that a lease keeps alive.
+    // 6. Nothing is left that a revocation could end or that a lease keeps alive.
     await giveUpLease()
     await audit.settled()
-    // 6. What was counted since the last minute, the end of every channel included.
+    // 7. What was counted since the last minute, the end of every channel included.
     endMetrics?.()
     clearInterval(missedCheck)
     tellMissed()
-    // 7. Health last: until here the process is alive, and says so.
+    // 8. Health last: until here the process is alive, and says so.
     await ops.stop()
     accessLog?.flush()
   }

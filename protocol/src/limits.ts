@@ -342,6 +342,8 @@ export const HOP_STREAMS = 2 * VISITORS_PER_TASK
 export const HOP_CHANNELS = 500
 /** Notes that one task tells another per second: a reset stream each, so as many as it answers requests. */
 export const HOP_NOTES_PER_SECOND = 20_000
+/** Whether all that came by hops has ended is looked at this often at the end of a drain. */
+export const HOP_END_LOOK_MS = ms(50)
 /** From the first packet to the proven key. Two tasks are a millisecond apart; a partition must show within two seconds. Not scaled. */
 export const HOP_OPENING_MS = 1000
 /** While an answer is awaited the other task is asked for a sign of life this often, and given so long for it: together a partition shows in 1.5 s. Not scaled: a busy machine is not one that is gone. */

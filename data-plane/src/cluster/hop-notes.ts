@@ -23,11 +23,17 @@ export const hopNotes = {
     name: hopName,
     epoch: z.int(),
   }),
+  /** What is still under way by that channel, or by all of this task, is to be ended now as at the end of a drain: the channel ends in a moment. */
+  ending: z.object({
+    type: z.literal('ending'),
+    claim: z.optional(z.object({ name: hopName, epoch: z.int() })),
+  }),
 }
 
 export type ReturnedNote = z.output<typeof hopNotes.returned>
 export type WithdrawnNote = z.output<typeof hopNotes.withdrawn>
-export type HopNote = ReturnedNote | WithdrawnNote
+export type EndingNote = z.output<typeof hopNotes.ending>
+export type HopNote = ReturnedNote | WithdrawnNote | EndingNote
 
 export const returnedNote = (streamId: number, { fault, unsent, next }: Failure): ReturnedNote => ({
   type: 'returned',

@@ -4,10 +4,10 @@ import { Channel, ControlStream, Heartbeat } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
 import { HOP_NOTES_PER_SECOND, HOP_PING_MS, HOP_SILENCE_MS, HOP_STREAMS } from '@postern/protocol/limits'
 import type { RawStream, WindowBudget } from '@postern/protocol/mux'
-import type { HopStream } from '../route/hop-stream.ts'
+import type { HopHost, HopStream } from '../route/hop-stream.ts'
 import type { Hop } from '../route/peer-route.ts'
 import type { Failure } from '../route/route.ts'
-import { faultOfNote, type HopNote, hopNotes, type ReturnedNote } from './hop-notes.ts'
+import { type EndingNote, faultOfNote, type HopNote, hopNotes, type ReturnedNote } from './hop-notes.ts'
 
 export interface PeerChannelOptions {
   readonly socket: tls.TLSSocket
@@ -128,10 +128,18 @@ export class PeerChannel implements Hop {
 
   #hear(note: HopNote): void {
     if (note.type === 'withdrawn') return this.#options.withdrawn(note)
+    if (note.type === 'ending') return this.#tellRoutes(note)
     this.#failures.set(note.streamId, failureOf(note))
     if (this.#failures.size <= HOP_STREAMS) return
     const [oldest] = this.#failures.keys()
     this.#failures.delete(oldest!)
+  }
+
+  #tellRoutes({ claim }: EndingNote): void {
+    const concerned = new Set<HopHost>()
+    for (const { host } of this.#streams)
+      if (claim === undefined || (host.name === claim.name && host.epoch === claim.epoch)) concerned.add(host)
+    for (const host of concerned) host.ending()
   }
 
   /** Whoever waits for an answer is told; what already comes may go on, and is cut when the channel's own heartbeat says so. */

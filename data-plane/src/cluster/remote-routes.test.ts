@@ -76,6 +76,7 @@ async function setup({ rows = [] as TableRoute[], tasks = ['a', 'b', 'self'] } =
     down: new Map<string, PeerState>(),
     hops: new Map<string, TestHop>(),
     failed: 0,
+    ended: [] as Route[],
   }
   const now = (): number => state.ms
   const timers: { ms: number; run: () => void }[] = []
@@ -109,6 +110,7 @@ async function setup({ rows = [] as TableRoute[], tasks = ['a', 'b', 'self'] } =
       timers.push(timer)
       return () => timers.splice(timers.indexOf(timer), 1)
     },
+    endOn: (route) => void state.ended.push(route),
     counts: {
       hop: () => {},
       hopFailed: () => {
@@ -140,6 +142,16 @@ test('a name of another task is read once and its task reached once; then it is 
   expect(routes.find(name)).toBeInstanceOf(Sought)
   expect(await find()).toBe(route)
   expect(state.reads).toHaveLength(2)
+})
+
+test('a channel that is about to end: what is under way on its route is ended, and nothing new takes it', async () => {
+  const { routes, state, find } = await setup({ rows: [online('a')] })
+  const route = await find()
+  if (!(route instanceof PeerRoute)) throw new Error('it is not found')
+  route.ending()
+  expect(state.ended).toEqual([route])
+  expect(await find()).toBeUndefined()
+  expect(routes.isAway(name)).toBe(true)
 })
 
 test('those who ask at the same time share one read', async () => {

@@ -33,6 +33,8 @@ export interface RemoteRoutesDeps {
   now(): number
   /** Runs once after so many milliseconds. Returns the removal. */
   after(ms: number, run: () => void): () => void
+  /** What is under way on that route is to be ended as at the end of a drain. */
+  endOn(route: Route): void
   readonly counts: { hop(): void; hopFailed(): void }
 }
 
@@ -192,6 +194,7 @@ export class RemoteRoutes {
       now,
       counts,
       refused: (refused) => this.#hearNo(refused),
+      ending: (ending) => this.#endOn(ending),
     })
     if (routes === undefined) this.#byName.set(name, [route])
     else routes.push(route)
@@ -202,6 +205,11 @@ export class RemoteRoutes {
   #hearNo(route: PeerRoute): void {
     this.#deps.counts.hopFailed()
     this.withdrawn(route.name, route.epoch)
+  }
+
+  #endOn(route: PeerRoute): void {
+    this.withdrawn(route.name, route.epoch)
+    this.#deps.endOn(route)
   }
 
   #refuse(name: Subdomain, epoch: number): void {

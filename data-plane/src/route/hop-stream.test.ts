@@ -51,6 +51,7 @@ function setup() {
     refused: () => {
       seen.refused += 1
     },
+    ending: () => {},
     counts: { hop },
   })
   return { route, opened, streams, failures, seen }

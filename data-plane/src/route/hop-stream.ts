@@ -1,18 +1,23 @@
 /** A stream to a local server by way of the task that holds its tunnel, as the task sees it that asks. Knows nothing of where that task is. */
+import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import { REPLAY_BYTES } from '@postern/protocol/limits'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
 import { HOP_ANSWER, type HopAnswer } from './hop-preamble.ts'
 import type { PooledStream } from './stream-pool.ts'
 
-/** Whoever opened it. */
+/** Whoever opened it: the way to one claim of a name. */
 export interface HopHost {
+  readonly name: Subdomain
+  readonly epoch: number
   /** An exchange has it; or it waits for the next. */
   begun(): void
   rested(): void
   /** The other task does not have the tunnel, or does not serve it. `gone` follows. */
   refused(streamId: number): void
   gone(stream: HopStream): void
+  /** The other task is about to end what it carries. */
+  ending(): void
 }
 
 /**
@@ -21,8 +26,8 @@ export interface HopHost {
  */
 export class HopStream implements PooledStream {
   readonly id: number
+  readonly host: HopHost
   readonly #stream: RawStream
-  readonly #host: HopHost
   #listener: StreamListener | undefined
   #answer: HopAnswer | undefined
   #headSent = false
@@ -40,7 +45,7 @@ export class HopStream implements PooledStream {
   constructor(stream: RawStream, host: HopHost, preamble: Buffer) {
     this.id = stream.id
     this.#stream = stream
-    this.#host = host
+    this.host = host
     stream.listen({
       data: (chunk) => this.#heard(chunk),
       end: () => this.#heardEnd(),
@@ -65,14 +70,14 @@ export class HopStream implements PooledStream {
   begin(): void {
     this.#busy = true
     this.#awaiting = true
-    this.#host.begun()
+    this.host.begun()
   }
 
   rest(): void {
     this.#awaiting = false
     if (!this.#busy) return
     this.#busy = false
-    this.#host.rested()
+    this.host.rested()
   }
 
   listen(listener: StreamListener): void {
@@ -118,7 +123,7 @@ export class HopStream implements PooledStream {
     this.#stream.consume(1)
     const answer = chunk[0] as HopAnswer
     if (answer !== HOP_ANSWER.taken && answer !== HOP_ANSWER.judged) {
-      this.#host.refused(this.id)
+      this.host.refused(this.id)
       return this.abandon(new TunnelFault('tunnel-moved'))
     }
     this.#answer = answer
@@ -171,6 +176,6 @@ export class HopStream implements PooledStream {
     this.#listener = undefined
     this.#heldBack = []
     this.rest()
-    this.#host.gone(this)
+    this.host.gone(this)
   }
 }

@@ -32,6 +32,8 @@ export interface PeerRouteOptions {
   now(): number
   /** The other task does not have the tunnel, or does not serve it, or has just lost it. */
   refused(route: PeerRoute): void
+  /** The other task ends the tunnel's channel in a moment: what is under way on the route is to be ended before. */
+  ending(route: PeerRoute): void
   readonly counts: { hop(): void }
 }
 
@@ -92,6 +94,10 @@ export class PeerRoute implements Route, HopHost {
   refused(streamId: number): void {
     this.#refused.add(streamId)
     this.#options.refused(this)
+  }
+
+  ending(): void {
+    this.#options.ending(this)
   }
 
   gone(stream: HopStream): void {
