@@ -25,6 +25,10 @@ export const TASK_METRIC = {
   heldBytes: { name: 'HeldBytes', unit: 'Bytes', by: ['Service'] },
   /** Requests whose head was read on the public port, whatever became of them. */
   requests: { name: 'Requests', unit: 'Count', by: ['Service'] },
+  /** Of the requests: those that waited for an agent that was away. */
+  held: { name: 'Held', unit: 'Count', by: ['Service'] },
+  /** Requests that were sent again, because their stream or channel went before a byte of the response had come; as often as they were. */
+  retried: { name: 'Retried', unit: 'Count', by: ['Service'] },
   /** Of the requests: those that were sent on by way of the task that holds their tunnel. */
   hops: { name: 'Hops', unit: 'Count', by: ['Service'] },
   /** Hops that came to nothing: a task that could not be reached, or did not have the tunnel. */

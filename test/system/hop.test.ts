@@ -155,7 +155,8 @@ test('an agent that moves to another task is followed by visitors of a third, wh
   visitor.send(post(before.host, '/moved', 'kept'))
   await startAgent(later, 'mover', await startOrigin('later'))
   const answer = await visitor.next('POST', 20_000)
-  expect([fieldOf(answer, 'who'), answer.body.toString()]).toEqual(['later', 'POST /moved kept'])
+  expect([...refusal(answer), fieldOf(answer, 'who')]).toEqual([200, undefined, 'later'])
+  expect(answer.body.toString()).toBe('POST /moved kept')
   expect(posts.get('/moved')).toBe(1)
   visitor.close()
 })
@@ -233,7 +234,10 @@ test('a task that stood still while its tunnel moved serves not one request of i
     ),
   )
   paused.process.kill('SIGCONT')
-  for (const visitor of waiting) expect(fieldOf(await visitor.next('GET', 20_000), 'who')).toBe('after')
+  for (const visitor of waiting) {
+    const answer = await visitor.next('GET', 20_000)
+    expect([...refusal(answer), fieldOf(answer, 'who')]).toEqual([200, undefined, 'after'])
+  }
   expect(paused.process.stderr).toMatch(/this process stood still/)
   for (const visitor of waiting) visitor.close()
 }, 60_000)

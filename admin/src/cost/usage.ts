@@ -50,12 +50,12 @@ export const AUDIT_BYTES = 400
 /** Tunnels of the tasks. */
 export const STANDING_METRICS = 1
 /**
- * Of the control plane: tickets, time and calls of an operation by class of status, refusals by code. Of the tasks: requests, openings and
- * their time, bytes, streams, hops, lookups, faults and refusals by code. Billed by the hour in which they come.
+ * Of the control plane: tickets, time and calls of an operation by class of status, refusals by code. Of the tasks: requests, held and
+ * retried ones, openings and their time, bytes, streams, hops, lookups, faults and refusals by code. Billed by the hour in which they come.
  */
-export const CALL_METRICS = 21
+export const CALL_METRICS = 23
 /** Metrics that the alarms look at (one has two), and the four alarms that the two rules of scaling make for themselves. */
-export const ALARM_METRICS = 22 + 4
+export const ALARM_METRICS = 24 + 4
 
 /**
  * What leaves for each agent with every heartbeat: our ping and our answer to the agent's (a frame of 12 bytes is 34 as a TLS record), and an

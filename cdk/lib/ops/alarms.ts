@@ -97,6 +97,22 @@ function rules(on: Watched, { mostTasks, taskCount, taskCpu, accessLog }: Config
       periods: 2,
     },
     {
+      name: 'RequestsHeld',
+      says: 'More than 1,000 requests in five minutes waited for agents that were away.',
+      metric: on.held,
+      when: '>',
+      value: 1000,
+      periods: 2,
+    },
+    {
+      name: 'RequestsRetried',
+      says: 'More than 1,000 requests in five minutes had to be sent again: channels or local servers go as requests come.',
+      metric: on.retried,
+      when: '>',
+      value: 1000,
+      periods: 2,
+    },
+    {
       name: 'LeaseLate',
       says: 'A task could not renew its lease for a quarter of a minute: others soon take its tunnels for lost.',
       metric: on.leaseAge,

@@ -42,9 +42,9 @@ export function dashboard(scope: Construct, { on, alarms }: { on: Watched; alarm
         graph('Openings', [on.openings, on.openingsRefused], [on.openingLatency]),
         graph('Tickets', [on.ticketsIssued], [on.refusals]),
       ],
-      [graph('Agents that move', [on.agentsMoved], [on.drainTime])],
+      [graph('Agents that move', [on.agentsMoved], [on.drainTime]), graph('Requests that wait', [on.held, on.retried])],
       [
-        graph('Between tasks', [on.requests, on.hops, on.hopFailures], [on.lookups]),
+        graph('Between tasks', [on.hops, on.hopFailures, on.lookups], [on.hopShare]),
         graph('Leases', [on.leaseAge], [on.healthyTasks]),
       ],
       [

@@ -28,7 +28,18 @@ export function watched({ state, control, data }: { state: StateStack; control: 
     activeStreams: gauge(TASK_METRIC.activeStreams, Stats.SUM, 'requests under way'),
     heldBytes: gauge(TASK_METRIC.heldBytes, Stats.MAXIMUM, 'bytes held, fullest task'),
     requests: count(TASK_METRIC.requests, 'requests'),
+    held: count(TASK_METRIC.held, 'held for their agent'),
+    retried: count(TASK_METRIC.retried, 'sent again'),
     hops: count(TASK_METRIC.hops, 'by a hop'),
+    hopShare: new MathExpression({
+      expression: '100 * hops / requests',
+      usingMetrics: {
+        hops: count(TASK_METRIC.hops, 'by a hop'),
+        requests: count(TASK_METRIC.requests, 'requests'),
+      },
+      label: 'by a hop, %',
+      period: FIVE_MINUTES,
+    }),
     hopFailures: count(TASK_METRIC.hopFailures, 'failed hops'),
     lookups: count(TASK_METRIC.lookups, 'lookups'),
     leaseAge: gauge(TASK_METRIC.leaseAge, Stats.MAXIMUM, 'age of a late lease, ms'),

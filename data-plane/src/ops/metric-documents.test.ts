@@ -10,6 +10,7 @@ const GAUGES = { tunnels: 3, activeStreams: 2, heldBytes: 4096, leaseAge: 1800 }
 const counted: Counted = {
   requests: 12,
   held: 2,
+  retried: 4,
   hops: 5,
   hopFailures: 1,
   lookups: 3,
@@ -32,6 +33,7 @@ const counted: Counted = {
 const quiet: Counted = {
   requests: 0,
   held: 0,
+  retried: 0,
   hops: 0,
   hopFailures: 0,
   lookups: 0,
@@ -62,6 +64,8 @@ test('what a task has counted is one document of the embedded metric format, and
     'HeldBytes data-plane': [4096],
     'LeaseAge data-plane': [1800],
     'Requests data-plane': [12],
+    'Held data-plane': [2],
+    'Retried data-plane': [4],
     'Hops data-plane': [5],
     'HopFailures data-plane': [1],
     'Lookups data-plane': [3],

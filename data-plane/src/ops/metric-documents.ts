@@ -32,10 +32,12 @@ export function metricDocuments(counted: Counted, gauges: Gauges | undefined, at
 }
 
 function ofTask(counted: Counted, gauges: Gauges | undefined) {
-  const { requests, hops, hopFailures, lookups, openings, openingTimes, bytesIn, bytesOut } = counted
-  const { agentsMoved, drainMs, linesDropped } = counted
+  const { requests, held, retried, hops, hopFailures, lookups, openings, openingTimes } = counted
+  const { bytesIn, bytesOut, agentsMoved, drainMs, linesDropped } = counted
   const occurring: Reading[] = [
     [TASK_METRIC.requests, requests],
+    [TASK_METRIC.held, held],
+    [TASK_METRIC.retried, retried],
     [TASK_METRIC.hops, hops],
     [TASK_METRIC.hopFailures, hopFailures],
     [TASK_METRIC.lookups, lookups],

@@ -5,9 +5,19 @@ import { TaskCounts } from './task-counts.ts'
 const countsOf = (standing: { traffic: { in: number; out: number } }[] = []) =>
   new TaskCounts({ standing: () => standing, linesDropped: () => 0 })
 
+/** Its route went before an answer, and it got another one. */
+function sentTwice(): RequestRecord {
+  const record = new RequestRecord('192.0.2.1', () => 0)
+  record.begin('r', { method: 'GET', host: 'demo.example.com', path: '/' }, 10, 'HTTP/1.1')
+  record.admitted(0, undefined)
+  record.admitted(0, undefined)
+  return record
+}
+
 const nothing = {
   requests: 0,
   held: 0,
+  retried: 0,
   hops: 0,
   hopFailures: 0,
   lookups: 0,
@@ -26,6 +36,7 @@ test('what was counted is taken once', () => {
   const counts = countsOf()
   for (let i = 0; i < 3; i += 1) counts.request()
   counts.held()
+  counts.requestOver(sentTwice())
   counts.hop()
   counts.hop()
   counts.hopFailed()
@@ -40,6 +51,7 @@ test('what was counted is taken once', () => {
   expect(counts.take()).toEqual({
     requests: 3,
     held: 1,
+    retried: 1,
     hops: 2,
     hopFailures: 1,
     lookups: 4,

@@ -16,6 +16,8 @@ export interface Counted {
   readonly requests: number
   /** Of the requests: those that waited for an agent that was away. */
   readonly held: number
+  /** How often a request that is over was sent again, because its stream or channel went before a byte of the response had come. */
+  readonly retried: number
   /** Requests that were sent on by way of the task that holds their tunnel. */
   readonly hops: number
   /** Of these, and of the attempts to reach such a task: those that came to nothing there. */
@@ -42,6 +44,7 @@ export interface Totals {
   /** Heads of requests that were read. */
   readonly requests: number
   readonly held: number
+  readonly retried: number
   readonly hops: number
   readonly hopFailures: number
   readonly lookups: number
@@ -63,6 +66,7 @@ const OPENING_BOUNDS_MS = [10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 
 const NOTHING: Totals = {
   requests: 0,
   held: 0,
+  retried: 0,
   hops: 0,
   hopFailures: 0,
   lookups: 0,
@@ -96,6 +100,7 @@ export class TaskCounts {
   visitorBytesOut = 0
   #requests = 0
   #held = 0
+  #retried = 0
   #hops = 0
   #hopFailures = 0
   #lookups = 0
@@ -119,10 +124,11 @@ export class TaskCounts {
     this.#requests += 1
   }
 
-  requestOver({ status, fault, bytesIn, bytesOut, totalMs, answerMs, originMs }: RequestRecord): void {
+  requestOver({ status, fault, bytesIn, bytesOut, totalMs, answerMs, originMs, retries }: RequestRecord): void {
     this.overByClass[(status / 100) | 0]! += 1
     this.visitorBytesIn += bytesIn
     this.visitorBytesOut += bytesOut
+    this.#retried += retries
     this.requestTimes.add(totalMs)
     if (answerMs >= 0) this.originTimes.add(originMs)
     if (fault !== undefined) this.fault(fault)
@@ -180,6 +186,7 @@ export class TaskCounts {
     return {
       requests: this.#requests,
       held: this.#held,
+      retried: this.#retried,
       hops: this.#hops,
       hopFailures: this.#hopFailures,
       lookups: this.#lookups,
@@ -204,6 +211,7 @@ export class TaskCounts {
     return {
       requests: now.requests - before.requests,
       held: now.held - before.held,
+      retried: now.retried - before.retried,
       hops: now.hops - before.hops,
       hopFailures: now.hopFailures - before.hopFailures,
       lookups: now.lookups - before.lookups,

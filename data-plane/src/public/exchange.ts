@@ -280,6 +280,7 @@ export class Exchange implements StreamListener, Asker {
       return CHANNEL_GONE.has(fault.code) ? this.#moveOn(fault) : this.#abandon(fault)
     }
     this.#lease.stream.listen(this)
+    this.#record.retries += 1
     const room = this.#request.repeat(this.#lease.stream, this.#lease.tentative === true)
     if (this.#visitorEnded) this.#lease.stream.end()
     this.#visitor.setReading(room)

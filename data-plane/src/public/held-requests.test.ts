@@ -21,6 +21,8 @@ afterEach(async () => {
 /** A listener for the one tunnel demo.example.com, whose agent comes and goes as the test says. */
 async function serve({ holdMs = 60_000 } = {}) {
   const faults: string[] = []
+  /** Of each request that is over: how often it was sent again. */
+  const retries: number[] = []
   const backs = new Set<(route: Route) => void>()
   let route: Route | undefined
   const routes = {
@@ -47,7 +49,13 @@ async function serve({ holdMs = 60_000 } = {}) {
       cookies: new CookieFence('example.com'),
       newRequestId: new RequestIds('0123456789ab').next,
       failed: () => {},
-      records: { begun: () => {}, over: ({ fault }) => void (fault && faults.push(fault)) },
+      records: {
+        begun: () => {},
+        over(record) {
+          retries.push(record.retries)
+          if (record.fault !== undefined) faults.push(record.fault)
+        },
+      },
     },
     refused: () => {},
   })
@@ -58,6 +66,7 @@ async function serve({ holdMs = 60_000 } = {}) {
     port: (server.address() as AddressInfo).port,
     listener,
     faults,
+    retries,
     size: () => room.size,
     async holding(size: number) {
       const deadline = now() + 5000
@@ -264,7 +273,7 @@ test('draining ends the waiting at once: 503 with Retry-After and Connection: cl
 })
 
 test('a GET whose channel goes before a byte of the response came waits for the next one, once', async () => {
-  const { port, holding, arrive, leave, faults } = await serve()
+  const { port, holding, arrive, leave, faults, retries } = await serve()
   const first = new ScriptedRoute()
   arrive(first)
   const browser = new Browser(port).send(get('/moved'))
@@ -281,6 +290,7 @@ test('a GET whose channel goes before a byte of the response came waits for the 
   leave()
   await browser.until(({ text }) => text.includes('tunnel-error: channel-lost'))
   expect(faults).toEqual(['channel-lost'])
+  expect(retries).toEqual([1])
 })
 
 test.each([

@@ -52,6 +52,7 @@ async function serve(
         begun: () => counted.push('request'),
         over: (record) => {
           if (record.fault !== undefined) counted.push(record.fault)
+          if (record.retries > 0) counted.push(`sent again: ${record.retries}`)
         },
       },
     },
@@ -155,7 +156,7 @@ test.each([
 
 test('a kept stream that fails before a byte of the response is replaced once by a fresh one', async () => {
   const route = new ScriptedRoute((index) => ({ reused: index === 0 }))
-  const { port } = await serve(route)
+  const { port, counted } = await serve(route)
   const browser = new Browser(port).send(get('/again'))
   const stale = await route.leased(0)
   stale.stream.listener?.end()
@@ -164,6 +165,7 @@ test('a kept stream that fails before a byte of the response is replaced once by
   expect(fresh.stream.received).toBe(stale.stream.received)
   fresh.stream.answer(ok('second'))
   await browser.until(({ text }) => text.endsWith('second'))
+  expect(counted).toEqual(['request', 'sent again: 1'])
 })
 
 test('a POST is never sent a second time, unless the agent reports that not a byte of it arrived', async () => {

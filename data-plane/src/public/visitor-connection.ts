@@ -119,10 +119,10 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
     this.#linger()
   }
 
-  /** The task stops, and can wait no longer. */
   /** The listener's `retiring` is asked with each response. */
   retire(): void {}
 
+  /** The task stops, and can wait no longer. */
   goAway(): void {
     if (this.#state.kind === 'exchange') this.#state.exchange.goAway()
   }
