@@ -321,6 +321,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   const visitors = new PublicListener({
     proxyProtocol: config.proxyProtocol,
     now,
+    awake: () => fence.awake(),
     context,
     refused: (fault, address) => {
       counts.fault(fault.code)
@@ -334,7 +335,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     // Who is sent on comes again, and is counted then.
     records: recordsOf(() => {}),
   })
-  const hopSweeper = new Sweeper(now, SWEEP_MS)
+  const hopSweeper = new Sweeper(() => fence.awake(), SWEEP_MS)
   const hopVisitors = {
     proto: context.proto,
     cookies: context.cookies,

@@ -46,6 +46,17 @@ test('a process that is never stopped is never fenced, however long the table is
   }
 })
 
+test('the time in which a process stood still does not count for deadlines, whoever looks first', () => {
+  const { fence, clock, seen } = setup()
+  clock.ms += FENCE_GAP_MS
+  expect(fence.awake()).toBe(FENCE_GAP_MS)
+  clock.ms += 100 * FENCE_GAP_MS
+  expect(fence.awake()).toBe(FENCE_GAP_MS)
+  expect(seen).toEqual([`closed after ${100 * FENCE_GAP_MS}`])
+  clock.ms += 10
+  expect(fence.awake()).toBe(FENCE_GAP_MS + 10)
+})
+
 test('after a gap the first request already finds it closed; it opens when every tunnel has answered and the lease is renewed', async () => {
   const tunnels = [new FencedTunnel(), new FencedTunnel()]
   const { fence, clock, seen, settle } = setup(...tunnels)

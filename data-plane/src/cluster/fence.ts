@@ -43,6 +43,8 @@ export class Fence {
   readonly #deps: FenceDeps
   #state: FenceState = OPEN
   #lookedAt: number
+  /** Milliseconds in which this process stood still, of its whole life. */
+  #stoodStillMs = 0
   #whenLifted = new Set<() => void>()
 
   constructor(deps: FenceDeps) {
@@ -61,7 +63,18 @@ export class Fence {
     const now = this.#deps.now()
     const gap = now - this.#lookedAt
     this.#lookedAt = now
-    if (gap > FENCE_GAP_MS && this.#state.kind !== 'shut') this.#close(now, gap)
+    if (gap <= FENCE_GAP_MS) return
+    this.#stoodStillMs += gap
+    if (this.#state.kind !== 'shut') this.#close(now, gap)
+  }
+
+  /**
+   * Monotonic milliseconds without those in which this process stood still: what a visitor sent meanwhile is not read yet, so no deadline
+   * of its may have come nearer by them.
+   */
+  awake(): number {
+    this.tick()
+    return this.#lookedAt - this.#stoodStillMs
   }
 
   /** For a request that came meanwhile: it is dispatched when the fence is lifted. */

@@ -73,7 +73,11 @@ export function metricsPage({ counts, gauges, visitors }: MetricsPageDeps): Metr
     'Times that a request was sent again, before a byte of its response had come.',
     () => counts.totals().retried,
   )
-  counter('postern_hops_total', 'Requests that were sent on to the task that has their tunnel.', () => counts.totals().hops)
+  counter(
+    'postern_hops_total',
+    'Requests that were sent on to the task that has their tunnel.',
+    () => counts.totals().hops,
+  )
   counter('postern_hop_failures_total', 'Hops that came to nothing.', () => counts.totals().hopFailures)
   counter('postern_route_lookups_total', 'Names that were looked up in the table.', () => counts.totals().lookups)
   readHistogram(

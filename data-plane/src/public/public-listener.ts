@@ -19,6 +19,8 @@ export interface PublicListenerOptions {
   readonly context: VisitorContext
   /** Monotonic milliseconds. */
   now(): number
+  /** Those in which this process was not stopped, for what visitors have time for; `now` unless told. */
+  awake?(): number
   /** How many visitors there may be at once; as in limits.ts unless told. */
   readonly ceilings?: VisitorCeilings
   /** A connection that came to nothing before its first request, for the log. */
@@ -46,7 +48,7 @@ export class PublicListener {
   constructor(options: PublicListenerOptions) {
     this.#options = options
     this.#ceilings = options.ceilings ?? new VisitorCeilings()
-    this.#sweeper = new Sweeper(options.now, SWEEP_MS)
+    this.#sweeper = new Sweeper(options.awake ?? options.now, SWEEP_MS)
     const retiring = (): boolean => this.#retiring
     this.#host = {
       deadlineIn: (ms) => this.#sweeper.deadlineIn(ms),
