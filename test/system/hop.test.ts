@@ -13,7 +13,7 @@ import { Transform } from 'node:stream'
 import { ENV } from '@postern/protocol/environment'
 import { HOLD_MS } from '@postern/protocol/limits'
 import { newDeploymentSecret } from '@postern/protocol/ticket'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { addDeploymentSecret } from '../support/deployment-canaries.ts'
 import { FaultProxy } from '../support/fault-proxy/fault-proxy.ts'
 import { HttpClient } from '../support/http-client.ts'
@@ -36,6 +36,8 @@ interface Task {
 let system: System
 let folder: string
 const origins: http.Server[] = []
+/** Tasks and agents of the test that runs. Twenty of them at once would keep table and machine too busy for deadlines of a fifth. */
+const started: TestProcess[] = []
 /** POSTs that reached a local server, by their path. */
 const posts = new Map<string, number>()
 
@@ -43,6 +45,12 @@ beforeAll(async () => {
   system = await startSystem({ env: { POSTERN_TIME_SCALE: String(TIME_SCALE) } })
   folder = await mkdtemp(join(tmpdir(), 'postern-hop-'))
 }, 30_000)
+
+afterEach(async () => {
+  const processes = started.splice(0)
+  for (const process of processes) process.kill('SIGKILL')
+  await Promise.all(processes.map(({ exited }) => exited))
+})
 
 afterAll(async () => {
   await system?.stop()
@@ -55,6 +63,7 @@ afterAll(async () => {
 
 async function startTask(changes: Readonly<Record<string, string>> = {}, peer = 0): Promise<Task> {
   const process = await system.startDataPlane({ public: 0, channel: 0, peer, ops: 0 }, changes)
+  started.push(process)
   const { task: id } = JSON.parse(await process.firstLine())
   return { id, process, ports: system.ports }
 }
@@ -86,7 +95,9 @@ async function startAgent(
   args: readonly string[] = [],
 ): Promise<RunningAgent> {
   system.control.use({ channelPort: at.ports.channel })
-  return await system.startAgent({ subdomain, target, args, server: system.controlUrl })
+  const agent = await system.startAgent({ subdomain, target, args, server: system.controlUrl })
+  started.push(agent.process)
+  return agent
 }
 
 const visit = ({ ports }: Task): Promise<HttpClient> => HttpClient.open(ports.public)
