@@ -44,7 +44,6 @@ import { repeat } from './cluster/repeat.ts'
 import { RevocationWatch } from './cluster/revocation-watch.ts'
 import { RouteTable } from './cluster/route-table.ts'
 import { TaskLease } from './cluster/task-lease.ts'
-import { TaskList } from './cluster/task-list.ts'
 import { TaskView } from './cluster/task-view.ts'
 import { TokenCheck } from './cluster/token-check.ts'
 import type { Config } from './config.ts'
@@ -156,7 +155,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   const staying = (): Tunnel[] => [...tunnels()].filter((tunnel) => tunnel.serving && !tunnel.askedToMove)
   const own = { taskId: config.taskId, bootId }
   const evictions = new Evictions({ tasks: stores.tasks, ...own, tunnels })
-  const view = new TaskView({ tasks: stores.tasks, ...own, evicted: (eviction) => evictions.heed(eviction), clock })
+  const view = new TaskView({ tasks: stores.tasks, ...own, now })
   /** Where other tasks reach this one; empty where nothing listens for them. */
   let addr = ''
   const fence = new Fence({
@@ -170,7 +169,6 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   })
   const fenceTick = setInterval(() => fence.tick(), FENCE_TICK_MS)
   void lease.lost.then(() => fence.shut())
-  const tasks = new TaskList({ tasks: stores.tasks, now })
   const peers =
     hopKeys &&
     new Peers({
@@ -191,11 +189,11 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     self,
     table: new RouteTable({
       routes: stores.routes,
-      isLive: (row) => row.routeState === 'online' && tasks.find(row.taskId, row.bootId) !== undefined,
+      isLive: (row) => row.routeState === 'online' && view.find(row.taskId, row.bootId) !== undefined,
       now,
       counts,
     }),
-    tasks,
+    tasks: view,
     peers,
     clock,
     now,
@@ -390,6 +388,10 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       fence.leaseSettled(began)
     }
   }
+  const readTasks = async (): Promise<void> => {
+    await view.round()
+    await evictions.heedAll(view.own?.evictions)
+  }
   let loops: (() => Promise<void>)[] = []
   const giveUpLease = async (): Promise<void> => {
     await Promise.all(loops.map((end) => end()))
@@ -416,10 +418,9 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     // The lease next: routes of a task without one are nobody's.
     loops = [
       again('lease', LEASE_RENEW_MS, renewLease),
-      again('tasks', LEASE_RENEW_MS, () => tasks.round()),
       again('revocations', REVOCATION_POLL_MS, () => watch.round()),
       again('tokens', TOKEN_RECHECK_TICK_MS, () => tokens.round()),
-      again('tasks', TASKS_POLL_MS, () => view.round()),
+      again('tasks', TASKS_POLL_MS, readTasks),
     ]
     const refused = await Promise.race([lease.settled, lease.lost])
     if (refused) throw refused
