@@ -7,8 +7,10 @@ import { TunnelFault } from '@postern/protocol/fault'
 import { CLOSE_GRACE_MS, HOLD_MS, REPLACED_CHANNEL_MS } from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
 import { afterEach, expect, test, vi } from 'vitest'
+import type { Claim } from './claim.ts'
+import type { Parting } from './parting.ts'
 import type { AgentTicket } from './ticket-host.ts'
-import { type Claim, type Parting, Tunnel, type TunnelDeps } from './tunnel.ts'
+import { Tunnel, type TunnelDeps } from './tunnel.ts'
 
 const cleanups: (() => void | Promise<unknown>)[] = []
 afterEach(async () => {
