@@ -1,102 +1,49 @@
 /** A whole data-plane task: what it is made of, and the order in which it starts and stops. Knows nothing of the process. */
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { AddressInfo, Server } from 'node:net'
-import { hashCredentials, OpeningCeilings } from '@postern/protocol/channel'
+import { setTimeout as pause } from 'node:timers/promises'
+import { hashCredentials } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
-import { CookieFence } from '@postern/protocol/http'
 import {
   CREDENTIAL_CHECKS_AT_ONCE,
   DRAIN_END_MS,
   DRAIN_MS,
   FENCE_TICK_MS,
   LEASE_LATE_MS,
-  LEASE_RENEW_MS,
   MEMORY_CHECK_MS,
   METRICS_MS,
   REPLACED_CHANNEL_MS,
-  REVOCATION_POLL_MS,
   SWEEP_MS,
   TASKS_POLL_MS,
-  TOKEN_RECHECK_TICK_MS,
   UPGRADE_END_MS,
   WINDOW_BUDGET_BYTES,
 } from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
-import type { AuditStore, RevocationStore, Stores, TaskStore, TokenStore, TunnelStore } from '@postern/protocol/store'
-import type { DeploymentKeys } from '@postern/protocol/ticket'
-import type { Logger } from 'pino'
 import { ulid } from 'ulid'
-import { ChannelListener } from './channel/channel-listener.ts'
-import { type ClaimRouteDeps, claimRoute } from './channel/claim-route.ts'
-import { Evictions } from './channel/evictions.ts'
 import { MemoryGuard, type Yielding } from './channel/memory-guard.ts'
 import { moveAgents } from './channel/move-agents.ts'
-import { ticketHost } from './channel/ticket-host.ts'
 import { Tunnel } from './channel/tunnel.ts'
 import { compareClaims } from './cluster/compare-claims.ts'
 import { Fence } from './cluster/fence.ts'
 import { ownAddress } from './cluster/own-address.ts'
-import { PeerListener } from './cluster/peer-listener.ts'
-import { Peers } from './cluster/peers.ts'
 import { rebalance } from './cluster/rebalance.ts'
-import { RemoteRoutes } from './cluster/remote-routes.ts'
-import { repeat } from './cluster/repeat.ts'
-import { RevocationWatch } from './cluster/revocation-watch.ts'
-import { RouteTable } from './cluster/route-table.ts'
-import { TaskLease } from './cluster/task-lease.ts'
-import { TaskList } from './cluster/task-list.ts'
-import { TaskView } from './cluster/task-view.ts'
-import { TokenCheck } from './cluster/token-check.ts'
 import type { Config } from './config.ts'
-import { Dispatcher } from './dispatch/dispatcher.ts'
-import { Redirector } from './dispatch/redirector.ts'
-import { WaitingRoom, type WaitingRoomDeps } from './dispatch/waiting-room.ts'
-import { AccessLog } from './ops/access-log.ts'
 import { AuditTrail } from './ops/audit-trail.ts'
-import type { LineWriter } from './ops/line-writer.ts'
 import type { Gauges } from './ops/metric-documents.ts'
 import { reportMetrics } from './ops/metric-report.ts'
 import { metricsPage } from './ops/metrics-page.ts'
 import { createOpsServer } from './ops/ops-server.ts'
 import { TaskCounts } from './ops/task-counts.ts'
-import { HopVisitor } from './public/hop-visitor.ts'
-import { PublicListener } from './public/public-listener.ts'
-import { RequestIds } from './public/request-ids.ts'
-import type { RecordKeeper } from './public/request-record.ts'
-import { Sweeper } from './public/sweeper.ts'
-import type { VisitorContext } from './public/visitor-context.ts'
+import type { DataPlaneDeps } from './plane-deps.ts'
 import { LocalRoutes } from './route/local-routes.ts'
-import { SocketRoute } from './route/socket-route.ts'
 import { tunnelGate } from './route/tunnel-gate.ts'
 import { Turnstile } from './route/turnstile.ts'
-import { VERSION } from './version.ts'
+import { agentSide, tunnelFacts } from './service/agent-side.ts'
+import { PeerSide } from './service/peer-side.ts'
+import { TableRounds } from './service/table-rounds.ts'
+import { visitorSide } from './service/visitor-side.ts'
 
-/** What a task may do to the table; its role there allows no more. */
-export interface PlaneStores extends Pick<Stores, 'tickets' | 'routes'> {
-  readonly tokens: Pick<TokenStore, 'find'>
-  readonly tasks: Pick<TaskStore, 'renew' | 'end' | 'list' | 'evict' | 'heeded'>
-  readonly revocations: Pick<RevocationStore, 'since'>
-  readonly tunnels: Pick<TunnelStore, 'put' | 'remove'>
-  readonly audit: Pick<AuditStore, 'add'>
-}
-
-export interface DataPlaneDeps {
-  readonly stores: PlaneStores
-  readonly keys: DeploymentKeys
-  /** Of the hop; undefined: no other task is asked, nor answered. */
-  readonly hopKeys: DeploymentKeys | undefined
-  readonly log: Logger
-  /** Milliseconds since 1970. */
-  clock(): number
-  /** Monotonic milliseconds. */
-  now(): number
-  /** Bytes this process may use; ceilings derive from it. */
-  readonly memoryLimit: number
-  /** Takes the metrics, line by line; undefined where nobody wants them. */
-  readonly metrics: ((line: string) => void) | undefined
-  /** Takes the access log, if there is to be one, and says how many of its lines it has dropped. */
-  readonly lines: Pick<LineWriter, 'begin' | 'flush' | 'dropped'>
-}
+export type { PlaneStores } from './plane-deps.ts'
 
 export interface DataPlane {
   readonly ports: {
@@ -116,13 +63,17 @@ type Readiness = 'starting' | 'ready' | 'draining'
 
 /** @throws TunnelFault `port-taken`; `config-invalid` if another process is this task */
 export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
-  const { stores, keys, hopKeys, log, clock, now } = deps
-  const bootId = randomUUID()
-  const self = { taskId: config.taskId, bootId }
+  const { stores, log, clock, now } = deps
+  const self = { taskId: config.taskId, bootId: randomUUID() }
   const budget = new WindowBudget(Math.min(WINDOW_BUDGET_BYTES, deps.memoryLimit / 4))
   let readiness: Readiness = 'starting'
+  /** Where other tasks reach this one; empty where nothing listens for them. */
+  let addr = ''
 
-  const counts = new TaskCounts({ standing: () => tunnels(), linesDropped: () => deps.lines.dropped })
+  const tunnels = (): ReadonlySet<Tunnel> => agents.tunnels
+  /** Channels that serve and that nobody has asked to move: what this task has to compare with others. */
+  const staying = (): Tunnel[] => [...tunnels()].filter((tunnel) => tunnel.serving && !tunnel.askedToMove)
+  const counts = new TaskCounts({ standing: tunnels, linesDropped: () => deps.lines.dropped })
   const passwords = {
     key: randomBytes(32),
     turnstile: new Turnstile(CREDENTIAL_CHECKS_AT_ONCE),
@@ -130,35 +81,6 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     now,
   }
   const routes = new LocalRoutes(now, (rules) => tunnelGate(rules, passwords))
-  const tunnels = (): ReadonlySet<Tunnel> => channels.tunnels
-  const watch = new RevocationWatch({
-    revocations: stores.revocations,
-    tunnels,
-    unreadable: (cursor) => log.error({ cursor }, 'a revocation cannot be read; was it made by a newer version?'),
-    clock,
-    now,
-  })
-  const tokens = new TokenCheck({
-    tokens: stores.tokens,
-    tunnels,
-    now,
-    random: Math.random,
-    unreadable: (fault) => log.error({ err: fault }, 'a token cannot be read; its tunnels stay'),
-  })
-  const lease = new TaskLease({
-    tasks: stores.tasks,
-    task: { ...self, version: VERSION },
-    facts: () => ({ addr, draining: readiness === 'draining', tunnels: staying().length }),
-    clock,
-    now,
-  })
-  /** Channels that serve and that nobody has asked to move: what this task has to compare with others. */
-  const staying = (): Tunnel[] => [...tunnels()].filter((tunnel) => tunnel.serving && !tunnel.askedToMove)
-  const own = { taskId: config.taskId, bootId }
-  const evictions = new Evictions({ tasks: stores.tasks, ...own, tunnels })
-  const view = new TaskView({ tasks: stores.tasks, ...own, evicted: (eviction) => evictions.heed(eviction), clock })
-  /** Where other tasks reach this one; empty where nothing listens for them. */
-  let addr = ''
   const fence = new Fence({
     tunnels,
     compareClaims: () => compareClaims(tunnels(), stores.routes),
@@ -169,44 +91,18 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     opening: () => log.info('tunnels have answered, and requests are passed on again'),
   })
   const fenceTick = setInterval(() => fence.tick(), FENCE_TICK_MS)
-  void lease.lost.then(() => fence.shut())
-  const tasks = new TaskList({ tasks: stores.tasks, now })
-  const peers =
-    hopKeys &&
-    new Peers({
-      self,
-      keys: hopKeys,
-      budget,
-      now,
-      withdrawn: ({ name, epoch }) => remote.withdrawn(name, epoch),
-      failed: ({ taskId }, how, fault) => {
-        counts.hopFailed()
-        log.warn(
-          { peer: taskId, how, fault: fault?.code, detail: fault?.detail },
-          'the channel to another task is lost',
-        )
-      },
-    })
-  const remote = new RemoteRoutes({
+  const rounds = new TableRounds({
+    ...deps,
     self,
-    table: new RouteTable({
-      routes: stores.routes,
-      isLive: (row) => row.routeState === 'online' && tasks.find(row.taskId, row.bootId) !== undefined,
-      now,
-      counts,
-    }),
-    tasks,
-    peers,
-    clock,
-    now,
-    after,
-    endOn: (route) => visitors.endOn(route),
-    counts,
+    tunnels,
+    facts: () => ({ addr, draining: readiness === 'draining', tunnels: staying().length }),
+    fence,
   })
+  const { lease, view } = rounds
+  const peers = new PeerSide({ ...deps, self, budget, view, counts, after, endOn: (route) => visitors.listener.endOn(route) })
   const sweep = setInterval(() => {
     routes.sweep()
-    remote.sweep()
-    peers?.sweep()
+    peers.sweep()
   }, SWEEP_MS)
   const audit = new AuditTrail({
     audit: stores.audit,
@@ -214,155 +110,27 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     newId: () => ulid(),
     lost: (entry, fault) => log.error({ err: fault, entry }, 'an audit entry could not be written'),
   })
-  const claims: ClaimRouteDeps = {
-    routes: stores.routes,
-    tunnels: stores.tunnels,
-    ...own,
-    clock,
-    now,
-    readLiveTasks: () => view.liveNow(),
-    tell: (loss) => evictions.tell(loss),
-    untold: ({ lost }, fault) => log.warn({ err: fault, connId: lost.connId }, 'a replaced channel was not told'),
-    random: Math.random,
-    sleep: pause,
-    unlisted: (row, fault) => log.warn({ err: fault, row }, 'the list of tunnels could not be written'),
-  }
-  const channels = new ChannelListener({
-    host: ticketHost({
-      taskId: config.taskId,
-      tickets: stores.tickets,
-      keys,
-      ipPolicy: config.ipPolicy,
-      loopback: config.loopbackIsOne ? 'one' : 'distinct',
-      refusal: () => (readiness === 'draining' ? new TunnelFault('server-draining') : undefined),
-      clock,
-    }),
-    proxyProtocol: config.proxyProtocol,
-    ceilings: new OpeningCeilings(),
-    tunnel: {
-      taskId: config.taskId,
-      budget,
-      now,
-      claim: async (ticket, hello, connId) => {
-        watch.admit(ticket)
-        return claimRoute(ticket, hello, connId, claims)
-      },
-      publish: (tunnel) => routes.add(tunnel),
-      urlOf: (subdomain) => config.publicUrl.replace('{subdomain}', subdomain),
-      newId: randomUUID,
-    },
-    events: {
-      welcomed: (tunnel, openingMs) => {
-        counts.opening(openingMs)
-        log.info({ ...facts(tunnel), client: tunnel.clientAddress }, 'tunnel open')
-        const { username, subdomain } = tunnel.ticket
-        audit.ticketUsed({ username, subdomain, ip: tunnel.clientAddress })
-      },
-      moved: (tunnel) => {
-        counts.agentMoved()
-        log.info(facts(tunnel), 'tunnel moved')
-      },
-      lastStretchOver: (tunnel) => {
-        const route = routes.routeOf(tunnel)
-        if (route) visitors.endOn(route)
-        if (tunnel.epoch !== undefined) peerListener?.ending({ name: tunnel.subdomain, epoch: tunnel.epoch })
-        setTimeout(() => void tunnel.close(), UPGRADE_END_MS)
-      },
-      over: (tunnel, { fault, release }) => {
-        counts.channelOver(tunnel.traffic)
-        log.info({ ...facts(tunnel), ...tunnel.traffic, fault: fault?.code, detail: fault?.detail }, 'tunnel over')
-        if (release !== undefined) log.warn({ ...facts(tunnel), err: release }, 'the route could not be released')
-      },
-      refused: (fault, address) => {
-        counts.openingRefused(fault.code)
-        log.info({ fault: fault.code, detail: fault.detail, client: address }, 'opening refused')
-      },
+  const agents = agentSide({
+    ...deps,
+    ...{ config, self, budget, rounds, routes, counts, audit },
+    draining: () => readiness === 'draining',
+    lastStretchOver: (tunnel) => {
+      const route = routes.routeOf(tunnel)
+      if (route) visitors.listener.endOn(route)
+      if (tunnel.epoch !== undefined) peerListener?.ending({ name: tunnel.subdomain, epoch: tunnel.epoch })
+      setTimeout(() => void tunnel.close(), UPGRADE_END_MS)
     },
   })
   const memory = new MemoryGuard({
-    holders: (): Iterable<Yielding> => [...tunnels(), ...(peerListener?.channels ?? []), ...(peers?.channels ?? [])],
+    holders: (): Iterable<Yielding> => [...tunnels(), ...peers.channels],
     memoryLimit: deps.memoryLimit,
     reset: (holder) =>
-      log.warn(holder instanceof Tunnel ? facts(holder) : {}, 'a stalled stream was reset for want of memory'),
+      log.warn(holder instanceof Tunnel ? tunnelFacts(holder) : {}, 'a stalled stream was reset for want of memory'),
   })
   const memoryCheck = setInterval(() => memory.check(), MEMORY_CHECK_MS)
-  const accessLog =
-    config.accessLog === 'off'
-      ? undefined
-      : new AccessLog({
-          base: config.base,
-          query: config.accessLog === 'with-query',
-          lines: deps.lines,
-          clock,
-          now,
-        })
-  const recordsOf = (begun: () => void): RecordKeeper => ({
-    begun,
-    over(record) {
-      counts.requestOver(record)
-      accessLog?.over(record)
-    },
-  })
-  const context: VisitorContext = {
-    dispatcher: new Dispatcher({
-      base: config.base,
-      routes,
-      elsewhere: remote,
-      fence,
-      room: new WaitingRoom({ routes: whereverItIs(routes, remote), now, after, counts }),
-      apex: config.apex && new SocketRoute(config.apex),
-    }),
-    proto: config.publicUrl.startsWith('https:') ? 'https' : 'http',
-    cookies: new CookieFence(config.base),
-    newRequestId: new RequestIds(bootId).next,
-    failed: (requestId, fault) => log.info({ requestId, fault: fault.code, detail: fault.detail }, 'request failed'),
-    records: recordsOf(() => counts.request()),
-  }
-  const visitors = new PublicListener({
-    proxyProtocol: config.proxyProtocol,
-    now,
-    awake: () => fence.awake(),
-    context,
-    refused: (fault, address) => {
-      counts.fault(fault.code)
-      log.info({ fault: fault.code, detail: fault.detail, client: address }, 'visitor refused')
-    },
-  })
-  const redirecting = (): VisitorContext => ({
-    ...context,
-    dispatcher: new Redirector(config.base, config.publicUrl),
-    proto: 'http',
-    // Who is sent on comes again, and is counted then.
-    records: recordsOf(() => {}),
-  })
-  const hopSweeper = new Sweeper(() => fence.awake(), SWEEP_MS)
-  const hopVisitors = {
-    proto: context.proto,
-    cookies: context.cookies,
-    sweeper: hopSweeper,
-    failed: context.failed,
-    now,
-  }
-  const peerListener =
-    hopKeys &&
-    new PeerListener({
-      keys: hopKeys,
-      budget,
-      now,
-      house: {
-        routes,
-        fence,
-        judge: (stream, preamble, route, returned) =>
-          new HopVisitor(stream, preamble, route, hopVisitors, returned).listener,
-      },
-      events: {
-        opened: ({ taskId }) => log.debug({ peer: taskId }, 'another task has opened a channel'),
-        refused: (fault, address) =>
-          log.warn({ fault: fault.code, from: address }, 'a channel of another task was refused'),
-        over: ({ taskId }, fault) =>
-          log.debug({ peer: taskId, fault: fault?.code }, 'the channel of another task is over'),
-      },
-    })
+  const { remote } = peers
+  const visitors = visitorSide({ ...deps, config, bootId: self.bootId, routes, remote, fence, counts, after })
+  const peerListener = peers.listener({ routes, fence, judge: visitors.judge })
   const gauges = (): Gauges => ({
     tunnels: tunnels().size,
     activeStreams: sumOf(tunnels(), (tunnel) => tunnel.visitorStreams) - routes.idleStreams,
@@ -371,35 +139,8 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   })
   const ops = createOpsServer({
     ready: () => readiness === 'ready',
-    metrics: metricsPage({ counts, gauges, visitors: () => visitors.visitors }),
+    metrics: metricsPage({ counts, gauges, visitors: () => visitors.listener.visitors }),
   })
-
-  // What is asked of the table again and again. Out of its reach everything that is open stays open.
-  const again = (what: string, everyMs: number, round: () => Promise<void>): (() => Promise<void>) =>
-    repeat({
-      everyMs,
-      round,
-      now,
-      failed: (fault) => log.warn({ err: fault }, `${what}: nothing usable from the table; tunnels stay as they are`),
-      recovered: () => log.info(`${what}: from the table again`),
-    })
-  const renewLease = async (): Promise<void> => {
-    const began = now()
-    try {
-      await lease.round()
-    } finally {
-      fence.leaseSettled(began)
-    }
-  }
-  let loops: (() => Promise<void>)[] = []
-  const giveUpLease = async (): Promise<void> => {
-    await Promise.all(loops.map((end) => end()))
-    try {
-      await lease.end()
-    } catch (error) {
-      log.warn({ err: error }, 'the lease could not be given up; it ends by itself')
-    }
-  }
 
   // Health first, so that whoever watches can see the rest come up.
   const opsPort = await listen(ops.server, config.opsPort, '0.0.0.0')
@@ -415,22 +156,15 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       addr = await ownAddress({ told, host, port: peerPort, metadataUri })
     }
     // The lease next: routes of a task without one are nobody's.
-    loops = [
-      again('lease', LEASE_RENEW_MS, renewLease),
-      again('tasks', LEASE_RENEW_MS, () => tasks.round()),
-      again('revocations', REVOCATION_POLL_MS, () => watch.round()),
-      again('tokens', TOKEN_RECHECK_TICK_MS, () => tokens.round()),
-      again('tasks', TASKS_POLL_MS, () => view.round()),
-    ]
-    const refused = await Promise.race([lease.settled, lease.lost])
-    if (refused) throw refused
+    await rounds.begin()
     // Agents before visitors, so that a visitor finds tunnels.
-    channelPort = await listen(channels.server, config.channelPort, config.publicHosts[0]!)
-    for (const host of config.publicHosts) publicPort = await listen(visitors.createServer(), publicPort, host)
+    channelPort = await listen(agents.server, config.channelPort, config.publicHosts[0]!)
+    const { listener, redirecting } = visitors
+    for (const host of config.publicHosts) publicPort = await listen(listener.createServer(), publicPort, host)
     for (const host of redirectPort === undefined ? [] : config.publicHosts)
-      redirectPort = await listen(visitors.createServer(redirecting()), redirectPort!, host)
+      redirectPort = await listen(listener.createServer(redirecting), redirectPort!, host)
   } catch (error) {
-    await giveUpLease()
+    await rounds.end()
     await peerListener?.stop()
     throw error
   }
@@ -474,27 +208,29 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     //    With no other task to go to they stay where they are.
     const balanced = config.proxyProtocol === 'required'
     if (left() > 0 && (balanced || (await hasOthers()))) {
-      visitors.retire()
+      visitors.listener.retire()
       const enough = moveAgents({ tunnels, deadline, now, random: Math.random })
       // A balancer may send new connections for as long as we can be here; nobody else does.
-      await (balanced ? pause(left()) : Promise.race([channels.empty(), pause(left())]))
+      await (balanced ? pause(left()) : Promise.race([agents.empty(), pause(left())]))
       enough()
     }
     // 3. No further visitors. Requests under way end while their channels still stand; those that do not are ended in time, by the task that
     //    their visitor came to.
     const [forRequests, forEnding] = graceMs > DRAIN_END_MS ? [left(), DRAIN_END_MS / 2] : [graceMs, 0]
-    await Promise.all([visitors.drain(forRequests, forEnding), peerListener?.drain(forRequests, forEnding)])
+    await Promise.all([
+      visitors.listener.drain(forRequests, forEnding),
+      peerListener?.drain(forRequests, forEnding),
+    ])
     // 4. Agents that are still here hear GOAWAY; their routes are released.
-    await channels.stop()
+    await agents.stop()
     counts.drained(now() - began)
     // 5. The channels between tasks, by which nothing comes any more.
-    await Promise.all([peerListener?.stop(), peers?.stop()])
-    hopSweeper.stop()
+    await peers.stop()
     clearInterval(sweep)
     clearInterval(memoryCheck)
     clearInterval(fenceTick)
     // 6. Nothing is left that a revocation could end or that a lease keeps alive.
-    await giveUpLease()
+    await rounds.end()
     await audit.settled()
     // 7. What was counted since the last minute, the end of every channel included.
     endMetrics?.()
@@ -502,7 +238,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     tellMissed()
     // 8. Health last: until here the process is alive, and says so.
     await ops.stop()
-    accessLog?.flush()
+    visitors.stop()
   }
   return {
     ports: { public: publicPort, redirect: redirectPort, channel: channelPort, peer: peerPort, ops: opsPort },
@@ -511,34 +247,11 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   }
 }
 
-/** For requests that wait for an agent: it may come back here or to another task. */
-function whereverItIs(here: LocalRoutes, elsewhere: RemoteRoutes): WaitingRoomDeps['routes'] {
-  return {
-    // What became of a channel of our own is known here better than in the table.
-    holdMs: (name) => (here.isAway(name) ? here.holdMs(name) : elsewhere.holdMs(name)),
-    whenBack(name, back) {
-      const removals = [here.whenBack(name, back), elsewhere.whenBack(name, back)]
-      return () => {
-        for (const remove of removals) remove()
-      }
-    },
-  }
-}
-
-const facts = (tunnel: Tunnel) => ({
-  subdomain: tunnel.subdomain,
-  username: tunnel.ticket.username,
-  connId: tunnel.connId,
-  epoch: tunnel.epoch,
-})
-
 function sumOf(tunnels: Iterable<Tunnel>, of: (tunnel: Tunnel) => number): number {
   let sum = 0
   for (const tunnel of tunnels) sum += of(tunnel)
   return sum
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 function after(ms: number, run: () => void): () => void {
   const timer = setTimeout(run, ms)

@@ -241,11 +241,14 @@ export const AGENT_DRAIN_MS = seconds(10)
 
 // ── the table ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export const STORE_CONNECT_TIMEOUT_MS = seconds(1)
-export const STORE_REQUEST_TIMEOUT_MS = seconds(2)
+/** One attempt of a call. Not scaled: a busy machine is not a table that is gone. */
+export const STORE_CONNECT_TIMEOUT_MS = 1000
+export const STORE_REQUEST_TIMEOUT_MS = 2000
 /** Tasks renew their lease this often; readers believe it for three times as long. */
 export const LEASE_RENEW_MS = seconds(5)
 export const LEASE_MS = seconds(15)
+/** Of the time between two reads of a lease no more than this counts as its task's silence: within it every task that lives has had its turn to renew. */
+export const LEASE_WATCH_MS = LEASE_RENEW_MS
 /** A renewal that takes all its time, and one more that fails, is late. */
 export const LEASE_LATE_MS = 2 * LEASE_RENEW_MS
 /** A route that went offline is deleted after this long; its name stays reserved. */
@@ -270,7 +273,10 @@ export const CLAIM_TRIES = 32
 export const CLAIM_AGAIN_MS = ms(20)
 /** Agents that a route remembers to have replaced, so that one that slept meanwhile is told when it wakes: more than a person has terminals. */
 export const OUSTED_KEPT = 16
-/** The list of tasks is read this often: an agent that lost its name to one on another task hears of it within five seconds, as of a revocation. */
+/**
+ * The list of tasks is read this often: an agent that lost its name to one on another task hears of it within five seconds, as of a
+ * revocation, and a lease that is over is noticed as soon.
+ */
 export const TASKS_POLL_MS = seconds(2)
 
 // ── the control API ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -366,8 +372,8 @@ export const ROUTES_REMEMBERED = 20_000
 /** Reads of the table for names that are not remembered, per second and in one burst: a scan of random names costs 100 reads a second, not 10,000. */
 export const LOOKUPS_PER_SECOND = 100
 export const LOOKUPS_AT_ONCE = 500
-/** A visitor waits this long for the table. */
-export const LOOKUP_MS = seconds(2)
+/** A visitor waits this long for the table. Not scaled, like one of its calls. */
+export const LOOKUP_MS = 2000
 /** How often a request's tunnel is looked for before it is given up: read, reached, read again, reached again. */
 export const LOOKUP_ROUNDS = 4
 /** After a request began to wait for an agent, the table is read again after each of these, and then after the last one again and again. */

@@ -6,7 +6,7 @@ import { createDynamoClient, type DynamoClient, openStore } from '@postern/proto
 import { channelTicketSchema } from '@postern/protocol/ticket'
 import pino from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { OPENING, READS_PER_TASK_LIST } from '../../admin/src/cost/usage.ts'
+import { OPENING, readsPerTaskPoll } from '../../admin/src/cost/usage.ts'
 import { readConfig } from '../../data-plane/src/config.ts'
 import { tryOpening } from '../support/cut-short-agent.ts'
 import { callApp, type Deployment, deploy, grant, START } from './control-plane/deployment.ts'
@@ -111,7 +111,7 @@ test('a random name that comes again the next day: the dearest opening there is 
 test('a renewal of the lease is one write, and a look at the list of tasks half a read', async () => {
   await openOnce('leased', false)
   const looks = used.filter(({ what }) => what === 'read TASKS')
-  expect(new Set(looks.map(({ units }) => units))).toEqual(new Set([READS_PER_TASK_LIST]))
+  expect(new Set(looks.map(({ units }) => units))).toEqual(new Set([readsPerTaskPoll(1)]))
   const renewals = used.filter(({ what }) => what === 'write TASKS')
   expect(new Set(renewals.map(({ units }) => units))).toEqual(new Set([1]))
 })

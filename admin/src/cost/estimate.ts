@@ -103,7 +103,6 @@ function table(workload: Workload): Part[] {
     writes('task leases', tasks * everyMonth(LEASE_RENEW_MS)),
     reads('revocation polls', tasks * everyMonth(REVOCATION_POLL_MS) * uses.READS_PER_POLL),
     reads('task polls', tasks * everyMonth(TASKS_POLL_MS) * uses.readsPerTaskPoll(tasks)),
-    reads('task lists', tasks * everyMonth(LEASE_RENEW_MS) * uses.READS_PER_TASK_LIST),
     reads('tickets and routes', openings * (uses.OPENING.ticketReads + uses.OPENING.routeReads)),
     writes('tickets and names', openings * (uses.OPENING.ticketWrites + uses.OPENING.nameWrites)),
     writes('routes and audit', openings * (uses.OPENING.routeWrites + uses.OPENING.auditWrites)),

@@ -28,9 +28,6 @@ export const READS_PER_POLL = 1
 export const TASK_BYTES = 300
 export const readsPerTaskPoll = (tasks: number): number => Math.ceil((tasks * TASK_BYTES) / 4096) / 2
 
-/** The list of tasks, eventually consistent, is half a unit as long as it is within 4 KB: some 15 tasks. */
-export const READS_PER_TASK_LIST = 0.5
-
 /** Of the Lambda: 512 MB for the time of a warm call; starts are rare. Not measured on AWS. */
 export const CALL_GB_SECONDS = 0.5 * 0.1
 /** Access log, the function's lines and metrics, Lambda's own three, and the task's two. */

@@ -4,9 +4,10 @@ import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { AWAY_MS, CLAIM_AGAIN_MS, CLAIM_TRIES } from '@postern/protocol/limits'
 import type { OnlineRoute, ReleaseCall, RouteStore } from '@postern/protocol/store'
 import { chooseSlot, type SlotChoice } from './choose-slot.ts'
+import type { Claim } from './claim.ts'
 import { ListedTunnel, type ListedTunnelDeps } from './listed-tunnel.ts'
+import type { Parting } from './parting.ts'
 import type { AgentTicket } from './ticket-host.ts'
-import type { Claim, Parting } from './tunnel.ts'
 
 /** A channel that has lost its slot, and to whom. */
 export interface Loss {

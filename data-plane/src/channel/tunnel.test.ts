@@ -4,11 +4,13 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import type { Subdomain } from '@postern/protocol/address'
 import { acceptOpening, agentControlStream, Channel, openChannel, type ServerMessage } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
-import { CLOSE_GRACE_MS, HOLD_MS } from '@postern/protocol/limits'
+import { CLOSE_GRACE_MS, HOLD_MS, REPLACED_CHANNEL_MS } from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
+import type { Claim } from './claim.ts'
+import type { Parting } from './parting.ts'
 import type { AgentTicket } from './ticket-host.ts'
-import { type Claim, type Parting, Tunnel, type TunnelDeps } from './tunnel.ts'
+import { Tunnel, type TunnelDeps } from './tunnel.ts'
 
 const cleanups: (() => void | Promise<unknown>)[] = []
 afterEach(async () => {
@@ -382,6 +384,37 @@ test('a channel that its own agent has replaced finishes what it has, and is not
   await new Promise((resolve) => setTimeout(resolve, 50))
   await channel.roundTrip()
   expect([partings, channelEvents.all, said.all.length]).toEqual([['moved'], [], 1])
+})
+
+test('a channel that its own agent has replaced has REPLACED_CHANNEL_MS for what it has, then what is left is ended', async () => {
+  const { tunnel, hello, moves, channelEvents } = await serving()
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    tunnel.replacedBy({ instanceId: hello.instanceId })
+    vi.advanceTimersByTime(REPLACED_CHANNEL_MS - 1)
+    expect(moves.all).toEqual(['moved'])
+    // Again, by a channel that is newer still: its time does not begin anew.
+    tunnel.replacedBy({ instanceId: hello.instanceId })
+    vi.advanceTimersByTime(1)
+    expect(moves.all).toEqual(['moved', 'over'])
+    expect(channelEvents.all, 'it is for whoever hears that to close it').toEqual([])
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+test('a channel that was replaced and has ended in time is not told of again', async () => {
+  const { tunnel, hello, moves, channel, overs } = await serving()
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    tunnel.replacedBy({ instanceId: hello.instanceId })
+    channel.destroy(new TunnelFault('channel-closed'))
+    await vi.waitUntil(() => overs.all.length > 0, 5000)
+    vi.advanceTimersByTime(REPLACED_CHANNEL_MS)
+    expect(moves.all).toEqual(['moved'])
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 test('a channel whose name another agent has taken hears whose it is, once, and ends', async () => {

@@ -3,45 +3,19 @@
 import type { Subdomain } from '@postern/protocol/address'
 import {
   type AcceptedOpening,
-  type AgentMessage,
   Channel,
-  type ControlStream,
   type Hello,
-  type ServerMessage,
-  type StreamFaultMessage,
-  serverControlStream,
   type UpstreamProtocol,
   type VisitorRules,
 } from '@postern/protocol/channel'
-import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
-import {
-  HEARTBEAT_MS,
-  HELLO_TIMEOUT_MS,
-  HOLD_MS,
-  REPLACED_CHANNEL_MS,
-  STREAMS_PER_CHANNEL,
-} from '@postern/protocol/limits'
+import { TunnelFault, toFault } from '@postern/protocol/fault'
+import { HELLO_TIMEOUT_MS, HOLD_MS, REPLACED_CHANNEL_MS } from '@postern/protocol/limits'
 import type { RawStream, WindowBudget } from '@postern/protocol/mux'
+import { AgentTalk } from './agent-talk.ts'
+import type { Claim } from './claim.ts'
+import { type Parting, partingOf } from './parting.ts'
+import { StreamFailures } from './stream-failures.ts'
 import type { AgentTicket } from './ticket-host.ts'
-
-/** A name held in the table for one channel; `release` lets it go and is harmless when repeated or late. */
-export interface Claim {
-  readonly epoch: number
-  /** Which of the name's slots it is. */
-  readonly slot: number
-  /** Has those told whom it took the name from. Called once visitors are let in. Never rejects. */
-  settle(): Promise<void>
-  /** `parting`: how the channel went; `holdMs`: how long its agent wants requests to wait for it. */
-  release(parting: Parting, holdMs: number): Promise<void>
-  /** Makes sure that the tunnel is in the list of all tunnels. Never rejects. */
-  relist(): Promise<void>
-}
-
-/**
- * How a tunnel goes: `lost` by itself, and its agent is about to come back; `left` as its agent said, which is stopped or started anew;
- * `moved`, another channel of its agent having taken its place, here or on another task; `dismissed` because the right to it is gone.
- */
-export type Parting = 'lost' | 'left' | 'moved' | 'dismissed'
 
 /** Who has a name now, as its agent calls itself. */
 export interface Successor {
@@ -97,20 +71,6 @@ type TunnelState =
     }
   | { readonly kind: 'over' }
 
-function partingOf(cutBy: FaultCode | undefined): Parting {
-  switch (cutBy) {
-    // An agent that hears one of these, or meets it when it asks for its next ticket, does not come back.
-    case 'revoked':
-    case 'token-expired':
-      return 'dismissed'
-    // The name is another agent's, which may be on another task.
-    case 'superseded':
-      return 'moved'
-    default:
-      return 'lost'
-  }
-}
-
 export class Tunnel {
   readonly connId: string
   readonly ticket: AgentTicket
@@ -119,10 +79,9 @@ export class Tunnel {
   tokenExpiresAt: number
   readonly #deps: TunnelDeps
   readonly #channel: Channel
-  #control: ControlStream<ServerMessage, AgentMessage> | undefined
+  readonly #talk: AgentTalk
   #state: TunnelState
-  /** What the agent said of streams that it is about to reset; as many as there can be streams. */
-  readonly #failures = new Map<number, StreamFaultMessage>()
+  readonly #failures = new StreamFailures()
   /** Why we ended it, if we did. */
   #cutBy: TunnelFault | undefined
   /** Its agent was asked to open another channel elsewhere. */
@@ -141,6 +100,15 @@ export class Tunnel {
       HELLO_TIMEOUT_MS,
     )
     this.#state = { kind: 'greeting', deadline }
+    this.#talk = new AgentTalk(deps.now, {
+      hello: (hello) => this.#hello(hello),
+      streamFault: (message) => this.#failures.note(message),
+      leaving: (moved) => (moved ? this.#moveOn() : this.#leave('left')),
+      unintelligible: (fault) => this.#misheard(fault),
+      broken: (fault) => {
+        if (!this.#isOver()) this.#channel.destroy(fault)
+      },
+    })
     this.#channel = new Channel({
       socket: opening.socket,
       side: 'server',
@@ -148,7 +116,7 @@ export class Tunnel {
       now: deps.now,
       peerStreams: 1,
       events: {
-        streamOpened: (stream) => this.#controlOpened(stream),
+        streamOpened: (stream) => this.#talk.begin(stream),
         goAway: () => this.#leave('left'),
         closed: () => this.#finish(undefined),
         lost: (fault) => this.#finish(fault),
@@ -208,7 +176,7 @@ export class Tunnel {
 
   /** Streams for visitors, idle ones among them. */
   get visitorStreams(): number {
-    return this.#channel.streams - (this.#control === undefined ? 0 : 1)
+    return this.#channel.streams - (this.#talk.open ? 1 : 0)
   }
 
   /** To the agent and back, as the latest answered ping took; milliseconds. */
@@ -245,10 +213,7 @@ export class Tunnel {
 
   /** What the agent said of a stream just before it reset it; told once. */
   takeFailure(streamId: number): { fault: TunnelFault; unsent: boolean } | undefined {
-    const message = this.#failures.get(streamId)
-    if (message === undefined) return undefined
-    this.#failures.delete(streamId)
-    return { fault: new TunnelFault(message.fault), unsent: message.unsent }
+    return this.#failures.take(streamId)
   }
 
   /**
@@ -264,15 +229,14 @@ export class Tunnel {
   supersededBy({ instanceId, label }: Successor): void {
     if (this.#cutBy !== undefined || !this.#isClaimed()) return
     this.#cutBy = new TunnelFault('superseded', `It is instance ${instanceId}.`)
-    this.#control?.send({ type: 'superseded', byInstance: instanceId, ...(label !== undefined && { by: label }) })
+    this.#talk.superseded(instanceId, label)
     void this.close()
   }
 
   /** Asks the agent to open another channel, and to leave this one when that stands. Once; false if it serves no more, or was asked before. */
   askToMove(deadlineMs: number): boolean {
     if (this.#state.kind !== 'serving' || this.#askedToMove) return false
-    this.#askedToMove =
-      this.#control?.send({ type: 'draining', deadlineMs: Math.max(0, Math.round(deadlineMs)) }) ?? false
+    this.#askedToMove = this.#talk.askToMove(deadlineMs)
     return this.#askedToMove
   }
 
@@ -307,59 +271,19 @@ export class Tunnel {
   #cut(why: TunnelFault): void {
     if (this.#cutBy !== undefined || !this.#isClaimed()) return
     this.#cutBy = why
-    if (why.code === 'revoked') this.#control?.send({ type: 'revoked' })
+    if (why.code === 'revoked') this.#talk.revoked()
     void this.close()
   }
 
-  #controlOpened(stream: RawStream): void {
-    this.#control = serverControlStream({
-      stream,
-      now: this.#deps.now,
-      message: (message) => this.#hear(message),
-      ended: (fault) => this.#controlEnded(fault),
-    })
+  #hello(hello: Hello): void {
+    if (this.#state.kind === 'greeting') void this.#claim(this.#state.deadline, hello)
+    else if (this.#state.kind !== 'refused')
+      this.#channel.destroy(new TunnelFault('protocol-violation', 'A second hello.'))
   }
 
-  #hear(message: AgentMessage): void {
-    switch (message.type) {
-      case 'hello':
-        if (this.#state.kind === 'greeting') void this.#claim(this.#state.deadline, message)
-        else if (this.#state.kind !== 'refused')
-          this.#channel.destroy(new TunnelFault('protocol-violation', 'A second hello.'))
-        return
-      case 'stream-fault':
-        return this.#noteFailure(message)
-      case 'leaving':
-        if (message.moved === true) this.#moveOn()
-        else this.#leave('left')
-        return
-    }
-  }
-
-  /** Of a stream that nobody asks about any more the note stays behind, until newer ones push it out. */
-  #noteFailure(message: StreamFaultMessage): void {
-    this.#failures.set(message.streamId, message)
-    if (this.#failures.size <= STREAMS_PER_CHANNEL) return
-    const [oldest] = this.#failures.keys()
-    this.#failures.delete(oldest!)
-  }
-
-  #controlEnded(fault: TunnelFault | undefined): void {
-    if (this.#isOver()) return
-    switch (fault?.code) {
-      case 'channel-closed':
-      case 'channel-lost':
-        // The channel's own end, which is reported by the channel.
-        return
-      case undefined:
-      case 'stream-reset':
-        return this.#channel.destroy(
-          new TunnelFault('protocol-violation', 'The control stream ended before the channel.'),
-        )
-      default:
-        if (this.#state.kind === 'greeting') this.#refuse(fault!)
-        else this.#channel.destroy(fault!)
-    }
+  #misheard(fault: TunnelFault): void {
+    if (this.#state.kind === 'greeting') this.#refuse(fault)
+    else if (!this.#isOver()) this.#channel.destroy(fault)
   }
 
   async #claim(deadline: NodeJS.Timeout, hello: Hello): Promise<void> {
@@ -378,13 +302,11 @@ export class Tunnel {
     if (this.#isOver())
       return this.#reportOver(claim, new TunnelFault('channel-lost', 'The channel ended while its name was claimed.'))
     this.#state = { kind: 'serving', hello, claim, withdraw: this.#deps.publish(this) }
-    this.#control?.send({
-      type: 'welcome',
+    this.#talk.welcome({
       subdomain: this.subdomain,
       url: this.#deps.urlOf(this.subdomain),
       taskId: this.#deps.taskId,
       epoch: claim.epoch,
-      heartbeatMs: HEARTBEAT_MS,
     })
     void claim.settle()
     this.#deps.events.welcomed(this)
@@ -397,12 +319,7 @@ export class Tunnel {
   #refuse(fault: TunnelFault): void {
     if (this.#state.kind === 'greeting') clearTimeout(this.#state.deadline)
     this.#state = { kind: 'refused' }
-    this.#control?.send({
-      type: 'refused',
-      fault: fault.code,
-      ...(fault.detail === undefined ? {} : { detail: fault.detail }),
-      ...(fault.retryAfterMs === undefined ? {} : { retryAfterMs: fault.retryAfterMs }),
-    })
+    this.#talk.refuse(fault)
     void this.#channel.close()
     this.#deps.events.refused(fault, this.clientAddress)
   }

@@ -19,7 +19,7 @@ import type { Route } from '../route/route.ts'
 import type { PeerState } from './peers.ts'
 import { RemoteRoutes } from './remote-routes.ts'
 import { RouteTable } from './route-table.ts'
-import { TaskList } from './task-list.ts'
+import { TaskView } from './task-view.ts'
 
 const name = 'demo' as Subdomain
 const self = { taskId: 'self', bootId: 'b-self' }
@@ -80,7 +80,7 @@ async function setup({ rows = [] as TableRoute[], tasks = ['a', 'b', 'self'] } =
   }
   const now = (): number => state.ms
   const timers: { ms: number; run: () => void }[] = []
-  const list = new TaskList({ tasks: { list: async () => state.tasks }, now })
+  const list = new TaskView({ tasks: { list: async () => state.tasks }, ...self, now })
   await list.round()
   const table = new RouteTable({
     routes: {

@@ -17,12 +17,12 @@ import { type Hop, PeerRoute } from '../route/peer-route.ts'
 import type { Route } from '../route/route.ts'
 import type { PeerState } from './peers.ts'
 import type { RouteTable } from './route-table.ts'
-import type { TaskList } from './task-list.ts'
+import type { TaskView } from './task-view.ts'
 
 export interface RemoteRoutesDeps {
   readonly self: HopPeer
   readonly table: Pick<RouteTable, 'get' | 'remembered' | 'triedWithin' | 'look' | 'lookAgain' | 'doubt'>
-  readonly tasks: Pick<TaskList, 'find' | 'knows' | 'triedWithin' | 'look' | 'goneSince'>
+  readonly tasks: Pick<TaskView, 'find' | 'knows' | 'triedWithin' | 'look' | 'goneSince'>
   /** Undefined where this task has no key of the hop: it serves what it holds, and nothing else. */
   readonly peers:
     | { channel(peer: HopPeer): Hop | undefined; state(peer: HopPeer): PeerState; reach(task: Task): Promise<void> }

@@ -92,7 +92,7 @@ export class RouteTable {
   }
 
   #begin(name: Subdomain, consistent: boolean): Promise<TunnelFault | undefined> {
-    const late = (fault: TunnelFault): TunnelFault | undefined => this.#outage(name, fault)
+    const late = (fault: TunnelFault): TunnelFault | undefined => this.#outage(name, consistent, fault)
     const read = inTime(this.#read(name, consistent), late).finally(() => {
       if (this.#readings.get(name)?.read === read) this.#readings.delete(name)
     })
@@ -122,13 +122,13 @@ export class RouteTable {
       })
       return undefined
     } catch (error) {
-      if (consistent) this.#note(name, { doubted: true })
-      return this.#outage(name, toFault(error, 'store-unavailable'))
+      return this.#outage(name, consistent, toFault(error, 'store-unavailable'))
     }
   }
 
   /** What was read within TABLE_OUTAGE_MS serves on, and is read again in a moment. */
-  #outage(name: Subdomain, fault: TunnelFault): TunnelFault | undefined {
+  #outage(name: Subdomain, consistent: boolean, fault: TunnelFault): TunnelFault | undefined {
+    if (consistent) this.#note(name, { doubted: true })
     const known = this.#known.get(name)
     const now = this.#deps.now()
     if (known === undefined || now - known.readAt >= TABLE_OUTAGE_MS) return fault

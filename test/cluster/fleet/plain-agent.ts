@@ -12,6 +12,8 @@ import { LocalServer } from '../../../agent/src/local-server.ts'
 import { SharedBackoff } from '../../../agent/src/shared-backoff.ts'
 
 interface Opened {
+  /** Which of the agent's channels it is. */
+  readonly slot: number
   readonly task: string
   readonly epoch: number
   /** The id of its ticket. */
@@ -34,6 +36,8 @@ export interface PlainAgentOptions {
   readonly server: string
   readonly token: string
   readonly holdMs?: number
+  /** How many channels it keeps; 1 unless told. */
+  readonly connections?: number
   /** Asked before each dialling. */
   place(): Promise<LocalPlace> | LocalPlace
   /** It waits before it tries again, and why. */
@@ -76,7 +80,7 @@ export function startPlainAgent(options: PlainAgentOptions): PlainAgent {
         signal,
       )
       const { taskId: task, epoch } = dialed.welcome
-      place.opened?.({ task, epoch, ticket: ticket.workerId, begun })
+      place.opened?.({ slot, task, epoch, ticket: ticket.workerId, begun })
       void dialed.channel.ended.then(() => place.over?.())
       return dialed
     } catch (error) {
@@ -86,7 +90,7 @@ export function startPlainAgent(options: PlainAgentOptions): PlainAgent {
   }
   const agent = new Agent({
     subdomain: name,
-    connections: 1,
+    connections: options.connections ?? 1,
     patient: true,
     control: new ControlClient({ server: parseServer(server), token: new Secret(token), version: '0.0.0' }),
     dial,
