@@ -130,7 +130,7 @@ test('a request goes to the local server as HTTP/1.1, with crumbs of cookies joi
     'X-Forwarded-Proto: https',
     'X-Forwarded-Host: demo.example.com',
     'Forwarded: for=127.0.0.1;proto=https;host="demo.example.com"',
-    'X-Request-Id: p91dwr-1',
+    'X-Request-Id: p91dwr-00',
     'Via: 2.0 postern',
     '',
     '',
@@ -143,7 +143,7 @@ test('a request goes to the local server as HTTP/1.1, with crumbs of cookies joi
   expect(request.headers).toMatchObject({
     'content-length': '2',
     'set-cookie': ['a=1', 'b=2'],
-    'x-request-id': 'p91dwr-1',
+    'x-request-id': 'p91dwr-00',
   })
   expect(Object.keys(request.headers)).not.toEqual(expect.arrayContaining(['connection']))
   expect(request.headers).not.toHaveProperty('x-hop')
