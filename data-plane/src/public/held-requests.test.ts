@@ -7,7 +7,7 @@ import type { Verdict } from '../route/visitor-gate.ts'
 import { Browser } from '../testing/browser.ts'
 import { startPublicStand } from '../testing/public-stand.ts'
 import { ReturningTunnel } from '../testing/returning-tunnel.ts'
-import { ScriptedRoute } from '../testing/scripted-route.ts'
+import { guarded, ScriptedRoute } from '../testing/scripted-route.ts'
 
 /** A listener for a tunnel whose agent comes and goes as the test says. */
 async function serve(options?: { holdMs?: number }) {
@@ -208,12 +208,6 @@ test.each([
 })
 
 describe('the rules of the channel that comes count', () => {
-  /** A route whose gate answers so. */
-  function guarded(judge: (path: string) => Verdict | Promise<Verdict>): ScriptedRoute {
-    const route = new ScriptedRoute()
-    route.gate = { request: {}, response: () => ({}), judge: (_address, head) => judge(head.path) }
-    return route
-  }
   const stranger = () => new TunnelFault('visitor-unauthorised')
   const UNAUTHORISED = /^HTTP\/1\.1 401 [\s\S]*tunnel-error: visitor-unauthorised\r\n/
 

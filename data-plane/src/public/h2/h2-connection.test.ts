@@ -12,6 +12,7 @@ import {
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
 import { expect, onTestFinished, test } from 'vitest'
+import { dataFrame, headersFrame, PREFACE, SETTINGS } from '../../testing/h2-frames.ts'
 import { SeenRequest, until, visit } from '../../testing/h2-visitor.ts'
 import { startPublicStand, toDemo } from '../../testing/public-stand.ts'
 import { ScriptedRoute } from '../../testing/scripted-route.ts'
@@ -248,16 +249,11 @@ test('a preface in pieces, with a request behind it in the same segment, is unde
   const { port } = await serve(route)
   const raw = connect(port, '127.0.0.1')
   onTestFinished(() => void raw.destroy())
-  const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
-  const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
-  // :method GET, :scheme http, :path /, :authority demo.example.com (RFC 7541 §6)
-  const block = Buffer.concat([Buffer.from([0x82, 0x86, 0x84, 0x01, 16]), Buffer.from('demo.example.com')])
-  const headers = Buffer.concat([Buffer.from([0, 0, block.length, 1, 5, 0, 0, 0, 1]), block])
-  for (const byte of preface.subarray(0, 23)) {
+  for (const byte of PREFACE.subarray(0, 23)) {
     raw.write(Buffer.from([byte]))
     await new Promise((resolve) => setImmediate(resolve))
   }
-  raw.write(Buffer.concat([preface.subarray(23), settings, headers]))
+  raw.write(Buffer.concat([PREFACE.subarray(23), SETTINGS, headersFrame(1)]))
   const { stream } = await route.leased(0)
   await stream.until(({ received }) => received.startsWith('GET / HTTP/1.1\r\nhost: demo.example.com'))
 })
@@ -267,12 +263,8 @@ test('a preface with a large upload behind it in one segment is taken whole', as
   const { port } = await serve(route)
   const raw = connect(port, '127.0.0.1')
   onTestFinished(() => void raw.destroy())
-  const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
-  const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
-  const block = Buffer.concat([Buffer.from([0x83, 0x86, 0x84, 0x01, 16]), Buffer.from('demo.example.com')])
-  const headers = Buffer.concat([Buffer.from([0, 0, block.length, 1, 4, 0, 0, 0, 1]), block])
-  const data = Buffer.concat([Buffer.from([0, 0x40, 0, 0, 0, 0, 0, 0, 1]), Buffer.alloc(0x4000, 'x')])
-  raw.write(Buffer.concat([preface, settings, headers, data, data, data]))
+  const data = dataFrame(1, Buffer.alloc(0x4000, 'x'))
+  raw.write(Buffer.concat([PREFACE, SETTINGS, headersFrame(1, 'POST'), data, data, data]))
   const { stream } = await route.leased(0)
   await stream.until(({ received }) => (received.match(/x{16384}/g)?.length ?? 0) >= 3)
   raw.write(data)
@@ -357,16 +349,8 @@ test('a visitor that ends its connection has left, and its requests with it', as
   const route = new ScriptedRoute()
   const { port, listener } = await serve(route)
   const raw = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
-  const block = Buffer.concat([Buffer.from([0x82, 0x86, 0x84, 0x01, 16]), Buffer.from('demo.example.com')])
   raw.resume()
-  raw.write(
-    Buffer.concat([
-      Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
-      Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
-      Buffer.from([0, 0, block.length, 1, 5, 0, 0, 0, 1]),
-      block,
-    ]),
-  )
+  raw.write(Buffer.concat([PREFACE, SETTINGS, headersFrame(1)]))
   const { stream } = await route.leased(0)
   raw.end()
   await stream.until(({ state }) => state === 'reset')

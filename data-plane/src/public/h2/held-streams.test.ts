@@ -1,13 +1,21 @@
 import { once } from 'node:events'
 import http2, { type ClientHttp2Session } from 'node:http2'
+import { connect } from 'node:net'
 import { TunnelFault } from '@postern/protocol/fault'
-import { H2_CONNECTION_WINDOW_BYTES, H2_STREAM_WINDOW_BYTES, SWEEP_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
-import { describe, expect, test } from 'vitest'
+import {
+  H2_CONNECTION_WINDOW_BYTES,
+  H2_STREAM_WINDOW_BYTES,
+  HELD_PER_NAME,
+  SWEEP_MS,
+  VISITOR_IDLE_MS,
+} from '@postern/protocol/limits'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Verdict } from '../../route/visitor-gate.ts'
+import { dataFrame, headersFrame, PREFACE, resetFrame, SETTINGS } from '../../testing/h2-frames.ts'
 import { SeenRequest, until, visit } from '../../testing/h2-visitor.ts'
 import { startPublicStand } from '../../testing/public-stand.ts'
 import { ReturningTunnel } from '../../testing/returning-tunnel.ts'
-import { ScriptedRoute } from '../../testing/scripted-route.ts'
+import { guarded, ScriptedRoute } from '../../testing/scripted-route.ts'
 
 /** A listener for a tunnel whose agent comes and goes as the test says, and a visitor of it. */
 async function serve(options?: ConstructorParameters<typeof ReturningTunnel>[0]) {
@@ -161,6 +169,23 @@ describe('a visitor that leaves while its request waits', () => {
   })
 })
 
+test('who takes a request back has the place of the next, in the same segment', async () => {
+  const { tunnel, session, port, recorded } = await serve()
+  const raw = connect(port, '127.0.0.1')
+  onTestFinished(() => void raw.destroy())
+  raw.resume()
+  raw.write(Buffer.concat([PREFACE, SETTINGS, headersFrame(1, 'POST'), dataFrame(1, Buffer.from('half'))]))
+  await tunnel.holding(1)
+  for (let others = 1; others < HELD_PER_NAME; others += 1) new SeenRequest(session, {})
+  await tunnel.holding(HELD_PER_NAME)
+  raw.write(Buffer.concat([resetFrame(1, NGHTTP2_CANCEL), headersFrame(3)]))
+  await until(() => recorded.length > 0)
+  const route = new ScriptedRoute()
+  tunnel.arrive(route)
+  await route.leased(HELD_PER_NAME - 1)
+  expect(recorded).toEqual(['HTTP/2.0 0 abandoned -'])
+})
+
 describe('when the time is over', () => {
   test('a request is answered 503 with Retry-After, and its connection goes on', async () => {
     const { tunnel, session, recorded } = await serve({ holdMs: 150 })
@@ -249,12 +274,6 @@ describe('a request whose channel goes', () => {
 })
 
 describe('the rules of the channel that comes count', () => {
-  /** A route whose gate answers so. */
-  function guarded(judge: (path: string) => Verdict | Promise<Verdict>): ScriptedRoute {
-    const route = new ScriptedRoute()
-    route.gate = { request: {}, response: () => ({}), judge: (_address, head) => judge(head.path) }
-    return route
-  }
   const stranger = () => new TunnelFault('visitor-unauthorised')
 
   test.each<[when: string, verdict: () => Verdict | Promise<Verdict>]>([
