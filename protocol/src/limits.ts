@@ -151,7 +151,7 @@ export const HOLD_MS = seconds(10)
 export const MOST_HOLD_MS = 60_000
 /** Requests held for one name: what a page and its visitors ask at once, a quarter of a channel's streams. */
 export const HELD_PER_NAME = 64
-/** Requests held on one task: with what is read of each below 100 MB in the worst case, and 16 names at their ceiling. */
+/** Requests held on one task: with what is read of each below 200 MB in the worst case (by HTTP/2: a head and a window), and 16 names at their ceiling. */
 export const HELD_PER_TASK = 1000
 /** While a request is held, no more is read once this much waits behind its head: enough for a form, so that its visitor's leaving shows. */
 export const HELD_BODY_BYTES = 16 * KiB
