@@ -8,13 +8,20 @@ const base = {
   reporters: ['default'],
   // The SDK's notice that it will drop Node 20 one day, eight lines for each process.
   env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
+  // A worker loads what it imports once, not once for each file: loading was half of what the units cost.
+  isolate: false,
+  setupFiles: ['test/support/shared-process.ts'],
 } as const
 
+/** Files that set POSTERN_TIME_SCALE for themselves. Time limits are read once in a process, so each of these has one of its own. */
+const SCALED = '**/*.scaled.test.ts'
+const NOT_OURS = ['**/node_modules/**', '**/dist/**']
+
 /**
- * unit: beside the code. The others cross rooms; hostile and system build the bundles first and run them as processes. hop is
- * what visitors see, once more, with two tasks of which they come in at the wrong one. load is faults that take a quiet machine, cluster
- * is faults of several tasks behind a balancer, suites runs other people's software through the tunnel, and stack deploys on an AWS emulator:
- * none of the four is a part of `npm test`.
+ * unit: beside the code. The others cross rooms, scaled has files of both kinds; hostile and system build the bundles first and run them as
+ * processes. hop is what visitors see, once more, with two tasks of which they come in at the wrong one. load is faults that take a quiet
+ * machine, cluster is faults of several tasks behind a balancer, suites runs other people's software through the tunnel, and stack deploys on an
+ * AWS emulator: none of the four is a part of `npm test`.
  */
 export default defineConfig({
   test: {
@@ -26,17 +33,36 @@ export default defineConfig({
           ...base,
           name: 'unit',
           include: rooms.map((room) => `${room}/**/*.test.ts`),
-          exclude: ['**/node_modules/**', '**/dist/**'],
+          exclude: [...NOT_OURS, SCALED],
         },
       },
-      { test: { ...base, name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: 20_000 } },
+      {
+        test: {
+          ...base,
+          name: 'contract',
+          include: ['test/contract/**/*.test.ts'],
+          exclude: [SCALED],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          ...base,
+          name: 'scaled',
+          isolate: true,
+          setupFiles: [],
+          include: [SCALED],
+          exclude: NOT_OURS,
+          testTimeout: 120_000,
+        },
+      },
       { test: { ...base, name: 'interop', include: ['test/interop/**/*.test.ts'], testTimeout: 60_000 } },
       {
         test: {
           ...base,
           name: 'hostile',
           include: ['test/hostile/**/*.test.ts'],
-          exclude: ['**/*.load.test.ts'],
+          exclude: ['**/*.load.test.ts', SCALED],
           globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
           testTimeout: 120_000,
         },

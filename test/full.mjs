@@ -19,7 +19,7 @@ const vitest = (...projects) => ['npx', 'vitest', 'run', ...projects.flatMap((pr
 
 /** In this order, one after the other: figures of one part must not be those of a machine that another one keeps busy. */
 const PARTS = {
-  unit: vitest('unit', 'contract'),
+  unit: vitest('unit', 'contract', 'scaled'),
   // One file at a time, for the same reason.
   hostile: [...vitest('hostile', 'load'), '--no-file-parallelism'],
   system: vitest('system'),

@@ -1,5 +1,7 @@
 /** The process of a data-plane task: reads the environment, owns the signals and the exit. */
 import { totalmem } from 'node:os'
+// Imported, because the global one is looked up, and made by a getter, at every call.
+import { performance } from 'node:perf_hooks'
 import { TunnelFault } from '@postern/protocol/fault'
 import { CLOSE_GRACE_MS, LINE_BUFFER_BYTES } from '@postern/protocol/limits'
 import { createDynamoClient, openStore } from '@postern/protocol/store'

@@ -16,6 +16,19 @@ export const ask = (system: System, request: string, localAddress = '127.0.0.1')
 export const askOps = (system: System, path: string): Promise<Message> =>
   askOnce(system.ports.ops, `GET ${path} HTTP/1.1\r\nHost: ops\r\nConnection: close\r\n\r\n`)
 
+/** The value of each series of the data plane's metrics page. */
+export async function metricsOf(system: System): Promise<Map<string, number>> {
+  const page = contentOf(await askOps(system, '/metrics')).toString()
+  const series = page.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+  return new Map(
+    series.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]),
+  )
+}
+
+/** Requests that its data plane has held so far, those that wait among them. */
+export const heldSoFar = async (system: System): Promise<number> =>
+  (await metricsOf(system)).get('postern_requests_held_total')!
+
 /** Step 1 as it stands in the founding document. */
 export function ticketRequest(base: string, authorization: string, body: unknown): string {
   const text = JSON.stringify(body)

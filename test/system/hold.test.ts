@@ -10,7 +10,7 @@ import type { HttpClient } from '../support/http-client.ts'
 import { fieldOf, statusOf } from '../support/http-message.ts'
 import { type AgentStart, type RunningAgent, type System, startSystem } from '../support/start-system.ts'
 import { SteadyWork } from '../support/steady-work.ts'
-import { ask, eventually, visit } from '../support/visits.ts'
+import { ask, eventually, heldSoFar, visit } from '../support/visits.ts'
 
 /** What the local server takes for an answer: long enough for requests to be in flight whenever an agent is killed. */
 const ANSWER_AFTER_MS = 5
@@ -217,11 +217,12 @@ test('a slow upload of 10 MB that begins while the agent is away arrives whole, 
 
 test('Expect: 100-continue and an upgrade to WebSocket wait as well, and then get through', async () => {
   const { host } = await away('upgrade')
+  const before = await heldSoFar(system)
   const expecting = await visit(system)
   expecting.send(`POST /expect HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n`)
   const socket = await visit(system)
   socket.send(`GET /ws HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`)
-  await delay(200)
+  await eventually('both are held', async () => (await heldSoFar(system)) === before + 2)
   expect([expecting.connection.length, socket.connection.length]).toEqual([0, 0])
   const back = await start('upgrade')
   expect(statusOf(await expecting.next('POST'))).toBe(100)
@@ -267,8 +268,9 @@ test('an agent that was stopped for good costs its visitors one hold in all', as
 test('SIGTERM to the data plane ends the waiting: 503, Retry-After, Connection: close; and the process is soon gone', async () => {
   const { host } = await away('drained')
   const clients = await Promise.all(Array.from({ length: 20 }, () => visit(system)))
+  const before = await heldSoFar(system)
   for (const client of clients) client.send(get(host))
-  await delay(200)
+  await eventually('all of them are held', async () => (await heldSoFar(system)) === before + clients.length)
   expect(clients.every(({ connection }) => connection.length === 0)).toBe(true)
   const told = performance.now()
   system.dataPlane.kill('SIGTERM')

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type DemoServer, startDemoServer } from '../../local/src/demo-server.ts'
 import { fieldOf, statusOf } from '../support/http-message.ts'
+import { askByHttp2, type Http2Answer, visitByHttp2 } from '../support/http2-visits.ts'
 import { runCommand } from '../support/run-command.ts'
 import { type RunningAgent, type System, startSystem } from '../support/start-system.ts'
 import { ask, eventually } from '../support/visits.ts'
@@ -26,26 +27,10 @@ afterAll(async () => {
   await demo?.stop()
 })
 
-function visit(): ClientHttp2Session {
-  const session = http2.connect(`http://127.0.0.1:${system.publicPort}`)
-  session.on('error', () => undefined)
-  return session
-}
+const visit = (): ClientHttp2Session => visitByHttp2(system)
 
-interface Answer {
-  readonly status: number
-  readonly fields: http2.IncomingHttpHeaders
-  readonly body: string
-}
-
-async function request(session: ClientHttp2Session, fields: OutgoingHttpHeaders, body?: Buffer): Promise<Answer> {
-  const stream = session.request({ ':authority': agent.host, ...fields }, { endStream: body === undefined })
-  if (body !== undefined) stream.end(body)
-  const [head] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders]
-  let text = ''
-  for await (const chunk of stream) text += chunk
-  return { status: Number(head[':status']), fields: head, body: text }
-}
+const request = (session: ClientHttp2Session, fields: OutgoingHttpHeaders, body?: Buffer): Promise<Http2Answer> =>
+  askByHttp2(session, { ':authority': agent.host, ...fields }, body)
 
 test('a visitor by HTTP/2 reaches the demo, which sees a request of HTTP/1.1', async () => {
   const session = visit()

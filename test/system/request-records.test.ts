@@ -4,11 +4,11 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { HttpClient } from '../support/http-client.ts'
-import { contentOf, fieldOf, fieldsOf, statusOf } from '../support/http-message.ts'
+import { fieldOf, fieldsOf, statusOf } from '../support/http-message.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { ScriptedOrigin } from '../support/scripted-origin.ts'
 import { type RunningAgent, type System, startSystem } from '../support/start-system.ts'
-import { ask, askOps, eventually, visit } from '../support/visits.ts'
+import { ask, eventually, heldSoFar, metricsOf, visit } from '../support/visits.ts'
 
 const BIG = 10_000_000
 
@@ -102,15 +102,6 @@ const lines = (): Line[] =>
 /** Lines of requests for that path. */
 const told = (path: string): number => lines().filter((line) => line.path === path).length
 
-/** The value of each series of the page. */
-async function metrics(): Promise<Map<string, number>> {
-  const page = contentOf(await askOps(system, '/metrics')).toString()
-  const series = page.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
-  return new Map(
-    series.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]),
-  )
-}
-
 test('requests of every kind are made', async () => {
   const client = await visit(system)
   for (let i = 0; i < 20; i++) expect(await note(client, `/ok-${i}`, request('GET', `/ok-${i}`))).toBe(200)
@@ -176,7 +167,7 @@ test('a visitor upgrades, one leaves, one is cut off, one waits for the agent', 
   await agent.process.exited
   const held = await visit(system)
   const answered = note(held, '/held', request('GET', '/held'))
-  await eventually('held', async () => (await metrics()).get('postern_requests_held_total') === 1)
+  await eventually('held', async () => (await heldSoFar(system)) === 1)
   agent = await start()
   expect(await answered).toBe(200)
   held.close()
@@ -205,7 +196,7 @@ test('the access log has each of them once, as its visitor saw it', async () => 
 
 test('the metrics are the sums of the lines, and of what the visitors saw', async () => {
   const told = lines()
-  const series = await metrics()
+  const series = await metricsOf(system)
   const all = [...seen.values()]
   for (const [name, from, to] of [
     ['1xx', 100, 199],
@@ -259,7 +250,7 @@ test('whoever reads the log may stand still: requests go on, and what is dropped
     await flood.until('all answers', () => (flood.text.split('HTTP/1.1 404').length > 200 ? true : undefined))
     flood.close()
   }
-  const dropped = (await metrics()).get('postern_access_log_dropped_lines_total')!
+  const dropped = (await metricsOf(system)).get('postern_access_log_dropped_lines_total')!
   expect(dropped).toBeGreaterThan(0)
   system.dataPlane.resumeOutput()
   // Every line that came is whole: `lines` has parsed it.

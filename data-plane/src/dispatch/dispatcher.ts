@@ -1,7 +1,8 @@
 /** Decides by the Host of one request which route it takes. Knows nothing of sockets or of how a route gets its streams. */
-import { isBase, type Subdomain, subdomainOf } from '@postern/protocol/address'
+import { isBase, type Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import type { Route } from '../route/route.ts'
+import { HostNames } from './host-names.ts'
 import type { Sought } from './sought.ts'
 import { Away, type WaitingRoom } from './waiting-room.ts'
 
@@ -31,15 +32,17 @@ export interface DispatcherOptions {
 
 export class Dispatcher {
   readonly #options: DispatcherOptions
+  readonly #names: HostNames
 
   constructor(options: DispatcherOptions) {
     this.#options = options
+    this.#names = new HostNames(options.base)
   }
 
   /** The route for a request with this (lower-case) Host, or the fault it is answered with: `host-unknown`, `tunnel-not-found`, `tunnel-offline`. */
   find(host: string): Route | Sought | Away | TunnelFault {
     const { base, apex } = this.#options
-    const subdomain = subdomainOf(host, base)
+    const subdomain = this.#names.subdomainOf(host)
     if (subdomain !== undefined) return this.#tunnel(subdomain)
     if (apex !== undefined && isBase(host, base)) return apex
     return new TunnelFault('host-unknown')

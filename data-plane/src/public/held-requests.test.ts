@@ -1,132 +1,27 @@
-import { once } from 'node:events'
-import { type AddressInfo, connect, type Socket } from 'node:net'
-import type { Subdomain } from '@postern/protocol/address'
+import type { Socket } from 'node:net'
 import { TunnelFault } from '@postern/protocol/fault'
-import { CookieFence } from '@postern/protocol/http'
 import { HELD_BODY_BYTES, REPLAY_BYTES, SWEEP_MS } from '@postern/protocol/limits'
-import { afterEach, describe, expect, test } from 'vitest'
-import { Dispatcher } from '../dispatch/dispatcher.ts'
-import { WaitingRoom } from '../dispatch/waiting-room.ts'
+import { describe, expect, test } from 'vitest'
 import type { Route } from '../route/route.ts'
 import type { Verdict } from '../route/visitor-gate.ts'
-import { ScriptedRoute } from '../testing/scripted-route.ts'
-import { PublicListener } from './public-listener.ts'
-import { RequestIds } from './request-ids.ts'
+import { Browser } from '../testing/browser.ts'
+import { startPublicStand } from '../testing/public-stand.ts'
+import { ReturningTunnel } from '../testing/returning-tunnel.ts'
+import { guarded, ScriptedRoute } from '../testing/scripted-route.ts'
 
-const cleanups: (() => void | Promise<void>)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
-
-/** A listener for the one tunnel demo.example.com, whose agent comes and goes as the test says. */
-async function serve({ holdMs = 60_000 } = {}) {
-  const faults: string[] = []
-  /** Of each request that is over: how often it was sent again. */
-  const retries: number[] = []
-  const backs = new Set<(route: Route) => void>()
-  let route: Route | undefined
-  const routes = {
-    get: (name: Subdomain) => (name === 'demo' ? route : undefined),
-    isAway: (name: Subdomain) => name === 'demo',
-    holdMs: () => holdMs,
-    whenBack(_name: Subdomain, back: (route: Route) => void) {
-      backs.add(back)
-      return () => void backs.delete(back)
-    },
-  }
-  const now = () => performance.now()
-  const after = (ms: number, run: () => void) => {
-    const timer = setTimeout(run, ms)
-    return () => clearTimeout(timer)
-  }
-  const room = new WaitingRoom({ routes, now, after, counts: { held: () => {} } })
-  const listener = new PublicListener({
-    proxyProtocol: 'off',
-    now,
-    context: {
-      dispatcher: new Dispatcher({ base: 'example.com', routes, room, apex: undefined }),
-      proto: 'https',
-      cookies: new CookieFence('example.com'),
-      newRequestId: new RequestIds('0123456789ab').next,
-      failed: () => {},
-      records: {
-        begun: () => {},
-        over(record) {
-          retries.push(record.retries)
-          if (record.fault !== undefined) faults.push(record.fault)
-        },
-      },
-    },
-    refused: () => {},
-  })
-  const server = listener.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  cleanups.push(() => listener.drain(0))
+/** A listener for a tunnel whose agent comes and goes as the test says. */
+async function serve(options?: { holdMs?: number }) {
+  const tunnel = new ReturningTunnel(options)
+  const { port, listener, faults, retries } = await startPublicStand(tunnel.dispatcher)
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     listener,
     faults,
     retries,
-    size: () => room.size,
-    async holding(size: number) {
-      const deadline = now() + 5000
-      while (room.size !== size) {
-        if (now() > deadline) throw new Error(`${room.size} requests are held, not ${size}`)
-        await new Promise((resolve) => setTimeout(resolve, 2))
-      }
-    },
-    leave() {
-      route = undefined
-    },
-    arrive(next: Route) {
-      route = next
-      const waiting = [...backs]
-      backs.clear()
-      for (const back of waiting) back(next)
-    },
-  }
-}
-
-class Browser {
-  text = ''
-  ended = false
-  closed = false
-  readonly socket: Socket
-  #change = (): void => {}
-
-  constructor(port: number) {
-    this.socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
-    this.socket.on('data', (chunk) => {
-      this.text += chunk.toString('latin1')
-      this.#change()
-    })
-    this.socket.on('end', () => {
-      this.ended = true
-      this.#change()
-    })
-    this.socket.on('error', () => {})
-    this.socket.on('close', () => {
-      this.closed = true
-      this.#change()
-    })
-    cleanups.push(() => void this.socket.destroy())
-  }
-
-  send(text: string): this {
-    this.socket.write(text, 'latin1')
-    return this
-  }
-
-  async until(holds: (browser: Browser) => boolean): Promise<this> {
-    const late = AbortSignal.timeout(5000)
-    while (!holds(this)) {
-      if (late.aborted) throw new Error(`did not come; so far: ${this.text}`)
-      await new Promise<void>((resolve) => {
-        this.#change = resolve
-        late.addEventListener('abort', () => resolve(), { once: true })
-      })
-    }
-    return this
+    size: () => tunnel.size,
+    holding: (size: number) => tunnel.holding(size),
+    leave: () => tunnel.leave(),
+    arrive: (route: Route) => tunnel.arrive(route),
   }
 }
 
@@ -362,12 +257,6 @@ test.each(['GET', 'POST'])(
 )
 
 describe('the rules of the channel that comes count', () => {
-  /** A route whose gate answers so. */
-  function guarded(judge: (path: string) => Verdict | Promise<Verdict>): ScriptedRoute {
-    const route = new ScriptedRoute()
-    route.gate = { request: {}, response: () => ({}), judge: (_address, head) => judge(head.path) }
-    return route
-  }
   const stranger = () => new TunnelFault('visitor-unauthorised')
   const UNAUTHORISED = /^HTTP\/1\.1 401 [\s\S]*tunnel-error: visitor-unauthorised\r\n/
 

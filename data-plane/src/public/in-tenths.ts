@@ -3,10 +3,12 @@
 /** Up to 100 ms, which most things take: a look costs a tenth of making the text. */
 const KNOWN = Array.from({ length: 1000 }, (_, tenths) => text(tenths))
 
-/** `12.3`; what is below zero counts as zero. */
+/** What is below zero counts as zero. */
+export const tenthsOf = (ms: number): number => Math.max(0, Math.round(ms * 10))
+
+/** `12.3`, of milliseconds. */
 export function inTenths(ms: number): string {
-  const tenths = Math.round(ms * 10)
-  if (tenths <= 0) return '0'
+  const tenths = tenthsOf(ms)
   return tenths < KNOWN.length ? KNOWN[tenths]! : text(tenths)
 }
 

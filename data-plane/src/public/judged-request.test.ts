@@ -1,17 +1,11 @@
 import { once } from 'node:events'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { TunnelFault } from '@postern/protocol/fault'
-import { CookieFence } from '@postern/protocol/http'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Verdict, VisitorGate } from '../route/visitor-gate.ts'
+import { Browser } from '../testing/browser.ts'
+import { startPublicStand } from '../testing/public-stand.ts'
 import { ScriptedRoute } from '../testing/scripted-route.ts'
-import { PublicListener } from './public-listener.ts'
-import { RequestIds } from './request-ids.ts'
-
-const cleanups: (() => void | Promise<void>)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
 
 /** A gate whose verdicts the test gives, one after the other. */
 class ScriptedGate implements VisitorGate {
@@ -37,30 +31,9 @@ function gated(gate: VisitorGate = new ScriptedGate()): ScriptedRoute {
 
 /** A listener that sends every request wherever `routes.now` leads, and a visitor of it. */
 async function visit(routes: { now: ScriptedRoute }) {
-  const failures: unknown[] = []
-  const listener = new PublicListener({
-    proxyProtocol: 'off',
-    now: () => performance.now(),
-    context: {
-      dispatcher: { find: () => routes.now },
-      proto: 'https',
-      cookies: new CookieFence('example.com'),
-      newRequestId: new RequestIds('0123456789ab').next,
-      failed: (_id, fault) => failures.push(fault),
-      records: { begun: () => {}, over: () => {} },
-    },
-    refused: (fault) => failures.push(fault),
-  })
-  const server = listener.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  cleanups.push(() => listener.drain(0))
-  const socket = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', allowHalfOpen: true })
-  cleanups.push(() => void socket.destroy())
-  const heard = { text: '' }
-  socket.on('data', (chunk) => {
-    heard.text += chunk.toString('latin1')
-  })
-  return { socket, heard, listener, failures }
+  const { port, listener } = await startPublicStand({ find: () => routes.now })
+  const browser = new Browser(port)
+  return { socket: browser.socket, heard: browser, listener }
 }
 
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: demo.example.com\r\n\r\n`

@@ -1,8 +1,5 @@
 import { once } from 'node:events'
-import { type AddressInfo, connect, type Socket } from 'node:net'
-import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
-import { CookieFence } from '@postern/protocol/http'
 import {
   BODY_IDLE_MS,
   HEAD_TIMEOUT_MS,
@@ -13,101 +10,13 @@ import {
   UPGRADE_END_MS,
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
-import { afterEach, expect, test, vi } from 'vitest'
-import { Dispatcher } from '../dispatch/dispatcher.ts'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { Browser } from '../testing/browser.ts'
+import { type StandOptions, startPublicStand, toDemo } from '../testing/public-stand.ts'
 import { ScriptedRoute } from '../testing/scripted-route.ts'
-import { PublicListener } from './public-listener.ts'
-import { RequestIds } from './request-ids.ts'
 import { VisitorCeilings } from './visitor-ceilings.ts'
 
-const cleanups: (() => void | Promise<void>)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
-
-/** A listener for the one tunnel demo.example.com, what it logged, and a way to let time pass for it. */
-async function serve(
-  route: ScriptedRoute,
-  proxyProtocol: 'required' | 'optional' | 'off' = 'off',
-  ceilings = new VisitorCeilings(),
-) {
-  let ahead = 0
-  const faults: string[] = []
-  const counted: string[] = []
-  const listener = new PublicListener({
-    proxyProtocol,
-    ceilings,
-    now: () => performance.now() + ahead,
-    context: {
-      dispatcher: new Dispatcher({
-        base: 'example.com',
-        routes: { get: (name: Subdomain) => (name === 'demo' ? route : undefined), isAway: () => false },
-        apex: undefined,
-      }),
-      proto: 'https',
-      cookies: new CookieFence('example.com'),
-      newRequestId: new RequestIds('0123456789ab').next,
-      failed: (_id, fault) => faults.push(fault.code),
-      records: {
-        begun: () => counted.push('request'),
-        over: (record) => {
-          if (record.fault !== undefined) counted.push(record.fault)
-          if (record.retries > 0) counted.push(`sent again: ${record.retries}`)
-        },
-      },
-    },
-    refused: (fault) => faults.push(fault.code),
-  })
-  const server = listener.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  cleanups.push(() => listener.drain(0))
-  const { port } = server.address() as AddressInfo
-  const wait = (ms: number): void => {
-    ahead += ms
-  }
-  return { port, faults, counted, listener, wait }
-}
-
-class Browser {
-  text = ''
-  ended = false
-  error: NodeJS.ErrnoException | undefined
-  readonly socket: Socket
-
-  constructor(port: number) {
-    this.socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
-    this.socket.on('data', (chunk) => {
-      this.text += chunk.toString('latin1')
-    })
-    this.socket.on('end', () => {
-      this.ended = true
-    })
-    this.socket.on('error', (error) => {
-      this.error = error
-    })
-    cleanups.push(() => void this.socket.destroy())
-  }
-
-  send(text: string): this {
-    this.socket.write(text, 'latin1')
-    return this
-  }
-
-  /** Resolves once `holds` is true of what came so far. */
-  async until(holds: (browser: Browser) => boolean): Promise<this> {
-    const signal = AbortSignal.timeout(5000)
-    while (!holds(this)) {
-      await Promise.race([
-        once(this.socket, 'data', { signal }),
-        once(this.socket, 'end', { signal }),
-        once(this.socket, 'close', { signal }),
-      ]).catch((error: unknown) => {
-        if (this.error === undefined) throw error
-      })
-    }
-    return this
-  }
-}
+const serve = (route: ScriptedRoute, options?: StandOptions) => startPublicStand(toDemo(route), options)
 
 const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: demo.example.com\r\n${more}\r\n`
 const post = (body: string) =>
@@ -504,7 +413,7 @@ test.each(['required', 'optional'] as const)(
   'with the PROXY header %s, the visitor is the one it names',
   async (policy) => {
     const route = new ScriptedRoute()
-    const { port } = await serve(route, policy)
+    const { port } = await serve(route, { proxyProtocol: policy })
     const browser = new Browser(port)
     browser.socket.write(Buffer.concat([PROXY_HEADER, Buffer.from(get('/behind'))]))
     const { stream } = await route.leased(0)
@@ -516,7 +425,7 @@ test.each(['required', 'optional'] as const)(
 
 test('without a required PROXY header nothing is served', async () => {
   const route = new ScriptedRoute()
-  const { port, faults } = await serve(route, 'required')
+  const { port, faults } = await serve(route, { proxyProtocol: 'required' })
   const browser = new Browser(port).send(get('/'))
   await browser.until(({ ended, error }) => ended || error !== undefined)
   expect(browser.text).toBe('')
@@ -617,7 +526,7 @@ test.each<[what: string, limit: number, request: string, answer: string, said: R
 ])('%s has its time, and no more', async (_what, limit, request, answer, said) => {
   // The clock of the deadlines; sockets keep theirs.
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
-  cleanups.push(() => void vi.useRealTimers())
+  onTestFinished(() => void vi.useRealTimers())
   const route = new ScriptedRoute()
   const { port, listener, wait } = await serve(route)
   const browser = new Browser(port).send(request)
@@ -638,7 +547,7 @@ test.each<[what: string, limit: number, request: string, answer: string, said: R
 })
 
 test('one visitor more than the task takes is told so', async () => {
-  const { port, faults, counted } = await serve(new ScriptedRoute(), 'off', new VisitorCeilings({ perTask: 1 }))
+  const { port, faults, counted } = await serve(new ScriptedRoute(), { ceilings: new VisitorCeilings({ perTask: 1 }) })
   const first = new Browser(port)
   await once(first.socket, 'connect')
   const second = await new Browser(port).until(({ ended }) => ended)
@@ -649,7 +558,10 @@ test('one visitor more than the task takes is told so', async () => {
 
 test('one visitor more than its address may be is told so; one whom the balancer names otherwise is served', async () => {
   const route = new ScriptedRoute()
-  const { port, faults, listener } = await serve(route, 'optional', new VisitorCeilings({ perAddress: 1 }))
+  const { port, faults, listener } = await serve(route, {
+    proxyProtocol: 'optional',
+    ceilings: new VisitorCeilings({ perAddress: 1 }),
+  })
   const first = new Browser(port).send(get('/first'))
   await route.leased(0)
   const second = await new Browser(port).send(get('/second')).until(({ ended }) => ended)

@@ -1,6 +1,6 @@
 /** What is noted of one request from the moment its head is whole until it is over. Knows nothing of connections, nor of who reads it. */
 import type { FaultCode } from '@postern/protocol/fault'
-import { inTenths } from './in-tenths.ts'
+import { serverTiming } from './server-timing.ts'
 
 /**
  * `whole`: the response went out to its end. `refused`: it was an answer of ours. `cut`: a part went out, and the visitor was cut off.
@@ -144,19 +144,10 @@ export class RequestRecord {
     return channel > 0 ? this.answerMs - channel : this.answerMs
   }
 
-  /** The value of a Server-Timing field (W3C Server Timing §3.1): how long each part of the way took, as far as it came; '' where nothing is known. */
+  /** The value of a Server-Timing field: each part of the way as far as it came. Without an answer yet, the local server's part is its silence so far. */
   get serverTiming(): string {
-    const { channelMs } = this
-    const answer = this.answerMs >= 0 ? `origin;dur=${inTenths(this.originMs)}` : this.#silence
-    const channel = channelMs >= 0 ? `channel;dur=${inTenths(channelMs)}, ` : ''
-    const hop = this.hopMs >= 0 ? `hop;dur=${inTenths(this.hopMs)}, ` : ''
-    const rest = `${hop}${channel}${answer}`
-    if (this.holdMs <= 0) return rest
-    return rest === '' ? `hold;dur=${inTenths(this.holdMs)}` : `hold;dur=${inTenths(this.holdMs)}, ${rest}`
-  }
-
-  /** For how long nothing has come of the local server, if it was asked. */
-  get #silence(): string {
-    return this.#admittedAt < 0 ? '' : `origin;dur=${inTenths(this.#now() - this.#admittedAt)}`
+    if (this.answerMs >= 0) return serverTiming(this.holdMs, this.hopMs, this.channelMs, this.originMs)
+    const silentMs = this.#admittedAt < 0 ? NONE : this.#now() - this.#admittedAt
+    return serverTiming(this.holdMs, this.hopMs, NONE, silentMs)
   }
 }

@@ -8,19 +8,14 @@ import {
   ResponseHeadParser,
   writeRequestHead,
 } from '@postern/protocol/http'
-import {
-  HEAD_TIMEOUT_MS,
-  HELD_BODY_BYTES,
-  LINGER_MS,
-  SLOW_UPLOAD_BYTES_PER_SECOND,
-  VISITOR_IDLE_MS,
-} from '@postern/protocol/limits'
+import { HEAD_TIMEOUT_MS, HELD_BODY_BYTES, LINGER_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
 import type { Redirect } from '../dispatch/redirector.ts'
 import type { Route } from '../route/route.ts'
 import { Admission, type Applicant, type Application } from './admission.ts'
 import { Exchange, type ExchangeRequest, type Outcome, type Visitor } from './exchange.ts'
 import { faultAnswer } from './fault-answer.ts'
 import { prefaceIn } from './h2/h2-preface.ts'
+import { keptWaiting } from './kept-waiting.ts'
 import { REDIRECT_STATUS, redirectAnswer } from './redirect-answer.ts'
 import { RequestHeads } from './request-heads.ts'
 import { type RequestEnd, RequestRecord } from './request-record.ts'
@@ -140,11 +135,8 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
   /** For how long its visitor has kept its stream waiting, by not reading or by hardly sending; milliseconds, 0 if it does not. */
   get slowFor(): number {
     if (this.#state.kind !== 'exchange') return 0
-    if (this.#fullSince !== undefined) return this.#host.now() - this.#fullSince
-    const { uploaded } = this.#state.exchange
-    if (uploaded === undefined || this.#inlet.held) return 0
-    const ms = this.streamAge
-    return uploaded * 1000 < SLOW_UPLOAD_BYTES_PER_SECOND * ms ? ms : 0
+    const uploaded = this.#inlet.held ? undefined : this.#state.exchange.uploaded
+    return keptWaiting(this.#host.now(), { since: this.#since, fullSince: this.#fullSince, uploaded })
   }
 
   giveWay(): void {

@@ -3,7 +3,7 @@ import { EventEmitter, once } from 'node:events'
 import type { TunnelFault } from '@postern/protocol/fault'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
 import type { Freshness, Lease, Route } from '../route/route.ts'
-import type { VisitorGate } from '../route/visitor-gate.ts'
+import type { Verdict, VisitorGate } from '../route/visitor-gate.ts'
 
 export class ScriptedStream implements ByteStream {
   received = ''
@@ -96,4 +96,11 @@ export class ScriptedRoute implements Route {
     while (this.leases.length <= index) await once(this.#leased, 'lease', { signal: AbortSignal.timeout(5000) })
     return this.leases[index]!
   }
+}
+
+/** A route whose gate answers so, and changes nothing. */
+export function guarded(judge: (path: string) => Verdict | Promise<Verdict>): ScriptedRoute {
+  const route = new ScriptedRoute()
+  route.gate = { request: {}, response: () => ({}), judge: (_address, head) => judge(head.path) }
+  return route
 }

@@ -1,4 +1,4 @@
-/** The four traps of TLS-PSK in Node, each attack shown to work on a naive end first. The fourth (the end of the socket) is in channel.test.ts. */
+/** The four traps of TLS-PSK in Node, each attack shown to work on a naive end first. The fourth (the end of the socket) is in channel.scaled.test.ts. */
 import { execFile } from 'node:child_process'
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import { once } from 'node:events'

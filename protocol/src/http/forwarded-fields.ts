@@ -11,7 +11,7 @@ export class ForwardedFields {
   readonly #proto: 'http' | 'https'
   readonly #node: string
   #host: string | undefined
-  #lines = ''
+  #lines = Buffer.alloc(0)
 
   /** `clientAddress` is an IP address without port. */
   constructor(clientAddress: string, proto: 'http' | 'https', trustVisitor = false) {
@@ -23,10 +23,10 @@ export class ForwardedFields {
   }
 
   /** Complete field lines for a request to `host`, whose own fields of this kind are dropped. */
-  linesFor(host: string): string {
+  linesFor(host: string): Buffer {
     if (host !== this.#host) {
       this.#host = host
-      this.#lines = this.#format(this.#address, this.#proto, host, this.#element(host))
+      this.#lines = Buffer.from(this.#format(this.#address, this.#proto, host, this.#element(host)), 'latin1')
     }
     return this.#lines
   }

@@ -30,10 +30,19 @@ export class HeadSlab {
     this.#at += length
   }
 
-  /** Appends text of code points up to 255, one byte each. */
+  /** Appends all of `bytes`. */
+  bytes(bytes: Buffer): void {
+    this.span(bytes, 0, bytes.length)
+  }
+
+  /** Appends text of code points up to 255, one byte each. What is made of pieces is written piece by piece: joining them costs as much again. */
   text(text: string): void {
-    this.#reserve(text.length)
-    this.#at += this.#buffer.write(text, this.#at, 'latin1')
+    const { length } = text
+    this.#reserve(length)
+    const target = this.#buffer
+    if (length > SHORT_SPAN_BYTES) target.write(text, this.#at, 'latin1')
+    else for (let i = 0, at = this.#at; i < length; i++) target[at + i] = text.charCodeAt(i)
+    this.#at += length
   }
 
   /** What was written since `begin`; it is the caller's, and never written again. */

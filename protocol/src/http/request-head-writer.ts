@@ -25,6 +25,11 @@ const REWRITTEN = bits(FIELD.forwarded, FIELD.forwardedFor, FIELD.forwardedProto
 const UNTRUSTED = REWRITTEN | bits(FIELD.forwardedOther, FIELD.realIp)
 const HOST = bits(FIELD.host)
 
+const REQUEST_ID = Buffer.from('X-Request-Id: ')
+const VIA_11 = Buffer.from('\r\nVia: 1.1 postern\r\n')
+const VIA_10 = Buffer.from('\r\nVia: 1.0 postern\r\n')
+const VIA_20 = Buffer.from('\r\nVia: 2.0 postern\r\n')
+
 const TRAILERS = /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i
 
 /** The head as it is sent on to the local server, in memory of its own. */
@@ -41,16 +46,22 @@ export function writeRequestHead(head: RequestHead, forwarding: RequestForwardin
     const host = forwarding.host ?? head.host
     if (host !== '') slab.text(`Host: ${host}\r\n`)
   }
-  if (passedOn) {
-    slab.text(`${connectionLines(head)}${forwarding.extraLines ?? ''}\r\n`)
-    return slab.take()
-  }
-  slab.text(forwarded.trusted ? forwarded.linesAfter(lines, head.host) : forwarded.linesFor(head.host))
-  const requestId = (forwarded.trusted ? lines.joined(FIELD.requestId) : undefined) ?? forwarding.requestId
-  const spoken = head.version === 11 ? 'Via: 1.1 postern\r\n' : 'Via: 1.0 postern\r\n'
-  const via = forwarding.receivedBy === undefined ? spoken : 'Via: 2.0 postern\r\n'
-  slab.text(`X-Request-Id: ${requestId}\r\n${via}${connectionLines(head)}${forwarding.extraLines ?? ''}\r\n`)
+  if (!passedOn) writeOurs(head, forwarding)
+  slab.text(connectionLines(head))
+  if (forwarding.extraLines !== undefined) slab.text(forwarding.extraLines)
+  slab.text('\r\n')
   return slab.take()
+}
+
+/** Who visits, and by which way. */
+function writeOurs(head: RequestHead, { forwarded, requestId, receivedBy }: RequestForwarding): void {
+  const { lines } = head
+  if (forwarded.trusted) slab.text(forwarded.linesAfter(lines, head.host))
+  else slab.bytes(forwarded.linesFor(head.host))
+  slab.bytes(REQUEST_ID)
+  slab.text((forwarded.trusted ? lines.joined(FIELD.requestId) : undefined) ?? requestId)
+  const spoken = head.version === 11 ? VIA_11 : VIA_10
+  slab.bytes(receivedBy === undefined ? spoken : VIA_20)
 }
 
 /** Writes the start line if it must differ; answers where the run of bytes begins that may be copied. */
@@ -72,6 +83,7 @@ function writeHost(head: RequestHead, index: number, { host }: RequestForwarding
 function connectionLines(head: RequestHead): string {
   if (head.version === 10) return 'Connection: close\r\n'
   if (head.upgrade !== undefined) return `Connection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n`
-  if (TRAILERS.test(head.lines.joined(FIELD.te) ?? '')) return 'Connection: TE\r\nTE: trailers\r\n'
+  if (head.lines.has(FIELD.te) && TRAILERS.test(head.lines.joined(FIELD.te) ?? ''))
+    return 'Connection: TE\r\nTE: trailers\r\n'
   return ''
 }

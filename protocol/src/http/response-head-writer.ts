@@ -34,6 +34,11 @@ const NAMES_ITSELF = bits(FIELD.setCookie, FIELD.location)
 const TRANSFER_ENCODING = bits(FIELD.transferEncoding)
 const FRAMING = TRANSFER_ENCODING | bits(FIELD.contentLength)
 
+const REQUEST_ID = Buffer.from('X-Request-Id: ')
+const SERVER_TIMING = Buffer.from('\r\nServer-Timing: ')
+const VIA_11 = Buffer.from('\r\nVia: 1.1 postern\r\n')
+const VIA_10 = Buffer.from('\r\nVia: 1.0 postern\r\n')
+
 /** Offset of the reason in `HTTP/1.1 200 OK`. Nearer if the local server left out the space. */
 const REASON_AT = 13
 const UPGRADE_REQUIRED = 426
@@ -72,14 +77,25 @@ export function writeResponseHead(head: ResponseHead, forwarding: ResponseForwar
   copyLines(head, statusLine(head), dropped, owned, mend === undefined ? writeCookie : writeMended, forwarding, removed)
   if (head.interim) slab.text('\r\n')
   else {
-    const via = head.version === 11 ? 'Via: 1.1 postern\r\n' : 'Via: 1.0 postern\r\n'
-    const coding = needsChunking(head, forwarding.visitorVersion) ? 'Transfer-Encoding: chunked\r\n' : ''
-    const timing = forwarding.serverTiming ? `Server-Timing: ${forwarding.serverTiming}\r\n` : ''
-    const ours = forwarding.passedOn ? '' : `X-Request-Id: ${forwarding.requestId}\r\n${timing}${via}`
-    slab.text(`${coding}${ours}${connectionLines(head, forwarding)}${forwarding.extraLines ?? ''}\r\n`)
+    if (needsChunking(head, forwarding.visitorVersion)) slab.text('Transfer-Encoding: chunked\r\n')
+    if (!forwarding.passedOn) writeOurs(head, forwarding)
+    slab.text(connectionLines(head, forwarding))
+    if (forwarding.extraLines !== undefined) slab.text(forwarding.extraLines)
+    slab.text('\r\n')
   }
   if (body !== undefined) slab.span(body.buffer, body.from, body.to)
   return slab.take()
+}
+
+/** Which request it answers, how long that took, and by which way it came. */
+function writeOurs(head: ResponseHead, { requestId, serverTiming }: ResponseForwarding): void {
+  slab.bytes(REQUEST_ID)
+  slab.text(requestId)
+  if (serverTiming) {
+    slab.bytes(SERVER_TIMING)
+    slab.text(serverTiming)
+  }
+  slab.bytes(head.version === 11 ? VIA_11 : VIA_10)
 }
 
 /** Writes the status line if it must differ; answers where the run of bytes begins that may be copied. */

@@ -1,9 +1,7 @@
 import { once } from 'node:events'
-import http2, { type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
-import { type AddressInfo, connect } from 'node:net'
-import type { Subdomain } from '@postern/protocol/address'
+import http2 from 'node:http2'
+import { connect } from 'node:net'
 import { TunnelFault } from '@postern/protocol/fault'
-import { CookieFence } from '@postern/protocol/http'
 import {
   H2_RESETS_BURST,
   H2_STREAMS_PER_VISITOR,
@@ -13,107 +11,18 @@ import {
   SWEEP_MS,
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
-import { afterEach, expect, test, vi } from 'vitest'
-import { Dispatcher } from '../../dispatch/dispatcher.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import { dataFrame, headersFrame, PREFACE, SETTINGS } from '../../testing/h2-frames.ts'
+import { SeenRequest, until, visit } from '../../testing/h2-visitor.ts'
+import { startPublicStand, toDemo } from '../../testing/public-stand.ts'
 import { ScriptedRoute } from '../../testing/scripted-route.ts'
-import { PublicListener } from '../public-listener.ts'
-import { RequestIds } from '../request-ids.ts'
 
-const cleanups: (() => void | Promise<void>)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
-
-async function serve(route: ScriptedRoute) {
-  let ahead = 0
-  const faults: string[] = []
-  const recorded: string[] = []
-  const listener = new PublicListener({
-    proxyProtocol: 'off',
-    now: () => performance.now() + ahead,
-    context: {
-      dispatcher: new Dispatcher({
-        base: 'example.com',
-        routes: { get: (name: Subdomain) => (name === 'demo' ? route : undefined), isAway: () => false },
-        apex: undefined,
-      }),
-      proto: 'https',
-      cookies: new CookieFence('example.com'),
-      newRequestId: new RequestIds('0123456789ab').next,
-      failed: (_id, fault) => faults.push(fault.code),
-      records: {
-        begun: () => {},
-        over: ({ protocol, status, end, fault }) => void recorded.push(`${protocol} ${status} ${end} ${fault ?? '-'}`),
-      },
-    },
-    refused: (fault) => faults.push(fault.code),
-  })
-  const server = listener.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  cleanups.push(() => listener.drain(0))
-  const { port } = server.address() as AddressInfo
-  return {
-    port,
-    faults,
-    recorded,
-    listener,
-    wait: (ms: number): void => {
-      ahead += ms
-    },
-  }
-}
-
-function visit(port: number): ClientHttp2Session {
-  const session = http2.connect(`http://127.0.0.1:${port}`)
-  session.on('error', () => {})
-  cleanups.push(() => session.destroy())
-  return session
-}
-
-/** What a visitor sees of one request. */
-class Request {
-  readonly stream: ClientHttp2Stream
-  readonly interim: number[] = []
-  headers: Record<string, unknown> = {}
-  trailers: Record<string, unknown> | undefined
-  text = ''
-  ended = false
-  readonly closed: Promise<unknown>
-
-  constructor(session: ClientHttp2Session, fields: OutgoingHttpHeaders, body?: string | false) {
-    this.stream = session.request(
-      { ':authority': 'demo.example.com', ':path': '/', ':scheme': 'https', ...fields },
-      { endStream: body === undefined },
-    )
-    if (typeof body === 'string') this.stream.end(body)
-    this.stream.on('error', () => {})
-    this.stream.on('headers', (headers) => this.interim.push(Number(headers[':status'])))
-    this.stream.on('response', (headers) => {
-      this.headers = headers
-    })
-    this.stream.on('trailers', (headers) => {
-      this.trailers = headers
-    })
-    this.stream.on('data', (chunk) => {
-      this.text += chunk
-    })
-    this.stream.on('end', () => {
-      this.ended = true
-    })
-    this.closed = new Promise((resolve) => this.stream.on('close', () => resolve(undefined)))
-  }
-
-  get status(): unknown {
-    return this.headers[':status']
-  }
-}
-
-const until = (holds: () => boolean): Promise<void> => vi.waitFor(() => expect(holds()).toBe(true), { timeout: 5000 })
+const serve = (route: ScriptedRoute) => startPublicStand(toDemo(route))
 
 test('a request goes to the local server as HTTP/1.1, with crumbs of cookies joined and our own fields', async () => {
   const route = new ScriptedRoute()
   const { port, recorded } = await serve(route)
-  const request = new Request(visit(port), {
+  const request = new SeenRequest(visit(port), {
     ':path': '/a?b=1',
     cookie: ['a=1', 'b=2', 'c=3'],
     'x-own': 'yes',
@@ -130,7 +39,7 @@ test('a request goes to the local server as HTTP/1.1, with crumbs of cookies joi
     'X-Forwarded-Proto: https',
     'X-Forwarded-Host: demo.example.com',
     'Forwarded: for=127.0.0.1;proto=https;host="demo.example.com"',
-    'X-Request-Id: p91dwr-1',
+    'X-Request-Id: p91dwr-00',
     'Via: 2.0 postern',
     '',
     '',
@@ -143,7 +52,7 @@ test('a request goes to the local server as HTTP/1.1, with crumbs of cookies joi
   expect(request.headers).toMatchObject({
     'content-length': '2',
     'set-cookie': ['a=1', 'b=2'],
-    'x-request-id': 'p91dwr-1',
+    'x-request-id': 'p91dwr-00',
   })
   expect(Object.keys(request.headers)).not.toEqual(expect.arrayContaining(['connection']))
   expect(request.headers).not.toHaveProperty('x-hop')
@@ -188,7 +97,7 @@ test.each([
 ])('a response to %s without a body ends with its head: %j', async (method, answer, status) => {
   const route = new ScriptedRoute()
   const { port } = await serve(route)
-  const request = new Request(visit(port), { ':method': method })
+  const request = new SeenRequest(visit(port), { ':method': method })
   const { stream } = await route.leased(0)
   stream.answer(answer)
   await request.closed
@@ -202,7 +111,7 @@ test.each([
 ])('a response %s that breaks off is reset, and never ends', async (_how, answer) => {
   const route = new ScriptedRoute()
   const { port, faults, recorded } = await serve(route)
-  const request = new Request(visit(port), {})
+  const request = new SeenRequest(visit(port), {})
   const { stream } = await route.leased(0)
   stream.answer(answer)
   await until(() => request.text === 'half')
@@ -216,7 +125,7 @@ test.each([
 test('a response delimited by the end of its connection ends by END_STREAM', async () => {
   const route = new ScriptedRoute()
   const { port } = await serve(route)
-  const request = new Request(visit(port), {})
+  const request = new SeenRequest(visit(port), {})
   const { stream } = await route.leased(0)
   stream.answer('HTTP/1.1 200 OK\r\n\r\nall')
   stream.answer(' of it')
@@ -228,7 +137,7 @@ test('a response delimited by the end of its connection ends by END_STREAM', asy
 test('a visitor that takes its request back is gone for the local server at once', async () => {
   const route = new ScriptedRoute()
   const { port, recorded } = await serve(route)
-  const request = new Request(visit(port), { ':method': 'POST' }, false)
+  const request = new SeenRequest(visit(port), { ':method': 'POST' }, false)
   const { stream } = await route.leased(0)
   request.stream.close(http2.constants.NGHTTP2_CANCEL)
   await stream.until(({ state }) => state === 'reset')
@@ -239,7 +148,7 @@ test('requests of one connection go side by side, each with its own answer', asy
   const route = new ScriptedRoute()
   const { port } = await serve(route)
   const session = visit(port)
-  const requests = Array.from({ length: 20 }, (_, index) => new Request(session, { ':path': `/${index}` }))
+  const requests = Array.from({ length: 20 }, (_, index) => new SeenRequest(session, { ':path': `/${index}` }))
   await route.leased(19)
   for (const { stream } of [...route.leases].reverse()) {
     const path = /^GET (\S+)/.exec(stream.received)![1]
@@ -267,7 +176,7 @@ test.each([
   const route = new ScriptedRoute()
   const { port, recorded } = await serve(route)
   const session = visit(port)
-  const request = new Request(session, { accept: 'application/json', ...fields })
+  const request = new SeenRequest(session, { accept: 'application/json', ...fields })
   await request.closed
   expect(request).toMatchObject({ status, ended: true })
   expect(request.headers['tunnel-error']).toBe(code)
@@ -278,7 +187,7 @@ test.each([
 
 test('an answer of ours to a request whose body still comes is read to its end; then the rest is not wanted', async () => {
   const { port, wait } = await serve(new ScriptedRoute())
-  const request = new Request(visit(port), { ':method': 'POST', ':authority': 'none.example.com' }, false)
+  const request = new SeenRequest(visit(port), { ':method': 'POST', ':authority': 'none.example.com' }, false)
   request.stream.write('x'.repeat(300_000))
   await until(() => request.ended)
   expect(request.status).toBe(404)
@@ -290,7 +199,7 @@ test('an answer of ours to a request whose body still comes is read to its end; 
 test('a local server that says nothing is 504', async () => {
   const route = new ScriptedRoute()
   const { port, wait } = await serve(route)
-  const request = new Request(visit(port), {})
+  const request = new SeenRequest(visit(port), {})
   await route.leased(0)
   wait(ORIGIN_FIRST_BYTE_MS + 2 * SWEEP_MS)
   await request.closed
@@ -301,7 +210,7 @@ test('a visitor that does not read holds one window of one stream, and no other'
   const route = new ScriptedRoute()
   const { port } = await serve(route)
   const session = visit(port)
-  const slow = new Request(session, { ':path': '/slow' })
+  const slow = new SeenRequest(session, { ':path': '/slow' })
   slow.stream.pause()
   const { stream } = await route.leased(0)
   stream.answer('HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n')
@@ -309,7 +218,7 @@ test('a visitor that does not read holds one window of one stream, and no other'
   for (let sent = 0; sent < 40; sent++) stream.answer('x'.repeat(32 * 1024))
   await new Promise((resolve) => setTimeout(resolve, 100))
   expect(stream.consumed - head).toBeLessThan(300 * 1024)
-  const quick = new Request(session, { ':path': '/quick' })
+  const quick = new SeenRequest(session, { ':path': '/quick' })
   ;(await route.leased(1)).stream.answer('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
   await quick.closed
   expect(quick.text).toBe('ok')
@@ -320,7 +229,7 @@ test('a visitor that does not read holds one window of one stream, and no other'
 test('a local server that does not read stops its visitor after a window', async () => {
   const route = new ScriptedRoute()
   const { port } = await serve(route)
-  const request = new Request(visit(port), { ':method': 'POST', 'content-length': '4000000' }, false)
+  const request = new SeenRequest(visit(port), { ':method': 'POST', 'content-length': '4000000' }, false)
   const { stream } = await route.leased(0)
   const write = stream.write.bind(stream)
   stream.write = (chunk) => {
@@ -339,17 +248,12 @@ test('a preface in pieces, with a request behind it in the same segment, is unde
   const route = new ScriptedRoute()
   const { port } = await serve(route)
   const raw = connect(port, '127.0.0.1')
-  cleanups.push(() => void raw.destroy())
-  const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
-  const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
-  // :method GET, :scheme http, :path /, :authority demo.example.com (RFC 7541 §6)
-  const block = Buffer.concat([Buffer.from([0x82, 0x86, 0x84, 0x01, 16]), Buffer.from('demo.example.com')])
-  const headers = Buffer.concat([Buffer.from([0, 0, block.length, 1, 5, 0, 0, 0, 1]), block])
-  for (const byte of preface.subarray(0, 23)) {
+  onTestFinished(() => void raw.destroy())
+  for (const byte of PREFACE.subarray(0, 23)) {
     raw.write(Buffer.from([byte]))
     await new Promise((resolve) => setImmediate(resolve))
   }
-  raw.write(Buffer.concat([preface.subarray(23), settings, headers]))
+  raw.write(Buffer.concat([PREFACE.subarray(23), SETTINGS, headersFrame(1)]))
   const { stream } = await route.leased(0)
   await stream.until(({ received }) => received.startsWith('GET / HTTP/1.1\r\nhost: demo.example.com'))
 })
@@ -358,13 +262,9 @@ test('a preface with a large upload behind it in one segment is taken whole', as
   const route = new ScriptedRoute()
   const { port } = await serve(route)
   const raw = connect(port, '127.0.0.1')
-  cleanups.push(() => void raw.destroy())
-  const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
-  const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
-  const block = Buffer.concat([Buffer.from([0x83, 0x86, 0x84, 0x01, 16]), Buffer.from('demo.example.com')])
-  const headers = Buffer.concat([Buffer.from([0, 0, block.length, 1, 4, 0, 0, 0, 1]), block])
-  const data = Buffer.concat([Buffer.from([0, 0x40, 0, 0, 0, 0, 0, 0, 1]), Buffer.alloc(0x4000, 'x')])
-  raw.write(Buffer.concat([preface, settings, headers, data, data, data]))
+  onTestFinished(() => void raw.destroy())
+  const data = dataFrame(1, Buffer.alloc(0x4000, 'x'))
+  raw.write(Buffer.concat([PREFACE, SETTINGS, headersFrame(1, 'POST'), data, data, data]))
   const { stream } = await route.leased(0)
   await stream.until(({ received }) => (received.match(/x{16384}/g)?.length ?? 0) >= 3)
   raw.write(data)
@@ -404,7 +304,7 @@ test('draining says GOAWAY, lets open streams end, and takes no new ones', async
   const route = new ScriptedRoute()
   const { port, listener } = await serve(route)
   const session = visit(port)
-  const request = new Request(session, {})
+  const request = new SeenRequest(session, {})
   const { stream } = await route.leased(0)
   const goaway = once(session, 'goaway')
   const drained = listener.drain(10_000)
@@ -420,7 +320,7 @@ test('draining cuts what is open when the grace is over', async () => {
   const route = new ScriptedRoute()
   const { port, listener } = await serve(route)
   const session = visit(port)
-  const request = new Request(session, {})
+  const request = new SeenRequest(session, {})
   await route.leased(0)
   await listener.drain(50)
   await request.closed
@@ -432,7 +332,7 @@ test('an idle connection is let go, one with a request is not', async () => {
   const route = new ScriptedRoute()
   const { port, listener, wait } = await serve(route)
   const session = visit(port)
-  const request = new Request(session, {})
+  const request = new SeenRequest(session, {})
   const { stream } = await route.leased(0)
   stream.answer('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
   wait(VISITOR_IDLE_MS + 3 * SWEEP_MS)
@@ -449,16 +349,8 @@ test('a visitor that ends its connection has left, and its requests with it', as
   const route = new ScriptedRoute()
   const { port, listener } = await serve(route)
   const raw = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
-  const block = Buffer.concat([Buffer.from([0x82, 0x86, 0x84, 0x01, 16]), Buffer.from('demo.example.com')])
   raw.resume()
-  raw.write(
-    Buffer.concat([
-      Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
-      Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
-      Buffer.from([0, 0, block.length, 1, 5, 0, 0, 0, 1]),
-      block,
-    ]),
-  )
+  raw.write(Buffer.concat([PREFACE, SETTINGS, headersFrame(1)]))
   const { stream } = await route.leased(0)
   raw.end()
   await stream.until(({ state }) => state === 'reset')
@@ -495,7 +387,7 @@ test('where a tunnel has no stream left, the request of whoever does not read gi
     full && index === 1 ? { none: new TunnelFault('streams-exhausted') } : {},
   )
   const { port, wait } = await serve(route)
-  const slow = new Request(visit(port), {})
+  const slow = new SeenRequest(visit(port), {})
   slow.stream.pause()
   const { stream } = await route.leased(0)
   stream.answer('HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n')
@@ -503,7 +395,7 @@ test('where a tunnel has no stream left, the request of whoever does not read gi
   await new Promise((resolve) => setTimeout(resolve, 50))
   wait(SLOW_VISITOR_MS + 10)
   full = true
-  const other = new Request(visit(port), {})
+  const other = new SeenRequest(visit(port), {})
   await stream.until(({ state }) => state === 'reset')
   full = false
   void other

@@ -16,12 +16,13 @@ import {
   ResponseHeadParser,
   writeRequestHead,
 } from '@postern/protocol/http'
-import { HEAD_TIMEOUT_MS, LINGER_MS, SLOW_UPLOAD_BYTES_PER_SECOND, VISITOR_IDLE_MS } from '@postern/protocol/limits'
+import { HEAD_TIMEOUT_MS, LINGER_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
 import type { Redirect } from '../../dispatch/redirector.ts'
 import type { Route } from '../../route/route.ts'
 import { Admission, type Applicant, type Application } from '../admission.ts'
 import { Exchange, type ExchangeRequest, type Outcome, type Visitor } from '../exchange.ts'
 import { faultAnswer } from '../fault-answer.ts'
+import { keptWaiting } from '../kept-waiting.ts'
 import { REDIRECT_STATUS, redirectAnswer } from '../redirect-answer.ts'
 import { type RequestEnd, RequestRecord } from '../request-record.ts'
 import type { Perishable } from '../sweeper.ts'
@@ -122,11 +123,8 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
 
   get slowFor(): number {
     if (this.#state.kind !== 'exchange') return 0
-    if (this.#fullSince !== undefined) return this.#connection.host.now() - this.#fullSince
-    const { uploaded } = this.#state.exchange
-    if (uploaded === undefined || this.#held) return 0
-    const ms = this.streamAge
-    return uploaded * 1000 < SLOW_UPLOAD_BYTES_PER_SECOND * ms ? ms : 0
+    const uploaded = this.#held ? undefined : this.#state.exchange.uploaded
+    return keptWaiting(this.#connection.host.now(), { since: this.#since, fullSince: this.#fullSince, uploaded })
   }
 
   /** It ends now, whole or visibly not. */

@@ -174,7 +174,7 @@ test('a request of HTTP/1.1 reaches a local server of HTTP/2, and its answer com
     'x-own': '1',
     te: 'trailers',
     'x-forwarded-proto': 'https',
-    'x-request-id': 'p91dwr-1',
+    'x-request-id': 'p91dwr-00',
     via: '1.1 postern',
   })
   for (const gone of ['host', 'connection', 'x-hop', 'transfer-encoding']) expect(seen[0]).not.toHaveProperty(gone)
