@@ -249,8 +249,8 @@ export const STORE_REQUEST_TIMEOUT_MS = 2000
 /** Tasks renew their lease this often; readers believe it for three times as long. */
 export const LEASE_RENEW_MS = seconds(5)
 export const LEASE_MS = seconds(15)
-/** Of the time between two reads of a lease no more than this counts as its task's silence: within it every task that lives has had its turn to renew. */
-export const LEASE_WATCH_MS = LEASE_RENEW_MS
+/** Of the time between two reads of a lease no more than this counts as its task's silence: as long as LEASE_RENEW_MS, within which every task that lives has had its turn. */
+export const LEASE_WATCH_MS = seconds(5)
 /** A renewal that takes all its time, and one more that fails, is late. */
 export const LEASE_LATE_MS = 2 * LEASE_RENEW_MS
 /** A route that went offline is deleted after this long; its name stays reserved. */

@@ -1,7 +1,13 @@
 /** What a task and an agent say to one another on the control stream, each sentence once and whole. Knows nothing of what follows from it. */
-
-import type { ServerMessage, StreamFaultMessage, Welcome } from '@postern/protocol/channel'
-import { type AgentMessage, type ControlStream, type Hello, serverControlStream } from '@postern/protocol/channel'
+import {
+  type AgentMessage,
+  type ControlStream,
+  type Hello,
+  type ServerMessage,
+  type StreamFaultMessage,
+  serverControlStream,
+  type Welcome,
+} from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
 import { HEARTBEAT_MS } from '@postern/protocol/limits'
 import type { RawStream } from '@postern/protocol/mux'
