@@ -27,6 +27,8 @@ export default defineConfig({
   test: {
     // Left to itself, vitest leaves one core idle; these tests wait more than they compute, so one more than there are cores.
     maxWorkers: availableParallelism() + 1,
+    // What one project has transformed the others need not. The cache lies in node_modules.
+    experimental: { fsModuleCache: true },
     projects: [
       {
         test: {

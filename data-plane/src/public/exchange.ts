@@ -95,8 +95,7 @@ export class Exchange implements StreamListener, Asker {
     this.#mayMove = mayMove
     this.#movable = head.idempotent && head.framing === 'none'
     this.#request = new RequestSender(head, headBytes, body)
-    const write = (bytes: Buffer): boolean => visitor.write(bytes)
-    this.#response = new ResponseRelay({ reader, request: head, record, mayKeepAlive, cookies, changes, write })
+    this.#response = new ResponseRelay({ reader, request: head, record, mayKeepAlive, cookies, changes, visitor })
     this.#lease = route.lease(head.version === 10 ? 'fresh' : this.#idempotent ? 'idle' : 'young', this)
     this.#lease.stream.listen(this)
     this.#request.begin(

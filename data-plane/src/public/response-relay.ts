@@ -35,7 +35,12 @@ export interface ResponseRelayOptions {
   readonly mayKeepAlive: boolean
   readonly cookies: CookieFence
   readonly changes: ResponseChanges | undefined
-  /** To the visitor. False: enough for now; `drained` follows. */
+  readonly visitor: ResponseReceiver
+}
+
+/** Who gets the response. */
+export interface ResponseReceiver {
+  /** False: enough for now; `drained` follows. */
   write(bytes: Buffer): boolean
 }
 
@@ -102,7 +107,7 @@ export class ResponseRelay {
   /** The stream has ended: what that makes of the response. */
   streamEnded(): 'cut' | 'whole' | 'spliced' {
     if (this.state === 'body' && this.#body.end() === 'complete') {
-      if (this.#chunking) this.#options.write(LAST_CHUNK)
+      if (this.#chunking) this.#options.visitor.write(LAST_CHUNK)
       this.state = 'whole'
     }
     return this.state === 'whole' || this.state === 'spliced' ? this.state : 'cut'
@@ -157,13 +162,10 @@ export class ResponseRelay {
         return stream.consume(chunk.length)
       }
       from += head.bytes
-      if (!head.interim) {
-        // Bytes of this chunk that belonged to heads have moved on; the rest is credited with the body.
-        stream.consume(chunk.length - (to - from))
-        return this.#begin(head, buffer, from, to, stream)
-      }
+      // Bytes of this chunk that belonged to heads have moved on; the rest is credited with the body.
+      if (!head.interim) return this.#begin(head, buffer, from, to, chunk.length - (to - from), stream)
       if (++this.#interims > INTERIM_RESPONSES) throw new TunnelFault('origin-invalid', 'Too many interim responses.')
-      if (this.#visitorVersion === 11) this.#options.write(this.#written(head, true))
+      if (this.#visitorVersion === 11) this.#options.visitor.write(this.#written(head, true))
     }
   }
 
@@ -174,7 +176,8 @@ export class ResponseRelay {
     this.#carry = part
   }
 
-  #begin(head: ResponseHead, buffer: Buffer, from: number, to: number, stream: ByteStream): void {
+  /** `credit`: bytes of the stream's window that the heads took. */
+  #begin(head: ResponseHead, buffer: Buffer, from: number, to: number, credit: number, stream: ByteStream): void {
     const { record, request, mayKeepAlive } = this.#options
     record.answered(head.status)
     if (head.status === 101) {
@@ -185,7 +188,7 @@ export class ResponseRelay {
         this.#frames = new WebSocketFrames()
         this.#frames.advance(buffer, from, to)
       }
-      return this.#deliver(written, to - from, stream)
+      return this.#deliver(written, credit + to - from, stream)
     }
     this.keepAlive = mayKeepAlive && request.keepAlive && keepsVisitor(head, this.#visitorVersion)
     // Node's servers read nothing further on a connection on which they have declined an upgrade.
@@ -195,9 +198,10 @@ export class ResponseRelay {
     this.#body.start(head.framing, head.contentLength)
     const end = this.#advance(buffer, from, to)
     if (this.#dechunker !== undefined || this.#chunking || end - from > JOINED_BYTES) {
-      this.#options.write(this.#written(head, this.keepAlive))
+      stream.consume(credit)
+      this.#options.visitor.write(this.#written(head, this.keepAlive))
       this.#passOn(buffer, from, end, stream)
-    } else this.#deliver(this.#written(head, this.keepAlive, buffer, from, end), end - from, stream)
+    } else this.#deliver(this.#written(head, this.keepAlive, buffer, from, end), credit + end - from, stream)
     this.release()
     if (end < to) this.#tooMuch(to - end, stream)
   }
@@ -218,7 +222,7 @@ export class ResponseRelay {
   #sayIfDue(frames: WebSocketFrames): void {
     if (this.#farewell !== 'due' || !frames.between) return
     this.#farewell = 'said'
-    if (!frames.closed) this.#options.write(SERVICE_RESTART)
+    if (!frames.closed) this.#options.visitor.write(SERVICE_RESTART)
   }
 
   #advance(buffer: Buffer, from: number, to: number): number {
@@ -238,13 +242,13 @@ export class ResponseRelay {
   /** `credit` bytes of the stream's window are given back as soon as the visitor takes more. */
   #deliver(bytes: Buffer, credit: number, stream: ByteStream): void {
     if (bytes.length === 0) return
-    if (!this.#options.write(bytes)) this.#owed += credit
+    if (!this.#options.visitor.write(bytes)) this.#owed += credit
     else if (credit > 0) stream.consume(credit)
   }
 
   #newDechunker(): Dechunker {
     const dechunker = new Dechunker((bytes, start, end) => {
-      this.#visitorFull = !this.#options.write(bytes.subarray(start, end))
+      this.#visitorFull = !this.#options.visitor.write(bytes.subarray(start, end))
     })
     dechunker.start()
     return dechunker
