@@ -19,9 +19,9 @@ const NOT_OURS = ['**/node_modules/**', '**/dist/**']
 
 /**
  * unit: beside the code. The others cross rooms, scaled has files of both kinds; hostile and system build the bundles first and run them as
- * processes. hop is what visitors see, once more, with two tasks of which they come in at the wrong one. load is faults that take a quiet
+ * processes. hop is what visitors see, once more, with two tasks of which they come in at the wrong one, load is faults that take a quiet
  * machine, cluster is faults of several tasks behind a balancer, suites runs other people's software through the tunnel, and stack deploys on an
- * AWS emulator: none of the four is a part of `npm test`.
+ * AWS emulator: none of the five is a part of `npm test`.
  */
 export default defineConfig({
   test: {

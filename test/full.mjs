@@ -22,7 +22,7 @@ const PARTS = {
   unit: vitest('unit', 'contract', 'scaled'),
   // One file at a time, for the same reason.
   hostile: [...vitest('hostile', 'load'), '--no-file-parallelism'],
-  system: vitest('system'),
+  system: vitest('system', 'hop'),
   cluster: vitest('cluster'),
   interop: ['npm', 'run', '-s', 'test:interop'],
   suites: ['npm', 'run', '-s', 'test:suites'],

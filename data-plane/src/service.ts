@@ -99,7 +99,15 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     fence,
   })
   const { lease, view } = rounds
-  const peers = new PeerSide({ ...deps, self, budget, view, counts, after, endOn: (route) => visitors.listener.endOn(route) })
+  const peers = new PeerSide({
+    ...deps,
+    self,
+    budget,
+    view,
+    counts,
+    after,
+    endOn: (route) => visitors.listener.endOn(route),
+  })
   const sweep = setInterval(() => {
     routes.sweep()
     peers.sweep()
@@ -217,10 +225,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     // 3. No further visitors. Requests under way end while their channels still stand; those that do not are ended in time, by the task that
     //    their visitor came to.
     const [forRequests, forEnding] = graceMs > DRAIN_END_MS ? [left(), DRAIN_END_MS / 2] : [graceMs, 0]
-    await Promise.all([
-      visitors.listener.drain(forRequests, forEnding),
-      peerListener?.drain(forRequests, forEnding),
-    ])
+    await Promise.all([visitors.listener.drain(forRequests, forEnding), peerListener?.drain(forRequests, forEnding)])
     // 4. Agents that are still here hear GOAWAY; their routes are released.
     await agents.stop()
     counts.drained(now() - began)
