@@ -367,6 +367,26 @@ describe('agents that pool', () => {
     await eventually('the killed one is gone from the table', async () => (await online('pooled')).length === 2)
   })
 
+  test('on different tasks share also what comes in at one of them', async () => {
+    const [a] = tasks as [Task]
+    const b = await addTask()
+    const [near, far] = [await startOrigin('near', 50), await startOrigin('far', 50)]
+    lead(a)
+    const { host } = await startAgent('spread', near.port, '--pool')
+    lead(b)
+    await startAgent('spread', far.port, '--pool')
+    await eventually('a channel on each', async () => new Set(await holders('spread')).size === 2)
+    const work = new SteadyWork(8, async () => {
+      const answer = await askOnce({ host: '127.0.0.1', port: a.ports.public }, get(host))
+      return statusOf(answer) === 200 ? contentOf(answer).toString() : (fieldOf(answer, 'tunnel-error') ?? 'nothing')
+    })
+    await work.again(20)
+    await work.stop()
+    const { near: atNear = 0, far: atFar = 0, ...others } = Object.fromEntries(work.outcomes)
+    expect(others).toEqual({})
+    expect(Math.min(atNear, atFar) / (atNear + atFar)).toBeGreaterThan(0.25)
+  })
+
   test('a ninth channel is told that the pool is full, with exit code 4, and takes nobody’s place', async () => {
     const origin = await startOrigin('full')
     const first = await startAgent('crowded', origin.port, '--pool', '--connections', '8')

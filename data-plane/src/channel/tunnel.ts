@@ -150,6 +150,11 @@ export class Tunnel {
     return 'claim' in this.#state ? this.#state.claim.epoch : undefined
   }
 
+  /** Whether its agent shares the name with others. */
+  get pools(): boolean {
+    return 'hello' in this.#state && this.#state.hello.pool
+  }
+
   /** Which slot of its name it has. */
   get slot(): number | undefined {
     return 'claim' in this.#state ? this.#state.claim.slot : undefined

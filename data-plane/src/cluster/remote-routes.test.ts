@@ -154,6 +154,35 @@ test('a channel that is about to end: what is under way on its route is ended, a
   expect(routes.isAway(name)).toBe(true)
 })
 
+test('a name that has a channel here too is looked for while nobody waits, and goes to another task only for less than is under way here', async () => {
+  const shared = { pool: true }
+  const { routes, state, epochOf } = await setup({
+    rows: [
+      online('self', shared),
+      online('a', { ...shared, slot: 1, epoch: 6 }),
+      online('b', { ...shared, slot: 2, epoch: 7 }),
+      online('b', { slot: 3, epoch: 8 }),
+    ],
+  })
+  expect(routes.lessBusy(name, 1)).toBeUndefined()
+  const settled = () => new Promise((resolve) => setImmediate(resolve))
+  await settled()
+  expect(routes.lessBusy(name, 1)).toBeUndefined()
+  await settled()
+  expect(state.reads).toEqual([false])
+  const first = routes.lessBusy(name, 1)
+  expect(epochOf(first)).toBe(6)
+  const leases = [first!.lease('idle', asker)]
+  const second = routes.lessBusy(name, 1)
+  expect(epochOf(second)).toBe(7)
+  leases.push(second!.lease('idle', asker))
+  expect(routes.lessBusy(name, 1)).toBeUndefined()
+  expect(epochOf(routes.lessBusy(name, 2))).toBe(6)
+  leases[0]!.stream.reset()
+  expect(epochOf(routes.lessBusy(name, 1))).toBe(6)
+  expect(state.reads).toEqual([false])
+})
+
 test('those who ask at the same time share one read', async () => {
   const { state, find } = await setup({ rows: [online('a')] })
   await Promise.all(Array.from({ length: 50 }, find))

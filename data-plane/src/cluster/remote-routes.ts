@@ -101,6 +101,32 @@ export class RemoteRoutes {
       : undefined
   }
 
+  /**
+   * For a name that agents share and that has a channel here with `load` exchanges under way: the route to another task with fewer of ours.
+   * What is not known, or not reached, is looked for meanwhile.
+   */
+  lessBusy(name: Subdomain, load: number): Route | undefined {
+    const { table, peers } = this.#deps
+    const known = table.get(name)
+    if (known === undefined) void table.look(name)
+    let best: PeerRoute | undefined
+    let least = load
+    for (const row of known ?? []) {
+      const task = this.#taskOf(row)
+      if (task === undefined || row.routeState !== 'online' || !row.pool || this.#isRefused(row)) continue
+      const hop = peers?.channel(task)
+      if (hop === undefined) {
+        if (peers?.state(task) === 'unknown') void this.#reach(task)
+        continue
+      }
+      const route = this.#routeOver(hop, name, row.epoch)
+      if (route.outstanding >= least) continue
+      best = route
+      least = route.outstanding
+    }
+    return best
+  }
+
   /** Whether some task had the name until a moment ago, as far as the table and the leases tell. */
   isAway(name: Subdomain): boolean {
     return this.#rows(name).some((row) => this.#isAway(row))

@@ -12,6 +12,8 @@ export interface DispatcherOptions {
   /** Routes by subdomain. */
   readonly routes: {
     get(subdomain: Subdomain): Route | undefined
+    /** Of a name that agents share: exchanges under way on what `get` answers. 0, or absent: it is not shared, or idle here. */
+    sharedLoad?(subdomain: Subdomain): number
     /** Whether a name without route had one until a moment ago. */
     isAway(subdomain: Subdomain): boolean
   }
@@ -19,6 +21,8 @@ export interface DispatcherOptions {
   readonly elsewhere?: {
     /** Undefined: no task has the name just now. A fault: one has it, and cannot be asked. */
     find(subdomain: Subdomain): Route | Sought | TunnelFault | undefined
+    /** Of a name that agents share: the route to another task with fewer of our exchanges under way than so many. Nobody waits for it to be found. */
+    lessBusy(subdomain: Subdomain, load: number): Route | undefined
     /** Whether some task had it until a moment ago. */
     isAway(subdomain: Subdomain): boolean
   }
@@ -51,8 +55,13 @@ export class Dispatcher {
   #tunnel(subdomain: Subdomain): Route | Sought | Away | TunnelFault {
     const { routes, elsewhere, fence, room } = this.#options
     if (fence?.closed()) return fence.lifted()
-    const route = routes.get(subdomain) ?? elsewhere?.find(subdomain)
-    if (route !== undefined) return route
+    const here = routes.get(subdomain)
+    if (here !== undefined) {
+      const load = routes.sharedLoad?.(subdomain) ?? 0
+      return load === 0 ? here : (elsewhere?.lessBusy(subdomain, load) ?? here)
+    }
+    const found = elsewhere?.find(subdomain)
+    if (found !== undefined) return found
     if (!routes.isAway(subdomain) && !elsewhere?.isAway(subdomain)) return new TunnelFault('tunnel-not-found')
     return room === undefined ? new TunnelFault('tunnel-offline') : new Away(room, subdomain)
   }

@@ -16,6 +16,7 @@ const tunnel = (holdMs = 10_000, changes: Partial<Record<keyof Tunnel, unknown>>
     instanceId: 'i',
     visitorStreams: 0,
     refusing: false,
+    pools: false,
     replacedBy: vi.fn(),
     ...changes,
   }) as unknown as Tunnel
@@ -201,4 +202,21 @@ describe('several channels of one name', () => {
     expect(members[1]!.replacedBy).toHaveBeenCalledWith({ instanceId: 'newer', label: 'desk' })
     expect(routes.get(name)).toBe(routes.routeOf(newer))
   })
+})
+
+test('how busy a name is, is told of one that agents share, for as long as they do', () => {
+  const routes = new LocalRoutes(
+    () => 0,
+    () => undefined,
+  )
+  routes.add(tunnel(0, { visitorStreams: 4 }))
+  expect(routes.sharedLoad(name)).toBe(0)
+  const leave = [3, 2].map((visitorStreams, slot) =>
+    routes.add(tunnel(0, { visitorStreams, slot, epoch: 2, pools: true })),
+  )
+  expect(routes.sharedLoad(name)).toBe(2)
+  leave[1]!('left')
+  expect(routes.sharedLoad(name)).toBe(3)
+  leave[0]!('left')
+  expect(routes.sharedLoad(name)).toBe(0)
 })

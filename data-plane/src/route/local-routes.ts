@@ -35,6 +35,8 @@ export class LocalRoutes {
   readonly #routes = new WeakMap<Tunnel, TunnelRoute>()
   /** As many as agents can leave in AWAY_MS. */
   readonly #away = new Map<Subdomain, Absence>()
+  /** Names that agents share, here and maybe on other tasks. */
+  readonly #shared = new Set<Subdomain>()
   readonly #awaited = new Map<Subdomain, Set<(route: TunnelRoute) => void>>()
   #choices = 0
   readonly #now: () => number
@@ -55,6 +57,13 @@ export class LocalRoutes {
     this.#choices += 1
     member.chosenAt = this.#choices
     return member.route
+  }
+
+  /** Of a name that agents share: exchanges under way on the channel that `get` answers. 0 of any other name. */
+  sharedLoad(subdomain: Subdomain): number {
+    if (this.#shared.size === 0 || !this.#shared.has(subdomain)) return 0
+    const members = this.#byName.get(subdomain)
+    return members === undefined ? 0 : load(leastLoaded(members))
   }
 
   /** What leads to that tunnel, also while it takes nothing new any more. */
@@ -107,6 +116,8 @@ export class LocalRoutes {
     const others = (this.#byName.get(subdomain) ?? []).filter((member) => member !== former)
     this.#byName.set(subdomain, [...others, entry])
     this.#away.delete(subdomain)
+    if (tunnel.pools) this.#shared.add(subdomain)
+    else this.#shared.delete(subdomain)
     former?.tunnel.replacedBy(successorOf(tunnel))
     const waiting = this.#awaited.get(subdomain)
     this.#awaited.delete(subdomain)
@@ -137,6 +148,7 @@ export class LocalRoutes {
       const others = members.filter((member) => member !== entry)
       if (others.length > 0) return void this.#byName.set(subdomain, others)
       this.#byName.delete(subdomain)
+      this.#shared.delete(subdomain)
     } else if (this.#away.get(subdomain)?.tunnel !== tunnel) return
     if (parting === 'dismissed') this.#away.delete(subdomain)
     else this.#away.set(subdomain, this.#absenceOf(tunnel, parting))
