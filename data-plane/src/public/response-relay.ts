@@ -38,7 +38,7 @@ export interface ResponseRelayOptions {
 }
 
 /** Who gets the response. */
-export interface ResponseReceiver {
+interface ResponseReceiver {
   /** False: enough for now; `drained` follows. */
   write(bytes: Buffer): boolean
 }
