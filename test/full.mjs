@@ -21,7 +21,8 @@ const vitest = (...projects) => ['npx', 'vitest', 'run', ...projects.flatMap((pr
 const PARTS = {
   unit: vitest('unit', 'contract', 'scaled'),
   // One file at a time, for the same reason.
-  hostile: [...vitest('hostile', 'load'), '--no-file-parallelism'],
+  hostile: [...vitest('hostile'), '--no-file-parallelism'],
+  load: ['npm', 'run', '-s', 'test:load'],
   system: vitest('system'),
   interop: ['npm', 'run', '-s', 'test:interop'],
   suites: ['npm', 'run', '-s', 'test:suites'],

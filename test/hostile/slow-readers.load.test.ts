@@ -53,10 +53,11 @@ afterAll(async () => {
 })
 
 const hostOf = (subdomain: string): string => `${subdomain}.${BASE}`
-const ticketFor = (subdomain: string): Promise<ChannelTicket> => task.ask({ subdomain, port: ports.channel })
+const ticketFor = (subdomain: string, username: string): Promise<ChannelTicket> =>
+  task.ask({ subdomain, port: ports.channel, username })
 
 async function good(subdomain: string, how: Partial<GoodTunnelOrder>): Promise<GoodTunnel> {
-  const ticket = await ticketFor(subdomain)
+  const ticket = await ticketFor(subdomain, subdomain)
   return startGoodTunnel({ ...how, ticket, publicPort: ports.public, host: hostOf(subdomain) })
 }
 
@@ -92,7 +93,7 @@ test('row 6: slow readers take nothing from fast ones, nor a greedy tenant from 
   const quiet = await good('quiet', QUIET)
   const names = Array.from({ length: CHANNELS }, (_, index) => `greedy-${index}`)
   const tickets: ChannelTicket[] = []
-  for (const name of names) tickets.push(await ticketFor(name))
+  for (const name of names) tickets.push(await ticketFor(name, 'greedy'))
   const order: GreedyOrder = {
     publicPort: ports.public,
     tickets,

@@ -4,6 +4,7 @@ import { TICKET_LIFE_MS } from '@postern/protocol/limits'
 import type { TicketStore, TokenStore } from '@postern/protocol/store'
 import { type ChannelTicket, type DeploymentKeys, newWorkerId, sealKey, workerIdHash } from '@postern/protocol/ticket'
 
+const ALICE = 'alice'
 /** Longer than any test. */
 const TOKEN_LIFE_MS = 86_400_000
 
@@ -11,7 +12,7 @@ const TOKEN_LIFE_MS = 86_400_000
 export const deskToken = (now: number): Parameters<TokenStore['create']>[0] => ({
   tokenHash: '0'.repeat(64),
   tokenId: 'desk',
-  username: 'alice',
+  username: ALICE,
   scopes: new Set(['tunnel']),
   subdomains: new Set(['*']),
   createdAt: now,
@@ -20,17 +21,17 @@ export const deskToken = (now: number): Parameters<TokenStore['create']>[0] => (
 })
 
 export interface TicketDesk {
-  /** A ticket for 127.0.0.1 that names this port (a proxy's, for instance). */
-  issue(subdomain: string, port: number): Promise<ChannelTicket>
+  /** A ticket of alice's, unless told, for 127.0.0.1 that names this port (a proxy's, for instance). */
+  issue(subdomain: string, port: number, username?: string): Promise<ChannelTicket>
 }
 
 export function ticketDesk(tickets: Pick<TicketStore, 'issue'>, keys: DeploymentKeys): TicketDesk {
   return {
-    async issue(subdomain, port) {
+    async issue(subdomain, port, username = ALICE) {
       const workerId = newWorkerId(randomBytes)
       const encryptionKey = randomBytes(32)
       const issuedAt = Date.now()
-      const { tokenHash, username, expiresAt: tokenExpiresAt } = deskToken(issuedAt)
+      const { tokenHash, expiresAt: tokenExpiresAt } = deskToken(issuedAt)
       const bound = { idHash: workerIdHash(workerId), username, subdomain }
       const expiresAt = issuedAt + TICKET_LIFE_MS
       await tickets.issue({

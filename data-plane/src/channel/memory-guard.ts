@@ -25,8 +25,8 @@ export class MemoryGuard<H extends Yielding> {
   }
 
   /**
-   * Above half of the limit the channel that holds most gets no new streams; above three quarters its longest-stalled stream is
-   * reset, until that is enough. A channel that no longer holds most may open streams again.
+   * Above half of the limit the channel that holds most, of the tenant who holds most, gets no new streams; above three quarters its
+   * longest-stalled stream is reset, until that is enough. A channel that no longer holds most may open streams again.
    */
   check(): void {
     const { holders, memoryLimit, reset } = this.#options

@@ -171,6 +171,11 @@ export class Tunnel {
     return this.#channel.heldBytes
   }
 
+  /** Its user, who answers for what it holds. */
+  get tenant(): string {
+    return this.ticket.username
+  }
+
   get refusing(): boolean {
     return this.#channel.refusing
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { judgeHeld } from './held-watermark.ts'
 
 describe('the watermarks on held bytes', () => {
-  const holders = (...held: number[]) => held.map((heldBytes, name) => ({ heldBytes, name }))
+  const holders = (...held: number[]) => held.map((heldBytes, name) => ({ heldBytes, tenant: `tenant-${name}`, name }))
 
   it.each([
     [[], { kind: 'calm' }],
@@ -11,6 +11,12 @@ describe('the watermarks on held bytes', () => {
     [[60, 15], { kind: 'refuse', holder: { heldBytes: 60, name: 0 } }],
     [[36, 40], { kind: 'reset', holder: { heldBytes: 40, name: 1 } }],
   ])('judge %j of 100', (held, verdict) => {
-    expect(judgeHeld(holders(...held), 100)).toEqual(verdict)
+    expect(judgeHeld(holders(...held), 100)).toMatchObject(verdict)
+  })
+
+  it('hold a tenant to what all its channels hold together', () => {
+    const modest = { heldBytes: 30, tenant: 'modest' }
+    const greedy = [20, 22, 21].map((heldBytes) => ({ heldBytes, tenant: 'greedy' }))
+    expect(judgeHeld([modest, ...greedy], 100)).toEqual({ kind: 'reset', holder: greedy[1] })
   })
 })

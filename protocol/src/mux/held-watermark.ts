@@ -4,6 +4,8 @@
 export interface Holder {
   /** Bytes received and not yet consumed on its live streams. */
   readonly heldBytes: number
+  /** Who answers for it: channels of one tenant are judged together first. */
+  readonly tenant: string
 }
 
 /**
@@ -15,17 +17,31 @@ export type HeldVerdict<H extends Holder> =
   | { kind: 'refuse'; holder: H }
   | { kind: 'reset'; holder: H }
 
+/** What the channels of one tenant hold together. */
+interface Holding<H> {
+  bytes: number
+  largest: H
+}
+
 const REFUSE_ABOVE = 1 / 2
 const RESET_ABOVE = 3 / 4
 
-/** Judges all channels of a process against its memory limit in bytes. What counts is what is held, not what windows promise. */
+/**
+ * Judges all channels of a process against its memory limit in bytes. What counts is what is held, not what windows promise. The holder
+ * is the channel that holds most, of the tenant who holds most: else whoever spreads over many channels would let a modest one pay.
+ */
 export function judgeHeld<H extends Holder>(holders: Iterable<H>, memoryLimitBytes: number): HeldVerdict<H> {
   let total = 0
-  let largest: H | undefined
+  let greediest: Holding<H> | undefined
+  const holdings = new Map<string, Holding<H>>()
   for (const holder of holders) {
     total += holder.heldBytes
-    if (largest === undefined || holder.heldBytes > largest.heldBytes) largest = holder
+    const holding = holdings.get(holder.tenant) ?? { bytes: 0, largest: holder }
+    holdings.set(holder.tenant, holding)
+    holding.bytes += holder.heldBytes
+    if (holder.heldBytes > holding.largest.heldBytes) holding.largest = holder
+    if (greediest === undefined || holding.bytes > greediest.bytes) greediest = holding
   }
-  if (largest === undefined || total <= memoryLimitBytes * REFUSE_ABOVE) return { kind: 'calm' }
-  return { kind: total > memoryLimitBytes * RESET_ABOVE ? 'reset' : 'refuse', holder: largest }
+  if (greediest === undefined || total <= memoryLimitBytes * REFUSE_ABOVE) return { kind: 'calm' }
+  return { kind: total > memoryLimitBytes * RESET_ABOVE ? 'reset' : 'refuse', holder: greediest.largest }
 }
