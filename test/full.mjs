@@ -22,7 +22,8 @@ const PARTS = {
   unit: vitest('unit', 'contract', 'scaled'),
   // One file at a time, for the same reason.
   hostile: [...vitest('hostile', 'load'), '--no-file-parallelism'],
-  system: vitest('system'),
+  system: vitest('system', 'hop'),
+  cluster: vitest('cluster'),
   interop: ['npm', 'run', '-s', 'test:interop'],
   suites: ['npm', 'run', '-s', 'test:suites'],
   fuzz: ['npm', 'run', '-s', 'fuzz', '--', '--seconds', String(FUZZ_SECONDS)],

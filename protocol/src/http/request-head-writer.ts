@@ -1,7 +1,7 @@
 /** Writes a request head for the local server (RFC 9110 §7.6): what belongs to the visitor's connection goes, ours is added. */
 import { bits, FIELD } from './field-names.ts'
 import type { ForwardedFields } from './forwarded-fields.ts'
-import { copyLines, REQUEST_ID, slab, VIA, writeValue } from './head-writer.ts'
+import { copyLines, slab, writeValue } from './head-writer.ts'
 import type { RequestHead } from './request-head.ts'
 
 export interface RequestForwarding {
@@ -15,6 +15,8 @@ export interface RequestForwarding {
   readonly extraLines?: string | undefined
   /** Lower-case names of fields that do not go on; whoever gives them has judged them. */
   readonly removed?: ReadonlySet<string> | undefined
+  /** The head was written by another task of ours: what that added is there already. */
+  readonly passedOn?: boolean | undefined
 }
 
 /** Set by us; behind a trusted hop what it sent is part of what we set. */
@@ -23,6 +25,11 @@ const REWRITTEN = bits(FIELD.forwarded, FIELD.forwardedFor, FIELD.forwardedProto
 const UNTRUSTED = REWRITTEN | bits(FIELD.forwardedOther, FIELD.realIp)
 const HOST = bits(FIELD.host)
 
+const REQUEST_ID = Buffer.from('X-Request-Id: ')
+const VIA_11 = Buffer.from('\r\nVia: 1.1 postern\r\n')
+const VIA_10 = Buffer.from('\r\nVia: 1.0 postern\r\n')
+const VIA_20 = Buffer.from('\r\nVia: 2.0 postern\r\n')
+
 const TRAILERS = /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i
 
 /** The head as it is sent on to the local server, in memory of its own. */
@@ -30,7 +37,8 @@ export function writeRequestHead(head: RequestHead, forwarding: RequestForwardin
   const { lines } = head
   const { forwarded } = forwarding
   slab.begin()
-  const dropped = forwarded.trusted ? REWRITTEN : UNTRUSTED
+  const { passedOn = false } = forwarding
+  const dropped = passedOn ? 0 : forwarded.trusted ? REWRITTEN : UNTRUSTED
   const owned = forwarding.host === undefined ? 0 : HOST
   copyLines(head, startLine(head), dropped, owned, writeHost, forwarding, forwarding.removed)
 
@@ -38,15 +46,22 @@ export function writeRequestHead(head: RequestHead, forwarding: RequestForwardin
     const host = forwarding.host ?? head.host
     if (host !== '') slab.text(`Host: ${host}\r\n`)
   }
-  if (forwarded.trusted) slab.text(forwarded.linesAfter(lines, head.host))
-  else slab.bytes(forwarded.linesFor(head.host))
-  slab.bytes(REQUEST_ID)
-  slab.text((forwarded.trusted ? lines.joined(FIELD.requestId) : undefined) ?? forwarding.requestId)
-  slab.bytes(forwarding.receivedBy === undefined ? VIA[head.version] : VIA[20])
+  if (!passedOn) writeOurs(head, forwarding)
   slab.text(connectionLines(head))
   if (forwarding.extraLines !== undefined) slab.text(forwarding.extraLines)
   slab.text('\r\n')
   return slab.take()
+}
+
+/** Who visits, and by which way. */
+function writeOurs(head: RequestHead, { forwarded, requestId, receivedBy }: RequestForwarding): void {
+  const { lines } = head
+  if (forwarded.trusted) slab.text(forwarded.linesAfter(lines, head.host))
+  else slab.bytes(forwarded.linesFor(head.host))
+  slab.bytes(REQUEST_ID)
+  slab.text((forwarded.trusted ? lines.joined(FIELD.requestId) : undefined) ?? requestId)
+  const spoken = head.version === 11 ? VIA_11 : VIA_10
+  slab.bytes(receivedBy === undefined ? spoken : VIA_20)
 }
 
 /** Writes the start line if it must differ; answers where the run of bytes begins that may be copied. */
@@ -68,7 +83,7 @@ function writeHost(head: RequestHead, index: number, { host }: RequestForwarding
 function connectionLines(head: RequestHead): string {
   if (head.version === 10) return 'Connection: close\r\n'
   if (head.upgrade !== undefined) return `Connection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n`
-  const te = head.lines.joined(FIELD.te)
-  if (te !== undefined && TRAILERS.test(te)) return 'Connection: TE\r\nTE: trailers\r\n'
+  if (head.lines.has(FIELD.te) && TRAILERS.test(head.lines.joined(FIELD.te) ?? ''))
+    return 'Connection: TE\r\nTE: trailers\r\n'
   return ''
 }

@@ -1,7 +1,7 @@
 /** Writes a response head for the visitor (RFC 9110 §7.6): what belongs to the stream behind goes, ours is added. */
 import type { CookieFence } from './cookie-fence.ts'
 import { bits, FIELD } from './field-names.ts'
-import { copyLines, REQUEST_ID, slab, VIA, writeAsSent, writeValue } from './head-writer.ts'
+import { copyLines, slab, writeAsSent, writeValue } from './head-writer.ts'
 import type { ResponseHead } from './response-head.ts'
 
 export interface ResponseForwarding {
@@ -18,6 +18,8 @@ export interface ResponseForwarding {
   readonly removed?: ReadonlySet<string> | undefined
   /** What becomes of values in which the local server names itself. */
   readonly mend?: ValueMending | undefined
+  /** For another task of ours, which adds what is ours. */
+  readonly passedOn?: boolean | undefined
 }
 
 export interface ValueMending {
@@ -32,7 +34,10 @@ const NAMES_ITSELF = bits(FIELD.setCookie, FIELD.location)
 const TRANSFER_ENCODING = bits(FIELD.transferEncoding)
 const FRAMING = TRANSFER_ENCODING | bits(FIELD.contentLength)
 
+const REQUEST_ID = Buffer.from('X-Request-Id: ')
 const SERVER_TIMING = Buffer.from('\r\nServer-Timing: ')
+const VIA_11 = Buffer.from('\r\nVia: 1.1 postern\r\n')
+const VIA_10 = Buffer.from('\r\nVia: 1.0 postern\r\n')
 
 /** Offset of the reason in `HTTP/1.1 200 OK`. Nearer if the local server left out the space. */
 const REASON_AT = 13
@@ -72,21 +77,25 @@ export function writeResponseHead(head: ResponseHead, forwarding: ResponseForwar
   copyLines(head, statusLine(head), dropped, owned, mend === undefined ? writeCookie : writeMended, forwarding, removed)
   if (head.interim) slab.text('\r\n')
   else {
-    const { requestId, serverTiming, extraLines } = forwarding
     if (needsChunking(head, forwarding.visitorVersion)) slab.text('Transfer-Encoding: chunked\r\n')
-    slab.bytes(REQUEST_ID)
-    slab.text(requestId)
-    if (serverTiming) {
-      slab.bytes(SERVER_TIMING)
-      slab.text(serverTiming)
-    }
-    slab.bytes(VIA[head.version])
+    if (!forwarding.passedOn) writeOurs(head, forwarding)
     slab.text(connectionLines(head, forwarding))
-    if (extraLines !== undefined) slab.text(extraLines)
+    if (forwarding.extraLines !== undefined) slab.text(forwarding.extraLines)
     slab.text('\r\n')
   }
   if (body !== undefined) slab.span(body.buffer, body.from, body.to)
   return slab.take()
+}
+
+/** Which request it answers, how long that took, and by which way it came. */
+function writeOurs(head: ResponseHead, { requestId, serverTiming }: ResponseForwarding): void {
+  slab.bytes(REQUEST_ID)
+  slab.text(requestId)
+  if (serverTiming) {
+    slab.bytes(SERVER_TIMING)
+    slab.text(serverTiming)
+  }
+  slab.bytes(head.version === 11 ? VIA_11 : VIA_10)
 }
 
 /** Writes the status line if it must differ; answers where the run of bytes begins that may be copied. */
