@@ -25,15 +25,16 @@ async function main(): Promise<void> {
   const agent = new Agent({ keepAlive: true })
   let since = performance.now()
   let answered = 0
-  let failed = 0
+  let failures: Record<string, number> = {}
   let waits: number[] = []
   let directWaits: number[] = []
   const visit = async (offsetMs: number): Promise<void> => {
     for (let next = performance.now() + offsetMs; ; next += paceMs) {
       await setTimeout(Math.max(0, next - performance.now()))
       const asked = performance.now()
-      if (await isGreeted(agent, order, answer)) answered += 1
-      else failed += 1
+      const failure = await failureOf(agent, order, answer)
+      if (failure === undefined) answered += 1
+      else failures[failure] = (failures[failure] ?? 0) + 1
       waits.push(performance.now() - asked)
     }
   }
@@ -41,7 +42,7 @@ async function main(): Promise<void> {
     for (let next = performance.now() + offsetMs; ; next += paceMs) {
       await setTimeout(Math.max(0, next - performance.now()))
       const asked = performance.now()
-      await isGreeted(agent, { ...order, publicPort: port }, answer)
+      await failureOf(agent, { ...order, publicPort: port }, answer)
       directWaits.push(performance.now() - asked)
     }
   }
@@ -54,11 +55,12 @@ async function main(): Promise<void> {
     const now = performance.now()
     const perSecond = (answered * 1000) / (now - since)
     const longest = Math.round(Math.max(0, ...waits))
-    const pace = { answered, failed, perSecond, longest, p99: p99Of(waits), directP99: p99Of(directWaits) }
-    process.send!(pace satisfies Pace)
+    const failed = Object.values(failures).reduce((sum, count) => sum + count, 0)
+    const [p99, directP99] = [p99Of(waits), p99Of(directWaits)]
+    process.send!({ answered, failed, failures, perSecond, longest, p99, directP99 } satisfies Pace)
     since = now
     answered = 0
-    failed = 0
+    failures = {}
     waits = []
     directWaits = []
   })
@@ -80,16 +82,20 @@ async function serve(request: IncomingMessage, response: ServerResponse, answer:
   }
 }
 
-function isGreeted(agent: Agent, order: GoodTunnelOrder, answer: Buffer): Promise<boolean> {
+/** What came instead of the answer; undefined if it came. */
+function failureOf(agent: Agent, order: GoodTunnelOrder, answer: Buffer): Promise<string | undefined> {
   const { publicPort: port, host, visitorAddress: localAddress = '127.0.0.1' } = order
   return new Promise((resolve) => {
     const request = get({ agent, host: '127.0.0.1', port, localAddress, headers: { host } }, (response) => {
       const pieces: Buffer[] = []
       response.on('data', (piece: Buffer) => pieces.push(piece))
-      response.on('end', () => resolve(response.statusCode === 200 && Buffer.concat(pieces).equals(answer)))
-      response.on('error', () => resolve(false))
+      response.on('end', () => {
+        if (response.statusCode === 200 && Buffer.concat(pieces).equals(answer)) return resolve(undefined)
+        resolve(`${response.statusCode} ${String(response.headers['tunnel-error'] ?? 'another answer')}`)
+      })
+      response.on('error', ({ message }) => resolve(`in the answer: ${message}`))
     })
-    request.on('error', () => resolve(false))
+    request.on('error', ({ message }) => resolve(message))
   })
 }
 

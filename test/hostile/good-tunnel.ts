@@ -7,6 +7,8 @@ import type { ChannelTicket } from '@postern/protocol/ticket'
 export interface Pace {
   readonly answered: number
   readonly failed: number
+  /** What came instead of an answer, and how often. */
+  readonly failures: Readonly<Record<string, number>>
   readonly perSecond: number
   /** The longest wait for an answer, in milliseconds. */
   readonly longest: number

@@ -3,10 +3,11 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { frame, PREFACE } from '../../data-plane/src/testing/h2-frames.ts'
 import { memoryOf } from '../support/peak-memory.ts'
 import { within } from './experiment.ts'
 import { type GoodTunnel, startGoodTunnel } from './good-tunnel.ts'
-import { FLAG, frame, number, PREFACE, requestBlock, TYPE } from './h2-frames.ts'
+import { FLAG, number, requestBlock, TYPE } from './h2-frames.ts'
 import { BASE, lastWords, startTaskProcess, type TaskProcess } from './task-process.ts'
 
 const HOST = `good.${BASE}`

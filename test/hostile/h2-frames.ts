@@ -1,6 +1,4 @@
-/** Frames of HTTP/2 written by hand (RFC 9113 §4.1), as no library would send them. Knows nothing of sockets. */
-
-export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+/** What frames of HTTP/2 are made of that no library would send (RFC 9113 §6). Knows nothing of sockets. */
 
 export const TYPE = {
   data: 0,
@@ -13,15 +11,6 @@ export const TYPE = {
   continuation: 9,
 }
 export const FLAG = { endStream: 1, ack: 1, endHeaders: 4 }
-
-export function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
-  const head = Buffer.alloc(9)
-  head.writeUIntBE(payload.length, 0, 3)
-  head[3] = type
-  head[4] = flags
-  head.writeUInt32BE(stream, 5)
-  return Buffer.concat([head, payload])
-}
 
 export const number = (value: number): Buffer => {
   const bytes = Buffer.alloc(4)

@@ -9,14 +9,12 @@ const usual: (string | undefined)[] = Array.from({ length: USUAL_TENTHS * USUAL_
 /** Milliseconds each. A hold of 0, and what is negative, was not there; '' where nothing is known. */
 export function serverTiming(holdMs: number, hopMs: number, channelMs: number, originMs: number): string {
   if (holdMs > 0 || hopMs >= 0 || channelMs < 0 || originMs < 0) return inPieces(holdMs, hopMs, channelMs, originMs)
-  const [channel, origin] = [tenthsOf(channelMs), tenthsOf(originMs)]
+  const channel = tenthsOf(channelMs)
+  const origin = tenthsOf(originMs)
   if (channel >= USUAL_TENTHS || origin >= USUAL_TENTHS) return inPieces(holdMs, hopMs, channelMs, originMs)
   const at = channel * USUAL_TENTHS + origin
-  const known = usual[at]
-  if (known !== undefined) return known
-  const made = inPieces(holdMs, hopMs, channelMs, originMs)
-  usual[at] = made
-  return made
+  usual[at] ??= inPieces(holdMs, hopMs, channelMs, originMs)
+  return usual[at]
 }
 
 function inPieces(holdMs: number, hopMs: number, channelMs: number, originMs: number): string {

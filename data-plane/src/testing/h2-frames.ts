@@ -8,7 +8,7 @@ const END_HEADERS = 4
 const METHOD = { GET: 0x82, POST: 0x83 } as const
 const [SCHEME_HTTP, PATH_ROOT, AUTHORITY] = [0x86, 0x84, 0x01]
 
-function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+export function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
   const head = Buffer.alloc(9)
   head.writeUIntBE(payload.length, 0, 3)
   head[3] = type
@@ -18,7 +18,7 @@ function frame(type: number, flags: number, stream: number, payload: Buffer): Bu
 }
 
 /** SETTINGS that change nothing: what follows the preface. */
-export const SETTINGS = frame(4, 0, 0, Buffer.alloc(0))
+export const SETTINGS = frame(4, 0, 0)
 
 /** HEADERS of a request for / of demo.example.com; of a GET they end the request. */
 export function headersFrame(stream: number, method: keyof typeof METHOD = 'GET'): Buffer {

@@ -1,7 +1,7 @@
 /** Writes a request head for the local server (RFC 9110 §7.6): what belongs to the visitor's connection goes, ours is added. */
 import { bits, FIELD } from './field-names.ts'
 import type { ForwardedFields } from './forwarded-fields.ts'
-import { copyLines, slab, writeValue } from './head-writer.ts'
+import { copyLines, REQUEST_ID, slab, VIA, writeValue } from './head-writer.ts'
 import type { RequestHead } from './request-head.ts'
 
 export interface RequestForwarding {
@@ -24,11 +24,6 @@ const REWRITTEN = bits(FIELD.forwarded, FIELD.forwardedFor, FIELD.forwardedProto
 /** Believed by some servers, set by nobody here: kept only behind a trusted hop. */
 const UNTRUSTED = REWRITTEN | bits(FIELD.forwardedOther, FIELD.realIp)
 const HOST = bits(FIELD.host)
-
-const REQUEST_ID = Buffer.from('X-Request-Id: ')
-const VIA_11 = Buffer.from('\r\nVia: 1.1 postern\r\n')
-const VIA_10 = Buffer.from('\r\nVia: 1.0 postern\r\n')
-const VIA_20 = Buffer.from('\r\nVia: 2.0 postern\r\n')
 
 const TRAILERS = /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i
 
@@ -60,8 +55,7 @@ function writeOurs(head: RequestHead, { forwarded, requestId, receivedBy }: Requ
   else slab.bytes(forwarded.linesFor(head.host))
   slab.bytes(REQUEST_ID)
   slab.text((forwarded.trusted ? lines.joined(FIELD.requestId) : undefined) ?? requestId)
-  const spoken = head.version === 11 ? VIA_11 : VIA_10
-  slab.bytes(receivedBy === undefined ? spoken : VIA_20)
+  slab.bytes(receivedBy === undefined ? VIA[head.version] : VIA[20])
 }
 
 /** Writes the start line if it must differ; answers where the run of bytes begins that may be copied. */
@@ -83,7 +77,7 @@ function writeHost(head: RequestHead, index: number, { host }: RequestForwarding
 function connectionLines(head: RequestHead): string {
   if (head.version === 10) return 'Connection: close\r\n'
   if (head.upgrade !== undefined) return `Connection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n`
-  if (head.lines.has(FIELD.te) && TRAILERS.test(head.lines.joined(FIELD.te) ?? ''))
-    return 'Connection: TE\r\nTE: trailers\r\n'
+  const te = head.lines.joined(FIELD.te)
+  if (te !== undefined && TRAILERS.test(te)) return 'Connection: TE\r\nTE: trailers\r\n'
   return ''
 }

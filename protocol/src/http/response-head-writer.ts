@@ -1,7 +1,7 @@
 /** Writes a response head for the visitor (RFC 9110 §7.6): what belongs to the stream behind goes, ours is added. */
 import type { CookieFence } from './cookie-fence.ts'
 import { bits, FIELD } from './field-names.ts'
-import { copyLines, slab, writeAsSent, writeValue } from './head-writer.ts'
+import { copyLines, REQUEST_ID, slab, VIA, writeAsSent, writeValue } from './head-writer.ts'
 import type { ResponseHead } from './response-head.ts'
 
 export interface ResponseForwarding {
@@ -34,10 +34,7 @@ const NAMES_ITSELF = bits(FIELD.setCookie, FIELD.location)
 const TRANSFER_ENCODING = bits(FIELD.transferEncoding)
 const FRAMING = TRANSFER_ENCODING | bits(FIELD.contentLength)
 
-const REQUEST_ID = Buffer.from('X-Request-Id: ')
 const SERVER_TIMING = Buffer.from('\r\nServer-Timing: ')
-const VIA_11 = Buffer.from('\r\nVia: 1.1 postern\r\n')
-const VIA_10 = Buffer.from('\r\nVia: 1.0 postern\r\n')
 
 /** Offset of the reason in `HTTP/1.1 200 OK`. Nearer if the local server left out the space. */
 const REASON_AT = 13
@@ -95,7 +92,7 @@ function writeOurs(head: ResponseHead, { requestId, serverTiming }: ResponseForw
     slab.bytes(SERVER_TIMING)
     slab.text(serverTiming)
   }
-  slab.bytes(head.version === 11 ? VIA_11 : VIA_10)
+  slab.bytes(VIA[head.version])
 }
 
 /** Writes the status line if it must differ; answers where the run of bytes begins that may be copied. */
