@@ -1,15 +1,14 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import net, { type AddressInfo, type Socket } from 'node:net'
-import { afterAll, afterEach, expect, test, vi } from 'vitest'
+import { createApp } from '@postern/control-plane'
+import { problemSchema } from '@postern/protocol/api'
+import { createDynamoClient, openStore } from '@postern/protocol/store'
+import { newDeploymentSecret, newToken, parseDeploymentKeys } from '@postern/protocol/ticket'
+import { afterEach, expect, test } from 'vitest'
 
-// Time limits are read once: a tenth of production's, so that three attempts of a silent table are 0.6 s.
-vi.stubEnv('POSTERN_TIME_SCALE', '0.1')
-const { createApp } = await import('@postern/control-plane')
-const { problemSchema } = await import('@postern/protocol/api')
-const { createDynamoClient, openStore } = await import('@postern/protocol/store')
-const { newDeploymentSecret, newToken, parseDeploymentKeys } = await import('@postern/protocol/ticket')
-const { randomBytes } = await import('node:crypto')
-afterAll(() => vi.unstubAllEnvs())
+/** API Gateway gives a call up after so long, and then the caller would hear nothing of ours. */
+const GATEWAY_MS = 29_000
 
 const undo: (() => unknown)[] = []
 afterEach(async () => {
@@ -67,7 +66,7 @@ const ticket = (bearer: string) => ({
 test.each([
   ['refuses connections', closedPort],
   ['never answers', silentPort],
-])('a table that %s is 503 with Retry-After, within seconds', async (_, place) => {
+])('a table that %s is 503 with Retry-After, while the caller still listens', { timeout: 60_000 }, async (_, place) => {
   const app = controlPlane(await place())
   const start = performance.now()
   const response = await app.request('/v1/tickets', ticket(newToken('user', randomBytes).reveal()))
@@ -75,8 +74,8 @@ test.each([
   expect(response.status).toBe(503)
   expect(problemSchema.parse(await response.json()).code).toBe('store-unavailable')
   expect(Number(response.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
-  // Three attempts of 0.2 s, and the SDK's pauses between them, which are not scaled.
-  expect(took).toBeLessThan(2000)
+  // Three attempts of 2 s, and the SDK's pauses between them.
+  expect(took).toBeLessThan(GATEWAY_MS)
   expect((await app.request('/healthz')).status).toBe(200)
 })
 
