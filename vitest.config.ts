@@ -44,7 +44,7 @@ export default defineConfig({
           name: 'contract',
           include: ['test/contract/**/*.test.ts'],
           exclude: [SCALED],
-          testTimeout: 20_000,
+          testTimeout: 60_000,
         },
       },
       {

@@ -1,28 +1,24 @@
 /** Agents that ask for slots of one name at once, over several tasks: who gets them, on the embedded store. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { type EmbeddedTable, startEmbeddedTable } from '@postern/local/embedded-table'
 import type { Hello } from '@postern/protocol/channel'
 import { toFault } from '@postern/protocol/fault'
 import { SLOTS_PER_NAME } from '@postern/protocol/limits'
-import { openStore, type Stores } from '@postern/protocol/store'
+import { type DynamoClient, openStore, type Stores } from '@postern/protocol/store'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { claimRoute, type Loss } from '../../data-plane/src/channel/claim-route.ts'
 import { recordedTunnel } from '../../data-plane/src/testing/recorded-tunnel.ts'
+import { unhurriedClient } from '../support/unhurried-client.ts'
 import { range, unique } from './store/samples.ts'
 
 let table: EmbeddedTable
-let client: DynamoDBClient
+let client: DynamoClient
 let stores: Stores
 beforeAll(async () => {
   table = await startEmbeddedTable()
-  // Without the time limits of a task: what is looked at is who wins, however long the embedded table takes for a crowd.
-  client = new DynamoDBClient({
-    ...{ endpoint: table.endpoint, region: 'local', credentials: { accessKeyId: 'a', secretAccessKey: 'b' } },
-    requestHandler: { requestTimeout: 60_000, throwOnRequestTimeout: true, httpAgent: { maxSockets: 50 } },
-  })
-  stores = openStore({ tableName: table.tableName, client: { patient: client, once: client, destroy: () => {} } })
+  client = unhurriedClient(table.endpoint)
+  stores = openStore({ tableName: table.tableName, client })
 })
 afterAll(async () => {
   client?.destroy()

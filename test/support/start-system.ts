@@ -11,7 +11,7 @@ import { type EmbeddedTable, startEmbeddedTable } from '@postern/local/embedded-
 import { makeToken } from '@postern/local/first-account'
 import type { IpPolicy } from '@postern/protocol/address'
 import { ENV } from '@postern/protocol/environment'
-import { createDynamoClient, openStore, type Stores } from '@postern/protocol/store'
+import { openStore, type Stores } from '@postern/protocol/store'
 import { newDeploymentSecret, type Secret } from '@postern/protocol/ticket'
 import { Canaries, type Place } from './canaries.ts'
 import { searchAll } from './canary-tally.ts'
@@ -20,6 +20,7 @@ import { opsAnswers } from './ops-answers.ts'
 import { ServedControlPlane } from './served-control-plane.ts'
 import { dumpTable } from './table-dump.ts'
 import { TestProcess } from './test-process.ts'
+import { unhurriedClient } from './unhurried-client.ts'
 
 export interface SystemOptions {
   readonly ipPolicy?: IpPolicy
@@ -143,7 +144,7 @@ export class System {
 
     const table = await (options.table ?? startEmbeddedTable)()
     undo.push(() => table.stop())
-    const client = createDynamoClient({ endpoint: table.endpoint })
+    const client = unhurriedClient(table.endpoint)
     undo.push(() => client.destroy())
     const stores = openStore({ tableName: table.tableName, client })
     const ipPolicy = options.ipPolicy ?? 'observed'
