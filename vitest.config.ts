@@ -19,8 +19,9 @@ const NOT_OURS = ['**/node_modules/**', '**/dist/**']
 
 /**
  * unit: beside the code. The others cross rooms, scaled has files of both kinds; hostile and system build the bundles first and run them as
- * processes. load is faults that take a quiet machine, suites runs other people's software through the tunnel, and stack deploys on an AWS
- * emulator: none of the three is a part of `npm test`.
+ * processes. hop is what visitors see, once more, with two tasks of which they come in at the wrong one, load is faults that take a quiet
+ * machine, cluster is faults of several tasks behind a balancer, suites runs other people's software through the tunnel, and stack deploys on an
+ * AWS emulator: none of the five is a part of `npm test`.
  */
 export default defineConfig({
   test: {
@@ -43,7 +44,7 @@ export default defineConfig({
           name: 'contract',
           include: ['test/contract/**/*.test.ts'],
           exclude: [SCALED],
-          testTimeout: 20_000,
+          testTimeout: 60_000,
         },
       },
       {
@@ -81,12 +82,35 @@ export default defineConfig({
       {
         test: {
           ...base,
+          name: 'hop',
+          include: ['test/system/fidelity*.test.ts', 'test/system/visitor-rules.test.ts'],
+          env: { ...base.env, POSTERN_TEST_HOP: '1' },
+          globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          ...base,
           name: 'load',
           include: ['test/hostile/**/*.load.test.ts'],
           // What they measure is shared by whatever runs beside them.
           fileParallelism: false,
           globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
           testTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          ...base,
+          name: 'cluster',
+          include: ['test/cluster/**/*.test.ts'],
+          // Each is a balancer, several tasks and their visitors: two of them at once would be too busy for their deadlines.
+          fileParallelism: false,
+          globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
         },
       },
       {

@@ -2,10 +2,12 @@ import { FAULTS, type FaultCode, TunnelFault } from '@postern/protocol/fault'
 import { BACKOFF_LONGEST_MS, BACKOFF_RESET_AFTER_MS } from '@postern/protocol/limits'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type AgentEvent, type AgentState, FIRST_STATE, step } from './agent-state.ts'
+import { type AgentEvent, type AgentState, FIRST_STATE, isServing, step } from './agent-state.ts'
+import { delayAfter as delayOfOne } from './backoff.ts'
 
-const hasty = { random: () => 0.5, patient: false }
-const patient = { random: () => 0.5, patient: true }
+const delayAfter = (failures: number): number => delayOfOne(failures, () => 0.5)
+const hasty = { delayAfter, patient: false }
+const patient = { delayAfter, patient: true }
 const fault = (code: FaultCode, retryAfterMs?: number) =>
   new TunnelFault(code, undefined, retryAfterMs === undefined ? {} : { retryAfterMs })
 const failed = (code: FaultCode): AgentEvent => ({ kind: 'failed', fault: fault(code) })
@@ -46,6 +48,7 @@ describe('after the first success', () => {
         fc.constantFrom(...codes).map(failed),
         fc.tuple(fc.constantFrom(...codes), fc.nat(100_000)).map(([code, at]) => parted(code, at)),
         fc.nat(100_000).map((at): AgentEvent => ({ kind: 'opened', at })),
+        fc.nat(100_000).map((at): AgentEvent => ({ kind: 'worn', at })),
         fc.constant<AgentEvent>({ kind: 'waited' }),
         fc.constant<AgentEvent>({ kind: 'failed', fault: fault('ip-not-allowed'), observation: 'signed' }),
       ),
@@ -97,15 +100,35 @@ describe('after the first success', () => {
   })
 })
 
-describe('a task that drains', () => {
-  test('sends the agent to another one at once', () => {
-    expect(walk([parted('server-draining', 1)], hasty, online)).toMatchObject({ kind: 'opening' })
-    expect(walk([failed('server-draining')])).toMatchObject({ kind: 'opening' })
+describe('a channel that is to be replaced', () => {
+  const worn: AgentEvent = { kind: 'worn', at: 1 }
+  const replacing = walk([worn], hasty, online)
+
+  test('serves while its successor is opened, and while that fails', () => {
+    expect(replacing).toMatchObject({ kind: 'opening', standing: true })
+    const failing = walk([failed('server-unreachable')], hasty, replacing)
+    expect(failing).toMatchObject({ kind: 'waiting', standing: true })
+    const again = walk([{ kind: 'waited' }], hasty, failing)
+    for (const state of [replacing, failing, again]) expect(isServing(state)).toBe(true)
   })
 
-  test('is not hammered when no other is there', () => {
-    const draining = Array.from({ length: 6 }, () => failed('server-draining'))
-    expect(walk([parted('server-draining', 1), ...draining], hasty, online)).toMatchObject({ kind: 'waiting' })
+  test('that goes first leaves its successor on the way, and visitors without either', () => {
+    const state = walk([parted('channel-lost', 2)], hasty, replacing)
+    expect(state).toMatchObject({ kind: 'opening', standing: false })
+    expect(isServing(state)).toBe(false)
+    expect(walk([{ kind: 'opened', at: 3 }], hasty, state)).toMatchObject({ kind: 'online' })
+  })
+
+  test('still hears the last word', () => {
+    for (const code of ['superseded', 'revoked'] as const) {
+      expect(walk([parted(code, 2)], hasty, replacing)).toMatchObject({ kind: 'ended', why: { code } })
+    }
+  })
+
+  test('is not followed by one attempt upon the other where no other task is there', () => {
+    expect(walk([failed('server-draining')], hasty, replacing)).toMatchObject({ kind: 'opening' })
+    const refused = Array.from({ length: 3 }, () => failed('server-draining'))
+    expect(walk(refused, hasty, replacing)).toMatchObject({ kind: 'waiting', standing: true })
   })
 })
 
@@ -139,7 +162,12 @@ describe('an address that the ticket was not for', () => {
 })
 
 test('being told to stop ends every state, without a fault, and nothing follows', () => {
-  for (const state of [FIRST_STATE, online, walk([parted('channel-lost', 1)], hasty, online)]) {
+  for (const state of [
+    FIRST_STATE,
+    online,
+    walk([{ kind: 'worn', at: 1 }], hasty, online),
+    walk([parted('channel-lost', 1)], hasty, online),
+  ]) {
     const ended = step(state, { kind: 'stopped' }, hasty)
     expect(ended).toEqual({ kind: 'ended', why: undefined })
     expect(step(ended, { kind: 'opened', at: 1 }, hasty)).toBe(ended)

@@ -1,62 +1,72 @@
-/** Keeps one tunnel open: asks for tickets, dials, waits, dials again, as `agent-state` says. Knows nothing of terminals or processes. */
+/** Keeps a tunnel open over one or several links: its name, its tickets, and what its links are together. Knows nothing of terminals or processes. */
 import type { Account, TicketRequest } from '@postern/protocol/api'
 import { IpNotAllowedFault, type Welcome } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
-import { AGENT_DRAIN_MS } from '@postern/protocol/limits'
 import type { ChannelTicket } from '@postern/protocol/ticket'
-import { type AgentEvent, type AgentState, FIRST_STATE, step } from './agent-state.ts'
+import { type AgentState, isServing } from './agent-state.ts'
+import { type AgentChannel, Link, type LinkOptions, type Opened, type Wear } from './link.ts'
 
-/** An open channel, as far as the loop is concerned (see `LiveChannel`). */
-export interface AgentChannel {
-  /** Resolves when another channel is needed, with the reason. */
-  readonly parted: Promise<TunnelFault>
-  /** Resolves when nothing is left of it. */
-  readonly ended: Promise<void>
-  leave(drainMs: number): void
+/** How the links stand together. */
+export type AgentReport =
+  | { readonly kind: 'opening' }
+  /** `connections`: so many of the links have a channel. */
+  | { readonly kind: 'online'; readonly welcome: Welcome; readonly connections: number }
+  | { readonly kind: 'waiting'; readonly why: TunnelFault; readonly delayMs: number }
+  /** `why` is undefined if we were told to stop. */
+  | { readonly kind: 'ended'; readonly why: TunnelFault | undefined }
+
+/** Which channel is asked for. */
+export interface Wanted {
+  readonly slot: number
+  /** Tasks that it would rather not have. */
+  readonly unwanted: ReadonlySet<string>
 }
 
 export interface AgentOptions {
   /** Undefined: names are drawn until one is free. */
   readonly subdomain: string | undefined
+  /** How many channels to keep open. */
+  readonly connections: number
   /** Whether to go on if the very first attempts lead nowhere. */
   readonly patient: boolean
   readonly control: {
     account(signal: AbortSignal): Promise<Account>
     ticket(request: TicketRequest, signal: AbortSignal): Promise<ChannelTicket>
   }
-  dial(ticket: ChannelTicket, signal: AbortSignal): Promise<{ channel: AgentChannel; welcome: Welcome }>
+  dial(ticket: ChannelTicket, wanted: Wanted, signal: AbortSignal): Promise<{ channel: AgentChannel; welcome: Welcome }>
   drawName(): string
   /** Milliseconds of a monotonic clock. */
   now(): number
-  /** Uniform in [0, 1). */
-  random(): number
-  /** Resolves after so many milliseconds, or at once when aborted. */
-  sleep(ms: number, signal: AbortSignal): Promise<void>
-  /** Hears every change of state; `welcome` stands while online. */
-  report(state: AgentState, welcome: Welcome | undefined): void
+  /** Shared with the other tunnels of the process. */
+  readonly backoff: LinkOptions['backoff']
+  /** Hears every change. */
+  report(report: AgentReport): void
 }
 
 /** A random name is one of some ten thousand: five draws in a row that are taken mean something else is wrong. */
 const DRAWS = 5
 
+interface LinkView {
+  readonly link: Link
+  state: AgentState | undefined
+  welcome: Welcome | undefined
+}
+
 export class Agent {
   readonly #options: AgentOptions
-  readonly #stopping = new AbortController()
-  /** Resolves when told to stop. */
-  readonly #stopped: Promise<undefined>
-  /** The one online, and those that drain beside it. */
-  readonly #channels = new Set<AgentChannel>()
-  #state: AgentState = FIRST_STATE
+  readonly #links: LinkView[] = []
+  readonly #runs: Promise<TunnelFault | undefined>[] = []
   #username: string | undefined
   /** The name that is ours; a drawn one once a ticket was given for it. */
   #name: string | undefined
+  #reported: AgentReport | undefined
+  #stopped = false
+  /** The first link that heard the last word ends all. */
+  #ended: TunnelFault | undefined
 
   constructor(options: AgentOptions) {
     this.#options = options
     this.#name = options.subdomain
-    this.#stopped = new Promise((resolve) => {
-      this.#stopping.signal.addEventListener('abort', () => resolve(undefined))
-    })
   }
 
   /**
@@ -64,62 +74,94 @@ export class Agent {
    * of any channel. Never rejects. Called once.
    */
   async run(): Promise<TunnelFault | undefined> {
-    const { signal } = this.#stopping
-    let channel: AgentChannel | undefined
-    this.#options.report(this.#state, undefined)
-    while (true) {
-      const state = this.#state
-      switch (state.kind) {
-        case 'opening':
-          channel = await this.#open(state.observation, signal)
-          break
-        case 'online':
-          await this.#part(channel!)
-          break
-        case 'waiting':
-          await this.#options.sleep(state.delayMs, signal)
-          this.#advance(signal.aborted ? { kind: 'stopped' } : { kind: 'waited' })
-          break
-        case 'ended':
-          await this.#leaveAll(AGENT_DRAIN_MS)
-          return state.why
-      }
-    }
+    this.#startLink()
+    // Links are begun one after the other, so that each knows which tasks the others have: the list may grow while it is waited for.
+    for (let at = 0; at < this.#runs.length; at += 1) await this.#runs[at]
+    return this.#ended
   }
 
   /** Lets what is in flight end within `drainMs`, and makes `run` resolve then. Harmless when repeated; a shorter time counts. */
   stop(drainMs: number): void {
-    this.#stopping.abort(new TunnelFault('channel-closed', 'The agent was told to stop.'))
-    void this.#leaveAll(drainMs)
+    this.#stopped = true
+    for (const { link } of this.#links) link.stop(drainMs)
   }
 
-  async #leaveAll(drainMs: number): Promise<void> {
-    for (const channel of this.#channels) channel.leave(drainMs)
-    await Promise.all([...this.#channels].map((channel) => channel.ended))
+  #startLink(): void {
+    const slot = this.#links.length
+    const { now, backoff, patient } = this.#options
+    const link = new Link({
+      // The first one has shown that there is a tunnel to be had; what keeps the others from it may pass.
+      patient: patient || slot > 0,
+      now,
+      backoff,
+      open: (observation, wear, signal) => this.#open(slot, observation, wear, signal),
+      report: (state, welcome) => this.#hear(view, state, welcome),
+    })
+    const view: LinkView = { link, state: undefined, welcome: undefined }
+    this.#links.push(view)
+    this.#runs.push(link.run())
   }
 
-  async #open(observation: string | undefined, signal: AbortSignal): Promise<AgentChannel | undefined> {
-    const { dial, now } = this.#options
+  #hear(view: LinkView, state: AgentState, welcome: Welcome | undefined): void {
+    view.state = state
+    view.welcome = welcome
+    if (state.kind === 'ended' && state.why !== undefined) {
+      this.#ended ??= state.why
+      for (const { link } of this.#links) if (link !== view.link) link.stop(0)
+    }
+    this.#reportChange()
+    const isLast = view === this.#links.at(-1)
+    const settled = state.kind === 'online' || state.kind === 'waiting'
+    const more = this.#links.length < this.#options.connections && this.#links.some((each) => each.welcome)
+    if (isLast && settled && more && !this.#stopped && this.#ended === undefined) this.#startLink()
+  }
+
+  #reportChange(): void {
+    const report = this.#together()
+    const before = this.#reported
+    if (before && isSame(before, report)) return
+    this.#reported = report
+    this.#options.report(report)
+  }
+
+  #together(): AgentReport {
+    const states = this.#links.map(({ state }) => state).filter((state) => state !== undefined)
+    const ended = states.find((state) => state.kind === 'ended')
+    if (ended) return { kind: 'ended', why: this.#ended }
+    const serving = this.#links.filter(({ state }) => state !== undefined && isServing(state))
+    const welcome = serving[0]?.welcome
+    if (welcome) return { kind: 'online', welcome, connections: serving.length }
+    const waiting = states.filter((state) => state.kind === 'waiting').sort((a, b) => a.delayMs - b.delayMs)[0]
+    if (waiting && !states.some((state) => state.kind === 'opening'))
+      return { kind: 'waiting', why: waiting.why, delayMs: waiting.delayMs }
+    return { kind: 'opening' }
+  }
+
+  async #open(
+    slot: number,
+    observation: string | undefined,
+    wear: Wear | undefined,
+    signal: AbortSignal,
+  ): Promise<Opened> {
     let ticket: ChannelTicket | undefined
     try {
       ticket = await this.#ticket(observation, signal)
-      const { channel, welcome } = await dial(ticket, signal)
-      this.#channels.add(channel)
-      void channel.ended.then(() => this.#channels.delete(channel))
-      signal.throwIfAborted()
-      this.#advance({ kind: 'opened', at: now() }, welcome)
-      return channel
+      return await this.#options.dial(ticket, { slot, unwanted: this.#unwanted(slot, wear) }, signal)
     } catch (error) {
-      if (signal.aborted) this.#advance({ kind: 'stopped' })
-      else if (error instanceof IpNotAllowedFault && ticket) this.#advance(mismatch(error, ticket))
-      else this.#advance({ kind: 'failed', fault: toFault(error) })
-      return undefined
+      signal.throwIfAborted()
+      if (error instanceof IpNotAllowedFault && ticket) return { failure: mismatch(error, ticket) }
+      return { failure: { kind: 'failed', fault: toFault(error) } }
     }
   }
 
-  async #part(channel: AgentChannel): Promise<void> {
-    const fault = await Promise.race([channel.parted, this.#stopped])
-    this.#advance(fault ? { kind: 'parted', fault, at: this.#options.now() } : { kind: 'stopped' })
+  /** Where the other links are, and where this one was, if it has to go from there. */
+  #unwanted(slot: number, wear: Wear | undefined): ReadonlySet<string> {
+    const tasks = new Set<string>()
+    for (const [at, { state, welcome }] of this.#links.entries()) {
+      const counts = at === slot ? wear?.why.code === 'server-draining' : state !== undefined && isServing(state)
+      if (counts && welcome) tasks.add(welcome.taskId)
+    }
+    return tasks
   }
 
   async #ticket(observation: string | undefined, signal: AbortSignal): Promise<ChannelTicket> {
@@ -140,17 +182,15 @@ export class Agent {
       }
     }
   }
+}
 
-  #advance(event: AgentEvent, welcome?: Welcome): void {
-    const { random, patient, report } = this.#options
-    const before = this.#state
-    this.#state = step(before, event, { random, patient })
-    if (this.#state !== before) report(this.#state, welcome)
-  }
+function isSame(a: AgentReport, b: AgentReport): boolean {
+  if (a.kind !== b.kind) return false
+  return a.kind === 'online' && b.kind === 'online' ? a.connections === b.connections : a.kind === 'opening'
 }
 
 /** The channel server knows what it saw, the ticket what the control plane saw; a person needs both. */
-function mismatch(fault: IpNotAllowedFault, ticket: ChannelTicket): AgentEvent {
+function mismatch(fault: IpNotAllowedFault, ticket: ChannelTicket): Extract<Opened, { failure: object }>['failure'] {
   const detail = `The control plane saw ${ticket.seenIp}, the channel server saw ${fault.seenIp}.`
   const both = new TunnelFault('ip-not-allowed', detail, { cause: fault })
   return { kind: 'failed', fault: both, observation: fault.observation }

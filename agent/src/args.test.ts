@@ -7,7 +7,11 @@ const usageFault = (detail: RegExp) =>
 
 describe('the command line', () => {
   test('http takes a target and its options', () => {
-    expect(parse('http', '3000')).toEqual({ kind: 'http', target: '3000', flags: { retry: false, quiet: false } })
+    expect(parse('http', '3000')).toEqual({
+      kind: 'http',
+      target: '3000',
+      flags: { pool: false, retry: false, quiet: false },
+    })
     expect(
       parse(
         'http',
@@ -23,7 +27,7 @@ describe('the command line', () => {
     ).toEqual({
       kind: 'http',
       target: 'web:80',
-      flags: { subdomain: 'demo', server: 'https://x.dev', tokenFile: '-', retry: true, quiet: true },
+      flags: { subdomain: 'demo', server: 'https://x.dev', tokenFile: '-', pool: false, retry: true, quiet: true },
     })
   })
 
@@ -49,6 +53,7 @@ describe('the command line', () => {
       responseHeaderAdd: ['X-C: d'],
       responseHeaderRemove: ['Server', 'Date'],
       hostHeader: 'rewrite',
+      pool: false,
       retry: false,
       quiet: false,
     })

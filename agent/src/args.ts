@@ -1,7 +1,7 @@
 /** The command line as a value. Knows nothing of the environment, the profile or what a command does. */
 import { UPSTREAM_PROTOCOLS, type UpstreamProtocol } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
-import { MOST_HOLD_MS } from '@postern/protocol/limits'
+import { MOST_HOLD_MS, SLOTS_PER_NAME } from '@postern/protocol/limits'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { parseDuration } from './duration.ts'
 
@@ -30,6 +30,8 @@ export interface HttpFlags {
   readonly upstreamProtocol?: UpstreamProtocol
   /** Milliseconds. */
   readonly hold?: number
+  readonly connections?: number
+  readonly pool: boolean
   readonly retry: boolean
   readonly quiet: boolean
 }
@@ -89,6 +91,12 @@ export function parseArgs(argv: readonly string[], version: string): Invocation 
       'how long visitors wait while the agent is away: 10s unless told, 0 for not at all',
       parseHold,
     )
+    .option(
+      '--connections <n>',
+      'channels to keep open, to different servers of the service where it has several',
+      parseConnections,
+    )
+    .option('--pool', 'share the name with other agents that say so too, instead of taking it from them', false)
     .option('--retry', 'keep trying if the service cannot be reached at first', false)
     .option('--quiet', 'print the URL and errors only', false)
     .addOption(new Option('--token [value]').hideHelp())
@@ -119,6 +127,12 @@ function parseHold(text: string): number {
   if (ms === undefined || ms > MOST_HOLD_MS)
     throw new InvalidArgumentError(`It is a time like 10s, 500ms or 0, at most ${MOST_HOLD_MS / 1000}s.`)
   return ms
+}
+
+function parseConnections(text: string): number {
+  const count = /^\d$/.test(text) ? Number(text) : 0
+  if (count < 1 || count > SLOTS_PER_NAME) throw new InvalidArgumentError(`It is a number from 1 to ${SLOTS_PER_NAME}.`)
+  return count
 }
 
 const TOKEN_ON_COMMAND_LINE =

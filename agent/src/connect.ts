@@ -1,20 +1,27 @@
 /** The library's door: opens a tunnel and keeps it open. Installs no signal handler, prints nothing, never ends the process. */
 import { randomBytes } from 'node:crypto'
 import { lookup } from 'node:dns/promises'
+import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseSubdomain } from '@postern/protocol/address'
 import { UPSTREAM_PROTOCOLS, type UpstreamProtocol } from '@postern/protocol/channel'
 import { parseServer } from '@postern/protocol/client'
 import { TunnelFault } from '@postern/protocol/fault'
-import { AGENT_DRAIN_MS, MOST_HOLD_MS, VISITOR_RULES_BYTES, WINDOW_BUDGET_BYTES } from '@postern/protocol/limits'
+import {
+  AGENT_DRAIN_MS,
+  MOST_HOLD_MS,
+  SLOTS_PER_NAME,
+  VISITOR_RULES_BYTES,
+  WINDOW_BUDGET_BYTES,
+} from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
 import { checkToken, Secret } from '@postern/protocol/ticket'
 import * as z from 'zod/mini'
-import { Agent } from './agent.ts'
-import type { AgentState } from './agent-state.ts'
+import { Agent, type AgentReport } from './agent.ts'
 import { ControlClient } from './control-client.ts'
-import { dialChannel } from './dial-channel.ts'
+import { drawChannel } from './draw-channel.ts'
 import { LocalServer } from './local-server.ts'
+import { SharedBackoff } from './shared-backoff.ts'
 import { parseTarget, pinTarget } from './target.ts'
 import { twoWords } from './two-words.ts'
 import { VERSION } from './version.ts'
@@ -34,6 +41,10 @@ export interface ConnectOptions extends VisitorOptions {
   readonly subdomain?: string | undefined
   /** How long visitors wait while the agent is away, at most 60,000 ms; 0: not at all. The service decides (10 s) unless told. */
   readonly holdMs?: number | undefined
+  /** How many channels to keep open, to different tasks of the service where it has several: 1 to 8, 1 unless told. */
+  readonly connections?: number | undefined
+  /** Share the name with other agents of the same account that say so too, 8 channels in all, instead of taking it from them. */
+  readonly pool?: boolean | undefined
   /** `h2c` for a local server that speaks HTTP/2 in clear from the first byte, as gRPC servers do. `http/1.1` unless told. */
   readonly upstreamProtocol?: UpstreamProtocol | undefined
   /** Keep trying if the service cannot be reached at first. */
@@ -48,7 +59,8 @@ export interface ConnectOptions extends VisitorOptions {
 
 export type TunnelStatus =
   | { readonly kind: 'connecting' }
-  | { readonly kind: 'online'; readonly url: string; readonly subdomain: string }
+  /** `connections`: how many channels are open just now. */
+  | { readonly kind: 'online'; readonly url: string; readonly subdomain: string; readonly connections: number }
   /** Another attempt is made in `delayMs`. */
   | { readonly kind: 'waiting'; readonly why: TunnelFault; readonly delayMs: number }
   /** Over; `why` is undefined if we closed it. */
@@ -75,6 +87,8 @@ const optionsSchema = z.strictObject({
   token: z.union([z.string(), z.instanceof(Secret)]),
   subdomain: z.optional(z.string()),
   holdMs: z.optional(z.int().check(z.nonnegative(), z.maximum(MOST_HOLD_MS))),
+  connections: z.optional(z.int().check(z.gte(1), z.lte(SLOTS_PER_NAME))),
+  pool: z.optional(z.boolean()),
   upstreamProtocol: z.optional(z.enum(UPSTREAM_PROTOCOLS)),
   retry: z.optional(z.boolean()),
   signal: z.optional(z.instanceof(AbortSignal)),
@@ -110,8 +124,8 @@ export async function connect(options: ConnectOptions): Promise<Tunnel> {
   const hello = {
     version: VERSION,
     instanceId: randomBytes(16).toString('hex'),
-    slot: 0,
-    pool: false,
+    pool: options.pool ?? false,
+    label: ownLabel(),
     rules,
     ...(options.holdMs !== undefined && { holdMs: options.holdMs }),
     ...(options.upstreamProtocol !== undefined && { upstreamProtocol: options.upstreamProtocol }),
@@ -123,7 +137,7 @@ export async function connect(options: ConnectOptions): Promise<Tunnel> {
     )
 
   const channelOptions = {
-    hello,
+    random: Math.random,
     server: new LocalServer(addresses, target.port, onLocalServer),
     budget: new WindowBudget(WINDOW_BUDGET_BYTES),
     now: () => performance.now(),
@@ -135,15 +149,16 @@ export async function connect(options: ConnectOptions): Promise<Tunnel> {
   })
   const agent = new Agent({
     subdomain,
+    connections: options.connections ?? 1,
     patient: options.retry ?? false,
     control: new ControlClient({ server, token, version: VERSION }),
-    dial: (ticket, dialSignal) => dialChannel(ticket, channelOptions, dialSignal),
+    dial: (ticket, { slot, unwanted }, dialSignal) =>
+      drawChannel(ticket, { ...channelOptions, hello: { ...hello, slot } }, unwanted, dialSignal),
     drawName: () => twoWords(Math.random),
     now: () => performance.now(),
-    random: Math.random,
-    sleep: (ms, sleepSignal) => delay(ms, undefined, { signal: sleepSignal }).catch(() => undefined),
-    report: (state, welcome) => {
-      status = statusOf(state, welcome)
+    backoff: backoffOf(server),
+    report: (report) => {
+      status = statusOf(report)
       if (status.kind === 'online') opened(status)
       onStatus?.(status)
     },
@@ -178,15 +193,38 @@ function secretOf(text: string): Secret {
   return new Secret(text)
 }
 
-function statusOf(state: AgentState, welcome: { url: string; subdomain: string } | undefined): TunnelStatus {
-  switch (state.kind) {
+/** Of all tunnels of this process, by service: none of them knows better than the others whether it is there. */
+const backoffs = new Map<string, SharedBackoff>()
+
+function backoffOf(server: string): SharedBackoff {
+  const backoff =
+    backoffs.get(server) ??
+    new SharedBackoff({
+      now: () => performance.now(),
+      random: Math.random,
+      sleep: (ms, signal) => delay(ms, undefined, { signal }).catch(() => undefined),
+    })
+  backoffs.set(server, backoff)
+  return backoff
+}
+
+/** How another agent that takes the name, or loses it, calls this one. */
+const ownLabel = (): string =>
+  `${hostname()
+    .replaceAll(/[^\x20-\x7e]/g, '?')
+    .slice(0, 40)} (pid ${process.pid})`
+
+function statusOf(report: AgentReport): TunnelStatus {
+  switch (report.kind) {
     case 'opening':
       return { kind: 'connecting' }
-    case 'online':
-      return { kind: 'online', url: welcome!.url, subdomain: welcome!.subdomain }
+    case 'online': {
+      const { welcome, connections } = report
+      return { kind: 'online', url: welcome.url, subdomain: welcome.subdomain, connections }
+    }
     case 'waiting':
-      return { kind: 'waiting', why: state.why, delayMs: state.delayMs }
+      return { kind: 'waiting', why: report.why, delayMs: report.delayMs }
     case 'ended':
-      return { kind: 'closed', why: state.why }
+      return { kind: 'closed', why: report.why }
   }
 }

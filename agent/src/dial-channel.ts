@@ -12,14 +12,18 @@ export interface DialedChannel {
   readonly welcome: Welcome
 }
 
-/** @throws TunnelFault of the opening, of the refusal, or `server-unreachable`; `signal.reason` when aborted */
+/**
+ * @param onAnswer hears which task answered, before the ticket is spent; what it throws ends the opening with just that
+ * @throws TunnelFault of the opening, of the refusal, or `server-unreachable`; `signal.reason` when aborted
+ */
 export async function dialChannel(
   ticket: ChannelTicket,
   options: LiveChannelOptions,
   signal: AbortSignal,
+  onAnswer?: (taskId: string) => void,
 ): Promise<DialedChannel> {
   const raw = await connect(ticket.host, ticket.port, signal)
-  const { socket } = await openChannel(raw, ticket, { signal })
+  const { socket } = await openChannel(raw, ticket, { signal, ...(onAnswer && { onAnswer }) })
   const channel = new LiveChannel(socket, options)
   return { channel, welcome: await channel.welcome(signal) }
 }

@@ -10,8 +10,18 @@ import {
   type Welcome,
 } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
-import { OPENING_TIMEOUT_MS, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
+import {
+  CHANNEL_AGE_MS,
+  CHANNEL_AGE_SPREAD,
+  CHANNEL_BYTES,
+  CHANNEL_WEAR_CHECK_MS,
+  DRAIN_END_MS,
+  OPENING_TIMEOUT_MS,
+  REPLACED_CHANNEL_MS,
+  STREAMS_PER_CHANNEL,
+} from '@postern/protocol/limits'
 import type { WindowBudget } from '@postern/protocol/mux'
+import type { AgentChannel, Wear } from './link.ts'
 import type { LocalServer } from './local-server.ts'
 import { ServedStreams } from './serve-streams.ts'
 
@@ -22,6 +32,8 @@ export interface LiveChannelOptions {
   readonly budget: WindowBudget
   /** Milliseconds of a monotonic clock. */
   now(): number
+  /** Uniform in [0, 1). */
+  random(): number
 }
 
 /** What `parted` and the wait for `welcome` both end by. */
@@ -30,7 +42,7 @@ type Phase =
   | { readonly kind: 'open' }
   | { readonly kind: 'parted' }
 
-export class LiveChannel {
+export class LiveChannel implements AgentChannel {
   readonly #instanceId: string
   readonly #channel: Channel
   readonly #control: ControlStream<AgentMessage, ServerMessage>
@@ -38,12 +50,17 @@ export class LiveChannel {
   readonly #greeted: Promise<Welcome>
   #phase: Phase
   #leaving = false
+  readonly #wearCheck: NodeJS.Timeout
+  #wear!: (wear: Wear) => void
   #part!: (fault: TunnelFault) => void
   #end!: () => void
 
+  /** Resolves when a successor is to be opened, while this one serves: its task wants it gone (`server-draining`), or it has grown old. */
+  readonly worn: Promise<Wear>
+
   /**
-   * Resolves when another channel is needed, with the reason: `server-draining` (this one still serves what it has),
-   * `superseded`, `revoked`, `channel-lost`, `channel-closed` or `protocol-violation`. Never rejects.
+   * Resolves when it serves no more, with the reason: `superseded`, `revoked`, `channel-lost`, `channel-closed` or
+   * `protocol-violation`. Never rejects.
    */
   readonly parted: Promise<TunnelFault>
 
@@ -51,8 +68,11 @@ export class LiveChannel {
   readonly ended: Promise<void>
 
   /** @param socket as `openChannel` gave it */
-  constructor(socket: tls.TLSSocket, { hello, server, budget, now }: LiveChannelOptions) {
+  constructor(socket: tls.TLSSocket, { hello, server, budget, now, random }: LiveChannelOptions) {
     this.#instanceId = hello.instanceId
+    this.worn = new Promise((resolve) => {
+      this.#wear = resolve
+    })
     this.parted = new Promise((resolve) => {
       this.#part = resolve
     })
@@ -92,6 +112,9 @@ export class LiveChannel {
       },
     })
     this.#control.send({ type: 'hello', ...hello })
+    const longest = CHANNEL_AGE_MS * (1 + (2 * random() - 1) * CHANNEL_AGE_SPREAD)
+    this.#wearCheck = setInterval(() => this.#checkWear(longest), CHANNEL_WEAR_CHECK_MS)
+    void this.ended.then(() => clearInterval(this.#wearCheck))
   }
 
   /** Milliseconds of the latest ping. */
@@ -126,11 +149,12 @@ export class LiveChannel {
    * Takes no further streams, lets those in flight end, closes; `ended` tells when that is done. Harmless when repeated: the
    * shortest time counts.
    * @param drainMs how long what is in flight may take
+   * @param moved whether its successor stands
    */
-  leave(drainMs: number): void {
+  leave(drainMs: number, moved?: 'moved'): void {
     if (!this.#leaving) {
       this.#leaving = true
-      this.#control.send({ type: 'leaving' })
+      this.#control.send({ type: 'leaving', ...(moved && { moved: true }) })
     }
     const timer = setTimeout(() => this.#channel.close(), drainMs)
     // Once the server has answered what was said after `leaving`, every stream that it opened before is here.
@@ -154,12 +178,13 @@ export class LiveChannel {
         return
       }
       case 'draining':
-        this.#over(new TunnelFault('server-draining'))
+        // The server ends by then what is left, each in the way it should; only after that it is ours to do.
+        this.#wear({ why: new TunnelFault('server-draining'), finishMs: message.deadlineMs + DRAIN_END_MS })
         return
       case 'superseded':
         // Our own next channel took over: that is the plan, not the end.
         if (message.byInstance !== this.#instanceId)
-          this.#dismissed(new TunnelFault('superseded', `It is instance ${message.byInstance}.`))
+          this.#dismissed(new TunnelFault('superseded', `It is ${message.by ?? `instance ${message.byInstance}`}.`))
         return
       case 'revoked':
         this.#dismissed(new TunnelFault('revoked'))
@@ -167,6 +192,14 @@ export class LiveChannel {
       case 'limit':
         return
     }
+  }
+
+  #checkWear(longestMs: number): void {
+    const { age, bytesIn, bytesOut } = this.#channel
+    if (age < longestMs && Math.max(bytesIn, bytesOut) < CHANNEL_BYTES) return
+    clearInterval(this.#wearCheck)
+    const why = new TunnelFault('channel-closed', 'It has served for long enough.')
+    this.#wear({ why, finishMs: REPLACED_CHANNEL_MS + DRAIN_END_MS })
   }
 
   #dismissed(fault: TunnelFault): void {

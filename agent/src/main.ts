@@ -50,6 +50,8 @@ async function main(): Promise<number> {
       ...visitors,
       target,
       holdMs: flags.hold,
+      connections: flags.connections,
+      pool: flags.pool,
       upstreamProtocol: flags.upstreamProtocol,
       retry: flags.retry,
       signal: stopping.beforeReady,

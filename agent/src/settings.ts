@@ -16,7 +16,7 @@ export interface Settings {
 }
 
 export interface SettingsSources {
-  readonly flags: Omit<HttpFlags, 'retry' | 'quiet'>
+  readonly flags: Omit<HttpFlags, 'retry' | 'quiet' | 'pool'>
   readonly environment: NodeJS.ProcessEnv
   /** The whole of a file as text; rejects as `fs.promises.readFile` does. */
   readFile(path: string): Promise<string>

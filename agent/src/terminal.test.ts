@@ -18,7 +18,7 @@ function terminal(quiet = false) {
   return { written, said }
 }
 
-const online = { kind: 'online', url: 'https://demo.test', subdomain: 'demo' } as const
+const online = { kind: 'online', url: 'https://demo.test', subdomain: 'demo', connections: 1 } as const
 const waiting = { kind: 'waiting', why: new TunnelFault('channel-lost'), delayMs: 1234 } as const
 
 test('the URL goes to standard output alone, one line, once', () => {

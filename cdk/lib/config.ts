@@ -52,9 +52,9 @@ const contextSchema = z
       .refine((cpu) => cpu in MEMORY_OF, `expected one of ${Object.keys(MEMORY_OF).join(', ')}`)
       .default(256),
     taskMemory: integer(512, 8192).default(512),
-    // One, as long as a task cannot pass on a request for a tunnel that another task holds.
-    taskCount: integer(1, MOST_TASKS).default(1),
-    mostTasks: integer(1, MOST_TASKS).default(1),
+    // Two, so that one may be replaced, or be lost with its zone.
+    taskCount: integer(1, MOST_TASKS).default(2),
+    mostTasks: integer(1, MOST_TASKS).default(10),
     architecture: z.enum(['arm64', 'x86_64']).default('arm64'),
     ipPolicy: z.enum(['strict', 'observed', 'off']).default('observed'),
     // CloudWatch asks money for each line, and who visited whom is nobody's business who does not need it.

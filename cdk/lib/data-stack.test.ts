@@ -270,7 +270,7 @@ describe('the service', () => {
 
   test('says no count of tasks: a deployment would undo what scaling has done', () => {
     plain.hasResourceProperties(SERVICE, { DesiredCount: Match.absent() })
-    plain.hasResourceProperties('AWS::ApplicationAutoScaling::ScalableTarget', { MinCapacity: 1, MaxCapacity: 1 })
+    plain.hasResourceProperties('AWS::ApplicationAutoScaling::ScalableTarget', { MinCapacity: 2, MaxCapacity: 10 })
     withDomain.hasResourceProperties('AWS::ApplicationAutoScaling::ScalableTarget', { MinCapacity: 2, MaxCapacity: 10 })
   })
 
@@ -365,21 +365,21 @@ describe('the task', () => {
   })
 
   test.each(ALL)(
-    'insists on the PROXY header, and gets its key from ECS: no right of its own to any secret (%s)',
+    'insists on the PROXY header, and gets its keys from ECS: no right of its own to any secret (%s)',
     (_name, template) => {
       const { Environment, Secrets } = container(template)
       expect(Environment).toContainEqual({ Name: 'POSTERN_PROXY_PROTOCOL', Value: 'required' })
-      expect(Secrets.map(({ Name }) => Name)).toEqual(['POSTERN_CHANNEL_SECRET'])
+      expect(Secrets.map(({ Name }) => Name)).toEqual(['POSTERN_CHANNEL_SECRET', 'POSTERN_HOP_SECRET'])
     },
   )
 
   test.each(ALL)(
-    'is told every port that the balancer connects to, and may be reached on no other (%s)',
+    'is told every port that the balancer connects to and that of the hop, and may be reached on no other (%s)',
     (_name, template) => {
       const { Environment, PortMappings } = container(template)
       const told = Environment.filter(({ Name }) => Name.endsWith('_PORT')).map(({ Value }) => Number(Value))
       const groups = properties(template, 'AWS::ElasticLoadBalancingV2::TargetGroup')
-      const reached = new Set(groups.flatMap(({ Port, HealthCheckPort }) => [Port, Number(HealthCheckPort)]))
+      const reached = new Set([7100, ...groups.flatMap(({ Port, HealthCheckPort }) => [Port, Number(HealthCheckPort)])])
       expect(new Set(told)).toEqual(reached)
       expect(new Set(PortMappings.map(({ ContainerPort }) => ContainerPort))).toEqual(reached)
     },

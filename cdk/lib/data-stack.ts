@@ -24,7 +24,7 @@ export class DataStack extends Stack {
     { config, state, ...props }: StackProps & { config: Config; state: StateStack },
   ) {
     super(scope, id, props)
-    const { names, table, channelSecret, domain, addresses } = state
+    const { names, table, channelSecret, hopSecret, domain, addresses } = state
     const { dualStack } = config
     const ways = doors(config)
     const vpc = network(this, { dualStack })
@@ -36,6 +36,7 @@ export class DataStack extends Stack {
       names,
       table,
       channelSecret,
+      hopSecret,
       image: taskImage(this, config),
       ports,
     })

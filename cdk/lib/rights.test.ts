@@ -58,11 +58,14 @@ describe('the data plane', () => {
     expect(actions.filter((action) => !action.startsWith('dynamodb:'))).toEqual([])
   })
 
-  test('is started by a role that reads the one secret, pulls the image, writes the log and cannot touch the table', () => {
+  test('is started by a role that reads the two secrets, pulls the image, writes the log and cannot touch the table', () => {
     const services = new Set(start.flatMap(({ Action }) => listOf(Action)).map((action) => action.split(':')[0]))
     expect([...services].sort()).toEqual(['ecr', 'logs', 'secretsmanager'])
-    const [secret] = start.filter(({ Action }) => listOf(Action).includes('secretsmanager:GetSecretValue'))
-    expect(JSON.stringify(secret!.Resource)).toContain('ChannelSecret')
+    const secrets = start.filter(({ Action }) => listOf(Action).includes('secretsmanager:GetSecretValue'))
+    expect(JSON.stringify(secrets.map(({ Resource }) => Resource)).match(/(Channel|Hop)Secret/g)).toEqual([
+      'ChannelSecret',
+      'HopSecret',
+    ])
   })
 })
 

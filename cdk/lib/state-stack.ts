@@ -39,6 +39,10 @@ export class StateStack extends Stack {
       value: this.channelSecret.secretArn,
       description: 'For the rotation of keys',
     })
+    new CfnOutput(this, 'HopSecretArn', {
+      value: this.hopSecret.secretArn,
+      description: 'For the rotation of its keys',
+    })
     new CfnOutput(this, 'Base', { value: this.names.base, description: 'Tunnels are one label below it' })
   }
 }

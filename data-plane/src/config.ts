@@ -23,6 +23,10 @@ const environmentSchema = z.object({
   [ENV.publicPort]: z._default(port, 8080),
   [ENV.redirectPort]: z.optional(port),
   [ENV.channelPort]: z._default(port, 7000),
+  [ENV.peerPort]: z._default(port, 7100),
+  [ENV.peerAddress]: z.optional(
+    z.string().check(z.regex(/^([0-9.]+|\[[0-9a-f:]+\])(:\d+)?$/i, 'expected an IP address, with or without a port')),
+  ),
   [ENV.opsPort]: z._default(port, 9000),
   [ENV.proxyProtocol]: z._default(z.enum(['required', 'optional', 'off']), 'required'),
   [ENV.ipPolicy]: z._default(z.enum(['strict', 'observed', 'off']), 'observed'),
@@ -30,8 +34,13 @@ const environmentSchema = z.object({
   [ENV.channelSecret]: z.optional(z.string()),
   [ENV.channelSecretFile]: z.optional(z.string()),
   [ENV.channelSecretArn]: z.optional(z.string().check(z.minLength(1))),
+  [ENV.hopSecret]: z.optional(z.string()),
+  [ENV.hopSecretFile]: z.optional(z.string()),
+  [ENV.hopSecretArn]: z.optional(z.string().check(z.minLength(1))),
   [ENV.apex]: z.optional(hostAndPort),
   [ENV.taskId]: z.optional(z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/))),
+  // Set by ECS in each of its containers.
+  ECS_CONTAINER_METADATA_URI_V4: z.optional(z.string()),
   [ENV.logLevel]: z._default(z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info'),
   [ENV.metrics]: z._default(z.enum(['emf', 'off']), 'off'),
   [ENV.accessLog]: z._default(z.enum(['on', 'with-query', 'off']), 'on'),
@@ -46,12 +55,19 @@ export interface Config {
   /** Undefined: nobody listens for visitors who came by http and shall come by https. */
   readonly redirectPort: number | undefined
   readonly channelPort: number
+  readonly peerPort: number
+  /** What other tasks are told: `address` or `address:port`. Undefined: the task finds out by itself. */
+  readonly peerAddress: string | undefined
+  /** Where ECS tells the container about itself, if it runs there. */
+  readonly metadataUri: string | undefined
   readonly opsPort: number
   readonly proxyProtocol: 'required' | 'optional' | 'off'
   readonly ipPolicy: 'strict' | 'observed' | 'off'
   readonly loopbackIsOne: boolean
   /** The text of the channel secret; parsed where it is used, so that it is held in one place. */
   readonly channelSecret: string
+  /** Undefined: this task is on its own. */
+  readonly hopSecret: string | undefined
   readonly apex: { readonly host: string; readonly port: number } | undefined
   readonly taskId: string
   readonly logLevel: string
@@ -60,7 +76,7 @@ export interface Config {
 }
 
 /**
- * Asks Secrets Manager where the channel secret is given by its ARN.
+ * Asks Secrets Manager where a secret is given by its ARN.
  * @throws TunnelFault `config-invalid`, naming every variable that is missing or wrong, or the secret that cannot be read.
  */
 export async function readConfig(environment: NodeJS.ProcessEnv): Promise<Config> {
@@ -80,11 +96,14 @@ export async function readConfig(environment: NodeJS.ProcessEnv): Promise<Config
     publicPort: env[ENV.publicPort],
     redirectPort: env[ENV.redirectPort],
     channelPort: env[ENV.channelPort],
+    peerPort: env[ENV.peerPort],
+    peerAddress: env[ENV.peerAddress],
+    metadataUri: env.ECS_CONTAINER_METADATA_URI_V4,
     opsPort: env[ENV.opsPort],
     proxyProtocol: env[ENV.proxyProtocol],
     ipPolicy: env[ENV.ipPolicy],
     loopbackIsOne: env[ENV.loopbackIsOne] === '1',
-    channelSecret: await channelSecret(env),
+    ...(await readSecrets(env)),
     apex: splitHostPort(env[ENV.apex]),
     taskId: env[ENV.taskId] ?? `task-${randomBytes(6).toString('hex')}`,
     logLevel: env[ENV.logLevel],
@@ -93,23 +112,34 @@ export async function readConfig(environment: NodeJS.ProcessEnv): Promise<Config
   }
 }
 
-/** Two of them could differ, and nobody would see which one counts. */
-async function channelSecret(env: z.output<typeof environmentSchema>): Promise<string> {
-  const { [ENV.channelSecret]: text, [ENV.channelSecretFile]: file, [ENV.channelSecretArn]: arn } = env
-  const given = [text, file, arn].filter((source) => source !== undefined)
-  if (given.length !== 1) {
-    const sources = `${ENV.channelSecret}, ${ENV.channelSecretFile} and ${ENV.channelSecretArn}`
-    throw new TunnelFault('config-invalid', `Of ${sources} exactly one is needed.`)
-  }
-  if (arn !== undefined) return readSecret(arn)
-  return file === undefined ? text! : readText(file)
+type Environment = z.output<typeof environmentSchema>
+
+/** Where one secret may stand. */
+const CHANNEL = { text: ENV.channelSecret, file: ENV.channelSecretFile, arn: ENV.channelSecretArn } as const
+const HOP = { text: ENV.hopSecret, file: ENV.hopSecretFile, arn: ENV.hopSecretArn } as const
+
+async function readSecrets(env: Environment): Promise<Pick<Config, 'channelSecret' | 'hopSecret'>> {
+  const channelSecret = await secretOf(env, CHANNEL)
+  if (channelSecret === undefined) throw oneOf(CHANNEL)
+  return { channelSecret, hopSecret: await secretOf(env, HOP) }
 }
 
-function readText(file: string): string {
+/** Two of them could differ, and nobody would see which one counts. Undefined: none is given. */
+async function secretOf(env: Environment, names: typeof CHANNEL | typeof HOP): Promise<string | undefined> {
+  const [text, file, arn] = [env[names.text], env[names.file], env[names.arn]]
+  if ([text, file, arn].filter((source) => source !== undefined).length > 1) throw oneOf(names)
+  if (arn !== undefined) return readSecret(arn)
+  return file === undefined ? text : readText(names.file, file)
+}
+
+const oneOf = ({ text, file, arn }: typeof CHANNEL | typeof HOP): TunnelFault =>
+  new TunnelFault('config-invalid', `Of ${text}, ${file} and ${arn} exactly one is needed.`)
+
+function readText(variable: string, file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (cause) {
-    throw new TunnelFault('config-invalid', `${ENV.channelSecretFile}: ${file} cannot be read`, { cause })
+    throw new TunnelFault('config-invalid', `${variable}: ${file} cannot be read`, { cause })
   }
 }
 

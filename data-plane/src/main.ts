@@ -28,6 +28,7 @@ async function main(): Promise<void> {
   const plane = await startDataPlane(config, {
     stores: openStore({ tableName: config.table, client }),
     keys: parseDeploymentKeys(config.channelSecret),
+    hopKeys: config.hopSecret === undefined ? undefined : parseDeploymentKeys(config.hopSecret),
     log,
     clock: Date.now,
     now: () => performance.now(),
@@ -36,11 +37,12 @@ async function main(): Promise<void> {
     metrics: config.metrics === 'emf' ? (line) => output.add(line.trimEnd(), 2 * LINE_BUFFER_BYTES) : undefined,
     lines: output,
   })
-  const { redirect, ...ports } = plane.ports
+  const { redirect, peer, ...ports } = plane.ports
   const listening = {
     public: { port: ports.public },
     ...(redirect !== undefined && { redirect: { port: redirect } }),
     channel: { port: ports.channel },
+    ...(peer !== undefined && { peer: { port: peer } }),
     ops: { port: ports.ops },
   }
   output.add(`${JSON.stringify({ event: 'listening', task: config.taskId, ...listening })}`)

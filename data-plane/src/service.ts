@@ -1,86 +1,56 @@
 /** A whole data-plane task: what it is made of, and the order in which it starts and stops. Knows nothing of the process. */
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { AddressInfo, Server } from 'node:net'
-import { hashCredentials, OpeningCeilings } from '@postern/protocol/channel'
+import { setTimeout as pause } from 'node:timers/promises'
+import { hashCredentials } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
-import { CookieFence } from '@postern/protocol/http'
 import {
   CREDENTIAL_CHECKS_AT_ONCE,
+  DRAIN_END_MS,
   DRAIN_MS,
-  LEASE_RENEW_MS,
+  FENCE_TICK_MS,
+  LEASE_LATE_MS,
   MEMORY_CHECK_MS,
   METRICS_MS,
-  REVOCATION_POLL_MS,
+  REPLACED_CHANNEL_MS,
   SWEEP_MS,
-  TOKEN_RECHECK_TICK_MS,
+  TASKS_POLL_MS,
+  UPGRADE_END_MS,
   WINDOW_BUDGET_BYTES,
 } from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
-import type { AuditStore, RevocationStore, Stores, TaskStore, TokenStore, TunnelStore } from '@postern/protocol/store'
-import type { DeploymentKeys } from '@postern/protocol/ticket'
-import type { Logger } from 'pino'
 import { ulid } from 'ulid'
-import { ChannelListener } from './channel/channel-listener.ts'
-import { type ClaimRouteDeps, claimRoute } from './channel/claim-route.ts'
-import { MemoryGuard } from './channel/memory-guard.ts'
-import { ticketHost } from './channel/ticket-host.ts'
-import type { Tunnel } from './channel/tunnel.ts'
-import { repeat } from './cluster/repeat.ts'
-import { RevocationWatch } from './cluster/revocation-watch.ts'
-import { TaskLease } from './cluster/task-lease.ts'
-import { TokenCheck } from './cluster/token-check.ts'
+import { MemoryGuard, type Yielding } from './channel/memory-guard.ts'
+import { moveAgents } from './channel/move-agents.ts'
+import { Tunnel } from './channel/tunnel.ts'
+import { compareClaims } from './cluster/compare-claims.ts'
+import { Fence } from './cluster/fence.ts'
+import { ownAddress } from './cluster/own-address.ts'
+import { rebalance } from './cluster/rebalance.ts'
 import type { Config } from './config.ts'
-import { Dispatcher } from './dispatch/dispatcher.ts'
-import { Redirector } from './dispatch/redirector.ts'
-import { WaitingRoom } from './dispatch/waiting-room.ts'
-import { AccessLog } from './ops/access-log.ts'
 import { AuditTrail } from './ops/audit-trail.ts'
-import type { LineWriter } from './ops/line-writer.ts'
 import type { Gauges } from './ops/metric-documents.ts'
 import { reportMetrics } from './ops/metric-report.ts'
 import { metricsPage } from './ops/metrics-page.ts'
 import { createOpsServer } from './ops/ops-server.ts'
 import { TaskCounts } from './ops/task-counts.ts'
-import { PublicListener } from './public/public-listener.ts'
-import { RequestIds } from './public/request-ids.ts'
-import type { RecordKeeper } from './public/request-record.ts'
-import type { VisitorContext } from './public/visitor-context.ts'
+import type { DataPlaneDeps } from './plane-deps.ts'
 import { LocalRoutes } from './route/local-routes.ts'
-import { SocketRoute } from './route/socket-route.ts'
 import { tunnelGate } from './route/tunnel-gate.ts'
 import { Turnstile } from './route/turnstile.ts'
-import { VERSION } from './version.ts'
+import { agentSide, tunnelFacts } from './service/agent-side.ts'
+import { PeerSide } from './service/peer-side.ts'
+import { TableRounds } from './service/table-rounds.ts'
+import { visitorSide } from './service/visitor-side.ts'
 
-/** What a task may do to the table; its role there allows no more. */
-export interface PlaneStores extends Pick<Stores, 'tickets' | 'routes'> {
-  readonly tokens: Pick<TokenStore, 'find'>
-  readonly tasks: Pick<TaskStore, 'renew' | 'end'>
-  readonly revocations: Pick<RevocationStore, 'since'>
-  readonly tunnels: Pick<TunnelStore, 'put' | 'remove'>
-  readonly audit: Pick<AuditStore, 'add'>
-}
-
-export interface DataPlaneDeps {
-  readonly stores: PlaneStores
-  readonly keys: DeploymentKeys
-  readonly log: Logger
-  /** Milliseconds since 1970. */
-  clock(): number
-  /** Monotonic milliseconds. */
-  now(): number
-  /** Bytes this process may use; ceilings derive from it. */
-  readonly memoryLimit: number
-  /** Takes the metrics, line by line; undefined where nobody wants them. */
-  readonly metrics: ((line: string) => void) | undefined
-  /** Takes the access log, if there is to be one, and says how many of its lines it has dropped. */
-  readonly lines: Pick<LineWriter, 'begin' | 'flush' | 'dropped'>
-}
+export type { PlaneStores } from './plane-deps.ts'
 
 export interface DataPlane {
   readonly ports: {
     readonly public: number
     readonly redirect: number | undefined
     readonly channel: number
+    readonly peer: number | undefined
     readonly ops: number
   }
   /** Resolves when another process has the id of this task: whoever hears it stops this one at once. */
@@ -93,11 +63,17 @@ type Readiness = 'starting' | 'ready' | 'draining'
 
 /** @throws TunnelFault `port-taken`; `config-invalid` if another process is this task */
 export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
-  const { stores, keys, log, clock, now } = deps
-  const bootId = randomUUID()
+  const { stores, log, clock, now } = deps
+  const self = { taskId: config.taskId, bootId: randomUUID() }
+  const budget = new WindowBudget(Math.min(WINDOW_BUDGET_BYTES, deps.memoryLimit / 4))
   let readiness: Readiness = 'starting'
+  /** Where other tasks reach this one; empty where nothing listens for them. */
+  let addr = ''
 
-  const counts = new TaskCounts({ standing: () => tunnels(), linesDropped: () => deps.lines.dropped })
+  const tunnels = (): ReadonlySet<Tunnel> => agents.tunnels
+  /** Channels that serve and that nobody has asked to move: what this task has to compare with others. */
+  const staying = (): Tunnel[] => [...tunnels()].filter((tunnel) => tunnel.serving && !tunnel.askedToMove)
+  const counts = new TaskCounts({ standing: tunnels, linesDropped: () => deps.lines.dropped })
   const passwords = {
     key: randomBytes(32),
     turnstile: new Turnstile(CREDENTIAL_CHECKS_AT_ONCE),
@@ -105,188 +81,99 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     now,
   }
   const routes = new LocalRoutes(now, (rules) => tunnelGate(rules, passwords))
-  const sweep = setInterval(() => routes.sweep(), SWEEP_MS)
-  const tunnels = (): ReadonlySet<Tunnel> => channels.tunnels
-  const watch = new RevocationWatch({
-    revocations: stores.revocations,
+  const fence = new Fence({
     tunnels,
-    unreadable: (cursor) => log.error({ cursor }, 'a revocation cannot be read; was it made by a newer version?'),
-    clock,
+    compareClaims: () => compareClaims(tunnels(), stores.routes),
     now,
+    after,
+    closing: (gapMs) =>
+      log.warn({ gapMs }, 'this process stood still; nothing is passed on until its tunnels have answered'),
+    opening: () => log.info('tunnels have answered, and requests are passed on again'),
   })
-  const tokens = new TokenCheck({
-    tokens: stores.tokens,
+  const fenceTick = setInterval(() => fence.tick(), FENCE_TICK_MS)
+  const rounds = new TableRounds({
+    ...deps,
+    self,
     tunnels,
-    now,
-    random: Math.random,
-    unreadable: (fault) => log.error({ err: fault }, 'a token cannot be read; its tunnels stay'),
+    facts: () => ({ addr, draining: readiness === 'draining', tunnels: staying().length }),
+    fence,
   })
-  const lease = new TaskLease({
-    tasks: stores.tasks,
-    // No address: nothing listens for other tasks.
-    task: { taskId: config.taskId, bootId, addr: '', version: VERSION },
-    facts: () => ({ draining: readiness === 'draining', tunnels: tunnels().size }),
-    clock,
-    now,
+  const { lease, view } = rounds
+  const peers = new PeerSide({
+    ...deps,
+    self,
+    budget,
+    view,
+    counts,
+    after,
+    endOn: (route) => visitors.listener.endOn(route),
   })
+  const sweep = setInterval(() => {
+    routes.sweep()
+    peers.sweep()
+  }, SWEEP_MS)
   const audit = new AuditTrail({
     audit: stores.audit,
     clock,
     newId: () => ulid(),
     lost: (entry, fault) => log.error({ err: fault, entry }, 'an audit entry could not be written'),
   })
-  const claims: ClaimRouteDeps = {
-    routes: stores.routes,
-    tunnels: stores.tunnels,
-    taskId: config.taskId,
-    bootId,
-    clock,
-    now,
-    unlisted: (row, fault) => log.warn({ err: fault, row }, 'the list of tunnels could not be written'),
-  }
-  const channels = new ChannelListener({
-    host: ticketHost({
-      taskId: config.taskId,
-      tickets: stores.tickets,
-      keys,
-      ipPolicy: config.ipPolicy,
-      loopback: config.loopbackIsOne ? 'one' : 'distinct',
-      refusal: () => (readiness === 'draining' ? new TunnelFault('server-draining') : undefined),
-      clock,
-    }),
-    proxyProtocol: config.proxyProtocol,
-    ceilings: new OpeningCeilings(),
-    tunnel: {
-      taskId: config.taskId,
-      budget: new WindowBudget(Math.min(WINDOW_BUDGET_BYTES, deps.memoryLimit / 4)),
-      now,
-      claim: async (ticket, hello, connId) => {
-        watch.admit(ticket)
-        return claimRoute(ticket, hello, connId, claims)
-      },
-      publish: (tunnel) => routes.add(tunnel),
-      urlOf: (subdomain) => config.publicUrl.replace('{subdomain}', subdomain),
-      newId: randomUUID,
-    },
-    events: {
-      welcomed: (tunnel, openingMs) => {
-        counts.opening(openingMs)
-        log.info({ ...facts(tunnel), client: tunnel.clientAddress }, 'tunnel open')
-        const { username, subdomain } = tunnel.ticket
-        audit.ticketUsed({ username, subdomain, ip: tunnel.clientAddress })
-      },
-      over: (tunnel, { fault, release }) => {
-        counts.channelOver(tunnel.traffic)
-        log.info({ ...facts(tunnel), ...tunnel.traffic, fault: fault?.code, detail: fault?.detail }, 'tunnel over')
-        if (release !== undefined) log.warn({ ...facts(tunnel), err: release }, 'the route could not be released')
-      },
-      refused: (fault, address) => {
-        counts.openingRefused(fault.code)
-        log.info({ fault: fault.code, detail: fault.detail, client: address }, 'opening refused')
-      },
+  const agents = agentSide({
+    ...deps,
+    ...{ config, self, budget, rounds, routes, counts, audit },
+    draining: () => readiness === 'draining',
+    lastStretchOver: (tunnel) => {
+      const route = routes.routeOf(tunnel)
+      if (route) visitors.listener.endOn(route)
+      if (tunnel.epoch !== undefined) peerListener?.ending({ name: tunnel.subdomain, epoch: tunnel.epoch })
+      setTimeout(() => void tunnel.close(), UPGRADE_END_MS)
     },
   })
   const memory = new MemoryGuard({
-    holders: () => channels.tunnels,
+    holders: (): Iterable<Yielding> => [...tunnels(), ...peers.channels],
     memoryLimit: deps.memoryLimit,
-    reset: (tunnel) => log.warn(facts(tunnel), 'a stalled stream was reset for want of memory'),
+    reset: (holder) =>
+      log.warn(holder instanceof Tunnel ? tunnelFacts(holder) : {}, 'a stalled stream was reset for want of memory'),
   })
   const memoryCheck = setInterval(() => memory.check(), MEMORY_CHECK_MS)
-  const accessLog =
-    config.accessLog === 'off'
-      ? undefined
-      : new AccessLog({
-          base: config.base,
-          query: config.accessLog === 'with-query',
-          lines: deps.lines,
-          clock,
-          now,
-        })
-  const recordsOf = (begun: () => void): RecordKeeper => ({
-    begun,
-    over(record) {
-      counts.requestOver(record)
-      accessLog?.over(record)
-    },
-  })
-  const context: VisitorContext = {
-    dispatcher: new Dispatcher({
-      base: config.base,
-      routes,
-      room: new WaitingRoom({ routes, now, after, counts }),
-      apex: config.apex && new SocketRoute(config.apex),
-    }),
-    proto: config.publicUrl.startsWith('https:') ? 'https' : 'http',
-    cookies: new CookieFence(config.base),
-    newRequestId: new RequestIds(bootId).next,
-    failed: (requestId, fault) => log.info({ requestId, fault: fault.code, detail: fault.detail }, 'request failed'),
-    records: recordsOf(() => counts.request()),
-  }
-  const visitors = new PublicListener({
-    proxyProtocol: config.proxyProtocol,
-    now,
-    context,
-    refused: (fault, address) => {
-      counts.fault(fault.code)
-      log.info({ fault: fault.code, detail: fault.detail, client: address }, 'visitor refused')
-    },
-  })
-  const redirecting = (): VisitorContext => ({
-    ...context,
-    dispatcher: new Redirector(config.base, config.publicUrl),
-    proto: 'http',
-    // Who is sent on comes again, and is counted then.
-    records: recordsOf(() => {}),
-  })
+  const { remote } = peers
+  const visitors = visitorSide({ ...deps, config, bootId: self.bootId, routes, remote, fence, counts, after })
+  const peerListener = peers.listener({ routes, fence, judge: visitors.judge })
   const gauges = (): Gauges => ({
     tunnels: tunnels().size,
     activeStreams: sumOf(tunnels(), (tunnel) => tunnel.visitorStreams) - routes.idleStreams,
     heldBytes: sumOf(tunnels(), (tunnel) => tunnel.heldBytes),
+    leaseAge: lease.age > LEASE_LATE_MS ? Math.round(lease.age) : 0,
   })
   const ops = createOpsServer({
     ready: () => readiness === 'ready',
-    metrics: metricsPage({ counts, gauges, visitors: () => visitors.visitors }),
+    metrics: metricsPage({ counts, gauges, visitors: () => visitors.listener.visitors }),
   })
-
-  // What is asked of the table again and again. Out of its reach everything that is open stays open.
-  const again = (what: string, everyMs: number, round: () => Promise<void>): (() => Promise<void>) =>
-    repeat({
-      everyMs,
-      round,
-      now,
-      failed: (fault) => log.warn({ err: fault }, `${what}: nothing usable from the table; tunnels stay as they are`),
-      recovered: () => log.info(`${what}: from the table again`),
-    })
-  let loops: (() => Promise<void>)[] = []
-  const giveUpLease = async (): Promise<void> => {
-    await Promise.all(loops.map((end) => end()))
-    try {
-      await lease.end()
-    } catch (error) {
-      log.warn({ err: error }, 'the lease could not be given up; it ends by itself')
-    }
-  }
 
   // Health first, so that whoever watches can see the rest come up.
   const opsPort = await listen(ops.server, config.opsPort, '0.0.0.0')
   let channelPort: number
+  let peerPort: number | undefined
   let { publicPort, redirectPort } = config
   try {
+    // Other tasks next, because the lease says where they reach this one.
+    if (peerListener !== undefined) {
+      const host = config.publicHosts[0]!
+      peerPort = await listen(peerListener.server, config.peerPort, host)
+      const { peerAddress: told, metadataUri } = config
+      addr = await ownAddress({ told, host, port: peerPort, metadataUri })
+    }
     // The lease next: routes of a task without one are nobody's.
-    loops = [
-      again('lease', LEASE_RENEW_MS, () => lease.round()),
-      again('revocations', REVOCATION_POLL_MS, () => watch.round()),
-      again('tokens', TOKEN_RECHECK_TICK_MS, () => tokens.round()),
-    ]
-    const refused = await Promise.race([lease.settled, lease.lost])
-    if (refused) throw refused
+    await rounds.begin()
     // Agents before visitors, so that a visitor finds tunnels.
-    channelPort = await listen(channels.server, config.channelPort, config.publicHosts[0]!)
-    for (const host of config.publicHosts) publicPort = await listen(visitors.createServer(), publicPort, host)
+    channelPort = await listen(agents.server, config.channelPort, config.publicHosts[0]!)
+    const { listener, redirecting } = visitors
+    for (const host of config.publicHosts) publicPort = await listen(listener.createServer(), publicPort, host)
     for (const host of redirectPort === undefined ? [] : config.publicHosts)
-      redirectPort = await listen(visitors.createServer(redirecting()), redirectPort!, host)
+      redirectPort = await listen(listener.createServer(redirecting), redirectPort!, host)
   } catch (error) {
-    await giveUpLease()
+    await rounds.end()
+    await peerListener?.stop()
     throw error
   }
   readiness = 'ready'
@@ -301,40 +188,69 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   }
   const missedCheck = setInterval(tellMissed, METRICS_MS)
 
+  const endRebalancing = rebalance({
+    staying,
+    others: () => view.others.map((task) => task.tunnels),
+    askToMove: (tunnel) => tunnel.askToMove(REPLACED_CHANNEL_MS),
+    random: Math.random,
+  })
+
+  /** Whether there is another task for agents to go to. One that has just started, to take the place of this one, may not have been read yet. */
+  const hasOthers = async (): Promise<boolean> => {
+    // Without the table's answer it is as it was.
+    if (view.others.length === 0) await Promise.race([view.round().catch(() => {}), pause(TASKS_POLL_MS)])
+    return view.others.length > 0
+  }
+
   let stopped: Promise<void> | undefined
   const stop = async (graceMs: number): Promise<void> => {
-    // 1. The balancer stops sending, and new channels are told to go elsewhere.
+    const began = now()
+    // What is open then is ended; the rest of the time is for that, and for the steps behind it.
+    const deadline = began + Math.max(0, graceMs - DRAIN_END_MS)
+    const left = (): number => Math.max(0, deadline - now())
+    // 1. The balancer stops sending, and new channels are told to go elsewhere. It may go on for a while, or may have stopped long before: both
+    //    listeners accept until step 3, and whoever comes is served.
     readiness = 'draining'
-    // 2. Requests under way end while their channels still stand.
-    await visitors.drain(graceMs)
-    // 3. Agents hear GOAWAY and look for another task; their routes are released.
-    await channels.stop()
+    endRebalancing()
+    // 2. Each agent opens a channel on another task, then leaves this one, whose requests end. Each response is the last on its connection.
+    //    With no other task to go to they stay where they are.
+    const balanced = config.proxyProtocol === 'required'
+    if (left() > 0 && (balanced || (await hasOthers()))) {
+      visitors.listener.retire()
+      const enough = moveAgents({ tunnels, deadline, now, random: Math.random })
+      // A balancer may send new connections for as long as we can be here; nobody else does.
+      await (balanced ? pause(left()) : Promise.race([agents.empty(), pause(left())]))
+      enough()
+    }
+    // 3. No further visitors. Requests under way end while their channels still stand; those that do not are ended in time, by the task that
+    //    their visitor came to.
+    const [forRequests, forEnding] = graceMs > DRAIN_END_MS ? [left(), DRAIN_END_MS / 2] : [graceMs, 0]
+    await Promise.all([visitors.listener.drain(forRequests, forEnding), peerListener?.drain(forRequests, forEnding)])
+    // 4. Agents that are still here hear GOAWAY; their routes are released.
+    await agents.stop()
+    counts.drained(now() - began)
+    // 5. The channels between tasks, by which nothing comes any more.
+    await peers.stop()
     clearInterval(sweep)
     clearInterval(memoryCheck)
-    // 4. Nothing is left that a revocation could end or that a lease keeps alive.
-    await giveUpLease()
+    clearInterval(fenceTick)
+    // 6. Nothing is left that a revocation could end or that a lease keeps alive.
+    await rounds.end()
     await audit.settled()
-    // 5. What was counted since the last minute, the end of every channel included.
+    // 7. What was counted since the last minute, the end of every channel included.
     endMetrics?.()
     clearInterval(missedCheck)
     tellMissed()
-    // 6. Health last: until here the process is alive, and says so.
+    // 8. Health last: until here the process is alive, and says so.
     await ops.stop()
-    accessLog?.flush()
+    visitors.stop()
   }
   return {
-    ports: { public: publicPort, redirect: redirectPort, channel: channelPort, ops: opsPort },
+    ports: { public: publicPort, redirect: redirectPort, channel: channelPort, peer: peerPort, ops: opsPort },
     fenced: lease.lost,
     stop: (graceMs = DRAIN_MS) => (stopped ??= stop(graceMs)),
   }
 }
-
-const facts = (tunnel: Tunnel) => ({
-  subdomain: tunnel.subdomain,
-  username: tunnel.ticket.username,
-  connId: tunnel.connId,
-  epoch: tunnel.epoch,
-})
 
 function sumOf(tunnels: Iterable<Tunnel>, of: (tunnel: Tunnel) => number): number {
   let sum = 0

@@ -7,8 +7,9 @@ import { newDeploymentSecret } from '@postern/protocol/ticket'
 export interface DataFolder {
   /** Where the embedded table keeps its files. */
   readonly table: string
-  /** The channel secret of this deployment, made at the first start. */
+  /** The channel secret of this deployment, and that of the hop between its tasks, made at the first start. */
   readonly channelSecret: string
+  readonly hopSecret: string
   /** What an agent in this checkout reads: server and token. */
   readonly profile: string
   /** While the system runs: where it is, for whoever administers it. */
@@ -23,11 +24,12 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
     // The number rises when what an earlier version left there could not be read any more: it then starts with an empty one.
     table: join(path, 'table-2'),
     channelSecret: join(path, 'channel-secret.json'),
+    hopSecret: join(path, 'hop-secret.json'),
     profile: join(path, 'profile.json'),
     system: join(path, 'system.json'),
   }
-  if ((await readIfThere(folder.channelSecret)) === undefined)
-    await writePrivate(folder.channelSecret, newDeploymentSecret(randomBytes))
+  for (const secret of [folder.channelSecret, folder.hopSecret])
+    if ((await readIfThere(secret)) === undefined) await writePrivate(secret, newDeploymentSecret(randomBytes))
   return folder
 }
 

@@ -3,7 +3,9 @@
 import { readFile, rm } from 'node:fs/promises'
 import { localSystemText } from '@postern/protocol/client'
 import { TunnelFault } from '@postern/protocol/fault'
+import { DRAIN_MS } from '@postern/protocol/limits'
 import { createDynamoClient, openStore } from '@postern/protocol/store'
+import { startBalancer } from './balancer.ts'
 import type { Child } from './child.ts'
 import { startControlServer } from './control-server.ts'
 import { openDataFolder, writePrivate } from './data-folder.ts'
@@ -11,14 +13,17 @@ import { startDemoServer } from './demo-server.ts'
 import { startEmbeddedTable } from './embedded-table.ts'
 import { ensureFirstAccount } from './first-account.ts'
 import { localControlPlane } from './local-control-plane.ts'
-import { type AgentProcess, publicUrl, startAgent, startDataPlane } from './processes.ts'
+import { type AgentProcess, type DataPlaneOptions, publicUrl, startAgent, startDataPlane } from './processes.ts'
 import { findPublicPlace } from './public-port.ts'
+import { type TaskEvent, TaskSet } from './task-set.ts'
 
 export interface LocalSystemOptions {
   /** Kept from start to start. */
   readonly dataFolder: string
   /** Where visitors connect; 0: any. */
   readonly port: number
+  /** Data-plane tasks behind a balancer; undefined: one, and nothing before it. */
+  readonly tasks: number | undefined
   /** Something a process wrote to its standard error. */
   complaint(from: string, line: string): void
 }
@@ -31,6 +36,8 @@ export interface LocalSystem {
   readonly profile: string
   /** Resolves when a part has ended, with a fault that names it. */
   readonly broken: Promise<TunnelFault>
+  /** Replaces the tasks one after the other; undefined where there is nothing before the one that there is. */
+  readonly replaceTasks: ((happened: (event: TaskEvent) => void) => Promise<void>) | undefined
   stop(): Promise<void>
 }
 
@@ -38,6 +45,12 @@ const BASE = 'localhost'
 const DEMO = 'demo'
 /** Requests in flight may end; a person who pressed Ctrl+C waits no longer. */
 const STOP_GRACE_MS = 5000
+/** A task that drains ends itself in time; what is left of it is killed, as Fargate does. */
+const STOP_TIMEOUT_MS = DRAIN_MS + 10_000
+
+/** Where a task listens, and whether others do beside it. */
+type TaskPlace = Pick<DataPlaneOptions, 'publicPort' | 'publicHosts' | 'proxyProtocol' | 'hopSecretFile'>
+const BEHIND_BALANCER = { publicPort: 0, publicHosts: ['127.0.0.1'], proxyProtocol: 'required' } as const
 
 /** @throws TunnelFault `port-taken`, `config-invalid` for the data folder, or why a part did not come up; what had come up is stopped then */
 export async function startLocalSystem(options: LocalSystemOptions): Promise<LocalSystem> {
@@ -66,16 +79,36 @@ export async function startLocalSystem(options: LocalSystemOptions): Promise<Loc
     const control = await startControlServer()
     undo.push(() => control.stop())
 
-    const dataPlane = await startDataPlane({
-      table,
-      base: BASE,
-      publicPort: place.port,
-      publicHosts: place.hosts,
-      channelSecretFile: folder.channelSecret,
-      controlPort: control.port,
-      complaint: (line) => options.complaint('data plane', line),
-    })
-    undo.push(() => dataPlane.child.stop(STOP_GRACE_MS))
+    const listening = { publicPort: place.port, publicHosts: place.hosts }
+    const startTask = (name: string, where: TaskPlace) =>
+      startDataPlane({
+        ...where,
+        name,
+        table,
+        base: BASE,
+        visitorPort: place.port,
+        channelSecretFile: folder.channelSecret,
+        controlPort: control.port,
+        complaint: (line) => options.complaint(name, line),
+      })
+    let dataPlane: { readonly channelPort: number; readonly broken: Promise<TunnelFault>; readonly set?: TaskSet }
+    if (options.tasks === undefined) {
+      const { child, channelPort } = await startTask('data plane', { ...listening, proxyProtocol: 'off' })
+      undo.push(() => child.stop(STOP_GRACE_MS))
+      dataPlane = { channelPort, broken: endOf(child) }
+    } else {
+      // The balancer before its tasks, which it leads to as they come up; it outlives them, so that they can end what stands.
+      const balancer = await startBalancer({ ...listening, random: Math.random })
+      undo.push(() => balancer.stop())
+      const set = await TaskSet.start({
+        balancer,
+        count: options.tasks,
+        graceMs: STOP_GRACE_MS,
+        start: (name) => startTask(name, { ...BEHIND_BALANCER, hopSecretFile: folder.hopSecret }),
+      })
+      undo.push(() => set.stop(STOP_GRACE_MS))
+      dataPlane = { channelPort: balancer.channelPort, broken: set.broken, set }
+    }
     control.serve(
       localControlPlane({
         stores,
@@ -113,8 +146,10 @@ export async function startLocalSystem(options: LocalSystemOptions): Promise<Loc
       complaint: (line) => options.complaint('agent', line),
     })
 
-    const broken = Promise.race([dataPlane.child, agent.child].map(endOf))
-    return { demoUrl: agent.url, server, profile: folder.profile, broken, stop }
+    const broken = Promise.race([dataPlane.broken, endOf(agent.child)])
+    const { set } = dataPlane
+    const replaceTasks = set && ((happened: (event: TaskEvent) => void) => set.replaceAll(STOP_TIMEOUT_MS, happened))
+    return { demoUrl: agent.url, server, profile: folder.profile, broken, replaceTasks, stop }
   } catch (error) {
     await stop()
     throw error

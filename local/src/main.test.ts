@@ -127,3 +127,9 @@ test('a port that is taken is said clearly, with the way out, and ends it with e
   expect(said).toContain(`127.0.0.1:${port}`)
   expect(said).toContain('npm start -- --port')
 })
+
+test('a number of tasks that cannot be is said clearly', SLOW, async () => {
+  const child = launch('--port', '0', '--tasks', '10')
+  const [complaint, [code]] = await Promise.all([text(child.stderr!), once(child, 'exit')])
+  expect([code, complaint]).toEqual([2, expect.stringContaining('--tasks 10')])
+})

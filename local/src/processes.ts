@@ -22,11 +22,20 @@ export interface DataPlaneProcess {
 }
 
 export interface DataPlaneOptions {
+  /** For messages. */
+  readonly name: string
   readonly table: { readonly endpoint: string; readonly tableName: string }
   readonly base: string
+  /** Where visitors connect: to itself, or to a balancer. */
+  readonly visitorPort: number
+  /** Where it listens. */
   readonly publicPort: number
   readonly publicHosts: readonly string[]
+  /** `required` behind a balancer. */
+  readonly proxyProtocol: 'required' | 'off'
   readonly channelSecretFile: string
+  /** What several tasks know each other by; undefined: there is one. */
+  readonly hopSecretFile?: string
   /** Port of the control server on this machine. */
   readonly controlPort: number
   complaint(line: string): void
@@ -35,22 +44,23 @@ export interface DataPlaneOptions {
 /** @throws TunnelFault if the process ends before it listens; what it complained of says why */
 export async function startDataPlane(options: DataPlaneOptions): Promise<DataPlaneProcess> {
   const child = new Child({
-    name: 'data plane',
+    name: options.name,
     args: ['--import', TSX, 'data-plane/src/main.ts'],
     cwd: ROOT,
     env: {
       ...process.env,
       [ENV.table]: options.table.tableName,
       [ENV.base]: options.base,
-      [ENV.publicUrl]: publicUrl(options.base, options.publicPort),
+      [ENV.publicUrl]: publicUrl(options.base, options.visitorPort),
       [ENV.publicHosts]: options.publicHosts.join(','),
       [ENV.publicPort]: String(options.publicPort),
       [ENV.channelPort]: '0',
       [ENV.opsPort]: '0',
-      [ENV.proxyProtocol]: 'off',
+      [ENV.proxyProtocol]: options.proxyProtocol,
       [ENV.ipPolicy]: 'observed',
       [ENV.loopbackIsOne]: '1',
       [ENV.channelSecretFile]: options.channelSecretFile,
+      ...(options.hopSecretFile !== undefined && { [ENV.hopSecretFile]: options.hopSecretFile, [ENV.peerPort]: '0' }),
       [ENV.apex]: `127.0.0.1:${options.controlPort}`,
       // Nobody sees what it writes there.
       [ENV.accessLog]: process.env[ENV.accessLog] ?? 'off',

@@ -6,7 +6,13 @@ import type { LocalSystem } from './local-system.ts'
 /** The folder that an agent in this checkout looks into by itself. */
 export const DEFAULT_FOLDER = '.postern'
 
-export async function welcomeText(system: Pick<LocalSystem, 'demoUrl' | 'profile'>, folder: string): Promise<string> {
+const RESTART = `    a rolling restart             r and Enter: the tasks are replaced one after the other
+`
+
+export async function welcomeText(
+  system: Pick<LocalSystem, 'demoUrl' | 'profile' | 'replaceTasks'>,
+  folder: string,
+): Promise<string> {
   const agent = 'npx tunnel-agent http 3000 --subdomain hello'
   const elsewhere = folder === DEFAULT_FOLDER ? agent : `TUNNEL_AGENT_CONFIG=${quoted(system.profile)} ${agent}`
   const admin = folder === DEFAULT_FOLDER ? '' : ` --local ${quoted(dirname(system.profile))}`
@@ -18,7 +24,7 @@ export async function welcomeText(system: Pick<LocalSystem, 'demoUrl' | 'profile
     a tunnel of your own          ${elsewhere}
                                   (in this folder, in a second terminal; 3000 is the port of your server)
     an administrator's token      npx tunnel-admin bootstrap --save${admin}
-
+${system.replaceTasks ? RESTART : ''}
   Ctrl+C stops everything; the next start finds its data again in ${folder}.
 
 `

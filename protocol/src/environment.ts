@@ -15,6 +15,9 @@ export const ENV = {
   publicPort: 'POSTERN_PUBLIC_PORT',
   /** Where visitors who came by http are sent to https; nowhere where it is missing. */
   redirectPort: 'POSTERN_REDIRECT_PORT',
+  /** Where other tasks connect to, and the `address` or `address:port` that they are told: the task's own private one unless given. */
+  peerPort: 'POSTERN_PEER_PORT',
+  peerAddress: 'POSTERN_PEER_ADDRESS',
   /** Health. */
   opsPort: 'POSTERN_OPS_PORT',
   /** required | optional | off: whether a PROXY v2 header precedes each connection. */
@@ -27,6 +30,10 @@ export const ENV = {
   channelSecret: 'POSTERN_CHANNEL_SECRET',
   channelSecretFile: 'POSTERN_CHANNEL_SECRET_FILE',
   channelSecretArn: 'POSTERN_CHANNEL_SECRET_ARN',
+  /** The same for the hop between tasks. A task without it serves the tunnels that it holds, and no others. */
+  hopSecret: 'POSTERN_HOP_SECRET',
+  hopSecretFile: 'POSTERN_HOP_SECRET_FILE',
+  hopSecretArn: 'POSTERN_HOP_SECRET_ARN',
   /** host:port of a control plane on the same machine; requests for the base domain go there. */
   apex: 'POSTERN_APEX',
   /** Name of this task; made at start where it is missing. */

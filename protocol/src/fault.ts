@@ -233,6 +233,13 @@ export const FAULTS = {
     'Look at the other end; nothing is wrong with the channel.',
   ),
   'streams-exhausted': entry(true, 503, 5, 'The tunnel has as many requests open as it may.', 'Wait for some to end.'),
+  'pool-full': entry(
+    true,
+    409,
+    4,
+    'As many agents serve the subdomain as may share one.',
+    'End one of them, or open fewer connections with --connections.',
+  ),
   superseded: entry(
     false,
     409,
@@ -308,6 +315,27 @@ export const FAULTS = {
     1,
     'The agent of this tunnel is away.',
     'It is back within seconds if it runs; reload.',
+  ),
+  'tunnel-moved': entry(
+    true,
+    503,
+    1,
+    'The tunnel is moving from one task of the service to another.',
+    'It is there again within seconds; reload.',
+  ),
+  'peer-unreachable': entry(
+    true,
+    503,
+    1,
+    'The task that holds this tunnel cannot be reached just now.',
+    'Try again in a few seconds.',
+  ),
+  'lookups-exhausted': entry(
+    true,
+    503,
+    1,
+    'Too many names are being looked up just now.',
+    'Try again in a few seconds.',
   ),
   'visitor-not-allowed': entry(
     false,

@@ -109,7 +109,7 @@ export const MEMORY_CHECK_MS = ms(250)
 export const FRAME_PAYLOAD_BYTES = 32 * KiB
 /** What a stream takes from its writer beyond the window before `write` answers false. */
 export const STREAM_BACKLOG_BYTES = 64 * KiB
-/** Requests at once through one channel; the 257th is answered 503. Bounds what one tenant can hold: 256 windows. */
+/** Requests at once through one channel, and for one name over one hop; the 257th is answered 503. Bounds what one tenant can hold: 256 windows. */
 export const STREAMS_PER_CHANNEL = 256
 /** Control frames (ping, window update for unknown streams, resets) a peer may send per second beyond those its data justifies. */
 export const CONTROL_FRAMES_PER_SECOND = 1000
@@ -173,7 +173,7 @@ export const KNOWN_HOSTS = 4096
 export const SWEEP_MS = seconds(1)
 /** Bytes that may wait for a visitor that does not read before its stream is no longer credited. */
 export const VISITOR_BACKLOG_BYTES = 256 * KiB
-/** A body up to this size is kept until the first byte of the response, so that a request on a stale stream can be sent again. */
+/** A body up to this size is kept until the first byte of the response, so that a request on a stale stream can be sent again. No more goes ahead of the answer of another task. */
 export const REPLAY_BYTES = 64 * KiB
 
 /** Connections to the port of health and metrics at once: a balancer's checks from each zone, the container's own, a few readers. */
@@ -243,11 +243,16 @@ export const AGENT_DRAIN_MS = seconds(10)
 
 // ── the table ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export const STORE_CONNECT_TIMEOUT_MS = seconds(1)
-export const STORE_REQUEST_TIMEOUT_MS = seconds(2)
+/** One attempt of a call. Not scaled: a busy machine is not a table that is gone. */
+export const STORE_CONNECT_TIMEOUT_MS = 1000
+export const STORE_REQUEST_TIMEOUT_MS = 2000
 /** Tasks renew their lease this often; readers believe it for three times as long. */
 export const LEASE_RENEW_MS = seconds(5)
 export const LEASE_MS = seconds(15)
+/** Of the time between two reads of a lease no more than this counts as its task's silence: as long as LEASE_RENEW_MS, within which every task that lives has had its turn. */
+export const LEASE_WATCH_MS = seconds(5)
+/** A renewal that takes all its time, and one more that fails, is late. */
+export const LEASE_LATE_MS = 2 * LEASE_RENEW_MS
 /** A route that went offline is deleted after this long; its name stays reserved. */
 export const ROUTE_PURGE_AFTER_MS = 30 * 86_400_000
 /** A released name stays with its owner for a week. */
@@ -264,6 +269,17 @@ export const TASK_PURGE_AFTER_MS = 86_400_000
 export const REVOCATION_PURGE_AFTER_MS = 86_400_000
 /** Slots of one name; `--pool` and `--connections` share them. */
 export const SLOTS_PER_NAME = 8
+/** A claim that was overtaken looks again: each loss means that somebody won, and more than a name has slots is a crowd. */
+export const CLAIM_TRIES = 32
+/** Up to so long before it looks again, times the losses so far: a crowd that looked at one moment shall not do so at the next. */
+export const CLAIM_AGAIN_MS = ms(20)
+/** Agents that a route remembers to have replaced, so that one that slept meanwhile is told when it wakes: more than a person has terminals. */
+export const OUSTED_KEPT = 16
+/**
+ * The list of tasks is read this often: an agent that lost its name to one on another task hears of it within five seconds, as of a
+ * revocation, and a lease that is over is noticed as soon.
+ */
+export const TASKS_POLL_MS = seconds(2)
 
 // ── the control API ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -322,6 +338,57 @@ export const TUNNEL_ROW_AGAIN_MS = seconds(3600)
 /** A row of the list of tunnels outlives its channel, which lives a day, by at most this, if a crash leaves it. */
 export const TUNNEL_PURGE_AFTER_MS = 3 * 86_400_000
 
+// ── the hop between tasks ────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A name, an address and two ids are under 300 bytes; the rest is for what a later version adds. */
+export const HOP_PREAMBLE_BYTES = KiB
+/** What a task adds to a request's head: four fields of who visits, two of ours, two of an upgrade, Host twice among them. */
+export const HOP_HEAD_ADDED = { bytes: 4 * KiB, fields: 8 }
+/** Streams of one hop channel: every visitor of a task, and as many that wait for their next request. */
+export const HOP_STREAMS = 2 * VISITORS_PER_TASK
+/** Channels of other tasks: three times as many as there are tasks behind one balancer, so that old ones may linger. */
+export const HOP_CHANNELS = 500
+/** Notes that one task tells another per second: a reset stream each, so as many as it answers requests. */
+export const HOP_NOTES_PER_SECOND = 20_000
+/** Whether all that came by hops has ended is looked at this often at the end of a drain. */
+export const HOP_END_LOOK_MS = ms(50)
+/** From the first packet to the proven key. Two tasks are a millisecond apart; a partition must show within two seconds. Not scaled. */
+export const HOP_OPENING_MS = 1000
+/** While an answer is awaited the other task is asked for a sign of life this often, and given so long for it: together a partition shows in 1.5 s. Not scaled: a busy machine is not one that is gone. */
+export const HOP_PING_MS = 500
+export const HOP_SILENCE_MS = 1000
+/** A task that could not be reached is left alone this long; every request until then is answered at once. Not scaled, like the two before. */
+export const PEER_SUSPECT_MS = 1000
+/** A task's word that it does not have a tunnel is believed this long, should the table go on saying that it does. */
+export const HOP_REFUSED_MS = seconds(1)
+/** Where a name is, as the table said: an owner that is wrong says so itself. */
+export const ROUTE_FRESH_MS = seconds(60)
+/** While the table cannot be read, what it said before is believed this long, of routes and of leases. */
+export const TABLE_OUTAGE_MS = seconds(600)
+/** That a name does not exist: a new tunnel is reached on every task within this. */
+export const ROUTE_ABSENT_MS = seconds(3)
+/** The list of tasks is read before its turn, for a route to a task that nobody has heard of, at most this often. */
+export const STRANGER_LOOK_MS = seconds(1)
+/** Names whose place is remembered: some 500 bytes each. */
+export const ROUTES_REMEMBERED = 20_000
+/** Reads of the table for names that are not remembered, per second and in one burst: a scan of random names costs 100 reads a second, not 10,000. */
+export const LOOKUPS_PER_SECOND = 100
+export const LOOKUPS_AT_ONCE = 500
+/** A visitor waits this long for the table. Not scaled, like one of its calls. */
+export const LOOKUP_MS = 2000
+/** How often a request's tunnel is looked for before it is given up: read, reached, read again, reached again. */
+export const LOOKUP_ROUNDS = 4
+/** After a request began to wait for an agent, the table is read again after each of these, and then after the last one again and again. */
+export const HOLD_LOOKS_MS = [ms(100), ms(200), ms(400), seconds(1)] as const
+/** A process whose own clock jumped by this much was stopped, and cannot know what became of its tunnels. However times are scaled, one that is busy for a moment was not. */
+export const FENCE_GAP_MS = Math.max(1000, seconds(5))
+/** After such a jump every agent is asked for a sign of life; whoever gives none within this has gone. */
+export const FENCE_PONG_MS = seconds(3)
+/** And the table is asked whose name each of them is, so many at once: 1,000 tunnels are 50 round trips. */
+export const CLAIMS_COMPARED_AT_ONCE = 20
+/** The clock is looked at this often, so that a jump is one. */
+export const FENCE_TICK_MS = seconds(1)
+
 // ── the access log ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Lines are written together this long after the first of them: soon enough for whoever reads along, and rarely enough to cost little. Not scaled: nobody waits for it. */
@@ -346,3 +413,39 @@ export const METRIC_VALUES = 100
 
 /** Fargate kills a task 120 s after SIGTERM; a process that is still there at 110 s ends itself. */
 export const DRAIN_MS = seconds(110)
+/** A WebSocket that is told 1012 gets this long to come to the end of a frame, and its visitor to answer. However times are scaled, one that is busy for a moment has not left. */
+export const UPGRADE_END_MS = Math.max(1000, seconds(2))
+/** Of the drain, what comes after the last request: Close frames and their answers, GOAWAYs, routes released, the lease given up. */
+export const DRAIN_END_MS = Math.max(2 * UPGRADE_END_MS, seconds(8))
+/** Agents are asked to move this far apart on average: each is a ticket, and a deploy stops several tasks at once. */
+export const DRAIN_ASK_EVERY_MS = ms(50)
+/** But all within this time, which leaves the last ones 40 s for what they have in flight. */
+export const DRAIN_SPREAD_MS = seconds(60)
+
+// ── channels that are replaced ──────────────────────────────────────────────────────────────────────────────────────
+
+/** Node cannot change the keys of a TLS 1.3 connection (RFC 8446 §5.5): a channel is replaced after a day, ± CHANNEL_AGE_SPREAD of it. */
+export const CHANNEL_AGE_MS = seconds(86_400)
+export const CHANNEL_AGE_SPREAD = 0.1
+/** Or after so many bytes in one direction: some 2^22 records of 16 KiB, of the 2^24.5 that AES-GCM may protect with one key (RFC 8446 §5.5). */
+export const CHANNEL_BYTES = 64 * 1024 * MiB
+/** Age and bytes are looked at this often: at 10 Gbit/s a fifth of the bytes more. */
+export const CHANNEL_WEAR_CHECK_MS = seconds(10)
+/** What is in flight on a channel that was replaced by its own agent may take this long; what is left then is ended as at the end of a drain. */
+export const REPLACED_CHANNEL_MS = seconds(600)
+/** Tasks that an agent looks at for one that has none of its channels, with one ticket: of two tasks it misses the other one time in 256. */
+export const TASK_DRAWS = 8
+/** Between two such looks, so that a balancer has a chance to change its mind. */
+export const TASK_DRAW_PAUSE_MS = ms(50)
+
+// ── balance between tasks ───────────────────────────────────────────────────────────────────────────────────────────
+
+/** Whether a task has more than its share is asked this often. */
+export const REBALANCE_MS = seconds(10)
+/** It begins to ask agents to move when it has a fifth more than the mean, and at least this many more ... */
+export const REBALANCE_ABOVE = 1.2
+export const REBALANCE_LEAST = 10
+/** ... and goes on until it is this close to the mean: between the two nothing moves, so that tasks do not play catch. */
+export const REBALANCE_UNTIL = 1.05
+/** Of its channels in each round: a new task gets its share within a few minutes, and control plane and agents hardly notice. */
+export const REBALANCE_SHARE = 0.02

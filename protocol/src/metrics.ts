@@ -25,6 +25,18 @@ export const TASK_METRIC = {
   heldBytes: { name: 'HeldBytes', unit: 'Bytes', by: ['Service'] },
   /** Requests whose head was read on the public port, whatever became of them. */
   requests: { name: 'Requests', unit: 'Count', by: ['Service'] },
+  /** Of the requests: those that waited for an agent that was away. */
+  held: { name: 'Held', unit: 'Count', by: ['Service'] },
+  /** Requests that were sent again, because their stream or channel went before a byte of the response had come; as often as they were. */
+  retried: { name: 'Retried', unit: 'Count', by: ['Service'] },
+  /** Of the requests: those that were sent on by way of the task that holds their tunnel. */
+  hops: { name: 'Hops', unit: 'Count', by: ['Service'] },
+  /** Hops that came to nothing: a task that could not be reached, or did not have the tunnel. */
+  hopFailures: { name: 'HopFailures', unit: 'Count', by: ['Service'] },
+  /** Names that were looked up in the table. */
+  lookups: { name: 'Lookups', unit: 'Count', by: ['Service'] },
+  /** Gauge: since the task's lease was renewed, where that is later than it should be. */
+  leaseAge: { name: 'LeaseAge', unit: 'Milliseconds', by: ['Service'] },
   /** Visitors that got an answer of ours instead of the local server's, or were cut off, by what was the matter. */
   faults: { name: 'Faults', unit: 'Count', by: ['Code'] },
   /** Channels that were welcomed. */
@@ -36,6 +48,10 @@ export const TASK_METRIC = {
   /** Through the channels, from the agents. */
   bytesIn: { name: 'BytesIn', unit: 'Bytes', by: ['Service'] },
   bytesOut: { name: 'BytesOut', unit: 'Bytes', by: ['Service'] },
+  /** Channels whose agent opened another one in their place: deploys, balance between tasks, age. */
+  agentsMoved: { name: 'AgentsMoved', unit: 'Count', by: ['Service'] },
+  /** From being told to stop to the end of the last channel: one value for each task that stops in good order. */
+  drainTime: { name: 'DrainTime', unit: 'Milliseconds', by: ['Service'] },
   /** Of the access log: lines that standard output did not take in time. */
   linesDropped: { name: 'AccessLogDropped', unit: 'Count', by: ['Service'] },
 } as const satisfies Record<string, MetricName>

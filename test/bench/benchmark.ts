@@ -7,7 +7,7 @@ import { compare } from './comparison.ts'
 import type { Contender } from './contender.ts'
 import { direct } from './contenders/direct.ts'
 import { nginx } from './contenders/nginx.ts'
-import { postern } from './contenders/postern.ts'
+import { postern, posternByHop } from './contenders/postern.ts'
 import { spread } from './figures.ts'
 import { socketGenerator } from './load/sockets.ts'
 import { findWrk } from './load/wrk.ts'
@@ -44,7 +44,13 @@ export async function benchmark(
   const facts = new Map(await describeMachine(ROOT))
   const generator = (await findWrk()) ?? socketGenerator
   facts.set('load', generator.version)
-  const wanted: Contender[] = [direct, nginx, postern('postern', ROOT, facts.get('Postern')!)]
+  const ours = facts.get('Postern')!
+  const wanted: Contender[] = [
+    direct,
+    nginx,
+    postern('postern', ROOT, ours),
+    posternByHop('postern, by a hop', ROOT, ours),
+  ]
   const other = options.against === undefined ? undefined : await buildOtherCommit(ROOT, options.against)
   if (other !== undefined) {
     undo.push(other.remove)

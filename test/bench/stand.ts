@@ -1,6 +1,7 @@
 /**
  * Stands up one whole Postern of the checkout this file lies in, from its built bundles, and tells its parent where. A process
  * of its own, so that another commit can be stood up beside this one; it stands until its parent lets go of the IPC channel.
+ * With `hop` there are two data planes, and visitors come in at the one without the tunnel.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -12,9 +13,11 @@ import type { StandReport } from './contenders/postern.ts'
 const folder = await mkdtemp(join(tmpdir(), 'postern-bench-'))
 const system = await startSystem({ dataPlaneOutput: join(folder, 'data-plane.log') })
 const agent = await system.startAgent({ target: Number(process.argv[2]), subdomain: 'bench' })
+const dataPlanes = [system.dataPlane.pid]
+if (process.argv[3] === 'hop') dataPlanes.push((await system.startDataPlane()).pid)
 const report: StandReport = {
   target: { port: system.publicPort, host: agent.host },
-  processes: { 'data plane': [system.dataPlane.pid], agent: [agent.process.pid] },
+  processes: { 'data plane': dataPlanes, agent: [agent.process.pid] },
 }
 process.send?.(report)
 process.on('disconnect', async () => {

@@ -6,7 +6,7 @@ import { createDynamoClient, type DynamoClient, openStore } from '@postern/proto
 import { channelTicketSchema } from '@postern/protocol/ticket'
 import pino from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { OPENING } from '../../admin/src/cost/usage.ts'
+import { OPENING, readsPerTaskPoll } from '../../admin/src/cost/usage.ts'
 import { readConfig } from '../../data-plane/src/config.ts'
 import { tryOpening } from '../support/cut-short-agent.ts'
 import { callApp, type Deployment, deploy, grant, START } from './control-plane/deployment.ts'
@@ -61,6 +61,7 @@ async function openOnce(subdomain: string, ephemeral: boolean): Promise<Map<stri
   const plane = await startDataPlane(config, {
     stores: openStore({ tableName: deployment.tableName, client }),
     keys: deployment.keys,
+    hopKeys: undefined,
     log: pino({ level: 'silent' }),
     clock: () => deployment.at.now,
     now: () => performance.now(),
@@ -78,7 +79,7 @@ async function openOnce(subdomain: string, ephemeral: boolean): Promise<Map<stri
   const sums = new Map<string, number>()
   for (const { what, units } of used) sums.set(what, (sums.get(what) ?? 0) + units)
   // The task's own, whether anybody opens or not.
-  for (const own of ['write TASKS', 'read REVOKE']) sums.delete(own)
+  for (const own of ['write TASKS', 'read TASKS', 'read REVOKE']) sums.delete(own)
   return sums
 }
 
@@ -101,13 +102,16 @@ test('a random name that comes again the next day: the dearest opening there is 
   expect(sum(sums, 'write', 'TICKET', 'TOKEN')).toBe(OPENING.ticketWrites)
   expect(sum(sums, 'write', 'SUB', 'SUBS')).toBe(OPENING.nameWrites)
   expect(sum(sums, 'write', 'ROUTE', 'TUNNELS')).toBe(OPENING.routeWrites)
+  expect(sum(sums, 'read', 'ROUTE')).toBe(OPENING.routeReads)
   expect(sum(sums, 'write', 'AUDIT')).toBe(OPENING.auditWrites)
   const counted = Object.values(OPENING).reduce((total, units) => total + units, 0)
   expect([...sums.values()].reduce((total, units) => total + units, 0)).toBe(counted)
 })
 
-test('a renewal of the lease is one write', async () => {
+test('a renewal of the lease is one write, and a look at the list of tasks half a read', async () => {
   await openOnce('leased', false)
+  const looks = used.filter(({ what }) => what === 'read TASKS')
+  expect(new Set(looks.map(({ units }) => units))).toEqual(new Set([readsPerTaskPoll(1)]))
   const renewals = used.filter(({ what }) => what === 'write TASKS')
   expect(new Set(renewals.map(({ units }) => units))).toEqual(new Set([1]))
 })

@@ -18,6 +18,7 @@ export async function dialAgent(ticket: ChannelTicket, originPort: number): Prom
       server: new LocalServer(['127.0.0.1'], originPort),
       budget,
       now: () => performance.now(),
+      random: Math.random,
     },
     new AbortController().signal,
   )

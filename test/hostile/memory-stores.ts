@@ -1,13 +1,13 @@
 /** The stores of a data plane in memory, for experiments about bytes, where a table would only take time. One process, so every call is atomic. */
 import type { PlaneStores } from '@postern/data-plane'
-import { TunnelFault } from '@postern/protocol/fault'
-import type { RouteStore, Ticket } from '@postern/protocol/store'
+import type { OnlineRoute, RouteStore, Ticket } from '@postern/protocol/store'
 import { deskToken } from './ticket-desk.ts'
 
 /** Its one token is the desk's; nothing is ever revoked, and what is only for people to read is dropped. */
 export function memoryStores(): PlaneStores {
   const tickets = new Map<string, Ticket>()
   const epochs = new Map<string, number>()
+  const rows = new Map<string, OnlineRoute>()
   return {
     tickets: {
       async issue(ticket) {
@@ -25,20 +25,36 @@ export function memoryStores(): PlaneStores {
       },
     },
     routes: {
-      async claim({ name, slot }) {
-        const epoch = (epochs.get(`${name}/${slot}`) ?? 0) + 1
-        epochs.set(`${name}/${slot}`, epoch)
+      async claim({ now, epochRead: _read, ...claim }) {
+        const key = `${claim.name}/${claim.slot}`
+        const epoch = (epochs.get(key) ?? 0) + 1
+        epochs.set(key, epoch)
+        const { ousted, ...owner } = claim
+        rows.set(key, {
+          ...owner,
+          ...(ousted && { ousted: new Set(ousted) }),
+          epoch,
+          claimedAt: now,
+          routeState: 'online',
+        })
         return { epoch, replaced: undefined }
       },
       async release({ name, slot, epoch }) {
-        return epochs.get(`${name}/${slot}`) === epoch
+        const key = `${name}/${slot}`
+        const isCurrent = rows.get(key)?.epoch === epoch
+        if (isCurrent) rows.delete(key)
+        return isCurrent
       },
-      async list(): ReturnType<RouteStore['list']> {
-        throw new TunnelFault('internal-error', 'These experiments list no routes.')
-      },
+      list: async (name): ReturnType<RouteStore['list']> => [...rows.values()].filter((row) => row.name === name),
     },
     tokens: { find: async () => ({ ...deskToken(Date.now()), tokenStatus: 'active' }) },
-    tasks: { renew: async () => 'renewed', end: async () => {} },
+    tasks: {
+      renew: async () => 'renewed',
+      end: async () => {},
+      list: async () => [],
+      evict: async () => false,
+      heeded: async () => {},
+    },
     revocations: { since: async () => [] },
     tunnels: { put: async () => {}, remove: async () => {} },
     audit: { add: async () => {} },

@@ -1,8 +1,7 @@
 /** One listener of the network load balancer, which no emulator has: a PROXY v2 header, then the bytes of both directions. Knows nothing of them. */
 import { once } from 'node:events'
 import net, { type AddressInfo, type Socket } from 'node:net'
-
-const SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
+import { forward } from '@postern/local/forward'
 
 export interface Listener {
   readonly port: number
@@ -23,11 +22,7 @@ export async function startListener(): Promise<Listener> {
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     keep(client)
     if (target === undefined) return client.destroy()
-    const task = keep(net.connect({ port: target, host: '127.0.0.1', allowHalfOpen: true, noDelay: true }))
-    task.write(proxyHeader(client))
-    client.pipe(task).pipe(client)
-    client.once('close', () => task.destroy())
-    task.once('close', () => client.destroy())
+    keep(forward(client, target, () => client.destroy()))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -45,17 +40,3 @@ export async function startListener(): Promise<Listener> {
     },
   }
 }
-
-/** haproxy.org/download/2.9/doc/proxy-protocol.txt §2.2: version 2, PROXY, TCP over IPv4. */
-function proxyHeader({ remoteAddress, remotePort, localAddress, localPort }: Socket): Buffer {
-  const header = Buffer.alloc(28)
-  SIGNATURE.copy(header)
-  header.set([0x21, 0x11, 0, 12], 12)
-  header.set(octets(remoteAddress), 16)
-  header.set(octets(localAddress), 20)
-  header.writeUInt16BE(remotePort ?? 0, 24)
-  header.writeUInt16BE(localPort ?? 0, 26)
-  return header
-}
-
-const octets = (address = '0.0.0.0'): number[] => address.split('.').map(Number)

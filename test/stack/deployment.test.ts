@@ -192,6 +192,7 @@ test('the file of the image runs with the environment of the task definition', a
       [ENV.publicHosts]: '127.0.0.1',
       [ENV.publicPort]: '0',
       [ENV.channelPort]: '0',
+      [ENV.peerPort]: '0',
       [ENV.opsPort]: '0',
     },
   })

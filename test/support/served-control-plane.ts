@@ -14,6 +14,14 @@ export interface ControlPlaneState {
   readonly channelPort: number
 }
 
+/** One call, when it came (performance.now()), and how it was answered. */
+export interface AnsweredCall {
+  readonly at: number
+  readonly method: string
+  readonly path: string
+  readonly status: number
+}
+
 export interface ControlPlaneOptions {
   readonly stores: Stores
   readonly canaries: Canaries
@@ -27,6 +35,11 @@ export class ServedControlPlane {
   #state: Partial<ControlPlaneState> = {}
   #logged = ''
   #answered = ''
+  /** How many calls a second are let through; undefined: all. */
+  #perSecond: number | undefined
+  #tokens = 0
+  #filledAt = 0
+  readonly calls: AnsweredCall[] = []
 
   private constructor(server: ControlServer, options: ControlPlaneOptions) {
     this.port = server.port
@@ -61,10 +74,30 @@ export class ServedControlPlane {
     this.#server.serve(async (request, sourceIp) => {
       const presented = /^Bearer (pst_\w{16,})$/.exec(request.headers.get('authorization') ?? '')?.[1]
       if (presented !== undefined) this.#options.canaries.add('a token that was presented', presented)
-      const response = await app.fetch(request, { sourceIp })
+      const at = performance.now()
+      const response = this.#mayPass() ? await app.fetch(request, { sourceIp }) : tooMany()
+      const { pathname: path } = new URL(request.url)
+      this.calls.push({ at, method: request.method, path, status: response.status })
       this.#read(await response.clone().text())
       return response
     })
+  }
+
+  /** Lets through so many calls a second from now on (a tenth of them at once), and answers the others 429 as API Gateway does. */
+  throttle(perSecond: number): void {
+    this.#perSecond = perSecond
+    this.#tokens = perSecond * BURST
+    this.#filledAt = performance.now()
+  }
+
+  #mayPass(): boolean {
+    if (this.#perSecond === undefined) return true
+    const now = performance.now()
+    this.#tokens = Math.min(this.#perSecond * BURST, this.#tokens + ((now - this.#filledAt) * this.#perSecond) / 1000)
+    this.#filledAt = now
+    if (this.#tokens < 1) return false
+    this.#tokens -= 1
+    return true
   }
 
   /** What it has left behind so far. */
@@ -90,6 +123,11 @@ export class ServedControlPlane {
     this.#answered += text.startsWith('{') ? `${JSON.stringify(JSON.parse(text, withoutSecrets))}\n` : text
   }
 }
+
+/** Of what passes in a second, so much may pass at once. */
+const BURST = 0.1
+/** In the words of API Gateway, which says nothing of when to come back. */
+const tooMany = (): Response => Response.json({ message: 'Too Many Requests' }, { status: 429 })
 
 const HANDED_OUT = {
   token: 'a token that was made',

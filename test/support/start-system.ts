@@ -11,7 +11,7 @@ import { type EmbeddedTable, startEmbeddedTable } from '@postern/local/embedded-
 import { makeToken } from '@postern/local/first-account'
 import type { IpPolicy } from '@postern/protocol/address'
 import { ENV } from '@postern/protocol/environment'
-import { createDynamoClient, openStore, type Stores } from '@postern/protocol/store'
+import { openStore, type Stores } from '@postern/protocol/store'
 import { newDeploymentSecret, type Secret } from '@postern/protocol/ticket'
 import { Canaries, type Place } from './canaries.ts'
 import { searchAll } from './canary-tally.ts'
@@ -20,17 +20,28 @@ import { opsAnswers } from './ops-answers.ts'
 import { ServedControlPlane } from './served-control-plane.ts'
 import { dumpTable } from './table-dump.ts'
 import { TestProcess } from './test-process.ts'
+import { unhurriedClient } from './unhurried-client.ts'
 
 export interface SystemOptions {
   readonly ipPolicy?: IpPolicy
   /** Base domain: `localhost` unless told. */
   readonly base?: string
-  /** Text of the channel secret; a new one unless told. */
-  readonly secret?: string
   /** Where each data plane writes its standard output, one after the other: for a load whose access log must cost this process nothing. */
   readonly dataPlaneOutput?: string
+  /** Where agents find the channel server; 127.0.0.1 unless told. */
+  readonly channelHost?: string
+  /** Text of the channel secret; a new one unless told. */
+  readonly secret?: string
+  /** Agents are at one data plane, and visitors come in at another. POSTERN_TEST_HOP=1 unless told. */
+  readonly hop?: boolean
   /** For every process: POSTERN_TIME_SCALE and the like. */
   readonly env?: Readonly<Record<string, string>>
+  /** Starts the table; one in this process unless told. */
+  readonly table?: () => Promise<EmbeddedTable>
+  /** Whoever starts the data planes does so later, and tells the control plane where tickets lead. */
+  readonly withoutDataPlane?: boolean
+  /** What data planes get to stop at the end; as long as every other process unless told. */
+  readonly dataPlaneGraceMs?: number
 }
 
 export interface ProcessStart {
@@ -39,6 +50,8 @@ export interface ProcessStart {
   /** Arguments for Node: script and its arguments. */
   readonly args: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** Before Node's own command. */
+  readonly prefix?: readonly string[]
   /** So many new tokens are shown to a person on its standard output, once each. None unless told. */
   readonly newTokens?: number
   /** The file that its standard output goes to instead of to this process. */
@@ -58,6 +71,8 @@ export interface AgentStart {
   /** Further options of the command line. */
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** Before Node's own command. */
+  readonly prefix?: readonly string[]
 }
 
 export interface RunningAgent {
@@ -71,6 +86,8 @@ export interface RunningAgent {
 export interface Ports {
   readonly public: number
   readonly channel: number
+  /** Where other tasks come in. */
+  readonly peer: number
   readonly ops: number
 }
 
@@ -86,6 +103,7 @@ interface Parts {
   readonly stores: Stores
   readonly control: ServedControlPlane
   readonly secretFile: string
+  readonly hopSecretFile: string
   readonly undo: (() => unknown)[]
 }
 
@@ -119,24 +137,32 @@ export class System {
     const folder = await mkdtemp(join(tmpdir(), 'postern-test-'))
     undo.push(() => rm(folder, { recursive: true, force: true }))
     const secretFile = join(folder, 'channel-secret.json')
+    const hopSecretFile = join(folder, 'hop-secret.json')
+    const hopSecret = newDeploymentSecret(randomBytes)
+    addDeploymentSecret(canaries, hopSecret)
+    await writeFile(hopSecretFile, hopSecret, { mode: 0o600 })
 
-    const table = await startEmbeddedTable()
+    const table = await (options.table ?? startEmbeddedTable)()
     undo.push(() => table.stop())
-    const client = createDynamoClient({ endpoint: table.endpoint })
+    const client = unhurriedClient(table.endpoint)
     undo.push(() => client.destroy())
     const stores = openStore({ tableName: table.tableName, client })
     const ipPolicy = options.ipPolicy ?? 'observed'
     const base = options.base ?? BASE
-    const settings = { base, publicUrl: publicUrl(base), channelHost: '127.0.0.1', ipPolicy }
+    const channelHost = options.channelHost ?? '127.0.0.1'
+    const settings = { base, publicUrl: publicUrl(base), channelHost, ipPolicy }
     const control = await ServedControlPlane.start({ stores, canaries, settings })
     undo.push(() => control.stop())
 
-    const system = new System({ options, canaries, table, stores, control, secretFile, undo })
+    const system = new System({ options, canaries, table, stores, control, secretFile, hopSecretFile, undo })
     try {
       const secret = options.secret ?? newDeploymentSecret(randomBytes)
       await system.giveDataPlanes(secret)
+      control.use({ secret })
+      if (options.withoutDataPlane) return system
       await system.startDataPlane()
-      control.use({ secret, channelPort: system.ports.channel })
+      control.use({ channelPort: system.ports.channel })
+      if (options.hop ?? process.env.POSTERN_TEST_HOP === '1') await system.startDataPlane()
     } catch (error) {
       await system.stop()
       throw error
@@ -193,7 +219,7 @@ export class System {
    * @param changes to its environment
    */
   async startDataPlane(
-    ports: Ports = { public: 0, channel: 0, ops: 0 },
+    ports: Ports = { public: 0, channel: 0, peer: 0, ops: 0 },
     changes: Readonly<Record<string, string>> = {},
   ): Promise<TestProcess> {
     const env = {
@@ -203,10 +229,12 @@ export class System {
       [ENV.publicHosts]: '127.0.0.1',
       [ENV.publicPort]: String(ports.public),
       [ENV.channelPort]: String(ports.channel),
+      [ENV.peerPort]: String(ports.peer),
       [ENV.opsPort]: String(ports.ops),
       [ENV.proxyProtocol]: 'off',
       [ENV.ipPolicy]: this.#parts.options.ipPolicy ?? 'observed',
       [ENV.channelSecretFile]: this.#parts.secretFile,
+      [ENV.hopSecretFile]: this.#parts.hopSecretFile,
       [ENV.apex]: `127.0.0.1:${this.control.port}`,
       [ENV.logLevel]: 'info',
       ...changes,
@@ -215,7 +243,8 @@ export class System {
     const dataPlane = this.run({ name: 'data plane', args: [bundle('data-plane')], env, stdoutFile })
     const listening = JSON.parse(await dataPlane.firstLine())
     this.dataPlane = dataPlane
-    this.ports = { public: listening.public.port, channel: listening.channel.port, ops: listening.ops.port }
+    const { public: visitors, channel, peer, ops } = listening
+    this.ports = { public: visitors.port, channel: channel.port, peer: peer?.port ?? 0, ops: ops.port }
     this.#processes.find(({ process }) => process === dataPlane)!.ports = this.ports
     return dataPlane
   }
@@ -226,7 +255,8 @@ export class System {
     const name = start.subdomain === undefined ? [] : ['--subdomain', start.subdomain]
     const args = ['http', String(start.target), '--server', start.server ?? this.server, ...name, ...(start.args ?? [])]
     const env = { TUNNEL_AGENT_TOKEN: token, ...start.env }
-    return this.run({ name: 'agent', args: [bundle('agent'), ...args], env })
+    const { prefix } = start
+    return this.run({ name: 'agent', args: [bundle('agent'), ...args], env, ...(prefix && { prefix }) })
   }
 
   /** Starts an agent and waits for its URL. */
@@ -237,12 +267,13 @@ export class System {
   }
 
   /** Starts any process of the system: it is stopped with it, and what it writes is searched like everything else. */
-  run({ name, args, env, newTokens, stdoutFile }: ProcessStart): TestProcess {
+  run({ name, args, env, newTokens, stdoutFile, prefix }: ProcessStart): TestProcess {
     const { TUNNEL_AGENT_TOKEN: _token, TUNNEL_AGENT_SERVER: _server, ...inherited } = globalThis.process.env
     const process = new TestProcess({
       name,
       args,
       stdoutFile,
+      prefix,
       env: { ...inherited, ...this.#parts.options.env, ...env },
     })
     this.#processes.push({ process, newTokens })
@@ -268,7 +299,8 @@ export class System {
         if (ports !== undefined && process.running) places.push(...(await opsAnswers(ports.ops)))
       }
       // Agents first, so that they can say that they leave.
-      for (const { process } of processes.toReversed()) await process.stop()
+      for (const { process, ports } of processes.toReversed())
+        await process.stop(ports === undefined ? undefined : this.#parts.options.dataPlaneGraceMs)
       places.push({ name: 'the table', bytes: await this.dumpTable() })
     } finally {
       for (const step of undo.reverse()) await step()

@@ -9,6 +9,8 @@ export interface TestProcessOptions {
   /** Arguments for Node: script and its arguments. */
   readonly args: readonly string[]
   readonly env: NodeJS.ProcessEnv
+  /** A command before Node's own that becomes it: `ip netns exec …`. */
+  readonly prefix?: readonly string[] | undefined
   /** Where standard output goes instead of to this process, which then knows it only as far as it reads the file. */
   readonly stdoutFile?: string | undefined
 }
@@ -36,12 +38,13 @@ export class TestProcess {
   #exit: Exit | undefined
   #waiting = new Set<() => void>()
 
-  constructor({ name, args, env, stdoutFile }: TestProcessOptions) {
+  constructor({ name, args, env, prefix = [], stdoutFile }: TestProcessOptions) {
     this.name = name
     this.#stdoutFile = stdoutFile
     const stdout = stdoutFile === undefined ? 'pipe' : openSync(stdoutFile, 'w')
     // The IPC channel ends it when the test's process is gone, however that came about.
-    this.#process = spawn(process.execPath, args, { env, stdio: ['ignore', stdout, 'pipe', 'ipc'] })
+    const [program, ...rest] = [...prefix, process.execPath, ...args] as [string, ...string[]]
+    this.#process = spawn(program, rest, { env, stdio: ['ignore', stdout, 'pipe', 'ipc'] })
     if (typeof stdout === 'number') closeSync(stdout)
     for (const output of ['stdout', 'stderr'] as const) {
       if (this.#process[output] === null) continue
@@ -110,11 +113,11 @@ export class TestProcess {
     this.#process.kill(signal)
   }
 
-  /** SIGTERM, then SIGKILL. Harmless when repeated. */
-  async stop(): Promise<Exit> {
+  /** SIGTERM, then SIGKILL. Harmless when repeated. @param graceMs in between; 0: it is not asked at all */
+  async stop(graceMs = STOP_GRACE_MS): Promise<Exit> {
     if (this.#exit) return this.#exit
-    this.#process.kill('SIGTERM')
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), STOP_GRACE_MS)
+    this.#process.kill(graceMs === 0 ? 'SIGKILL' : 'SIGTERM')
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), graceMs)
     const exit = await this.exited
     clearTimeout(timer)
     return exit

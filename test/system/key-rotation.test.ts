@@ -51,7 +51,7 @@ afterAll(async () => {
   await origin?.stop()
 })
 
-/** A request of a visitor, by whichever task has the tunnel: a task does not pass requests on to another. */
+/** A request of a visitor, at the newest task; should that one not get it to the tunnel, at the other. */
 async function visitAny(host: string, path: string): Promise<string> {
   for (const port of tasks.toReversed()) {
     const client = await HttpClient.open(port)
@@ -115,6 +115,7 @@ async function roll(settled = async (): Promise<unknown> => undefined): Promise<
   await settled()
   leaving.kill('SIGTERM')
   expect(await leaving.exited).toEqual({ code: 0, signal: null })
+  expect(leaving.stderr).toMatch(/"subdomain":"standing"[^\n]*"msg":"tunnel moved"/)
   tasks.shift()
 }
 
@@ -180,10 +181,9 @@ describe.sequential('the key of the deployment', { timeout: FULL ? 300_000 : 60_
     ).toEqual([])
     expect(sum).toBeGreaterThan(100)
 
-    // The agent that was there all the time was moved three times, each time at the first attempt.
-    await eventually('the agent is back', () => standing.process.stderr.split('back: ').length - 1 === 3)
+    // The agent that was there all the time was moved three times, each time at the first attempt, and before its channel went.
     expect(await visitAny(standing.host, '/still')).toBe('/still')
-    expect(standing.process.stderr).not.toContain('ticket-refused')
+    expect(standing.process.stderr).not.toMatch(/reconnecting|back:|ticket-refused/)
   })
 
   test('opens nothing any more once it is dropped', async () => {

@@ -4,6 +4,7 @@ import {
   HEARTBEAT_MS,
   LEASE_RENEW_MS,
   REVOCATION_POLL_MS,
+  TASKS_POLL_MS,
   TOKEN_RECHECK_MS,
   TUNNEL_ROW_AGAIN_MS,
   VISITOR_IDLE_MS,
@@ -101,7 +102,8 @@ function table(workload: Workload): Part[] {
   return [
     writes('task leases', tasks * everyMonth(LEASE_RENEW_MS)),
     reads('revocation polls', tasks * everyMonth(REVOCATION_POLL_MS) * uses.READS_PER_POLL),
-    reads('tickets', openings * uses.OPENING.ticketReads),
+    reads('task polls', tasks * everyMonth(TASKS_POLL_MS) * uses.readsPerTaskPoll(tasks)),
+    reads('tickets and routes', openings * (uses.OPENING.ticketReads + uses.OPENING.routeReads)),
     writes('tickets and names', openings * (uses.OPENING.ticketWrites + uses.OPENING.nameWrites)),
     writes('routes and audit', openings * (uses.OPENING.routeWrites + uses.OPENING.auditWrites)),
     reads('tokens read again', tunnels * everyMonth(TOKEN_RECHECK_MS)),

@@ -16,11 +16,17 @@ export const OPENING = {
   nameWrites: 2,
   /** The name is claimed and the tunnel listed; in the end both are undone. */
   routeWrites: 4,
+  /** Who has the name is read before it is claimed. */
+  routeReads: 1,
   auditWrites: 1,
 } as const
 
 /** A strongly consistent Query that finds nothing is billed as the least there is (the embedded table says 0). */
 export const READS_PER_POLL = 1
+
+/** Bytes of one task in the list of tasks, which is read eventually consistent: half a unit for each 4 KB. */
+export const TASK_BYTES = 300
+export const readsPerTaskPoll = (tasks: number): number => Math.ceil((tasks * TASK_BYTES) / 4096) / 2
 
 /** Of the Lambda: 512 MB for the time of a warm call; starts are rare. Not measured on AWS. */
 export const CALL_GB_SECONDS = 0.5 * 0.1
@@ -41,12 +47,12 @@ export const AUDIT_BYTES = 400
 /** Tunnels of the tasks. */
 export const STANDING_METRICS = 1
 /**
- * Of the control plane: tickets, time and calls of an operation by class of status, refusals by code. Of the tasks: requests, openings and
- * their time, bytes, streams, faults and refusals by code. Billed by the hour in which they come.
+ * Of the control plane: tickets, time and calls of an operation by class of status, refusals by code. Of the tasks: requests, held and
+ * retried ones, openings and their time, bytes, streams, hops, lookups, faults and refusals by code. Billed by the hour in which they come.
  */
-export const CALL_METRICS = 18
+export const CALL_METRICS = 23
 /** Metrics that the alarms look at (one has two), and the four alarms that the two rules of scaling make for themselves. */
-export const ALARM_METRICS = 19 + 4
+export const ALARM_METRICS = 24 + 4
 
 /**
  * What leaves for each agent with every heartbeat: our ping and our answer to the agent's (a frame of 12 bytes is 34 as a TLS record), and an

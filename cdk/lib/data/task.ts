@@ -33,13 +33,14 @@ export interface TaskProps {
   readonly names: PublicNames
   readonly table: ITable
   readonly channelSecret: ISecret
+  readonly hopSecret: ISecret
   readonly image: ContainerImage
   /** Those that the balancer connects to. */
   readonly ports: readonly number[]
 }
 
 export function task(scope: Construct, props: TaskProps): { definition: FargateTaskDefinition; logGroup: LogGroup } {
-  const { config, names, table, channelSecret, image, ports } = props
+  const { config, names, table, channelSecret, hopSecret, image, ports } = props
   const definition = new FargateTaskDefinition(scope, 'Task', {
     cpu: config.taskCpu,
     memoryLimitMiB: config.taskMemory,
@@ -82,7 +83,7 @@ export function task(scope: Construct, props: TaskProps): { definition: FargateT
     },
     // A log service that is slow must not stop the process: beyond this, lines are dropped.
     logging: LogDrivers.awsLogs({ logGroup, streamPrefix: 'task', mode: AwsLogDriverMode.NON_BLOCKING }),
-    portMappings: ports.map((containerPort) => ({ containerPort })),
+    portMappings: [...ports, TASK_PORT.hop].map((containerPort) => ({ containerPort })),
     environment: {
       [ENV.table]: table.tableName,
       [ENV.base]: names.base,
@@ -90,6 +91,8 @@ export function task(scope: Construct, props: TaskProps): { definition: FargateT
       [ENV.publicPort]: String(TASK_PORT.public),
       ...(ports.includes(TASK_PORT.redirect) && { [ENV.redirectPort]: String(TASK_PORT.redirect) }),
       [ENV.channelPort]: String(TASK_PORT.channel),
+      // Where other tasks reach it, it reads off the metadata of its container.
+      [ENV.peerPort]: String(TASK_PORT.hop),
       [ENV.opsPort]: String(TASK_PORT.ops),
       // The balancer writes one header before each connection, and nobody else reaches these ports.
       [ENV.proxyProtocol]: 'required',
@@ -100,13 +103,16 @@ export function task(scope: Construct, props: TaskProps): { definition: FargateT
       AWS_REGION: Stack.of(scope).region,
     },
     // Handed in at the start of each task by ECS: the process itself has no right to any secret, and a rolled task has the new version.
-    secrets: { [ENV.channelSecret]: Secret.fromSecretsManager(channelSecret) },
+    secrets: {
+      [ENV.channelSecret]: Secret.fromSecretsManager(channelSecret),
+      [ENV.hopSecret]: Secret.fromSecretsManager(hopSecret),
+    },
   })
   container.addUlimits({ name: UlimitName.NOFILE, softLimit: DESCRIPTORS, hardLimit: DESCRIPTORS })
   Validations.of(definition).acknowledge(
     {
       id: 'AwsSolutions-ECS2',
-      reason: 'What stands in the environment is addresses and numbers; the one secret comes out of Secrets Manager.',
+      reason: 'What stands in the environment is addresses and numbers; the two secrets come out of Secrets Manager.',
     },
     {
       id: 'AwsSolutions-IAM5[Resource::*]',

@@ -42,6 +42,11 @@ export function dashboard(scope: Construct, { on, alarms }: { on: Watched; alarm
         graph('Openings', [on.openings, on.openingsRefused], [on.openingLatency]),
         graph('Tickets', [on.ticketsIssued], [on.refusals]),
       ],
+      [graph('Agents that move', [on.agentsMoved], [on.drainTime]), graph('Requests that wait', [on.held, on.retried])],
+      [
+        graph('Between tasks', [on.hops, on.hopFailures, on.lookups], [on.hopShare]),
+        graph('Leases', [on.leaseAge], [on.healthyTasks]),
+      ],
       [
         graph('Connections', [on.flows, on.newFlows], [on.bytes]),
         graph('Control plane', [on.apiCalls, on.apiClientErrors, on.apiServerErrors], [on.ticketLatency]),

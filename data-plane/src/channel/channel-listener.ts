@@ -24,7 +24,7 @@ export class ChannelListener {
   readonly #options: ChannelListenerOptions
   readonly #tunnels = new Set<Tunnel>()
   readonly #openings = new AbortController()
-  #emptied: (() => void) | undefined
+  #emptied: (() => void)[] = []
 
   constructor(options: ChannelListenerOptions) {
     this.#options = options
@@ -38,13 +38,19 @@ export class ChannelListener {
     return this.#tunnels
   }
 
+  /** Resolves when no channel is left; others may come. */
+  empty(): Promise<void> {
+    if (this.#tunnels.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#emptied.push(resolve))
+  }
+
   /** Closes every channel and releases its route, then the listener. Openings under way are dropped: their tickets stay usable unless just consumed. */
   async stop(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()))
     this.#openings.abort()
     for (const tunnel of this.#tunnels) void tunnel.close()
     // A tunnel is over when its route is released, which takes longer than its channel.
-    if (this.#tunnels.size > 0) await new Promise<void>((resolve) => (this.#emptied = resolve))
+    await this.empty()
     await closed
   }
 
@@ -57,6 +63,8 @@ export class ChannelListener {
       const ownEvents: TunnelEvents = {
         welcomed: (welcome) => events.welcomed(welcome, tunnel.now() - acceptedAt),
         refused: events.refused,
+        moved: events.moved,
+        lastStretchOver: events.lastStretchOver,
         over: (ended, why) => this.#over(ended, why),
       }
       this.#tunnels.add(new Tunnel(opening, { ...tunnel, events: ownEvents }))
@@ -68,6 +76,6 @@ export class ChannelListener {
   #over(tunnel: Tunnel, why: Parameters<TunnelEvents['over']>[1]): void {
     this.#tunnels.delete(tunnel)
     this.#options.events.over(tunnel, why)
-    if (this.#tunnels.size === 0) this.#emptied?.()
+    if (this.#tunnels.size === 0) for (const resolve of this.#emptied.splice(0)) resolve()
   }
 }

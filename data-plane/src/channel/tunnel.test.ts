@@ -4,11 +4,13 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import type { Subdomain } from '@postern/protocol/address'
 import { acceptOpening, agentControlStream, Channel, openChannel, type ServerMessage } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
-import { CLOSE_GRACE_MS, HOLD_MS } from '@postern/protocol/limits'
+import { CLOSE_GRACE_MS, HOLD_MS, REPLACED_CHANNEL_MS } from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
+import type { Claim } from './claim.ts'
+import type { Parting } from './parting.ts'
 import type { AgentTicket } from './ticket-host.ts'
-import { type Claim, type Parting, Tunnel, type TunnelDeps } from './tunnel.ts'
+import { Tunnel, type TunnelDeps } from './tunnel.ts'
 
 const cleanups: (() => void | Promise<unknown>)[] = []
 afterEach(async () => {
@@ -58,6 +60,7 @@ async function setup(claim: TunnelDeps['claim']) {
   const overs = new Inbox<{ fault: TunnelFault | undefined; release: TunnelFault | undefined }>()
   const said = new Inbox<ServerMessage>()
   const refusals: unknown[] = []
+  const moves = new Inbox<string>()
   const channelEvents = new Inbox<string>()
   const published: string[] = []
   const partings: Parting[] = []
@@ -96,6 +99,8 @@ async function setup(claim: TunnelDeps['claim']) {
       events: {
         welcomed: () => {},
         refused: (fault, address) => refusals.push([fault.code, address]),
+        moved: () => moves.put('moved'),
+        lastStretchOver: () => moves.put('over'),
         over: (_tunnel, why) => overs.put(why),
       },
     })
@@ -138,6 +143,7 @@ async function setup(claim: TunnelDeps['claim']) {
     published,
     partings,
     channelEvents,
+    moves,
     refusals,
     silence: () => socket.pause(),
   }
@@ -145,6 +151,8 @@ async function setup(claim: TunnelDeps['claim']) {
 
 const granted = (released: string[] = []): Claim => ({
   epoch: 7,
+  slot: 0,
+  settle: async () => {},
   release: async () => void released.push('released'),
   relist: async () => void released.push('relisted'),
 })
@@ -240,11 +248,10 @@ test('what the agent says of a stream is kept until it is asked for, whatever wa
 
 test('a release that fails is reported, not lost', async () => {
   const { control, hello, said, overs, tunnel } = await setup(async () => ({
-    epoch: 1,
+    ...granted(),
     release: async () => {
       throw new TunnelFault('store-unavailable')
     },
-    relist: async () => {},
   }))
   control.send(hello)
   await said.first()
@@ -346,4 +353,76 @@ test.each([
   control.send({ ...hello, ...more })
   await said.first()
   expect(tunnel.holdMs).toBe(wanted)
+})
+
+/** A tunnel that serves, with what its agent hears after the welcome. */
+async function serving(released: string[] = []) {
+  const all = await setup(async () => granted(released))
+  all.control.send(all.hello)
+  await all.said.first()
+  return all
+}
+
+test('an agent is asked once to move, and its leaving then is no absence', async () => {
+  const { tunnel, control, channel, said, partings, moves, overs } = await serving()
+  expect([tunnel.askToMove(1234.4), tunnel.askToMove(1), tunnel.askedToMove]).toEqual([true, false, true])
+  await channel.roundTrip()
+  expect(said.all[1]).toEqual({ type: 'draining', deadlineMs: 1234 })
+  expect(tunnel.serving).toBe(true)
+  control.send({ type: 'leaving', moved: true })
+  await channel.roundTrip()
+  expect([partings, moves.all, tunnel.serving]).toEqual([['moved'], ['moved'], false])
+  expect(tunnel.askToMove(1)).toBe(false)
+  await channel.close()
+  await overs.first()
+  expect(partings).toEqual(['moved', 'moved'])
+})
+
+test('a channel that its own agent has replaced finishes what it has, and is not closed by us', async () => {
+  const { tunnel, channel, hello, channelEvents, said, partings } = await serving()
+  tunnel.replacedBy({ instanceId: hello.instanceId })
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  await channel.roundTrip()
+  expect([partings, channelEvents.all, said.all.length]).toEqual([['moved'], [], 1])
+})
+
+test('a channel that its own agent has replaced has REPLACED_CHANNEL_MS for what it has, then what is left is ended', async () => {
+  const { tunnel, hello, moves, channelEvents } = await serving()
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    tunnel.replacedBy({ instanceId: hello.instanceId })
+    vi.advanceTimersByTime(REPLACED_CHANNEL_MS - 1)
+    expect(moves.all).toEqual(['moved'])
+    // Again, by a channel that is newer still: its time does not begin anew.
+    tunnel.replacedBy({ instanceId: hello.instanceId })
+    vi.advanceTimersByTime(1)
+    expect(moves.all).toEqual(['moved', 'over'])
+    expect(channelEvents.all, 'it is for whoever hears that to close it').toEqual([])
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+test('a channel that was replaced and has ended in time is not told of again', async () => {
+  const { tunnel, hello, moves, channel, overs } = await serving()
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    tunnel.replacedBy({ instanceId: hello.instanceId })
+    channel.destroy(new TunnelFault('channel-closed'))
+    await vi.waitUntil(() => overs.all.length > 0, 5000)
+    vi.advanceTimersByTime(REPLACED_CHANNEL_MS)
+    expect(moves.all).toEqual(['moved'])
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+test('a channel whose name another agent has taken hears whose it is, once, and ends', async () => {
+  const released: string[] = []
+  const { tunnel, said, overs, partings } = await serving(released)
+  tunnel.replacedBy({ instanceId: 'other', label: 'desk (pid 7)' })
+  tunnel.supersededBy({ instanceId: 'third' })
+  expect(await overs.first()).toMatchObject({ fault: { code: 'superseded' } })
+  expect(said.all.slice(1)).toEqual([{ type: 'superseded', byInstance: 'other', by: 'desk (pid 7)' }])
+  expect([partings, released]).toEqual([['moved', 'moved'], ['released']])
 })

@@ -3,34 +3,25 @@
 import type { Subdomain } from '@postern/protocol/address'
 import {
   type AcceptedOpening,
-  type AgentMessage,
   Channel,
-  type ControlStream,
   type Hello,
-  type ServerMessage,
-  type StreamFaultMessage,
-  serverControlStream,
   type UpstreamProtocol,
   type VisitorRules,
 } from '@postern/protocol/channel'
-import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
-import { HEARTBEAT_MS, HELLO_TIMEOUT_MS, HOLD_MS, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
+import { TunnelFault, toFault } from '@postern/protocol/fault'
+import { HELLO_TIMEOUT_MS, HOLD_MS, REPLACED_CHANNEL_MS } from '@postern/protocol/limits'
 import type { RawStream, WindowBudget } from '@postern/protocol/mux'
+import { AgentTalk } from './agent-talk.ts'
+import type { Claim } from './claim.ts'
+import { type Parting, partingOf } from './parting.ts'
+import { StreamFailures } from './stream-failures.ts'
 import type { AgentTicket } from './ticket-host.ts'
 
-/** A name held in the table for one channel; `release` lets it go and is harmless when repeated or late. */
-export interface Claim {
-  readonly epoch: number
-  release(): Promise<void>
-  /** Makes sure that the tunnel is in the list of all tunnels. Never rejects. */
-  relist(): Promise<void>
+/** Who has a name now, as its agent calls itself. */
+export interface Successor {
+  readonly instanceId: string
+  readonly label?: string | undefined
 }
-
-/**
- * How a tunnel goes: `lost` by itself, and its agent is about to come back; `left` as its agent said, which is stopped or started anew;
- * `dismissed` because the right to it is gone.
- */
-export type Parting = 'lost' | 'left' | 'dismissed'
 
 export interface TunnelDeps {
   readonly taskId: string
@@ -51,6 +42,10 @@ export interface TunnelEvents {
   welcomed(tunnel: Tunnel): void
   /** Instead of being welcomed; `over` follows. `address` is the agent's. */
   refused(fault: TunnelFault, address: string | undefined): void
+  /** Its agent has another channel in its place, and it finishes what it has. */
+  moved(tunnel: Tunnel): void
+  /** It has had its time for that: what is still open is to be ended, and then the channel. */
+  lastStretchOver(tunnel: Tunnel): void
   /** After everything else: the channel is over and the claim is released (or its release has failed with `release`). */
   over(
     tunnel: Tunnel,
@@ -76,9 +71,6 @@ type TunnelState =
     }
   | { readonly kind: 'over' }
 
-/** An agent that hears one of these, or meets it when it asks for its next ticket, does not come back. */
-const GONE_FOR_GOOD: ReadonlySet<FaultCode | undefined> = new Set<FaultCode>(['revoked', 'token-expired'])
-
 export class Tunnel {
   readonly connId: string
   readonly ticket: AgentTicket
@@ -87,12 +79,15 @@ export class Tunnel {
   tokenExpiresAt: number
   readonly #deps: TunnelDeps
   readonly #channel: Channel
-  #control: ControlStream<ServerMessage, AgentMessage> | undefined
+  readonly #talk: AgentTalk
   #state: TunnelState
-  /** What the agent said of streams that it is about to reset; as many as there can be streams. */
-  readonly #failures = new Map<number, StreamFaultMessage>()
+  readonly #failures = new StreamFailures()
   /** Why we ended it, if we did. */
   #cutBy: TunnelFault | undefined
+  /** Its agent was asked to open another channel elsewhere. */
+  #askedToMove = false
+  /** Runs while it is replaced and finishes what it has. */
+  #lastStretch: NodeJS.Timeout | undefined
 
   constructor(opening: AcceptedOpening<AgentTicket>, deps: TunnelDeps) {
     this.connId = deps.newId()
@@ -105,6 +100,15 @@ export class Tunnel {
       HELLO_TIMEOUT_MS,
     )
     this.#state = { kind: 'greeting', deadline }
+    this.#talk = new AgentTalk(deps.now, {
+      hello: (hello) => this.#hello(hello),
+      streamFault: (message) => this.#failures.note(message),
+      leaving: (moved) => (moved ? this.#moveOn() : this.#leave('left')),
+      unintelligible: (fault) => this.#misheard(fault),
+      broken: (fault) => {
+        if (!this.#isOver()) this.#channel.destroy(fault)
+      },
+    })
     this.#channel = new Channel({
       socket: opening.socket,
       side: 'server',
@@ -112,7 +116,7 @@ export class Tunnel {
       now: deps.now,
       peerStreams: 1,
       events: {
-        streamOpened: (stream) => this.#controlOpened(stream),
+        streamOpened: (stream) => this.#talk.begin(stream),
         goAway: () => this.#leave('left'),
         closed: () => this.#finish(undefined),
         lost: (fault) => this.#finish(fault),
@@ -146,6 +150,25 @@ export class Tunnel {
     return 'claim' in this.#state ? this.#state.claim.epoch : undefined
   }
 
+  /** Whether its agent shares the name with others. */
+  get pools(): boolean {
+    return 'hello' in this.#state && this.#state.hello.pool
+  }
+
+  /** Which slot of its name it has. */
+  get slot(): number | undefined {
+    return 'claim' in this.#state ? this.#state.claim.slot : undefined
+  }
+
+  /** Its agent goes by this name where others hear of it. */
+  get label(): string | undefined {
+    return 'hello' in this.#state ? this.#state.hello.label : undefined
+  }
+
+  get askedToMove(): boolean {
+    return this.#askedToMove
+  }
+
   /** How long requests may wait for the next channel of the name once this one is gone; milliseconds. */
   get holdMs(): number {
     return ('hello' in this.#state ? this.#state.hello.holdMs : undefined) ?? HOLD_MS
@@ -158,7 +181,7 @@ export class Tunnel {
 
   /** Streams for visitors, idle ones among them. */
   get visitorStreams(): number {
-    return this.#channel.streams - (this.#control === undefined ? 0 : 1)
+    return this.#channel.streams - (this.#talk.open ? 1 : 0)
   }
 
   /** To the agent and back, as the latest answered ping took; milliseconds. */
@@ -188,6 +211,11 @@ export class Tunnel {
     return this.#channel.resetLongestStalled()
   }
 
+  /** Resolves when its agent has given a sign of life, or the channel is over. */
+  roundTrip(): Promise<void> {
+    return this.#channel.roundTrip()
+  }
+
   /** @throws TunnelFault `streams-exhausted`, `channel-closed` */
   openStream(): RawStream {
     return this.#channel.openStream()
@@ -195,23 +223,36 @@ export class Tunnel {
 
   /** What the agent said of a stream just before it reset it; told once. */
   takeFailure(streamId: number): { fault: TunnelFault; unsent: boolean } | undefined {
-    const message = this.#failures.get(streamId)
-    if (message === undefined) return undefined
-    this.#failures.delete(streamId)
-    return { fault: new TunnelFault(message.fault), unsent: message.unsent }
+    return this.#failures.take(streamId)
   }
 
-  /** Another channel serves the name from now on. The same agent's own newer one lets this one finish; another agent's ends it. */
-  replacedBy(newer: Tunnel): void {
-    if (newer.instanceId !== undefined && newer.instanceId !== this.instanceId) {
-      this.#control?.send({ type: 'superseded', byInstance: newer.instanceId })
-    }
+  /**
+   * Another channel has its slot from now on. The same agent's own newer one lets this one finish what it has, for REPLACED_CHANNEL_MS at
+   * the most; another agent's ends it.
+   */
+  replacedBy(newer: Successor): void {
+    if (newer.instanceId !== this.instanceId) return this.supersededBy(newer)
+    this.#moveOn()
+  }
+
+  /** Another agent has the name: final for this one. */
+  supersededBy({ instanceId, label }: Successor): void {
+    if (this.#cutBy !== undefined || !this.#isClaimed()) return
+    this.#cutBy = new TunnelFault('superseded', `It is instance ${instanceId}.`)
+    this.#talk.superseded(instanceId, label)
     void this.close()
+  }
+
+  /** Asks the agent to open another channel, and to leave this one when that stands. Once; false if it serves no more, or was asked before. */
+  askToMove(deadlineMs: number): boolean {
+    if (this.#state.kind !== 'serving' || this.#askedToMove) return false
+    this.#askedToMove = this.#talk.askToMove(deadlineMs)
+    return this.#askedToMove
   }
 
   /** GOAWAY, a moment for what is queued, the end. Resolves when the channel is over. */
   async close(): Promise<void> {
-    this.#leave(GONE_FOR_GOOD.has(this.#cutBy?.code) ? 'dismissed' : 'lost')
+    this.#leave(partingOf(this.#cutBy?.code))
     await this.#channel.close()
   }
 
@@ -233,61 +274,26 @@ export class Tunnel {
     if (this.#state.kind === 'serving') await this.#state.claim.relist()
   }
 
+  #isClaimed(): boolean {
+    return this.#state.kind === 'serving' || this.#state.kind === 'leaving'
+  }
+
   #cut(why: TunnelFault): void {
-    if (this.#cutBy !== undefined || (this.#state.kind !== 'serving' && this.#state.kind !== 'leaving')) return
+    if (this.#cutBy !== undefined || !this.#isClaimed()) return
     this.#cutBy = why
-    if (why.code === 'revoked') this.#control?.send({ type: 'revoked' })
+    if (why.code === 'revoked') this.#talk.revoked()
     void this.close()
   }
 
-  #controlOpened(stream: RawStream): void {
-    this.#control = serverControlStream({
-      stream,
-      now: this.#deps.now,
-      message: (message) => this.#hear(message),
-      ended: (fault) => this.#controlEnded(fault),
-    })
+  #hello(hello: Hello): void {
+    if (this.#state.kind === 'greeting') void this.#claim(this.#state.deadline, hello)
+    else if (this.#state.kind !== 'refused')
+      this.#channel.destroy(new TunnelFault('protocol-violation', 'A second hello.'))
   }
 
-  #hear(message: AgentMessage): void {
-    switch (message.type) {
-      case 'hello':
-        if (this.#state.kind === 'greeting') void this.#claim(this.#state.deadline, message)
-        else if (this.#state.kind !== 'refused')
-          this.#channel.destroy(new TunnelFault('protocol-violation', 'A second hello.'))
-        return
-      case 'stream-fault':
-        return this.#noteFailure(message)
-      case 'leaving':
-        this.#leave('left')
-        return
-    }
-  }
-
-  /** Of a stream that nobody asks about any more the note stays behind, until newer ones push it out. */
-  #noteFailure(message: StreamFaultMessage): void {
-    this.#failures.set(message.streamId, message)
-    if (this.#failures.size <= STREAMS_PER_CHANNEL) return
-    const [oldest] = this.#failures.keys()
-    this.#failures.delete(oldest!)
-  }
-
-  #controlEnded(fault: TunnelFault | undefined): void {
-    if (this.#isOver()) return
-    switch (fault?.code) {
-      case 'channel-closed':
-      case 'channel-lost':
-        // The channel's own end, which is reported by the channel.
-        return
-      case undefined:
-      case 'stream-reset':
-        return this.#channel.destroy(
-          new TunnelFault('protocol-violation', 'The control stream ended before the channel.'),
-        )
-      default:
-        if (this.#state.kind === 'greeting') this.#refuse(fault!)
-        else this.#channel.destroy(fault!)
-    }
+  #misheard(fault: TunnelFault): void {
+    if (this.#state.kind === 'greeting') this.#refuse(fault)
+    else if (!this.#isOver()) this.#channel.destroy(fault)
   }
 
   async #claim(deadline: NodeJS.Timeout, hello: Hello): Promise<void> {
@@ -306,14 +312,13 @@ export class Tunnel {
     if (this.#isOver())
       return this.#reportOver(claim, new TunnelFault('channel-lost', 'The channel ended while its name was claimed.'))
     this.#state = { kind: 'serving', hello, claim, withdraw: this.#deps.publish(this) }
-    this.#control?.send({
-      type: 'welcome',
+    this.#talk.welcome({
       subdomain: this.subdomain,
       url: this.#deps.urlOf(this.subdomain),
       taskId: this.#deps.taskId,
       epoch: claim.epoch,
-      heartbeatMs: HEARTBEAT_MS,
     })
+    void claim.settle()
     this.#deps.events.welcomed(this)
   }
 
@@ -324,12 +329,7 @@ export class Tunnel {
   #refuse(fault: TunnelFault): void {
     if (this.#state.kind === 'greeting') clearTimeout(this.#state.deadline)
     this.#state = { kind: 'refused' }
-    this.#control?.send({
-      type: 'refused',
-      fault: fault.code,
-      ...(fault.detail === undefined ? {} : { detail: fault.detail }),
-      ...(fault.retryAfterMs === undefined ? {} : { retryAfterMs: fault.retryAfterMs }),
-    })
+    this.#talk.refuse(fault)
     void this.#channel.close()
     this.#deps.events.refused(fault, this.clientAddress)
   }
@@ -341,21 +341,37 @@ export class Tunnel {
     this.#state = { kind: 'leaving', hello, claim, withdraw, parting }
   }
 
+  /** Its agent closes it as soon as nothing is open on it any more. */
+  #moveOn(): void {
+    if (this.#state.kind !== 'serving') return
+    this.#leave('moved')
+    this.#lastStretch = setTimeout(() => this.#deps.events.lastStretchOver(this), REPLACED_CHANNEL_MS)
+    this.#deps.events.moved(this)
+  }
+
   #finish(fault: TunnelFault | undefined): void {
     this.#leave(fault === undefined ? 'left' : 'lost')
+    clearTimeout(this.#lastStretch)
     const state = this.#state
+    const { holdMs } = this
     if (state.kind === 'leaving') state.withdraw(state.parting)
     const why = this.#cutBy ?? fault
     this.#state = { kind: 'over' }
     if (state.kind === 'greeting') clearTimeout(state.deadline)
     // A claim that is still under way reports the end itself, because it has something to release.
-    if (state.kind !== 'claiming') void this.#reportOver(state.kind === 'leaving' ? state.claim : undefined, why)
+    if (state.kind === 'leaving') void this.#reportOver(state.claim, why, state.parting, holdMs)
+    else if (state.kind !== 'claiming') void this.#reportOver(undefined, why)
   }
 
-  async #reportOver(claim: Claim | undefined, fault: TunnelFault | undefined): Promise<void> {
+  async #reportOver(
+    claim: Claim | undefined,
+    fault: TunnelFault | undefined,
+    parting: Parting = 'lost',
+    holdMs = HOLD_MS,
+  ): Promise<void> {
     let release: TunnelFault | undefined
     try {
-      await claim?.release()
+      await claim?.release(parting, holdMs)
     } catch (error) {
       release = toFault(error, 'store-unavailable')
     }

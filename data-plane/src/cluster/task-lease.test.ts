@@ -17,8 +17,8 @@ function setup() {
       },
       end: async (call) => void calls.push(call),
     },
-    task: { taskId: 'task-1', bootId: 'boot-1', addr: '', version: '1.2.3' },
-    facts: () => ({ draining: state.draining, tunnels: 7 }),
+    task: { taskId: 'task-1', bootId: 'boot-1', version: '1.2.3' },
+    facts: () => ({ addr: '10.0.0.1:7100', draining: state.draining, tunnels: 7 }),
     clock: () => 1_000_000 + state.elapsed,
     now: () => state.elapsed,
   })
@@ -48,7 +48,7 @@ test('renews with what is so at that moment, and gives the lease up at the end',
   await round('renewed', 5)
   await lease.end()
   const task = { taskId: 'task-1', bootId: 'boot-1' }
-  const row = { ...task, addr: '', version: '1.2.3', tunnels: 7 }
+  const row = { ...task, addr: '10.0.0.1:7100', version: '1.2.3', tunnels: 7 }
   expect(calls).toEqual([{ ...row, draining: false, now: 1_000_000 }, { ...row, draining: true, now: 1_000_005 }, task])
   expect(await isOver(lease.lost)).toBe(false)
 })

@@ -5,9 +5,9 @@ import type { Task, TaskStore } from '@postern/protocol/store'
 
 export interface TaskLeaseDeps {
   readonly tasks: Pick<TaskStore, 'renew' | 'end'>
-  readonly task: Pick<Task, 'taskId' | 'bootId' | 'addr' | 'version'>
+  readonly task: Pick<Task, 'taskId' | 'bootId' | 'version'>
   /** What changes while it runs. */
-  facts(): Pick<Task, 'draining' | 'tunnels'>
+  facts(): Pick<Task, 'addr' | 'draining' | 'tunnels'>
   /** Milliseconds since 1970. */
   clock(): number
   /** Monotonic milliseconds. */
@@ -23,6 +23,8 @@ type LeaseState =
 export class TaskLease {
   readonly #deps: TaskLeaseDeps
   #state: LeaseState = { kind: 'wanted', refusedAt: undefined }
+  /** When the latest renewal that succeeded began; monotonic. Before the first, when it was first wanted. */
+  #renewedAt: number
   #settle!: () => void
   #lose!: (fault: TunnelFault) => void
 
@@ -34,6 +36,7 @@ export class TaskLease {
 
   constructor(deps: TaskLeaseDeps) {
     this.#deps = deps
+    this.#renewedAt = deps.now()
     this.settled = new Promise((resolve) => {
       this.#settle = resolve
     })
@@ -42,14 +45,21 @@ export class TaskLease {
     })
   }
 
+  /** Milliseconds since it was last renewed. */
+  get age(): number {
+    return this.#deps.now() - this.#renewedAt
+  }
+
   /** Takes the lease or renews it; nothing once it is lost. Rejects with the table's fault. */
   async round(): Promise<void> {
     if (this.#state.kind === 'lost') return
-    const { tasks, task, facts, clock } = this.#deps
+    const { tasks, task, facts, clock, now } = this.#deps
+    const began = now()
     try {
       const answer = await tasks.renew({ ...task, ...facts(), now: clock() })
       if (answer === 'refused') return this.#refused()
       this.#state = { kind: 'held' }
+      this.#renewedAt = began
     } catch (error) {
       this.#settle()
       throw toFault(error)

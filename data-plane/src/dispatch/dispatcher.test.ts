@@ -54,6 +54,33 @@ test('where there is a room, requests wait in it for a name that is away, and fo
   expect([entered, room.size]).toEqual([['away'], 1])
 })
 
+test('of a name that agents share, requests go to another task once less is under way there; an idle channel here comes first', () => {
+  const there = route()
+  const asked: number[] = []
+  let load = 0
+  const elsewhere = {
+    find: () => undefined,
+    lessBusy(_name: Subdomain, than: number) {
+      asked.push(than)
+      return than > 1 ? there : undefined
+    },
+    isAway: () => false,
+  }
+  const shared = new Dispatcher({
+    base: 'example.com',
+    routes: { ...routes, sharedLoad: () => load },
+    elsewhere,
+    apex,
+  })
+  const found = [0, 1, 2].map((now) => {
+    load = now
+    return shared.find('demo.example.com')
+  })
+  expect(found).toEqual([demo, demo, there])
+  expect(found[2]).toBe(there)
+  expect(asked).toEqual([1, 2])
+})
+
 test('a name nobody serves is told from a host that is not ours', () => {
   expect(dispatcher.find('other.example.com')).toMatchObject({ code: 'tunnel-not-found' })
   for (const foreign of ['example.org', 'a.demo.example.com', 'demoexample.com', 'demo.example.com.evil.org']) {

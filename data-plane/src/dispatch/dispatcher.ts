@@ -3,6 +3,7 @@ import { isBase, type Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import type { Route } from '../route/route.ts'
 import { HostNames } from './host-names.ts'
+import type { Sought } from './sought.ts'
 import { Away, type WaitingRoom } from './waiting-room.ts'
 
 export interface DispatcherOptions {
@@ -11,9 +12,22 @@ export interface DispatcherOptions {
   /** Routes by subdomain. */
   readonly routes: {
     get(subdomain: Subdomain): Route | undefined
+    /** Of a name that agents share: exchanges under way on what `get` answers. 0, or absent: it is not shared, or idle here. */
+    sharedLoad?(subdomain: Subdomain): number
     /** Whether a name without route had one until a moment ago. */
     isAway(subdomain: Subdomain): boolean
   }
+  /** Names whose channels other tasks hold; without it there are none. */
+  readonly elsewhere?: {
+    /** Undefined: no task has the name just now. A fault: one has it, and cannot be asked. */
+    find(subdomain: Subdomain): Route | Sought | TunnelFault | undefined
+    /** Of a name that agents share: the route to another task with fewer of our exchanges under way than so many. Nobody waits for it to be found. */
+    lessBusy(subdomain: Subdomain, load: number): Route | undefined
+    /** Whether some task had it until a moment ago. */
+    isAway(subdomain: Subdomain): boolean
+  }
+  /** What keeps this task from passing requests on just now; without it nothing does. */
+  readonly fence?: { closed(): boolean; lifted(): Sought }
   /** Where requests wait for an agent that is away; without it none does. */
   readonly room?: WaitingRoom
   /** Takes requests for the base domain itself; absent where a balancer sends those to the control plane. */
@@ -30,7 +44,7 @@ export class Dispatcher {
   }
 
   /** The route for a request with this (lower-case) Host, or the fault it is answered with: `host-unknown`, `tunnel-not-found`, `tunnel-offline`. */
-  find(host: string): Route | Away | TunnelFault {
+  find(host: string): Route | Sought | Away | TunnelFault {
     const { base, apex } = this.#options
     const subdomain = this.#names.subdomainOf(host)
     if (subdomain !== undefined) return this.#tunnel(subdomain)
@@ -38,11 +52,17 @@ export class Dispatcher {
     return new TunnelFault('host-unknown')
   }
 
-  #tunnel(subdomain: Subdomain): Route | Away | TunnelFault {
-    const { routes, room } = this.#options
-    const route = routes.get(subdomain)
-    if (route !== undefined) return route
-    if (!routes.isAway(subdomain)) return new TunnelFault('tunnel-not-found')
+  #tunnel(subdomain: Subdomain): Route | Sought | Away | TunnelFault {
+    const { routes, elsewhere, fence, room } = this.#options
+    if (fence?.closed()) return fence.lifted()
+    const here = routes.get(subdomain)
+    if (here !== undefined) {
+      const load = routes.sharedLoad?.(subdomain) ?? 0
+      return load === 0 ? here : (elsewhere?.lessBusy(subdomain, load) ?? here)
+    }
+    const found = elsewhere?.find(subdomain)
+    if (found !== undefined) return found
+    if (!routes.isAway(subdomain) && !elsewhere?.isAway(subdomain)) return new TunnelFault('tunnel-not-found')
     return room === undefined ? new TunnelFault('tunnel-offline') : new Away(room, subdomain)
   }
 }

@@ -6,10 +6,14 @@ import { metricDocuments } from './metric-documents.ts'
 import type { Counted } from './task-counts.ts'
 
 const AT = 1_800_000_000_000
-const GAUGES = { tunnels: 3, activeStreams: 2, heldBytes: 4096 }
+const GAUGES = { tunnels: 3, activeStreams: 2, heldBytes: 4096, leaseAge: 1800 }
 const counted: Counted = {
   requests: 12,
   held: 2,
+  retried: 4,
+  hops: 5,
+  hopFailures: 1,
+  lookups: 3,
   faults: new Map([
     ['tunnel-not-found', 2],
     ['server-busy', 1],
@@ -22,17 +26,25 @@ const counted: Counted = {
   ]),
   bytesIn: 1000,
   bytesOut: 2000,
+  agentsMoved: 6,
+  drainMs: 61_000,
   linesDropped: 7,
 }
 const quiet: Counted = {
   requests: 0,
   held: 0,
+  retried: 0,
+  hops: 0,
+  hopFailures: 0,
+  lookups: 0,
   faults: new Map(),
   openings: 0,
   openingTimes: [],
   openingsRefused: new Map(),
   bytesIn: 0,
   bytesOut: 0,
+  agentsMoved: 0,
+  drainMs: undefined,
   linesDropped: 0,
 }
 
@@ -50,11 +62,19 @@ test('what a task has counted is one document of the embedded metric format, and
     'Tunnels data-plane': [3],
     'ActiveStreams data-plane': [2],
     'HeldBytes data-plane': [4096],
+    'LeaseAge data-plane': [1800],
     'Requests data-plane': [12],
+    'Held data-plane': [2],
+    'Retried data-plane': [4],
+    'Hops data-plane': [5],
+    'HopFailures data-plane': [1],
+    'Lookups data-plane': [3],
     'Openings data-plane': [2],
     'OpeningLatency data-plane': [31, 45.2],
     'BytesIn data-plane': [1000],
     'BytesOut data-plane': [2000],
+    'AgentsMoved data-plane': [6],
+    'DrainTime data-plane': [61_000],
     'AccessLogDropped data-plane': [7],
     'Faults tunnel-not-found': [2],
     'Faults server-busy': [1],
@@ -74,7 +94,9 @@ test('each bears its time, its namespace, and the name, unit and dimensions that
 })
 
 test('what is nothing costs nothing, except for the tunnels, which scaling averages', () => {
-  expect(read(quiet, { tunnels: 0, activeStreams: 0, heldBytes: 0 }, AT)).toEqual({ 'Tunnels data-plane': [0] })
+  expect(read(quiet, { tunnels: 0, activeStreams: 0, heldBytes: 0, leaseAge: 0 }, AT)).toEqual({
+    'Tunnels data-plane': [0],
+  })
   expect(metricDocuments(quiet, undefined, AT)).toEqual([])
 })
 

@@ -8,6 +8,8 @@ export interface Gauges {
   readonly tunnels: number
   readonly activeStreams: number
   readonly heldBytes: number
+  /** Milliseconds since the task's lease was renewed; 0 while that is no later than it should be. */
+  readonly leaseAge: number
 }
 
 type Reading = readonly [metric: MetricName, value: number | readonly number[]]
@@ -30,15 +32,24 @@ export function metricDocuments(counted: Counted, gauges: Gauges | undefined, at
 }
 
 function ofTask(counted: Counted, gauges: Gauges | undefined) {
-  const { requests, openings, openingTimes, bytesIn, bytesOut, linesDropped } = counted
+  const { requests, held, retried, hops, hopFailures, lookups, openings, openingTimes } = counted
+  const { bytesIn, bytesOut, agentsMoved, drainMs, linesDropped } = counted
   const occurring: Reading[] = [
     [TASK_METRIC.requests, requests],
+    [TASK_METRIC.held, held],
+    [TASK_METRIC.retried, retried],
+    [TASK_METRIC.hops, hops],
+    [TASK_METRIC.hopFailures, hopFailures],
+    [TASK_METRIC.lookups, lookups],
     [TASK_METRIC.openings, openings],
     [TASK_METRIC.bytesIn, bytesIn],
     [TASK_METRIC.bytesOut, bytesOut],
+    [TASK_METRIC.agentsMoved, agentsMoved],
+    [TASK_METRIC.drainTime, drainMs ?? 0],
     [TASK_METRIC.linesDropped, linesDropped],
     [TASK_METRIC.activeStreams, gauges?.activeStreams ?? 0],
     [TASK_METRIC.heldBytes, gauges?.heldBytes ?? 0],
+    [TASK_METRIC.leaseAge, gauges?.leaseAge ?? 0],
   ]
   const readings = occurring.filter(([, value]) => value !== 0)
   if (openingTimes.length > 0) readings.push([TASK_METRIC.openingLatency, openingTimes])

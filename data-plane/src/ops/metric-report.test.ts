@@ -17,7 +17,7 @@ function begin(at: number) {
   const end = reportMetrics({
     everyMs: MINUTE,
     take: () => counts.take(),
-    gauges: () => ({ tunnels: 7, activeStreams: 0, heldBytes: 0 }),
+    gauges: () => ({ tunnels: 7, activeStreams: 0, heldBytes: 0, leaseAge: 0 }),
     write: (line) => lines.push(line),
     clock: Date.now,
   })
@@ -64,7 +64,7 @@ test('a timer that comes a little early does not report its minute twice', () =>
   const end = reportMetrics({
     everyMs: MINUTE,
     take: () => counts.take(),
-    gauges: () => ({ tunnels: 1, activeStreams: 0, heldBytes: 0 }),
+    gauges: () => ({ tunnels: 1, activeStreams: 0, heldBytes: 0, leaseAge: 0 }),
     write: (line) => lines.push(line),
     clock: () => Date.now() - early,
   })

@@ -14,6 +14,12 @@ test('what is counted comes out as Prometheus reads it, since the beginning and 
   now = 40
   record.over('whole')
   counts.request()
+  counts.held()
+  counts.hop()
+  counts.hop()
+  counts.hopFailed()
+  counts.lookup()
+  counts.agentMoved()
   counts.requestOver(record)
   counts.fault('origin-refused')
   counts.openingRefused('ticket-refused')
@@ -21,7 +27,7 @@ test('what is counted comes out as Prometheus reads it, since the beginning and 
   counts.take()
   const page = metricsPage({
     counts,
-    gauges: () => ({ tunnels: 4, activeStreams: 5, heldBytes: 6 }),
+    gauges: () => ({ tunnels: 4, activeStreams: 5, leaseAge: 1800, heldBytes: 6 }),
     visitors: () => 9,
   })
   expect(page.contentType).toBe('text/plain; version=0.0.4; charset=utf-8')
@@ -32,6 +38,13 @@ test('what is counted comes out as Prometheus reads it, since the beginning and 
         'postern_requests_total{class="2xx"} 1',
         'postern_requests_total{class="none"} 0',
         'postern_request_heads_total 1',
+        'postern_requests_held_total 1',
+        'postern_requests_retried_total 0',
+        'postern_hops_total 2',
+        'postern_hop_failures_total 1',
+        'postern_route_lookups_total 1',
+        'postern_agents_moved_total 1',
+        'postern_late_lease_age_seconds 1.8',
         'postern_request_duration_seconds_bucket{le="0.025"} 0',
         'postern_request_duration_seconds_bucket{le="0.05"} 1',
         'postern_request_duration_seconds_bucket{le="+Inf"} 1',

@@ -68,6 +68,18 @@ export function metricsPage({ counts, gauges, visitors }: MetricsPageDeps): Metr
   )
   counter('postern_request_heads_total', 'Requests whose head was read.', () => counts.totals().requests)
   counter('postern_requests_held_total', 'Requests that waited for an agent that was away.', () => counts.totals().held)
+  counter(
+    'postern_requests_retried_total',
+    'Times that a request was sent again, before a byte of its response had come.',
+    () => counts.totals().retried,
+  )
+  counter(
+    'postern_hops_total',
+    'Requests that were sent on to the task that has their tunnel.',
+    () => counts.totals().hops,
+  )
+  counter('postern_hop_failures_total', 'Hops that came to nothing.', () => counts.totals().hopFailures)
+  counter('postern_route_lookups_total', 'Names that were looked up in the table.', () => counts.totals().lookups)
   readHistogram(
     registry,
     'postern_request_duration_seconds',
@@ -115,6 +127,11 @@ export function metricsPage({ counts, gauges, visitors }: MetricsPageDeps): Metr
     },
   )
   counter(
+    'postern_agents_moved_total',
+    'Channels whose agent opened another one in their place.',
+    () => counts.totals().agentsMoved,
+  )
+  counter(
     'postern_access_log_dropped_lines_total',
     'Lines of the access log that nobody took.',
     () => counts.totals().linesDropped,
@@ -122,6 +139,11 @@ export function metricsPage({ counts, gauges, visitors }: MetricsPageDeps): Metr
   gauge('postern_tunnels', 'Channels that are open.', () => gauges().tunnels)
   gauge('postern_active_streams', 'Streams that carry an exchange.', () => gauges().activeStreams)
   gauge('postern_held_bytes', 'Bytes from agents that no visitor has taken yet.', () => gauges().heldBytes)
+  gauge(
+    'postern_late_lease_age_seconds',
+    "Since the task's lease was renewed, where that is later than it should be.",
+    () => gauges().leaseAge / 1000,
+  )
   gauge('postern_visitor_connections', 'Connections of visitors.', visitors)
   collectDefaultMetrics({ register: registry })
 

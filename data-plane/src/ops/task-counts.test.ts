@@ -5,15 +5,30 @@ import { TaskCounts } from './task-counts.ts'
 const countsOf = (standing: { traffic: { in: number; out: number } }[] = []) =>
   new TaskCounts({ standing: () => standing, linesDropped: () => 0 })
 
+/** Its route went before an answer, and it got another one. */
+function sentTwice(): RequestRecord {
+  const record = new RequestRecord('192.0.2.1', () => 0)
+  record.begin('r', { method: 'GET', host: 'demo.example.com', path: '/' }, 10, 'HTTP/1.1')
+  record.admitted(0, undefined)
+  record.admitted(0, undefined)
+  return record
+}
+
 const nothing = {
   requests: 0,
   held: 0,
+  retried: 0,
+  hops: 0,
+  hopFailures: 0,
+  lookups: 0,
   faults: new Map(),
   openings: 0,
   openingTimes: [],
   openingsRefused: new Map(),
   bytesIn: 0,
   bytesOut: 0,
+  agentsMoved: 0,
+  drainMs: undefined,
   linesDropped: 0,
 }
 
@@ -21,14 +36,25 @@ test('what was counted is taken once', () => {
   const counts = countsOf()
   for (let i = 0; i < 3; i += 1) counts.request()
   counts.held()
+  counts.requestOver(sentTwice())
+  counts.hop()
+  counts.hop()
+  counts.hopFailed()
+  for (let i = 0; i < 4; i += 1) counts.lookup()
   counts.fault('tunnel-not-found')
   counts.fault('tunnel-not-found')
   counts.fault('origin-refused')
   counts.opening(1)
   counts.openingRefused('ticket-refused')
+  counts.agentMoved()
+  counts.drained(61_000)
   expect(counts.take()).toEqual({
     requests: 3,
     held: 1,
+    retried: 1,
+    hops: 2,
+    hopFailures: 1,
+    lookups: 4,
     faults: new Map([
       ['tunnel-not-found', 2],
       ['origin-refused', 1],
@@ -38,6 +64,8 @@ test('what was counted is taken once', () => {
     openingsRefused: new Map([['ticket-refused', 1]]),
     bytesIn: 0,
     bytesOut: 0,
+    agentsMoved: 1,
+    drainMs: 61_000,
     linesDropped: 0,
   })
   expect(counts.take()).toEqual(nothing)

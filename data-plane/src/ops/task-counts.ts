@@ -16,6 +16,14 @@ export interface Counted {
   readonly requests: number
   /** Of the requests: those that waited for an agent that was away. */
   readonly held: number
+  /** How often a request that is over was sent again, because its stream or channel went before a byte of the response had come. */
+  readonly retried: number
+  /** Requests that were sent on by way of the task that holds their tunnel. */
+  readonly hops: number
+  /** Of these, and of the attempts to reach such a task: those that came to nothing there. */
+  readonly hopFailures: number
+  /** Names that were looked up in the table. */
+  readonly lookups: number
   readonly faults: ReadonlyMap<FaultCode, number>
   readonly openings: number
   /** Milliseconds, at most METRIC_VALUES of them. */
@@ -23,6 +31,10 @@ export interface Counted {
   readonly openingsRefused: ReadonlyMap<FaultCode, number>
   readonly bytesIn: number
   readonly bytesOut: number
+  /** Channels whose agent opened another one in their place. */
+  readonly agentsMoved: number
+  /** From being told to stop to the end of the last channel, in milliseconds; once in the life of a task. */
+  readonly drainMs: number | undefined
   /** Of the access log. */
   readonly linesDropped: number
 }
@@ -32,6 +44,11 @@ export interface Totals {
   /** Heads of requests that were read. */
   readonly requests: number
   readonly held: number
+  readonly retried: number
+  readonly hops: number
+  readonly hopFailures: number
+  readonly lookups: number
+  readonly agentsMoved: number
   readonly faults: ReadonlyMap<FaultCode, number>
   readonly openings: number
   readonly openingsRefused: ReadonlyMap<FaultCode, number>
@@ -49,6 +66,11 @@ const OPENING_BOUNDS_MS = [10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 
 const NOTHING: Totals = {
   requests: 0,
   held: 0,
+  retried: 0,
+  hops: 0,
+  hopFailures: 0,
+  lookups: 0,
+  agentsMoved: 0,
   faults: new Map(),
   openings: 0,
   openingsRefused: new Map(),
@@ -78,6 +100,12 @@ export class TaskCounts {
   visitorBytesOut = 0
   #requests = 0
   #held = 0
+  #retried = 0
+  #hops = 0
+  #hopFailures = 0
+  #lookups = 0
+  #agentsMoved = 0
+  #drainMs: number | undefined
   readonly #faults = new Map<FaultCode, number>()
   readonly #openingsRefused = new Map<FaultCode, number>()
   /** Of those since the last taking. */
@@ -96,10 +124,11 @@ export class TaskCounts {
     this.#requests += 1
   }
 
-  requestOver({ status, fault, bytesIn, bytesOut, totalMs, answerMs, originMs }: RequestRecord): void {
+  requestOver({ status, fault, bytesIn, bytesOut, totalMs, answerMs, originMs, retries }: RequestRecord): void {
     this.overByClass[(status / 100) | 0]! += 1
     this.visitorBytesIn += bytesIn
     this.visitorBytesOut += bytesOut
+    this.#retried += retries
     this.requestTimes.add(totalMs)
     if (answerMs >= 0) this.originTimes.add(originMs)
     if (fault !== undefined) this.fault(fault)
@@ -107,6 +136,18 @@ export class TaskCounts {
 
   held(): void {
     this.#held += 1
+  }
+
+  hop(): void {
+    this.#hops += 1
+  }
+
+  hopFailed(): void {
+    this.#hopFailures += 1
+  }
+
+  lookup(): void {
+    this.#lookups += 1
   }
 
   fault(code: FaultCode): void {
@@ -120,6 +161,14 @@ export class TaskCounts {
 
   openingRefused(code: FaultCode): void {
     this.#openingsRefused.set(code, (this.#openingsRefused.get(code) ?? 0) + 1)
+  }
+
+  agentMoved(): void {
+    this.#agentsMoved += 1
+  }
+
+  drained(ms: number): void {
+    this.#drainMs = ms
   }
 
   channelOver(traffic: Traffic): void {
@@ -137,6 +186,11 @@ export class TaskCounts {
     return {
       requests: this.#requests,
       held: this.#held,
+      retried: this.#retried,
+      hops: this.#hops,
+      hopFailures: this.#hopFailures,
+      lookups: this.#lookups,
+      agentsMoved: this.#agentsMoved,
       faults: new Map(this.#faults),
       openings: this.openingTimes.count,
       openingsRefused: new Map(this.#openingsRefused),
@@ -152,9 +206,17 @@ export class TaskCounts {
     const openingTimes = this.#recentOpenings.values(METRIC_VALUES)
     this.#recentOpenings.clear()
     this.#taken = now
+    const drainMs = this.#drainMs
+    this.#drainMs = undefined
     return {
       requests: now.requests - before.requests,
       held: now.held - before.held,
+      retried: now.retried - before.retried,
+      hops: now.hops - before.hops,
+      hopFailures: now.hopFailures - before.hopFailures,
+      lookups: now.lookups - before.lookups,
+      agentsMoved: now.agentsMoved - before.agentsMoved,
+      drainMs,
       faults: added(now.faults, before.faults),
       openings: now.openings - before.openings,
       openingTimes,

@@ -4,24 +4,32 @@
  */
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import type { RequestHead } from '@postern/protocol/http'
-import { HEAD_TIMEOUT_MS, SWEEP_MS } from '@postern/protocol/limits'
+import { HEAD_TIMEOUT_MS, LOOKUP_ROUNDS, SWEEP_MS } from '@postern/protocol/limits'
 import { Redirect } from '../dispatch/redirector.ts'
+import { Sought } from '../dispatch/sought.ts'
 import { Away } from '../dispatch/waiting-room.ts'
 import type { Route } from '../route/route.ts'
 import type { Verdict } from '../route/visitor-gate.ts'
 
 export interface AdmissionContext {
   /** What a request with this (lower-case) Host is answered with or from. */
-  readonly dispatcher: { find(host: string): Route | Away | Redirect | TunnelFault }
+  readonly dispatcher: { find(host: string): Route | Sought | Away | Redirect | TunnelFault }
   /** A failure on this connection, for the log. */
   failed(requestId: string, fault: TunnelFault): void
 }
 
+/**
+ * Whether a request may be sent elsewhere, should its channel have gone: once whatever was sent, as far as it may be done twice; a few times
+ * more as long as no agent has seen a byte of it.
+ */
+export type MayMove = 'yes' | 'unsent' | 'no'
+
 export interface Application {
   readonly head: RequestHead
   readonly requestId: string
-  /** It was with a channel before, which has gone. */
-  readonly moved: boolean
+  readonly mayMove: MayMove
+  /** What it gets if there is nowhere else to go: why its channel has gone. */
+  readonly lost?: TunnelFault
 }
 
 /** The connection, as its requests' way to a route sees it. Each request ends by `admit`, `redirect` or `refuse`, unless it is withdrawn. */
@@ -43,6 +51,8 @@ type State =
   | { readonly kind: 'idle' }
   /** The gate of its route takes its time. */
   | { readonly kind: 'judged'; readonly application: Application }
+  /** Where its tunnel is takes its time to find out. */
+  | { readonly kind: 'sought'; readonly application: Application }
   /** The tunnel's agent is away, and the request waits for it. */
   | { readonly kind: 'held'; readonly application: Application; readonly leave: () => void }
 
@@ -52,6 +62,8 @@ export class Admission {
   readonly #applicant: Applicant
   readonly #context: AdmissionContext
   #state: State = IDLE
+  /** How many channels the request at hand was with, which have gone. */
+  #moves = 0
 
   constructor(applicant: Applicant, context: AdmissionContext) {
     this.#applicant = applicant
@@ -64,7 +76,8 @@ export class Admission {
   }
 
   begin(head: RequestHead, requestId: string): void {
-    this.#dispatch({ head, requestId, moved: false })
+    this.#moves = 0
+    this.#dispatch({ head, requestId, mayMove: 'yes' })
   }
 
   /**
@@ -72,22 +85,19 @@ export class Admission {
    * its end first; once all have, its name has another one, or none.
    */
   beginAgain(head: RequestHead, requestId: string, lost: TunnelFault): void {
-    const application = { head, requestId, moved: true }
+    this.#moves += 1
+    const mayMove = this.#moves < LOOKUP_ROUNDS ? 'unsent' : 'no'
+    const application: Application = { head, requestId, mayMove, lost }
     const state: State = { kind: 'held', application, leave: () => {} }
     this.#state = state
     queueMicrotask(() => {
       if (this.#state !== state) return
-      const found = this.#context.dispatcher.find(head.host)
-      if (found instanceof Away) this.#hold(found, application)
-      else if (found instanceof TunnelFault || found instanceof Redirect) {
-        this.#context.failed(requestId, lost)
-        this.#refuse(lost, application)
-      } else this.#judge(found, application)
+      this.#dispatch(application)
       this.#applicant.resume()
     })
   }
 
-  /** A held request is answered at once; one that is judged is not concerned. */
+  /** A held request is answered at once; one that is judged or sought is not concerned. */
   stopWaiting(): void {
     if (this.#state.kind !== 'held') return
     const { application, leave } = this.#state
@@ -105,18 +115,42 @@ export class Admission {
   expire(): void {
     if (this.#state.kind === 'judged')
       return this.#refuse(new TunnelFault('visitor-checks-busy'), this.#state.application)
+    if (this.#state.kind === 'sought')
+      return this.#refuse(new TunnelFault('store-unavailable', 'It takes too long to answer.'), this.#state.application)
     if (this.#state.kind === 'held') this.#applicant.expireIn(SWEEP_MS)
   }
 
-  #dispatch(application: Application): void {
+  /** `rounds`: how often its tunnel was sought before. */
+  #dispatch(application: Application, rounds = 0): void {
     const found = this.#context.dispatcher.find(application.head.host)
-    if (found instanceof TunnelFault) return this.#refuse(found, application)
+    if (found instanceof TunnelFault) return this.#refuse(this.#nowhere(found, application), application)
     if (found instanceof Redirect) {
       this.#state = IDLE
       return this.#applicant.redirect(found, application)
     }
+    if (found instanceof Sought) return void this.#awaitPlace(found, application, rounds)
     if (found instanceof Away) return this.#hold(found, application)
     this.#judge(found, application)
+  }
+
+  /** A channel that was lost explains more than that there is no other; a tunnel that has moved is told by where it is now. */
+  #nowhere(found: TunnelFault, { requestId, lost }: Application): TunnelFault {
+    if (lost === undefined || lost.code === 'tunnel-moved') return found
+    this.#context.failed(requestId, lost)
+    return lost
+  }
+
+  async #awaitPlace(sought: Sought, application: Application, rounds: number): Promise<void> {
+    const state: State = { kind: 'sought', application }
+    this.#state = state
+    this.#applicant.expireIn(HEAD_TIMEOUT_MS)
+    const fault = await sought.settled
+    if (this.#state !== state) return
+    if (fault !== undefined) this.#refuse(this.#broken(fault, application), application)
+    // What was found is gone before it was used, again and again: the tunnel changes places faster than it can be followed.
+    else if (rounds >= LOOKUP_ROUNDS) this.#refuse(new TunnelFault('tunnel-moved'), application)
+    else this.#dispatch(application, rounds + 1)
+    this.#applicant.resume()
   }
 
   /** The only way to a route: every request comes by here each time, from a hold and from a lost channel too. */

@@ -1,16 +1,19 @@
 /** One request and its response over one stream: when it is sent again, when it is over, and as what. Knows nothing of the visitor's next request. */
 import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
 import type { BodyBoundary, CookieFence, RequestHead } from '@postern/protocol/http'
-import { BODY_IDLE_MS, ORIGIN_FIRST_BYTE_MS } from '@postern/protocol/limits'
+import { BODY_IDLE_MS, ORIGIN_FIRST_BYTE_MS, UPGRADE_END_MS } from '@postern/protocol/limits'
 import type { StreamListener } from '@postern/protocol/mux'
-import type { Lease, Route } from '../route/route.ts'
+import type { Asker, Lease, Route } from '../route/route.ts'
 import type { ResponseChanges } from '../route/visitor-gate.ts'
+import type { MayMove } from './admission.ts'
 import type { RequestRecord } from './request-record.ts'
 import { RequestSender } from './request-sender.ts'
 import { type ResponseReader, ResponseRelay } from './response-relay.ts'
 
 /** The visitor's connection, as an exchange sees it. */
 export interface Visitor {
+  /** Where the visitor comes from. */
+  readonly clientAddress: string
   /** False: enough for now; `visitorDrained` follows. */
   write(bytes: Buffer): boolean
   /** No more writing; the other direction goes on. */
@@ -28,8 +31,11 @@ export type Outcome =
   | { readonly kind: 'complete'; readonly keepAlive: boolean; readonly at: number | undefined }
   /** Nothing of a response went out: the visitor is to be told. `requestEnded`: the next byte is a new request. */
   | { readonly kind: 'fault'; readonly fault: TunnelFault; readonly requestEnded: boolean }
-  /** The channel went before a byte of the response came, and the request may be sent again, elsewhere: nothing is lost yet. */
-  | { readonly kind: 'homeless'; readonly fault: TunnelFault }
+  /**
+   * The channel went before a byte of the response came, or its task has it no more, and the request may be sent again, elsewhere: nothing is
+   * lost yet. `body` is what of it was sent.
+   */
+  | { readonly kind: 'homeless'; readonly fault: TunnelFault; readonly body: readonly Buffer[] }
   /** A part went out and must not look whole. */
   | { readonly kind: 'cut'; readonly fault: TunnelFault }
   /** The visitor left. */
@@ -42,8 +48,8 @@ export interface ExchangeRequest {
   readonly record: RequestRecord
   /** False when the task drains: the response says `Connection: close`. */
   readonly mayKeepAlive: boolean
-  /** Whether it may end `homeless`: it has not done so before. */
-  readonly mayMove: boolean
+  /** Whether it may end `homeless`. */
+  readonly mayMove: MayMove
   readonly cookies: CookieFence
   /** What becomes of the response's heads. */
   readonly changes: ResponseChanges | undefined
@@ -55,7 +61,8 @@ export interface ExchangeRequest {
 /** Why streams of a channel are reset that is over. */
 const CHANNEL_GONE: ReadonlySet<FaultCode> = new Set<FaultCode>(['channel-lost', 'channel-closed'])
 
-export class Exchange implements StreamListener {
+export class Exchange implements StreamListener, Asker {
+  readonly requestId: string
   readonly #visitor: Visitor
   readonly #record: RequestRecord
   readonly #route: Route
@@ -63,6 +70,7 @@ export class Exchange implements StreamListener {
   readonly #response: ResponseRelay
   readonly #version: 10 | 11
   readonly #idempotent: boolean
+  readonly #mayMove: MayMove
   /** Without a body, and may be done twice: all that is needed to send it elsewhere is the head. */
   readonly #movable: boolean
   #lease: Lease
@@ -72,23 +80,34 @@ export class Exchange implements StreamListener {
   #early = false
   #visitorEnded = false
   #originEnded = false
+  #goingAway = false
   #over = false
 
   /** Sends the head at once. @throws TunnelFault when the route has no stream. */
   constructor(visitor: Visitor, route: Route, request: ExchangeRequest) {
     const { head, headBytes, record, mayKeepAlive, mayMove, cookies, changes, body, reader } = request
+    this.requestId = record.id
     this.#visitor = visitor
     this.#record = record
     this.#route = route
     this.#version = head.version
     this.#idempotent = head.idempotent
-    this.#movable = mayMove && head.idempotent && head.framing === 'none'
+    this.#mayMove = mayMove
+    this.#movable = head.idempotent && head.framing === 'none'
     this.#request = new RequestSender(head, headBytes, body)
     this.#response = new ResponseRelay({ reader, request: head, record, mayKeepAlive, cookies, changes, visitor })
-    this.#lease = route.lease(head.version === 10 ? 'fresh' : this.#idempotent ? 'idle' : 'young')
+    this.#lease = route.lease(head.version === 10 ? 'fresh' : this.#idempotent ? 'idle' : 'young', this)
     this.#lease.stream.listen(this)
-    this.#request.begin(this.#lease.stream, this.#lease.reused)
+    this.#request.begin(
+      this.#lease.stream,
+      this.#lease.reused || this.#lease.tentative === true || (mayMove !== 'no' && this.#idempotent),
+    )
     this.#setDeadline()
+  }
+
+  /** For whoever has the tunnel, when it is asked for a stream. */
+  get visitorAddress(): string {
+    return this.#visitor.clientAddress
   }
 
   // ── the visitor ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -114,8 +133,8 @@ export class Exchange implements StreamListener {
       return to
     }
     this.#record.bytesIn += end - from
-    if (end > from && !this.#request.send(chunk.subarray(from, end), this.#lease.stream))
-      this.#visitor.setReading(false)
+    const { stream, tentative = false } = this.#lease
+    if (end > from && !this.#request.send(chunk.subarray(from, end), stream, tentative)) this.#visitor.setReading(false)
     if (this.#request.done && this.#response.state === 'whole') this.#bothWhole()
     else this.#setDeadline()
     return end
@@ -151,8 +170,25 @@ export class Exchange implements StreamListener {
     this.#abandon(new TunnelFault('body-timeout', 'The visitor was slow while others needed its place.'))
   }
 
+  /**
+   * The task stops, and can wait no longer: a WebSocket is closed with 1012 between two frames, so that its visitor comes again; what is
+   * half-way is cut, and who waits for an answer is told.
+   */
+  goAway(): void {
+    if (this.#over || this.#goingAway) return
+    if (!this.#response.sayFarewell()) return this.#abandon(new TunnelFault('server-draining'))
+    this.#goingAway = true
+    this.#visitor.expireIn(UPGRADE_END_MS)
+    this.#endAfterFarewell()
+  }
+
   /** The time that `expireIn` gave is over. */
   expire(): void {
+    if (this.#response.farewellSaid) {
+      // It has been told; a reset now might take that from it.
+      this.#lease.stream.reset()
+      return this.#end({ kind: 'complete', keepAlive: false, at: undefined })
+    }
     const silent = this.#request.done && this.#response.state === 'awaited'
     this.#abandon(new TunnelFault(silent ? 'origin-timeout' : 'body-timeout'))
   }
@@ -174,6 +210,7 @@ export class Exchange implements StreamListener {
     const { state } = this.#response
     if (state === 'whole') return before === 'whole' ? undefined : this.#responseWhole(before === 'awaited')
     this.#setDeadline()
+    if (this.#goingAway) this.#endAfterFarewell()
     if (state === 'spliced' && before !== 'spliced') this.#visitor.setReading(true)
   }
 
@@ -200,8 +237,14 @@ export class Exchange implements StreamListener {
 
   // ── when it is over ───────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Its visitor answers with a Close of its own, which still goes to the local server. */
+  #endAfterFarewell(): void {
+    if (this.#response.farewellSaid) this.#visitor.endWriting()
+  }
+
   #setDeadline(): void {
     const { state, settled } = this.#response
+    if (this.#goingAway) return
     if (state === 'spliced') return this.#visitor.expireIn(Infinity)
     if (state === 'awaited' && this.#request.done) return this.#visitor.expireIn(ORIGIN_FIRST_BYTE_MS)
     // A visitor that does not read has until the deadline that was set while it still did.
@@ -209,28 +252,43 @@ export class Exchange implements StreamListener {
   }
 
   /**
-   * A kept stream may have been closed by the local server just as we used it. What it certainly did not act on
-   * (`unsent`), or may safely be done twice (RFC 9110 §9.2.2), is sent once more on a fresh one.
+   * A kept stream may have been closed by the local server just as we used it, or a channel may have gone. What the local server certainly
+   * did not act on (`unsent`), or may safely be done twice (RFC 9110 §9.2.2), is sent once more: on a fresh stream, or by another channel.
    */
   #failOrRepeat(why: TunnelFault): void {
     const failure = this.#lease.failure()
-    if (CHANNEL_GONE.has(why.code) && this.#movable && !this.#heard && !this.#visitorEnded)
-      return this.#end({ kind: 'homeless', fault: why })
-    if (!this.#request.repeatable || !(this.#idempotent || failure?.unsent === true)) {
+    const unsent = failure?.unsent === true
+    const again = this.#request.repeatable && (this.#idempotent || unsent)
+    const gone = CHANNEL_GONE.has(why.code) || failure?.next === 'elsewhere'
+    const mayMove = this.#mayMove === 'yes' || (this.#mayMove === 'unsent' && unsent)
+    if (gone && mayMove && !this.#heard && (again || this.#movable) && (unsent || !this.#visitorEnded)) {
+      this.#lease.stream.reset()
+      return this.#end({ kind: 'homeless', fault: failure?.fault ?? why, body: this.#request.kept })
+    }
+    const maySurprise = this.#lease.reused || this.#lease.tentative === true
+    if (!again || !maySurprise || failure?.next !== undefined) {
       const fault = why.code === 'stream-reset' ? new TunnelFault('origin-closed', undefined, { cause: why }) : why
       return this.#abandon(failure?.fault ?? fault)
     }
     this.#originEnded = false
     this.#lease.stream.reset()
     try {
-      this.#lease = this.#route.lease('fresh')
+      this.#lease = this.#route.lease('fresh', this)
     } catch (error) {
-      return this.#abandon(toFault(error))
+      const fault = toFault(error)
+      return CHANNEL_GONE.has(fault.code) ? this.#moveOn(fault) : this.#abandon(fault)
     }
     this.#lease.stream.listen(this)
-    const room = this.#request.repeat(this.#lease.stream)
+    this.#record.retries += 1
+    const room = this.#request.repeat(this.#lease.stream, this.#lease.tentative === true)
     if (this.#visitorEnded) this.#lease.stream.end()
     this.#visitor.setReading(room)
+  }
+
+  /** Its channel is gone: the name may have another one. */
+  #moveOn(why: TunnelFault): void {
+    if (this.#mayMove === 'no' || this.#visitorEnded) return this.#abandon(why)
+    this.#end({ kind: 'homeless', fault: why, body: this.#request.kept })
   }
 
   /** `atOnce`: it came in one piece. */

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { TunnelFault } from '@postern/protocol/fault'
-import { HELD_BODY_BYTES, SWEEP_MS } from '@postern/protocol/limits'
+import { HELD_BODY_BYTES, REPLAY_BYTES, SWEEP_MS } from '@postern/protocol/limits'
 import { describe, expect, test } from 'vitest'
 import type { Route } from '../route/route.ts'
 import type { Verdict } from '../route/visitor-gate.ts'
@@ -12,11 +12,12 @@ import { guarded, ScriptedRoute } from '../testing/scripted-route.ts'
 /** A listener for a tunnel whose agent comes and goes as the test says. */
 async function serve(options?: { holdMs?: number }) {
   const tunnel = new ReturningTunnel(options)
-  const { port, listener, faults } = await startPublicStand(tunnel.dispatcher)
+  const { port, listener, faults, retries } = await startPublicStand(tunnel.dispatcher)
   return {
     port,
     listener,
     faults,
+    retries,
     size: () => tunnel.size,
     holding: (size: number) => tunnel.holding(size),
     leave: () => tunnel.leave(),
@@ -167,7 +168,7 @@ test('draining ends the waiting at once: 503 with Retry-After and Connection: cl
 })
 
 test('a GET whose channel goes before a byte of the response came waits for the next one, once', async () => {
-  const { port, holding, arrive, leave, faults } = await serve()
+  const { port, holding, arrive, leave, faults, retries } = await serve()
   const first = new ScriptedRoute()
   arrive(first)
   const browser = new Browser(port).send(get('/moved'))
@@ -184,11 +185,16 @@ test('a GET whose channel goes before a byte of the response came waits for the 
   leave()
   await browser.until(({ text }) => text.includes('tunnel-error: channel-lost'))
   expect(faults).toEqual(['channel-lost'])
+  expect(retries).toEqual([1])
 })
 
 test.each([
   ['a POST', `POST / HTTP/1.1\r\n${HOST}Content-Length: 0\r\n\r\n`, ''],
-  ['a request with a body', `PUT / HTTP/1.1\r\n${HOST}Content-Length: 2\r\n\r\nhi`, ''],
+  [
+    'a PUT of more than is kept',
+    `PUT / HTTP/1.1\r\n${HOST}Content-Length: ${REPLAY_BYTES + 1}\r\n\r\n${'x'.repeat(REPLAY_BYTES + 1)}`,
+    '',
+  ],
   ['a GET that has been answered in part', get('/'), 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe'],
 ])('%s is not sent a second time when its channel goes', async (_what, request, answered) => {
   const { port, arrive, leave, size } = await serve()
@@ -197,7 +203,7 @@ test.each([
   const browser = new Browser(port).send(request)
   const { stream } = await route.leased(0)
   await stream.until(({ received }) => received.endsWith(request.slice(request.indexOf('\r\n\r\n'))))
-  stream.answer(answered)
+  if (answered !== '') stream.answer(answered)
   await browser.until(({ text }) => text.endsWith(answered.slice(-2)))
   stream.listener?.reset(lost())
   leave()
@@ -206,6 +212,49 @@ test.each([
   expect(size()).toBe(0)
   expect(route.leases).toHaveLength(1)
 })
+
+test('a PUT whose channel goes in the middle of its body is sent whole by the next one, and goes on there', async () => {
+  const { port, arrive, leave, holding } = await serve()
+  const first = new ScriptedRoute()
+  arrive(first)
+  const browser = new Browser(port).send(`PUT / HTTP/1.1\r\n${HOST}Content-Length: 9\r\n\r\none`)
+  const { stream } = await first.leased(0)
+  await stream.until(({ received }) => received.endsWith('\r\n\r\none'))
+  browser.send('two')
+  await stream.until(({ received }) => received.endsWith('onetwo'))
+  stream.listener?.reset(lost())
+  leave()
+  await holding(1)
+  const second = new ScriptedRoute()
+  arrive(second)
+  const again = await second.leased(0)
+  await again.stream.until(({ received }) => received === stream.received)
+  browser.send('end')
+  await again.stream.until(({ received }) => received.endsWith('\r\n\r\nonetwoend'))
+  again.stream.answer(ok('stored'))
+  await browser.until(({ text }) => text.endsWith('stored'))
+  expect(first.leases).toHaveLength(1)
+})
+
+test.each(['GET', 'POST'])(
+  'a %s that finds its channel gone in this very moment goes to another one of the name',
+  async (method) => {
+    const { port, arrive, faults } = await serve()
+    const second = new ScriptedRoute()
+    // The channel is over, and its name has not heard of it yet.
+    const first = new ScriptedRoute(() => {
+      queueMicrotask(() => arrive(second))
+      return { none: new TunnelFault('channel-closed') }
+    })
+    arrive(first)
+    const browser = new Browser(port).send(`${method} / HTTP/1.1\r\n${HOST}Content-Length: 4\r\n\r\nbody`)
+    const { stream } = await second.leased(0)
+    await stream.until(({ received }) => received.endsWith('\r\n\r\nbody'))
+    stream.answer(ok('done'))
+    await browser.until(({ text }) => text.endsWith('done'))
+    expect(faults).toEqual([])
+  },
+)
 
 describe('the rules of the channel that comes count', () => {
   const stranger = () => new TunnelFault('visitor-unauthorised')

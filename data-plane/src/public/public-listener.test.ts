@@ -7,6 +7,7 @@ import {
   SLOW_UPLOAD_BYTES_PER_SECOND,
   SLOW_VISITOR_MS,
   SWEEP_MS,
+  UPGRADE_END_MS,
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
 import { expect, onTestFinished, test, vi } from 'vitest'
@@ -64,7 +65,7 @@ test.each([
 
 test('a kept stream that fails before a byte of the response is replaced once by a fresh one', async () => {
   const route = new ScriptedRoute((index) => ({ reused: index === 0 }))
-  const { port } = await serve(route)
+  const { port, counted } = await serve(route)
   const browser = new Browser(port).send(get('/again'))
   const stale = await route.leased(0)
   stale.stream.listener?.end()
@@ -73,6 +74,7 @@ test('a kept stream that fails before a byte of the response is replaced once by
   expect(fresh.stream.received).toBe(stale.stream.received)
   fresh.stream.answer(ok('second'))
   await browser.until(({ text }) => text.endsWith('second'))
+  expect(counted).toEqual(['request', 'sent again: 1'])
 })
 
 test('a POST is never sent a second time, unless the agent reports that not a byte of it arrived', async () => {
@@ -288,6 +290,109 @@ test('draining ends idle connections at once and busy ones with their response',
   await busy.until(({ text, ended }) => text.endsWith('last') && ended)
   busy.socket.end()
   await drained
+})
+
+const UPGRADED = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+/** A text frame, and Close with status 1012. */
+const FRAME = '\x81\x05hello'
+const RESTARTING = '\x88\x02\x03\xf4'
+
+/** A WebSocket through a listener that is told to go away after `graceMs`. */
+async function openSocket() {
+  const route = new ScriptedRoute()
+  const { port, listener, faults } = await serve(route)
+  const browser = new Browser(port).send(get('/ws', 'Connection: Upgrade\r\nUpgrade: websocket\r\n'))
+  const { stream } = await route.leased(0)
+  stream.answer(UPGRADED + FRAME)
+  await browser.until(({ text }) => text.endsWith(FRAME))
+  return { browser, stream, listener, faults }
+}
+
+test('a WebSocket that outlives a drain is closed by 1012; its own Close still reaches the local server', async () => {
+  const { browser, stream, listener, faults } = await openSocket()
+  const drained = listener.drain(0, 5000)
+  await browser.until(({ text, ended }) => text.endsWith(FRAME + RESTARTING) && ended)
+  // What the local server says after that goes nowhere.
+  stream.answer(FRAME)
+  browser.send('\x88\x82maskxy').socket.end()
+  await stream.until(({ received, state }) => received.endsWith('maskxy') && state === 'ended')
+  stream.listener?.end()
+  await drained
+  expect(browser.text.endsWith(RESTARTING)).toBe(true)
+  expect([browser.error, faults]).toEqual([undefined, []])
+})
+
+test('in the middle of a frame it waits for the end of that frame, and for no more', async () => {
+  const { browser, stream, listener } = await openSocket()
+  stream.answer(FRAME.slice(0, 4))
+  await browser.until(({ text }) => text.endsWith(FRAME.slice(0, 4)))
+  void listener.drain(0, 5000)
+  stream.answer(FRAME.slice(4, 6))
+  stream.answer(FRAME.slice(6) + FRAME)
+  await browser.until(({ text, ended }) => text.endsWith(FRAME + FRAME + RESTARTING) && ended)
+})
+
+test.each<[what: string, upgrade: string, answer: string]>([
+  ['another upgrade', 'echo', UPGRADED.replace('websocket', 'echo')],
+  ['a WebSocket in the middle of a frame that does not end', 'websocket', UPGRADED + FRAME.slice(0, 4)],
+  ['a WebSocket that its local server has closed', 'websocket', `${UPGRADED}\x88\x02\x03\xe8`],
+  ['a response that has begun', '', 'HTTP/1.1 200 OK\r\n\r\ndata: x\n\n'],
+])('%s that outlives a drain is cut', async (_what, upgrade, answer) => {
+  const route = new ScriptedRoute()
+  const { port, listener, wait } = await serve(route)
+  const head = upgrade === '' ? '' : `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
+  const browser = new Browser(port).send(get('/', head))
+  const { stream } = await route.leased(0)
+  stream.answer(answer)
+  await browser.until(({ text }) => text.length > 20)
+  const drained = listener.drain(0, 5000)
+  wait(UPGRADE_END_MS)
+  await browser.until(({ error }) => error?.code === 'ECONNRESET')
+  expect(browser.text).not.toContain(RESTARTING)
+  await drained
+})
+
+test('who waits for an answer that does not come in time is told so', async () => {
+  const route = new ScriptedRoute()
+  const { port, listener } = await serve(route)
+  const browser = new Browser(port).send(get('/'))
+  await route.leased(0)
+  void listener.drain(0, 5000)
+  await browser.until(({ text, ended }) => text.includes('tunnel-error: server-draining') && ended)
+  expect(browser.text).toMatch(/^HTTP\/1\.1 503 [\s\S]*\r\nConnection: close\r\n/)
+  browser.socket.end()
+})
+
+test('a listener that retires lets visitors in, keeps those that are idle, and makes each response the last of its connection', async () => {
+  const route = new ScriptedRoute()
+  const { port, listener } = await serve(route)
+  const idle = new Browser(port)
+  await once(idle.socket, 'connect')
+  while (listener.visitors < 1) await new Promise(setImmediate)
+  listener.retire()
+  const late = new Browser(port)
+  for (const [index, browser] of [idle, late].entries()) {
+    browser.send(get('/'))
+    const { stream } = await route.leased(index)
+    stream.answer(ok('in'))
+    await browser.until(({ text, ended }) => text.endsWith('in') && ended)
+    expect(browser.text).toContain('\r\nConnection: close\r\n')
+    browser.socket.end()
+  }
+})
+
+test('what is open on one route ends alone', async () => {
+  const routes = [new ScriptedRoute(), new ScriptedRoute()]
+  const { port, listener } = await serve(routes[0]!)
+  const browser = new Browser(port).send(get('/'))
+  const { stream } = await routes[0]!.leased(0)
+  stream.answer('HTTP/1.1 200 OK\r\n\r\npart')
+  await browser.until(({ text }) => text.includes('part'))
+  listener.endOn(routes[1]!)
+  stream.answer(' and more')
+  await browser.until(({ text }) => text.includes('and more'))
+  listener.endOn(routes[0]!)
+  await browser.until(({ error }) => error?.code === 'ECONNRESET')
 })
 
 test('no stream to be had is said with its code', async () => {

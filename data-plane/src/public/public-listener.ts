@@ -19,6 +19,8 @@ export interface PublicListenerOptions {
   readonly context: VisitorContext
   /** Monotonic milliseconds. */
   now(): number
+  /** Those in which this process was not stopped, for what visitors have time for; `now` unless told. */
+  awake?(): number
   /** How many visitors there may be at once; as in limits.ts unless told. */
   readonly ceilings?: VisitorCeilings
   /** A connection that came to nothing before its first request, for the log. */
@@ -26,10 +28,10 @@ export interface PublicListenerOptions {
 }
 
 /** A visitor's connection, whichever version of HTTP it speaks. */
-type AnyVisitor = Perishable & { drain(): void }
+type AnyVisitor = Perishable & { retire(): void; drain(): void; goAway(): void }
 
 /** Who may have a stream of a tunnel: a connection of HTTP/1.1, one request of HTTP/2. */
-type AnyUser = StreamUser & { giveWay(): void }
+type AnyUser = StreamUser & { giveWay(): void; goAway(): void }
 
 export class PublicListener {
   readonly #options: PublicListenerOptions
@@ -41,14 +43,19 @@ export class PublicListener {
   readonly #ceilings: VisitorCeilings
   readonly #host: H2Host
   #emptied: (() => void) | undefined
+  #retiring = false
 
   constructor(options: PublicListenerOptions) {
     this.#options = options
     this.#ceilings = options.ceilings ?? new VisitorCeilings()
-    this.#sweeper = new Sweeper(options.now, SWEEP_MS)
+    this.#sweeper = new Sweeper(options.awake ?? options.now, SWEEP_MS)
+    const retiring = (): boolean => this.#retiring
     this.#host = {
       deadlineIn: (ms) => this.#sweeper.deadlineIn(ms),
       now: options.now,
+      get retiring() {
+        return retiring()
+      },
       makeRoom: (route, forWhom) => this.#makeRoom(route, forWhom),
       enter: (request) => {
         const unwatch = this.#sweeper.add(request)
@@ -82,23 +89,44 @@ export class PublicListener {
   }
 
   /**
-   * No new visitors; idle ones are let go, busy ones end with their response. Resolves when all are gone, or after
-   * `graceMs`, when those that are left are cut.
+   * From now on each response is the last on its connection. Visitors still come in, and idle ones stay: whoever sends a request just now
+   * shall not find the connection closed.
    */
-  async drain(graceMs: number): Promise<void> {
+  retire(): void {
+    this.#retiring = true
+    for (const visitor of this.#visitors) visitor.retire()
+  }
+
+  /** What is open on this route ends as at the end of a drain. */
+  endOn(route: Route): void {
+    for (const user of this.#users) if (user.uses(route)) user.goAway()
+  }
+
+  /**
+   * No new visitors; idle ones are let go, busy ones end with their response. Those that have not after `graceMs` are told to go, as far
+   * as their protocols have a word for it, and have `endMs` for that. Resolves when all are gone; then those that are left are cut.
+   */
+  async drain(graceMs: number, endMs = 0): Promise<void> {
     for (const server of this.#servers) server.close()
     for (const visitor of this.#visitors) visitor.drain()
-    if (this.#sockets.size > 0) {
-      await new Promise<void>((resolve) => {
-        const deadline = setTimeout(resolve, graceMs)
-        this.#emptied = () => {
-          clearTimeout(deadline)
-          resolve()
-        }
-      })
+    await this.#emptiedIn(graceMs)
+    if (endMs > 0 && this.#sockets.size > 0) {
+      for (const visitor of this.#visitors) visitor.goAway()
+      await this.#emptiedIn(endMs)
     }
     for (const socket of this.#sockets) socket.resetAndDestroy()
     this.#sweeper.stop()
+  }
+
+  #emptiedIn(ms: number): Promise<void> {
+    if (this.#sockets.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const deadline = setTimeout(resolve, ms)
+      this.#emptied = () => {
+        clearTimeout(deadline)
+        resolve()
+      }
+    })
   }
 
   #accept(socket: Socket, context: VisitorContext): void {

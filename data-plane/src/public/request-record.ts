@@ -64,6 +64,8 @@ export class RequestRecord {
   /** From then until the first byte of the final response; negative without one. */
   answerMs = NONE
   totalMs = 0
+  /** How often it was sent again, on another stream or to another task, before a byte of a response had come. */
+  retries = 0
   /** Monotonic. */
   overAt = 0
   /** Of an earlier request; the keeper's, who looks whether it still fits. */
@@ -92,6 +94,7 @@ export class RequestRecord {
     this.holdMs = 0
     this.hopMs = NONE
     this.answerMs = NONE
+    this.retries = 0
     this.#admittedAt = NONE
     this.#answeredAt = NONE
     this.#beganAt = this.#now()
@@ -101,6 +104,7 @@ export class RequestRecord {
   /** It has a route, at that time. @param roundTripMs to the agent and back, as measured last; undefined if nobody has */
   admitted(at: number, roundTripMs: number | undefined): void {
     this.holdMs = at - this.#beganAt
+    if (this.#admittedAt >= 0) this.retries += 1
     this.#admittedAt = at
     this.#roundTripMs = roundTripMs ?? NONE
   }

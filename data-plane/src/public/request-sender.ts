@@ -4,6 +4,7 @@ import { REPLAY_BYTES } from '@postern/protocol/limits'
 import type { ByteStream } from '@postern/protocol/mux'
 
 const NOTHING = Buffer.alloc(0)
+const NO_PIECES: Buffer[] = []
 
 export class RequestSender {
   #head: Buffer
@@ -33,8 +34,13 @@ export class RequestSender {
 
   /** `keep`: remember the body, up to REPLAY_BYTES. */
   begin(stream: ByteStream, keep: boolean): void {
-    if (keep) this.#kept = []
+    if (keep) this.#kept = this.#body.done ? NO_PIECES : []
     stream.write(this.#head)
+  }
+
+  /** What was sent of the body, as far as it is kept. */
+  get kept(): readonly Buffer[] {
+    return this.#kept ?? NO_PIECES
   }
 
   /** The index behind the last byte of [from, to) that belongs to this request. @throws TunnelFault `request-invalid` */
@@ -42,21 +48,21 @@ export class RequestSender {
     return this.#body.advance(chunk, from, to)
   }
 
-  /** Sends a piece of the body. False: enough for now. */
-  send(piece: Buffer, stream: ByteStream): boolean {
+  /** Sends a piece of the body. False: enough for now. `keepAll`: the stream takes little, and until then all must be remembered. */
+  send(piece: Buffer, stream: ByteStream, keepAll: boolean): boolean {
     this.sentBytes += piece.length
     if (this.#kept !== undefined) {
       this.#keptBytes += piece.length
-      if (this.#keptBytes <= REPLAY_BYTES) this.#kept.push(piece)
+      if (keepAll || this.#keptBytes <= REPLAY_BYTES) this.#kept.push(piece)
       else this.#kept = undefined
     }
     return stream.write(piece)
   }
 
-  /** Sends all of it once more; after that, never again. False: enough for now. */
-  repeat(stream: ByteStream): boolean {
+  /** Sends all of it once more; after that, never again, unless it is to `keep`. False: enough for now. */
+  repeat(stream: ByteStream, keep: boolean): boolean {
     const kept = this.#kept ?? []
-    this.#kept = undefined
+    if (!keep) this.#kept = undefined
     let room = stream.write(this.#head)
     for (const piece of kept) room = stream.write(piece)
     return room

@@ -19,6 +19,7 @@ import { IDLE_STREAM_MS, INTERIM_RESPONSES } from '@postern/protocol/limits'
 import type { ByteStream } from '@postern/protocol/mux'
 import type { ResponseChanges } from '../route/visitor-gate.ts'
 import type { RequestRecord } from './request-record.ts'
+import { SERVICE_RESTART, WebSocketFrames } from './websocket-frames.ts'
 
 /** What reads responses; a visitor's connection keeps one from each exchange to the next. */
 export interface ResponseReader {
@@ -43,6 +44,9 @@ interface ResponseReceiver {
   write(bytes: Buffer): boolean
 }
 
+/** Whether a WebSocket's visitor was told that the service restarts: `due` waits for the end of the frame that is under way. */
+type Farewell = 'none' | 'due' | 'said'
+
 export type ResponseState =
   /** Nothing of the final response has been written; there may have been interim ones. */
   | 'awaited'
@@ -66,6 +70,9 @@ export class ResponseRelay {
   readonly #body: BodyBoundary
   #carry: HeadCarry | undefined
   #dechunker: Dechunker | undefined
+  /** Of an upgrade to WebSocket. */
+  #frames: WebSocketFrames | undefined
+  #farewell: Farewell = 'none'
   /** The body is delimited by the close, and the visitor gets it in chunks. */
   #chunking = false
   #interims = 0
@@ -87,7 +94,9 @@ export class ResponseRelay {
       case 'body':
         return this.#readBody(chunk, stream)
       case 'spliced':
-        return this.#deliver(chunk, chunk.length, stream)
+        return this.#frames === undefined
+          ? this.#deliver(chunk, chunk.length, stream)
+          : this.#readFrames(this.#frames, chunk, stream)
       case 'awaited':
         return this.#readHead(chunk, stream)
       case 'whole':
@@ -107,6 +116,21 @@ export class ResponseRelay {
   /** Whether the visitor has read all that it was given. */
   get settled(): boolean {
     return this.#owed === 0
+  }
+
+  /**
+   * Tells a WebSocket's visitor that the service restarts, now or at the end of the frame that is under way; what the local server sends
+   * after that goes nowhere. False if this is none, or one whose local server has closed it already.
+   */
+  sayFarewell(): boolean {
+    if (this.#frames === undefined || this.#frames.closed) return false
+    if (this.#farewell === 'none') this.#farewell = 'due'
+    this.#sayIfDue(this.#frames)
+    return true
+  }
+
+  get farewellSaid(): boolean {
+    return this.#farewell === 'said'
   }
 
   /** The visitor has room again: the stream gets its credit. */
@@ -160,6 +184,10 @@ export class ResponseRelay {
       const written = this.#written(head, true, buffer, from, to)
       this.release()
       this.state = 'spliced'
+      if (request.upgrade?.toLowerCase() === 'websocket') {
+        this.#frames = new WebSocketFrames()
+        this.#frames.advance(buffer, from, to)
+      }
       return this.#deliver(written, credit + to - from, stream)
     }
     this.keepAlive = mayKeepAlive && request.keepAlive && keepsVisitor(head, this.#visitorVersion)
@@ -182,6 +210,19 @@ export class ResponseRelay {
     const end = this.#advance(chunk, 0, chunk.length)
     this.#passOn(chunk, 0, end, stream)
     if (end < chunk.length) this.#tooMuch(chunk.length - end, stream)
+  }
+
+  #readFrames(frames: WebSocketFrames, chunk: Buffer, stream: ByteStream): void {
+    if (this.#farewell === 'said') return stream.consume(chunk.length)
+    const end = frames.advance(chunk, 0, chunk.length, this.#farewell === 'due')
+    this.#deliver(chunk.subarray(0, end), chunk.length, stream)
+    this.#sayIfDue(frames)
+  }
+
+  #sayIfDue(frames: WebSocketFrames): void {
+    if (this.#farewell !== 'due' || !frames.between) return
+    this.#farewell = 'said'
+    if (!frames.closed) this.#options.visitor.write(SERVICE_RESTART)
   }
 
   #advance(buffer: Buffer, from: number, to: number): number {

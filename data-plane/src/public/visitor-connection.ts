@@ -114,6 +114,14 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
     this.#linger()
   }
 
+  /** The listener's `retiring` is asked with each response. */
+  retire(): void {}
+
+  /** The task stops, and can wait no longer. */
+  goAway(): void {
+    if (this.#state.kind === 'exchange') this.#state.exchange.goAway()
+  }
+
   /** Whether it has a stream of this route. */
   uses(route: Route): boolean {
     return this.#state.kind === 'exchange' && this.#state.route === route
@@ -162,15 +170,15 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
   }
 
   admit(route: Route, application: Application): void {
-    const { head, requestId, moved } = application
+    const { head, requestId, mayMove } = application
     const { gate } = route
     const forwarding = { forwarded: this.#forwarded, requestId }
     const request = {
       head,
       headBytes: writeRequestHead(head, gate === undefined ? forwarding : { ...forwarding, ...gate.request }),
       record: this.#record,
-      mayKeepAlive: !this.#draining,
-      mayMove: !moved,
+      mayKeepAlive: this.#mayGoOn,
+      mayMove,
       cookies: this.#context.cookies,
       changes: gate?.response({ scheme: this.#context.proto, authority: head.host }),
       body: this.#requestBody,
@@ -182,6 +190,8 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
       this.#state = { kind: 'exchange', exchange: this.#exchange(route, request), head, requestId, route }
     } catch (error) {
       const fault = toFault(error)
+      // It goes in this very moment, and nothing was sent.
+      if (fault.code === 'channel-closed' && mayMove !== 'no') return this.#admission.beginAgain(head, requestId, fault)
       this.#context.failed(requestId, fault)
       this.refuse(fault, application)
     }
@@ -244,6 +254,9 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
       case 'homeless':
         this.#state = ADMISSION
         this.#waited = true
+        // What was sent of the body is sent again, before what has come since.
+        this.#inlet.putBack(outcome.body)
+        for (const { length } of outcome.body) this.#record.bytesIn -= length
         return this.#admission.beginAgain(head, requestId, outcome.fault)
       case 'cut':
         this.#context.failed(requestId, outcome.fault)
@@ -364,6 +377,11 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
     }
   }
 
+  /** Whether another request may follow. */
+  get #mayGoOn(): boolean {
+    return !this.#draining && !this.#host.retiring
+  }
+
   #nextRequest(): void {
     this.#state = HEAD
     this.#heads.clear()
@@ -387,7 +405,7 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
 
   /** `goesOn`: the request was read to its end, so another may follow on this connection. */
   #answer(fault: TunnelFault, head: RequestHead | undefined, requestId: string, goesOn: boolean): void {
-    const keepAlive = goesOn && !this.#draining && head?.keepAlive === true
+    const keepAlive = goesOn && this.#mayGoOn && head?.keepAlive === true
     const [accept, method] = [head?.field('accept'), head?.method ?? 'GET']
     if (this.#waited) this.#record.turnedAway()
     const { serverTiming } = this.#record

@@ -23,6 +23,8 @@ export interface VisitorHost {
   deadlineIn(ms: number): number
   /** Monotonic milliseconds. */
   now(): number
+  /** The task is about to stop: each response says that it is the last on its connection. */
+  readonly retiring: boolean
   /** Takes a stream of `route` from a visitor who keeps it waiting, or who is of a crowd. False if there is none such. */
   makeRoom(route: Route, forWhom: StreamUser): boolean
 }

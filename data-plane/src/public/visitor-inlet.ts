@@ -50,6 +50,12 @@ export class VisitorInlet {
     this.adjust()
   }
 
+  /** What was taken already is wanted again, before all that waits. */
+  putBack(pieces: readonly Buffer[]): void {
+    if (pieces.length === 0) return
+    this.#waiting = Buffer.concat(this.#waiting === undefined ? pieces : [...pieces, this.#waiting])
+  }
+
   /** What waits goes nowhere. */
   drop(): void {
     this.#waiting = undefined

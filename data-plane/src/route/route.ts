@@ -9,17 +9,37 @@ import type { VisitorGate } from './visitor-gate.ts'
  */
 export type Freshness = 'idle' | 'young' | 'fresh'
 
+/** For whom a stream is: who visits, and the id of the request that needs it. */
+export interface Asker {
+  readonly visitorAddress: string
+  readonly requestId: string
+}
+
+/** Why the far end reset a stream. */
+export interface Failure {
+  readonly fault: TunnelFault
+  /** Not one byte of the request reached the local server. */
+  readonly unsent: boolean
+  /**
+   * `elsewhere`: this route leads nowhere any more, and another may. `nowhere`: the request was judged, and is not to be sent again. Otherwise
+   * the same route may serve it.
+   */
+  readonly next?: 'elsewhere' | 'nowhere'
+}
+
 /** A stream for one exchange. Whoever leases it listens on it at once, and ends with exactly one of `keep`, `leave` and `stream.reset`. */
 export interface Lease {
   readonly stream: ByteStream
   /** The stream has carried an exchange before: the local server may have closed it without our knowing. */
   readonly reused: boolean
+  /** Whoever has the tunnel has not yet said that it takes the request: all that is sent until then must be kept. May become false, never true. */
+  readonly tentative?: boolean
   /** Gives the stream back: both messages ended by their framing, nothing followed, neither side said close. `idleMs` is the longest it may wait. */
   keep(idleMs: number): void
   /** Lets the stream end in peace: the exchange is over, but it cannot carry another one. */
   leave(): void
-  /** Why the far end reset the stream, where it said so, and whether not one byte of the request reached the local server. */
-  failure(): { readonly fault: TunnelFault; readonly unsent: boolean } | undefined
+  /** Why the far end reset the stream, where it said so. */
+  failure(): Failure | undefined
 }
 
 /** Where the requests for one name go. A local channel and another task that holds it are two implementations. */
@@ -29,5 +49,5 @@ export interface Route {
   /** What the way to the far end and back takes, as measured last; milliseconds, undefined where nobody has. */
   readonly roundTripMs?: number | undefined
   /** @throws TunnelFault `streams-exhausted`, `channel-closed` */
-  lease(freshness: Freshness): Lease
+  lease(freshness: Freshness, asker: Asker): Lease
 }

@@ -3,7 +3,7 @@ import type { TunnelFault } from '@postern/protocol/fault'
 import type { PublicPlace, RequestForwarding, RequestHead, ResponseForwarding } from '@postern/protocol/http'
 
 export type RequestChanges = Pick<RequestForwarding, 'host' | 'removed' | 'extraLines'>
-export type ResponseChanges = Pick<ResponseForwarding, 'mend' | 'removed' | 'extraLines'>
+export type ResponseChanges = Pick<ResponseForwarding, 'mend' | 'removed' | 'extraLines' | 'passedOn'>
 
 /** The fault that the visitor gets instead; undefined: it may pass. */
 export type Verdict = TunnelFault | undefined

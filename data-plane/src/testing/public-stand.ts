@@ -17,10 +17,12 @@ export interface PublicStand {
   readonly listener: PublicListener
   /** Codes of what went wrong, as the log has them. */
   readonly faults: readonly string[]
-  /** `request` for each that began, and the code of each that ended by a fault. */
+  /** `request` for each that began, the code of each that ended by a fault, and `sent again: n`. */
   readonly counted: readonly string[]
   /** A line for each that is over: its version, its status, how it ended and by which fault. */
   readonly recorded: readonly string[]
+  /** Of each that is over: how often it was sent again. */
+  readonly retries: readonly number[]
   /** Lets so many milliseconds pass for the listener. */
   wait(ms: number): void
 }
@@ -39,6 +41,7 @@ export async function startPublicStand(
   const faults: string[] = []
   const counted: string[] = []
   const recorded: string[] = []
+  const retries: number[] = []
   const listener = new PublicListener({
     proxyProtocol,
     ...(ceilings && { ceilings }),
@@ -51,8 +54,10 @@ export async function startPublicStand(
       failed: (_id, fault) => faults.push(fault.code),
       records: {
         begun: () => counted.push('request'),
-        over: ({ protocol, status, end, fault }) => {
+        over: ({ protocol, status, end, fault, retries: again }) => {
           if (fault !== undefined) counted.push(fault)
+          if (again > 0) counted.push(`sent again: ${again}`)
+          retries.push(again)
           recorded.push(`${protocol} ${status} ${end} ${fault ?? '-'}`)
         },
       },
@@ -66,7 +71,7 @@ export async function startPublicStand(
   const wait = (ms: number): void => {
     ahead += ms
   }
-  return { port, listener, faults, counted, recorded, wait }
+  return { port, listener, faults, counted, recorded, retries, wait }
 }
 
 /** Knows the one tunnel demo.example.com. */

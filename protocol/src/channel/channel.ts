@@ -1,7 +1,7 @@
 /** One channel: a secured socket with a multiplexer on it, and how it ends. Knows nothing of tickets, tunnels or HTTP. */
 import type tls from 'node:tls'
 import { TunnelFault } from '../fault.ts'
-import { CLOSE_GRACE_MS, SOCKET_BACKLOG_BYTES } from '../limits.ts'
+import { CLOSE_GRACE_MS, SOCKET_BACKLOG_BYTES, STREAMS_PER_CHANNEL } from '../limits.ts'
 import { GoAwayCode, Mux, type RawStream, type WindowBudget } from '../mux/index.ts'
 import { Heartbeat } from './heartbeat.ts'
 
@@ -37,6 +37,8 @@ export interface ChannelOptions {
   readonly events: ChannelEvents
   /** Streams that the peer may have open at once: 1 on the server (the control stream), STREAMS_PER_CHANNEL on the agent. */
   readonly peerStreams: number
+  /** Streams that this side may have open at once; STREAMS_PER_CHANNEL unless told. */
+  readonly ownStreams?: number
 }
 
 /** GOAWAY in each direction. */
@@ -64,7 +66,7 @@ export class Channel {
   #awaitingPong: (() => void)[] = []
 
   constructor(options: ChannelOptions) {
-    const { socket, side, budget, now, events, peerStreams } = options
+    const { socket, side, budget, now, events, peerStreams, ownStreams = STREAMS_PER_CHANNEL } = options
     this.#socket = socket
     this.#events = events
     this.#now = now
@@ -74,6 +76,7 @@ export class Channel {
       now,
       budget,
       peerStreams,
+      ownStreams,
       events: {
         outputReady: () => this.#flushSoon(),
         streamOpened: (stream) => {
@@ -158,11 +161,16 @@ export class Channel {
     return this.#mux.openStream()
   }
 
-  /** The agent's control stream: what is said on it arrives before whatever the other streams have queued. Throws as `openStream`. */
+  /** The control stream of whichever side has one: what is said on it arrives before whatever the other streams have queued. Throws as `openStream`. */
   openControlStream(): RawStream {
     const stream = this.openStream()
     this.#mux.expedite(stream)
     return stream
+  }
+
+  /** Asks the peer for a sign of life, which shows in `bytesIn`. */
+  ping(): void {
+    if (!this.#ended) this.#mux.ping()
   }
 
   /** Resolves when the peer has answered a ping that left behind all that was said on the control stream, or when the channel is over. */

@@ -12,6 +12,8 @@ const LONGEST_DETAIL = 1024
 
 const text = (longest: number) => z.string().check(z.minLength(1), z.maxLength(longest))
 const count = z.int().check(z.nonnegative())
+/** How an agent calls itself where another one hears of it: printable ASCII, since it ends up in a terminal. */
+const label = z.string().check(z.regex(/^[\x20-\x7e]{1,64}$/))
 
 /** A fault of the closed table; `detail` is for a person and `retryAfterMs` in milliseconds. */
 const refused = z.object({
@@ -34,10 +36,10 @@ export const serverMessages = {
   }),
   /** No channel for this agent; GOAWAY follows. */
   refused,
-  /** The task stops in `deadlineMs`: open another channel, let this one's streams finish. */
+  /** This channel goes, in `deadlineMs` at the latest: open another one, then let this one's streams finish. */
   draining: z.object({ type: z.literal('draining'), deadlineMs: count }),
-  /** Another agent has the name; final for this one. */
-  superseded: z.object({ type: z.literal('superseded'), byInstance: text(64) }),
+  /** Another agent has the name, `by` as it calls itself; final for this one. */
+  superseded: z.object({ type: z.literal('superseded'), byInstance: text(64), by: z.optional(label) }),
   /** The right to the tunnel is gone; final. */
   revoked: z.object({ type: z.literal('revoked') }),
   /** A ceiling was met; the channel lives on. `what` is the code of the fault that visitors see. */
@@ -51,8 +53,11 @@ export const agentMessages = {
     type: z.literal('hello'),
     version: text(64),
     instanceId: text(64),
+    /** Which of this agent's own channels it is: a newer one of the same agent with the same number takes its place. */
     slot: z.int().check(z.nonnegative(), z.lt(SLOTS_PER_NAME)),
+    /** Whether other agents that say so too may serve the name beside this one. */
     pool: z.boolean(),
+    label: z.optional(label),
     rules: visitorRulesSchema,
     /** How long requests wait for this agent while it is away; 0: not at all. The server decides where it is missing. */
     holdMs: z.optional(count.check(z.maximum(MOST_HOLD_MS))),
@@ -66,8 +71,8 @@ export const agentMessages = {
     fault: z.enum(['origin-refused', 'origin-timeout', 'origin-unreachable', 'origin-closed']),
     unsent: z.boolean(),
   }),
-  /** The agent stops: no new streams for it, please. */
-  leaving: z.object({ type: z.literal('leaving') }),
+  /** No new streams on this channel, please. `moved`: another channel of the agent has taken its place already; otherwise it stops. */
+  leaving: z.object({ type: z.literal('leaving'), moved: z.optional(z.boolean()) }),
 }
 
 type AnyOf<T extends Record<string, z.ZodMiniType>> = { [K in keyof T]: z.output<T[K]> }[keyof T]

@@ -17,12 +17,12 @@ import { RateBucket } from './rate-bucket.ts'
  * A channel survives a path that stands still for this long and then delivers everything at once, so an honest sender must
  * survive it too. A flood gains one such burst.
  */
-const RECEIVE_BURST = CONTROL_LINES_PER_SECOND * Math.max(1, (HEARTBEAT_MS + SILENCE_MS) / 1000)
-/** In the worst second a bucket lets its burst and its rate go: half of the limit each. */
-const SEND_RATE = CONTROL_LINES_PER_SECOND / 2
+const RECEIVE_BURST_SECONDS = Math.max(1, (HEARTBEAT_MS + SILENCE_MS) / 1000)
 
 export interface ControlStreamOptions<Receives> {
   readonly stream: RawStream
+  /** CONTROL_LINES_PER_SECOND unless told. */
+  readonly linesPerSecond?: number
   /** Milliseconds of a monotonic clock. */
   now(): number
   /** A valid message of a known type; of unknown types nothing is heard. */
@@ -47,8 +47,11 @@ export class ControlStream<Sends, Receives> {
   constructor(options: ControlStreamOptions<Receives>, schemas: MessageSchemas<Receives>) {
     this.#options = options
     this.#schemas = schemas
-    this.#received = new RateBucket(CONTROL_LINES_PER_SECOND, RECEIVE_BURST, options.now)
-    this.#sent = new RateBucket(SEND_RATE, SEND_RATE, options.now)
+    const { linesPerSecond = CONTROL_LINES_PER_SECOND } = options
+    // In the worst second a bucket lets its burst and its rate go: half of the limit each.
+    const sendRate = linesPerSecond / 2
+    this.#received = new RateBucket(linesPerSecond, linesPerSecond * RECEIVE_BURST_SECONDS, options.now)
+    this.#sent = new RateBucket(sendRate, sendRate, options.now)
     options.stream.listen({
       data: (chunk) => this.#read(chunk),
       end: () => this.#end(undefined),
@@ -92,7 +95,7 @@ export class ControlStream<Sends, Receives> {
 }
 
 const tooMany = (): TunnelFault =>
-  new TunnelFault('protocol-violation', `More than ${CONTROL_LINES_PER_SECOND} control lines a second.`)
+  new TunnelFault('protocol-violation', 'More control lines a second than there may be.')
 
 const tooLong = (): TunnelFault =>
   new TunnelFault('protocol-violation', `A control line is longer than ${CONTROL_LINE_BYTES} bytes.`)

@@ -4,6 +4,7 @@ export { Channel } from './channel.ts'
 export type {
   AgentMessage,
   Hello,
+  MessageSchemas,
   Refused,
   ServerMessage,
   StreamFaultMessage,
@@ -14,6 +15,8 @@ export { UPSTREAM_PROTOCOLS } from './control-messages.ts'
 export type { ControlStreamOptions } from './control-stream.ts'
 export { agentControlStream, ControlStream, serverControlStream } from './control-stream.ts'
 export { hashCredentials } from './credential-hash.ts'
+export { Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
+export { acceptHop, type HopPeer, openHop } from './hop-opening.ts'
 export { IpNotAllowedFault } from './ip-not-allowed.ts'
 export type {
   AcceptedOpening,

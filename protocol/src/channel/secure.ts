@@ -35,19 +35,29 @@ export function secureServer(
   key: Uint8Array,
   secureContext: tls.SecureContext = CONTEXT,
 ): Handshake {
-  let asked: string | undefined
+  return secureServerOf(raw, (offered) => (offered === identity ? key : undefined), secureContext)
+}
+
+/** Server end for whoever names itself in the handshake. `identity` is what it proved; ask it after `proof`. */
+export function secureServerOf(
+  raw: net.Socket,
+  keyOf: (identity: string) => Uint8Array | undefined,
+  secureContext: tls.SecureContext = CONTEXT,
+): Handshake & { identity(): string } {
+  let proven: string | undefined
   const socket = new tls.TLSSocket(raw, {
     isServer: true,
     secureContext,
     pskCallback: (_socket: tls.TLSSocket, offered: string) => {
-      asked = offered
-      return offered === identity ? key : null
+      const key = keyOf(offered)
+      proven = key && offered
+      return key ?? null
     },
   } as tls.TLSSocketOptions)
   destroyOnTlsError(socket)
   // OpenSSL counts an accepted PSK as a resumed session; a session that was really resumed never asks for the key.
-  const proof = () => (asked === identity && socket.isSessionReused() ? undefined : notProven())
-  return { socket, event: 'secure', proof }
+  const proof = () => (proven !== undefined && socket.isSessionReused() ? undefined : notProven())
+  return { socket, event: 'secure', proof, identity: () => proven ?? '' }
 }
 
 /** Agent end: whoever answers with a certificate, however well trusted, is not the server. */

@@ -30,6 +30,8 @@ export class FieldLines {
   base = 0
   /** Bit i is set if some line has the id i. */
   present = 0
+  /** More of them are refused. */
+  most = HEAD_FIELDS
   #spans = new Uint16Array(FIRST_CAPACITY * STRIDE)
 
   clear(): void {
@@ -86,7 +88,7 @@ export class FieldLines {
       const id = fieldId(buffer, nameStart, nameEnd)
       const canonical = valueStart === nameEnd + 2 && buffer[nameEnd + 1] === SP && valueEnd === at
       this.#add(nameStart - base, nameEnd - base, valueStart - base, valueEnd - base, id | (canonical ? CANONICAL : 0))
-      if (this.count > HEAD_FIELDS) refuse(side, 'head-fields')
+      if (this.count > this.most) refuse(side, 'head-fields')
       at += 2
     }
   }

@@ -1,5 +1,5 @@
 /** Reads one head after another, resumable at any byte, in order of the bytes. Knows nothing of what start line it reads. */
-import { HEAD_BYTES } from '../limits.ts'
+import { HEAD_BYTES, HEAD_FIELDS } from '../limits.ts'
 import { LF } from './character-tables.ts'
 import { INCOMPLETE } from './field-lines.ts'
 import type { MessageHead } from './message-head.ts'
@@ -13,15 +13,19 @@ import { refuse, type Side } from './rules.ts'
 export abstract class HeadParser<Head extends MessageHead> {
   protected readonly head: Head
   readonly #side: Side
+  readonly #mostBytes: number
   /** Offset of the first line that is not read yet. */
   #line = 0
   /** Offset up to which that line is known to hold no LF. */
   #searched = 0
   #stage: 'start-line' | 'fields' | 'done' = 'start-line'
 
-  constructor(side: Side, head: Head) {
+  /** `added`: what another task of ours may have put into a head that was within the limits. */
+  constructor(side: Side, head: Head, added = { bytes: 0, fields: 0 }) {
     this.#side = side
+    this.#mostBytes = HEAD_BYTES + added.bytes
     this.head = head
+    head.lines.most = HEAD_FIELDS + added.fields
   }
 
   /** Reads the start line at `at`. Answers the index behind it or `INCOMPLETE`. */
@@ -35,8 +39,8 @@ export abstract class HeadParser<Head extends MessageHead> {
    */
   parse(buffer: Buffer, from: number, to: number): Head | undefined {
     if (this.#stage === 'done') this.#begin()
-    const whole = to - from >= HEAD_BYTES
-    const limit = whole ? from + HEAD_BYTES : to
+    const whole = to - from >= this.#mostBytes
+    const limit = whole ? from + this.#mostBytes : to
     if (this.#searched > this.#line && !whole && !hasLineFeed(buffer, from + this.#searched, limit)) {
       this.#searched = to - from
       return undefined

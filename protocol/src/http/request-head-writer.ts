@@ -15,6 +15,8 @@ export interface RequestForwarding {
   readonly extraLines?: string | undefined
   /** Lower-case names of fields that do not go on; whoever gives them has judged them. */
   readonly removed?: ReadonlySet<string> | undefined
+  /** The head was written by another task of ours: what that added is there already. */
+  readonly passedOn?: boolean | undefined
 }
 
 /** Set by us; behind a trusted hop what it sent is part of what we set. */
@@ -30,7 +32,8 @@ export function writeRequestHead(head: RequestHead, forwarding: RequestForwardin
   const { lines } = head
   const { forwarded } = forwarding
   slab.begin()
-  const dropped = forwarded.trusted ? REWRITTEN : UNTRUSTED
+  const { passedOn = false } = forwarding
+  const dropped = passedOn ? 0 : forwarded.trusted ? REWRITTEN : UNTRUSTED
   const owned = forwarding.host === undefined ? 0 : HOST
   copyLines(head, startLine(head), dropped, owned, writeHost, forwarding, forwarding.removed)
 
@@ -38,15 +41,21 @@ export function writeRequestHead(head: RequestHead, forwarding: RequestForwardin
     const host = forwarding.host ?? head.host
     if (host !== '') slab.text(`Host: ${host}\r\n`)
   }
-  if (forwarded.trusted) slab.text(forwarded.linesAfter(lines, head.host))
-  else slab.bytes(forwarded.linesFor(head.host))
-  slab.bytes(REQUEST_ID)
-  slab.text((forwarded.trusted ? lines.joined(FIELD.requestId) : undefined) ?? forwarding.requestId)
-  slab.bytes(forwarding.receivedBy === undefined ? VIA[head.version] : VIA[20])
+  if (!passedOn) writeOurs(head, forwarding)
   slab.text(connectionLines(head))
   if (forwarding.extraLines !== undefined) slab.text(forwarding.extraLines)
   slab.text('\r\n')
   return slab.take()
+}
+
+/** Who visits, and by which way. */
+function writeOurs(head: RequestHead, { forwarded, requestId, receivedBy }: RequestForwarding): void {
+  const { lines } = head
+  if (forwarded.trusted) slab.text(forwarded.linesAfter(lines, head.host))
+  else slab.bytes(forwarded.linesFor(head.host))
+  slab.bytes(REQUEST_ID)
+  slab.text((forwarded.trusted ? lines.joined(FIELD.requestId) : undefined) ?? requestId)
+  slab.bytes(receivedBy === undefined ? VIA[head.version] : VIA[20])
 }
 
 /** Writes the start line if it must differ; answers where the run of bytes begins that may be copied. */

@@ -192,8 +192,8 @@ function isText(buffer: Buffer, start: number, end: number, text: string): boole
 
 /** One per visitor connection. Faults: those of `RULES`, by their own codes. */
 export class RequestHeadParser extends HeadParser<RequestHead> {
-  constructor() {
-    super('request', new RequestHead())
+  constructor(added?: { bytes: number; fields: number }) {
+    super('request', new RequestHead(), added)
   }
 
   protected startLine(buffer: Buffer, from: number, limit: number): number {

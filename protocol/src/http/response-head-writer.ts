@@ -18,6 +18,8 @@ export interface ResponseForwarding {
   readonly removed?: ReadonlySet<string> | undefined
   /** What becomes of values in which the local server names itself. */
   readonly mend?: ValueMending | undefined
+  /** For another task of ours, which adds what is ours. */
+  readonly passedOn?: boolean | undefined
 }
 
 export interface ValueMending {
@@ -72,21 +74,25 @@ export function writeResponseHead(head: ResponseHead, forwarding: ResponseForwar
   copyLines(head, statusLine(head), dropped, owned, mend === undefined ? writeCookie : writeMended, forwarding, removed)
   if (head.interim) slab.text('\r\n')
   else {
-    const { requestId, serverTiming, extraLines } = forwarding
     if (needsChunking(head, forwarding.visitorVersion)) slab.text('Transfer-Encoding: chunked\r\n')
-    slab.bytes(REQUEST_ID)
-    slab.text(requestId)
-    if (serverTiming) {
-      slab.bytes(SERVER_TIMING)
-      slab.text(serverTiming)
-    }
-    slab.bytes(VIA[head.version])
+    if (!forwarding.passedOn) writeOurs(head, forwarding)
     slab.text(connectionLines(head, forwarding))
-    if (extraLines !== undefined) slab.text(extraLines)
+    if (forwarding.extraLines !== undefined) slab.text(forwarding.extraLines)
     slab.text('\r\n')
   }
   if (body !== undefined) slab.span(body.buffer, body.from, body.to)
   return slab.take()
+}
+
+/** Which request it answers, how long that took, and by which way it came. */
+function writeOurs(head: ResponseHead, { requestId, serverTiming }: ResponseForwarding): void {
+  slab.bytes(REQUEST_ID)
+  slab.text(requestId)
+  if (serverTiming) {
+    slab.bytes(SERVER_TIMING)
+    slab.text(serverTiming)
+  }
+  slab.bytes(VIA[head.version])
 }
 
 /** Writes the status line if it must differ; answers where the run of bytes begins that may be copied. */

@@ -19,4 +19,10 @@ describe('the watermarks on held bytes', () => {
     const greedy = [20, 22, 21].map((heldBytes) => ({ heldBytes, tenant: 'greedy' }))
     expect(judgeHeld([modest, ...greedy], 100)).toEqual({ kind: 'reset', holder: greedy[1] })
   })
+
+  it('judge a channel that several tenants share by itself', () => {
+    const shared = [25, 30].map((heldBytes) => ({ heldBytes }))
+    const greedy = [20, 15].map((heldBytes) => ({ heldBytes, tenant: 'greedy' }))
+    expect(judgeHeld([...shared, ...greedy], 100)).toEqual({ kind: 'reset', holder: greedy[0] })
+  })
 })

@@ -4,8 +4,8 @@
 export interface Holder {
   /** Bytes received and not yet consumed on its live streams. */
   readonly heldBytes: number
-  /** Who answers for it: channels of one tenant are judged together first. */
-  readonly tenant: string
+  /** Who answers for it: channels of one tenant are judged together first. Undefined: several share it, and it is judged by itself. */
+  readonly tenant?: string
 }
 
 /**
@@ -33,11 +33,12 @@ const RESET_ABOVE = 3 / 4
 export function judgeHeld<H extends Holder>(holders: Iterable<H>, memoryLimitBytes: number): HeldVerdict<H> {
   let total = 0
   let greediest: Holding<H> | undefined
-  const holdings = new Map<string, Holding<H>>()
+  const holdings = new Map<string | H, Holding<H>>()
   for (const holder of holders) {
     total += holder.heldBytes
-    const holding = holdings.get(holder.tenant) ?? { bytes: 0, largest: holder }
-    holdings.set(holder.tenant, holding)
+    const who = holder.tenant ?? holder
+    const holding = holdings.get(who) ?? { bytes: 0, largest: holder }
+    holdings.set(who, holding)
     holding.bytes += holder.heldBytes
     if (holder.heldBytes > holding.largest.heldBytes) holding.largest = holder
     if (greediest === undefined || holding.bytes > greediest.bytes) greediest = holding

@@ -17,6 +17,7 @@ export { createTable } from './create-table.ts'
 export { createDynamoClient, type DynamoClient, type DynamoClientOptions } from './dynamo-client.ts'
 export type {
   AuditEntry,
+  Eviction,
   OnlineRoute,
   Reservation,
   Revocation,
@@ -36,6 +37,7 @@ export type {
   NewId,
   Page,
   PageCall,
+  ReleaseCall,
   ReservationStore,
   ReserveCall,
   RevocationStore,
@@ -48,6 +50,7 @@ export type {
   UserChanges,
   UserStore,
 } from './stores.ts'
+export { readEviction } from './tasks.ts'
 
 /** All stores on the table of that name. Nothing is called until one of them is. */
 export function openStore({ tableName, client }: { tableName: string; client: DynamoClient }): Stores {

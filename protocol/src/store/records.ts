@@ -73,6 +73,12 @@ const owner = {
   instanceId: z.string(),
   pool: z.boolean(),
   tokenHash: z.string(),
+  /** Which of its agent's own channels it is. Where it is missing: as the slot. */
+  agentSlot: z.optional(z.number()),
+  /** How its agent calls itself. */
+  label: z.optional(z.string()),
+  /** Agents that had the name before and have it no more: they are told so when they come back. */
+  ousted: z.optional(names),
 }
 const anyRoute = {
   name: z.string(),
@@ -84,10 +90,33 @@ const anyRoute = {
 }
 export const routeSchema = z.discriminatedUnion('routeState', [
   z.object({ ...anyRoute, ...owner, routeState: z.literal('online'), claimedAt: time }),
-  z.object({ ...anyRoute, routeState: z.literal('offline'), offlineSince: time }),
+  z.object({
+    ...anyRoute,
+    routeState: z.literal('offline'),
+    offlineSince: time,
+    /** Who had it last. */
+    instanceId: z.optional(z.string()),
+    pool: z.optional(z.boolean()),
+    /** Until when its agent counts as away; absent: not at all. */
+    awayUntil: z.optional(time),
+    /** How long a request may wait for the agent, in ms, and until when one may at all. */
+    holdMs: z.optional(z.number()),
+    heldUntil: z.optional(time),
+  }),
 ])
 export type Route = z.infer<typeof routeSchema>
 export type OnlineRoute = Extract<Route, { routeState: 'online' }>
+
+/** A channel that has lost its slot, to be told by its task. */
+export const evictionSchema = z.object({
+  connId: z.string(),
+  /** The agent that has it now. */
+  byInstance: z.string(),
+  by: z.optional(z.string()),
+  /** `superseded`: final for the agent that lost it. `displaced`: it may have another slot. */
+  why: z.enum(['superseded', 'displaced']),
+})
+export type Eviction = z.infer<typeof evictionSchema>
 
 export const taskSchema = z.object({
   taskId: z.string(),
@@ -96,8 +125,11 @@ export const taskSchema = z.object({
   addr: z.string(),
   leaseUntil: time,
   draining: z.boolean(),
+  /** Channels that serve. */
   tunnels: z.number(),
   version: z.string(),
+  /** What other tasks have to tell it, each as `evictionText` writes it. */
+  evictions: z.optional(names),
 })
 export type Task = z.infer<typeof taskSchema>
 

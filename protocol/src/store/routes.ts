@@ -20,11 +20,14 @@ const IS_THIS_CLAIM = '#connId = :connId AND #epoch = :epoch'
  */
 const CLAIM = `SET #epoch = if_not_exists(#epoch, :now) + :one, #name = :name, #slot = :slot, #taskId = :taskId,
   #bootId = :bootId, #connId = :connId, #instanceId = :instanceId, #pool = :pool, #username = :username,
-  #reservationId = :reservationId, #tokenHash = :tokenHash, #routeState = :routeState, #claimedAt = :now
-  REMOVE #purgeAt, #offlineSince`
-/** The reservation stays, for the next claim to be compared with. */
-const RELEASE = `SET #routeState = :routeState, #offlineSince = :now, #purgeAt = :purgeAt
-  REMOVE #taskId, #bootId, #connId, #instanceId, #pool, #tokenHash, #claimedAt`
+  #reservationId = :reservationId, #tokenHash = :tokenHash, #routeState = :routeState, #claimedAt = :now`
+const FORGET = 'REMOVE #purgeAt, #offlineSince, #awayUntil, #holdMs, #heldUntil'
+/** Not every claim has them; what the former one had of them goes. */
+const OPTIONAL = ['agentSlot', 'label', 'ousted'] as const
+/** The reservation stays, for the next claim to be compared with, and so does the agent, which may come back to find that it was replaced. */
+const RELEASE = `SET #routeState = :routeState, #offlineSince = :now, #purgeAt = :purgeAt, #awayUntil = :awayUntil,
+  #holdMs = :holdMs, #heldUntil = :heldUntil
+  REMOVE #taskId, #bootId, #connId, #tokenHash, #claimedAt, #agentSlot, #label, #ousted`
 
 export function routeStore(table: Table): RouteStore {
   return {
@@ -34,7 +37,7 @@ export function routeStore(table: Table): RouteStore {
       }
       const { reservationId, ...owner } = claim
       const written = await table.update(key(claim.name, claim.slot), {
-        expression: CLAIM,
+        expression: claimExpression(claim),
         condition: claimCondition(reservationId, epochRead),
         values: { ...owner, routeState: 'online', one: 1 },
       })
@@ -43,11 +46,15 @@ export function routeStore(table: Table): RouteStore {
       return { epoch: (replaced?.epoch ?? claim.now) + 1, replaced }
     },
 
-    async release({ name, slot, connId, epoch, now }) {
+    async release({ name, slot, connId, epoch, now, wait }) {
+      const { awayUntil, holdMs, heldUntil } = wait ?? { awayUntil: now, holdMs: 0, heldUntil: now }
       const written = await table.update(key(name, slot), {
         expression: RELEASE,
         condition: { clause: IS_THIS_CLAIM, values: { connId, epoch } },
-        values: { routeState: 'offline', now, purgeAt: purgeAt(now + ROUTE_PURGE_AFTER_MS) },
+        values: {
+          ...{ routeState: 'offline', now, purgeAt: purgeAt(now + ROUTE_PURGE_AFTER_MS) },
+          ...{ awayUntil, holdMs, heldUntil },
+        },
       })
       return written.kind === 'done'
     },
@@ -57,6 +64,14 @@ export function routeStore(table: Table): RouteStore {
       return items.map((item) => readAs(routeSchema, item))
     },
   }
+}
+
+function claimExpression({ ousted, ...claim }: Partial<ClaimCall>): string {
+  // A set of nobody is no set in DynamoDB.
+  const given = { ...claim, ousted: ousted?.size ? ousted : undefined }
+  const set = OPTIONAL.filter((name) => given[name] !== undefined)
+  const rest = OPTIONAL.filter((name) => given[name] === undefined)
+  return `${CLAIM}${set.map((name) => `, #${name} = :${name}`).join('')} ${FORGET}${rest.map((name) => `, #${name}`).join('')}`
 }
 
 function claimCondition(reservationId: string, epochRead: ClaimCall['epochRead']): Condition {

@@ -1,5 +1,16 @@
 /** What the planes may ask of the table, one interface for each noun. Knows nothing of DynamoDB. */
-import type { AuditEntry, Reservation, Revocation, Route, Task, Ticket, Token, TunnelRow, User } from './records.ts'
+import type {
+  AuditEntry,
+  Eviction,
+  Reservation,
+  Revocation,
+  Route,
+  Task,
+  Ticket,
+  Token,
+  TunnelRow,
+  User,
+} from './records.ts'
 
 /** Hands out ids that sort by the time they were made (ULID). */
 export type NewId = () => string
@@ -87,10 +98,21 @@ export interface RouteStore {
    * @throws TunnelFault `subdomain-taken` if a later reservation has the name; `superseded` if `epochRead` is no longer so.
    */
   claim(call: ClaimCall): Promise<{ epoch: number; replaced: Route | undefined }>
-  /** Takes the slot offline, if that claim still has it. Answers whether it had; a stale release changes nothing. */
-  release(call: { name: string; slot: number; connId: string; epoch: number; now: number }): Promise<boolean>
+  /**
+   * Takes the slot offline, if that claim still has it. Answers whether it had; a stale release changes nothing. `wait`: for how long its agent
+   * counts as away, and requests may wait for it; without it, not at all.
+   */
+  release(call: ReleaseCall): Promise<boolean>
   /** All slots of a name, in order. */
   list(name: string, options?: { consistent?: boolean }): Promise<Route[]>
+}
+export interface ReleaseCall {
+  name: string
+  slot: number
+  connId: string
+  epoch: number
+  now: number
+  wait?: { awayUntil: number; holdMs: number; heldUntil: number } | undefined
 }
 export interface ClaimCall {
   name: string
@@ -103,16 +125,23 @@ export interface ClaimCall {
   pool: boolean
   username: string
   tokenHash: string
+  agentSlot?: number | undefined
+  label?: string | undefined
+  ousted?: ReadonlySet<string> | undefined
   now: number
   epochRead?: { epoch: number | undefined }
 }
 
 export interface TaskStore {
   /** Takes or renews the lease. `refused`: another process has this task id now, and the caller must serve nothing more. */
-  renew(call: Omit<Task, 'leaseUntil'> & { now: number }): Promise<'renewed' | 'refused'>
+  renew(call: Omit<Task, 'leaseUntil' | 'evictions'> & { now: number }): Promise<'renewed' | 'refused'>
   /** Gives the lease up, if it is still this process's. */
   end(call: { taskId: string; bootId: string }): Promise<void>
   list(): Promise<Task[]>
+  /** Leaves word for another task that a channel of its has lost its slot. False: that process is there no more. Harmless when repeated. */
+  evict(call: { taskId: string; bootId: string; eviction: Eviction }): Promise<boolean>
+  /** Takes away what has been heeded, of this process's own. */
+  heeded(call: { taskId: string; bootId: string; evictions: ReadonlySet<string> }): Promise<void>
 }
 
 export interface RevocationStore {

@@ -1,6 +1,6 @@
 /** The leases of the tasks. A route is live as long as the lease of its task is. */
 import { LEASE_MS, TASK_PURGE_AFTER_MS } from '../limits.ts'
-import { taskSchema } from './records.ts'
+import { type Eviction, evictionSchema, taskSchema } from './records.ts'
 import type { TaskStore } from './stores.ts'
 import { type Key, purgeAt, readAs, type Table } from './table.ts'
 
@@ -36,5 +36,37 @@ export function taskStore(table: Table): TaskStore {
       const items = await table.list('TASKS')
       return items.map((item) => readAs(taskSchema, item))
     },
+
+    async evict({ taskId, bootId, eviction }) {
+      const written = await table.update(key(taskId), {
+        expression: 'ADD #evictions :evictions',
+        condition: { clause: IS_OURS, values: { bootId } },
+        values: { evictions: new Set([evictionText(eviction)]) },
+      })
+      return written.kind === 'done'
+    },
+
+    async heeded({ taskId, bootId, evictions }) {
+      await table.update(key(taskId), {
+        expression: 'DELETE #evictions :evictions',
+        condition: { clause: IS_OURS, values: { bootId } },
+        values: { evictions },
+      })
+    },
+  }
+}
+
+/** One eviction as a member of the set on its task's row. */
+const evictionText = ({ connId, byInstance, by, why }: Eviction): string =>
+  JSON.stringify({ connId, why, byInstance, ...(by !== undefined && { by }) })
+
+/** Undefined for one that a newer version wrote in a form that is not known here. */
+export function readEviction(text: string): Eviction | undefined {
+  try {
+    const read = evictionSchema.safeParse(JSON.parse(text))
+    return read.success ? read.data : undefined
+  } catch {
+    // Not JSON: written by nobody that is known here.
+    return undefined
   }
 }

@@ -12,17 +12,25 @@ export interface StandReport {
 
 const START_MS = 30_000
 
+const SETTINGS =
+  'built bundles; data plane and agent one process each, one channel (TLS 1.3-PSK), PROXY protocol off, log level info, access log to a file'
+
+/** The same with a second data plane, by which the load comes in: the CPU of both counts. */
+export const posternByHop = (name: string, root: string, version: string): Contender => ({
+  ...postern(name, root, version, ['hop']),
+  settings: `${SETTINGS}; two data planes, and the load comes in at the one without the channel`,
+})
+
 /** @param root folder of the checkout, built; @param version its commit */
-export const postern = (name: string, root: string, version: string): Contender => ({
+export const postern = (name: string, root: string, version: string, more: readonly string[] = []): Contender => ({
   name,
-  settings:
-    'built bundles; data plane and agent one process each, one channel (TLS 1.3-PSK), PROXY protocol off, log level info, access log to a file',
+  settings: SETTINGS,
   find: async () => {
     const built = ['data-plane/dist/main.js', 'agent/dist/main.js'].every((file) => existsSync(join(root, file)))
     return built ? { kind: 'found', version } : { kind: 'missing', remedy: 'npm run build' }
   },
   start: async (origin) => {
-    const child = fork(join(root, 'test/bench/stand.ts'), [String(origin.port)], {
+    const child = fork(join(root, 'test/bench/stand.ts'), [String(origin.port), ...more], {
       cwd: root,
       env: { ...process.env, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
       execArgv: ['--import', 'tsx'],

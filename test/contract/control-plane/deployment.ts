@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { type AttributeValue, ScanCommand } from '@aws-sdk/client-dynamodb'
 import { createApp, type LogEntry, type Settings } from '@postern/control-plane'
 import { startEmbeddedTable } from '@postern/local/embedded-table'
-import { createDynamoClient, type DynamoClient, openStore, type Stores, type Token } from '@postern/protocol/store'
+import { type DynamoClient, openStore, type Stores, type Token } from '@postern/protocol/store'
 import {
   type DeploymentKeys,
   newDeploymentSecret,
@@ -12,6 +12,7 @@ import {
   type Random,
   tokenHash,
 } from '@postern/protocol/ticket'
+import { unhurriedClient } from '../../support/unhurried-client.ts'
 
 export const START = Date.parse('2027-01-15T08:00:00Z')
 
@@ -63,7 +64,7 @@ export interface Answered {
 
 export async function deploy(settings: Partial<Settings> = {}): Promise<Deployment> {
   const table = await startEmbeddedTable()
-  const client = createDynamoClient({ endpoint: table.endpoint })
+  const client = unhurriedClient(table.endpoint)
   const written: string[] = []
   for (const one of [client.patient, client.once]) {
     one.middlewareStack.add(

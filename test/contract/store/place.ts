@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { startEmbeddedTable } from '@postern/local/embedded-table'
 import { createDynamoClient, createTable, type DynamoClient } from '@postern/protocol/store'
+import { unhurriedClient } from '../../support/unhurried-client.ts'
 
 export interface OpenPlace {
   client: DynamoClient
@@ -23,7 +24,7 @@ const embedded: Place = {
   async open() {
     const tableName = freshName()
     const table = await startEmbeddedTable({ tableName })
-    const client = createDynamoClient({ endpoint: table.endpoint })
+    const client = unhurriedClient(table.endpoint)
     return {
       client,
       tableName,

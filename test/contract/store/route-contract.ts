@@ -37,6 +37,19 @@ export function routeContract(place: () => OpenPlace): void {
     expect(route).toMatchObject({ epoch: epochs[highest], connId: claims[highest]?.connId })
   })
 
+  test('what an agent says of itself, and whom it replaced, stands with its claim and goes with the next', async () => {
+    const name = unique('demo')
+    const ousted = new Set(['former', 'asleep'])
+    const call = claim({ name, agentSlot: 2, label: 'desk (pid 7)', ousted })
+    const { epoch } = await stores.routes.claim(call)
+    const [route] = await stores.routes.list(name, { consistent: true })
+    expect(route).toMatchObject({ agentSlot: 2, label: 'desk (pid 7)', ousted })
+    await stores.routes.claim(claim({ name, ousted: new Set() }))
+    const [next] = await stores.routes.list(name, { consistent: true })
+    expect(next).toMatchObject({ epoch: epoch + 1 })
+    for (const attribute of ['agentSlot', 'label', 'ousted']) expect(next).not.toHaveProperty(attribute)
+  })
+
   test('each claim tells what it replaced', async () => {
     const name = unique('demo')
     const first = claim({ name, instanceId: 'one' })
@@ -96,10 +109,29 @@ export function routeContract(place: () => OpenPlace): void {
         epoch,
         username: 'ann',
         reservationId: call.reservationId,
+        // Who had it last: should that agent come back, it shall find whoever has it then.
+        instanceId: call.instanceId,
+        pool: false,
         routeState: 'offline',
         offlineSince: NOW + 5,
+        awayUntil: NOW + 5,
+        holdMs: 0,
+        heldUntil: NOW + 5,
       },
     ])
+  })
+
+  test('a released slot says how long its agent counts as away, until it is claimed again', async () => {
+    const call = claim()
+    const { epoch } = await stores.routes.claim(call)
+    const wait = { awayUntil: NOW + 60_000, holdMs: 700, heldUntil: NOW + 800 }
+    await stores.routes.release({ ...call, epoch, now: NOW, wait })
+    expect(await stores.routes.list(call.name, { consistent: true })).toMatchObject([
+      { routeState: 'offline', ...wait },
+    ])
+    await stores.routes.claim(call)
+    const [row] = await stores.routes.list(call.name, { consistent: true })
+    for (const name of Object.keys(wait)) expect(row).not.toHaveProperty(name)
   })
 
   test('an offline slot is purged after 30 days, and one that is claimed again is not', async () => {

@@ -1,6 +1,6 @@
 /** What every place promises about leases and revocations. */
 import { LEASE_MS } from '@postern/protocol/limits'
-import { openStore, type Stores } from '@postern/protocol/store'
+import { openStore, readEviction, type Stores } from '@postern/protocol/store'
 import { beforeEach, expect, test } from 'vitest'
 import type { OpenPlace } from './place.ts'
 import { idsInOrder, NOW, range, task, unique } from './samples.ts'
@@ -58,6 +58,35 @@ export function taskContract(place: () => OpenPlace): void {
     expect(await stores.tasks.renew({ ...other, now: over })).toBe('refused')
     expect(await stores.tasks.renew({ ...other, now: over + 1 })).toBe('renewed')
     expect(await stores.tasks.renew({ ...call, now: over + 2 })).toBe('refused')
+  })
+
+  test('what others leave for a task stays until it is heeded, whatever it renews, and is for that process alone', async () => {
+    const call = task()
+    const { taskId, bootId } = call
+    await stores.tasks.renew(call)
+    const words = range(50).map((i) => ({
+      connId: `c${i}`,
+      byInstance: 'i',
+      by: 'desk "7"',
+      why: 'superseded' as const,
+    }))
+    const left = await Promise.all(words.map((eviction) => stores.tasks.evict({ taskId, bootId, eviction })))
+    expect(new Set(left)).toEqual(new Set([true]))
+    expect(await stores.tasks.evict({ taskId, bootId: 'another', eviction: words[0]! })).toBe(false)
+    expect(await stores.tasks.evict({ taskId: unique('gone'), bootId, eviction: words[0]! })).toBe(false)
+    await stores.tasks.renew({ ...call, now: NOW + 1 })
+    // Harmless when repeated.
+    await stores.tasks.evict({ taskId, bootId, eviction: words[0]! })
+    const row = async () => (await stores.tasks.list()).find((each) => each.taskId === taskId)
+    const evictions = [...((await row())?.evictions ?? [])]
+    expect(evictions.map(readEviction)).toEqual(expect.arrayContaining(words))
+    expect(evictions).toHaveLength(50)
+    await stores.tasks.heeded({ taskId, bootId, evictions: new Set(evictions.slice(0, 20)) })
+    expect((await row())?.evictions?.size).toBe(30)
+    await stores.tasks.heeded({ taskId, bootId: 'another', evictions: new Set(evictions) })
+    expect((await row())?.evictions?.size).toBe(30)
+    await stores.tasks.heeded({ taskId, bootId, evictions: new Set(evictions) })
+    expect((await row())?.evictions).toBeUndefined()
   })
 
   test("a task that ends gives up its own lease and nobody else's", async () => {

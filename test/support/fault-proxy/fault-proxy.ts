@@ -16,11 +16,11 @@ export class FaultProxy {
   /** On 127.0.0.1. */
   readonly port: number
   readonly #server: Server
-  readonly #target: number
+  readonly #target: () => number
   readonly #paths = new Set<Path>()
   #faults: Faults
 
-  private constructor(server: Server, target: number, faults: Faults) {
+  private constructor(server: Server, target: () => number, faults: Faults) {
     this.#server = server
     this.#target = target
     this.#faults = faults
@@ -28,11 +28,11 @@ export class FaultProxy {
     server.on('connection', (client: Socket) => this.#join(client))
   }
 
-  /** In front of what listens on 127.0.0.1:`target`. */
-  static async start(target: number, faults: Faults = {}): Promise<FaultProxy> {
+  /** In front of what listens on 127.0.0.1:`target`; a function is asked at each connection. */
+  static async start(target: number | (() => number), faults: Faults = {}): Promise<FaultProxy> {
     const server = createServer({ allowHalfOpen: true, noDelay: true }).listen(0, '127.0.0.1')
     await once(server, 'listening')
-    return new FaultProxy(server, target, faults)
+    return new FaultProxy(server, typeof target === 'number' ? () => target : target, faults)
   }
 
   /** For connections from now on; those that stand keep theirs. */
@@ -53,7 +53,7 @@ export class FaultProxy {
   }
 
   #join(client: Socket): void {
-    const server = connect({ host: '127.0.0.1', port: this.#target, allowHalfOpen: true, noDelay: true })
+    const server = connect({ host: '127.0.0.1', port: this.#target(), allowHalfOpen: true, noDelay: true })
     const ends = [client, server]
     const chains: Duplex[] = []
     const path: Path = {

@@ -28,7 +28,7 @@ import { H2Request, type H2RequestHost } from './h2-request.ts'
 /** The listener, as such a connection sees it. */
 export interface H2Host extends VisitorHost {
   /** A request that has a deadline, and may have a stream that others need. Returns the removal. */
-  enter(request: Perishable & StreamUser & { giveWay(): void }): () => void
+  enter(request: Perishable & StreamUser & { giveWay(): void; goAway(): void }): () => void
 }
 
 const OPTIONS = {
@@ -89,7 +89,16 @@ export class H2Connection implements Perishable, H2RequestHost {
     return this.#mayWait
   }
 
-  /** No further request: GOAWAY now, the end with the last response. */
+  /** GOAWAY now, the end with the last response. */
+  retire(): void {
+    this.#leave()
+  }
+
+  goAway(): void {
+    for (const request of this.#requests) request.goAway()
+  }
+
+  /** No further request, and none that waits. */
   drain(): void {
     this.#leave()
     for (const request of this.#requests) request.stopWaiting()

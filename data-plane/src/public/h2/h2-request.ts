@@ -80,6 +80,8 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
   #since = 0
   /** It waits for its verdict or its agent: time has passed since its head came. */
   #waited = false
+  /** Of the body, to be sent once more. */
+  #again: Buffer[] = []
 
   /** `raw`: the fields of its head. `ended`: nothing follows them. */
   constructor(stream: ServerHttp2Stream, raw: RawFields, ended: boolean, connection: H2RequestHost) {
@@ -125,6 +127,11 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
     return keptWaiting(this.#connection.host.now(), { since: this.#since, fullSince: this.#fullSince, uploaded })
   }
 
+  /** It ends now, whole or visibly not. */
+  goAway(): void {
+    if (this.#state.kind === 'exchange') this.#state.exchange.goAway()
+  }
+
   giveWay(): void {
     if (this.#state.kind === 'exchange') this.#state.exchange.giveWay()
   }
@@ -150,7 +157,7 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
   }
 
   admit(route: Route, application: Application): void {
-    const { head, moved, requestId } = application
+    const { head, mayMove, requestId } = application
     const { context, forwarded, host } = this.#connection
     const { gate } = route
     const forwarding = { forwarded, requestId, receivedBy: '2.0' as const }
@@ -159,7 +166,7 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
       headBytes: writeRequestHead(head, gate === undefined ? forwarding : { ...forwarding, ...gate.request }),
       record: this.#record,
       mayKeepAlive: true,
-      mayMove: !moved,
+      mayMove,
       cookies: context.cookies,
       changes: gate?.response({ scheme: context.proto, authority: head.host }),
       body: this.#body,
@@ -174,6 +181,7 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
       context.failed(requestId, fault)
       return this.#answer(fault)
     }
+    this.#sendAgain()
     this.#readBody()
   }
 
@@ -227,6 +235,10 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
       case 'homeless':
         this.#state = ADMISSION
         this.#waited = true
+        // Nothing further is read until what was sent has been sent again.
+        this.#again = [...outcome.body]
+        for (const { length } of outcome.body) this.#record.bytesIn -= length
+        if (this.#reading) this.#stream.pause()
         return this.#admission.beginAgain(this.#head!, this.#requestId, outcome.fault)
       case 'cut':
         return this.#cut(outcome.fault)
@@ -265,9 +277,15 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
     }
   }
 
+  /** What an exchange before had sent of the body. */
+  #sendAgain(): void {
+    for (const piece of this.#again.splice(0))
+      if (this.#state.kind === 'exchange') this.#state.exchange.visitorBytes(piece, 0, piece.length)
+  }
+
   /** From now on the body comes; until then no more of it than a window. */
   #readBody(): void {
-    if (this.#reading) return
+    if (this.#reading) return this.setReading(!this.#held)
     this.#reading = true
     this.#stream.on('data', (chunk: Buffer) => this.#send(chunk))
     this.#stream.on('end', () => this.#sendEnd())

@@ -1,21 +1,23 @@
 /** The route to a tunnel whose local server speaks HTTP/2: a few sessions, each with many requests. Knows nothing of what HTTP/2 is made of. */
 import { TunnelFault } from '@postern/protocol/fault'
 import { H2_SESSION_IDLE_MS, H2_SESSIONS_PER_TUNNEL, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
-import type { StreamSource } from '../local-route.ts'
-import type { Freshness, Lease, Route } from '../route.ts'
+import type { AgentStreams } from '../local-route.ts'
+import type { Freshness, Lease } from '../route.ts'
+import { Retirement, type TunnelRoute } from '../tunnel-route.ts'
 import type { VisitorGate } from '../visitor-gate.ts'
 import { H2Session } from './h2-session.ts'
 
-export class H2Route implements Route {
+export class H2Route implements TunnelRoute {
   readonly gate: VisitorGate | undefined
-  readonly #source: StreamSource
+  readonly #source: AgentStreams
   readonly #now: () => number
+  readonly #retirement = new Retirement()
   readonly #sessions = new Set<H2Session>()
   /** Closed, with the stream perhaps still waiting for the local server to end as well. */
   readonly #closed = new Set<H2Session>()
 
   /** `now` is monotonic, in milliseconds. */
-  constructor(source: StreamSource, now: () => number, gate?: VisitorGate) {
+  constructor(source: AgentStreams, now: () => number, gate?: VisitorGate) {
     this.gate = gate
     this.#source = source
     this.#now = now
@@ -33,7 +35,6 @@ export class H2Route implements Route {
     return (chosen ?? this.#open()).lease()
   }
 
-  /** Lets sessions go that nobody has used for long. Called about once a second. */
   sweep(): void {
     for (const session of this.#closed) session.destroy()
     this.#closed.clear()
@@ -41,9 +42,18 @@ export class H2Route implements Route {
     for (const session of this.#sessions) if (session.open === 0 && session.idleSince <= before) session.leave()
   }
 
-  /** No further requests come: sessions end with those they have. */
+  /** Sessions end with the requests that they have. */
   retire(): void {
     for (const session of this.#sessions) session.leave()
+    this.#retirement.begin()
+  }
+
+  whenRetired(tell: () => void): () => void {
+    return this.#retirement.whenBegun(tell)
+  }
+
+  get roundTripMs(): number | undefined {
+    return this.#source.roundTripMs
   }
 
   /** Streams of the tunnel that carry no request just now. */

@@ -3,7 +3,9 @@ import { FRESH_ENOUGH_MS, IDLE_STREAM_MS, IDLE_STREAMS_PER_TUNNEL } from '@poste
 import type { RawStream } from '@postern/protocol/mux'
 import { expect, test } from 'vitest'
 import { ScriptedStream } from '../testing/scripted-route.ts'
-import { LocalRoute } from './local-route.ts'
+import { StreamPool } from './stream-pool.ts'
+
+const asker = { visitorAddress: '127.0.0.1', requestId: 'r1' }
 
 class Stream extends ScriptedStream implements RawStream {
   readonly id: number
@@ -24,37 +26,37 @@ function setup(ceiling = Infinity) {
     },
     takeFailure: () => undefined,
   }
-  return { clock, opened, route: new LocalRoute(source, () => clock.ms) }
+  return { clock, opened, route: new StreamPool(source, () => clock.ms) }
 }
 
 test('a stream that was given back serves the next request', () => {
   const { route, opened } = setup()
-  const first = route.lease('idle')
+  const first = route.lease('idle', asker)
   expect(first.reused).toBe(false)
   first.keep(IDLE_STREAM_MS)
-  const second = route.lease('idle')
+  const second = route.lease('idle', asker)
   expect(second).toMatchObject({ stream: opened[0], reused: true })
   expect(opened).toHaveLength(1)
 })
 
 test('a request that must not be sent twice takes only a stream used a moment ago', () => {
   const { route, clock } = setup()
-  route.lease('idle').keep(IDLE_STREAM_MS)
+  route.lease('idle', asker).keep(IDLE_STREAM_MS)
   clock.ms = FRESH_ENOUGH_MS
-  const young = route.lease('young')
+  const young = route.lease('young', asker)
   expect(young.reused).toBe(true)
   young.keep(IDLE_STREAM_MS)
   clock.ms += FRESH_ENOUGH_MS + 1
-  expect(route.lease('young').reused).toBe(false)
-  expect(route.lease('idle').reused).toBe(true)
-  expect(route.lease('fresh').reused).toBe(false)
+  expect(route.lease('young', asker).reused).toBe(false)
+  expect(route.lease('idle', asker).reused).toBe(true)
+  expect(route.lease('fresh', asker).reused).toBe(false)
 })
 
 test('an idle stream is never used past its time, and the sweep ends it in peace', () => {
   const { route, clock, opened } = setup()
-  route.lease('idle').keep(500)
+  route.lease('idle', asker).keep(500)
   clock.ms = 500
-  expect(route.lease('idle').reused).toBe(false)
+  expect(route.lease('idle', asker).reused).toBe(false)
   route.sweep()
   expect(opened[0]).toMatchObject({ state: 'ended' })
   expect(route.idleStreams).toBe(0)
@@ -69,34 +71,34 @@ test('a local server that closes or speaks on an idle stream ends it', () => {
     (stream: Stream) => stream.answer('HTTP/1.1 408 Request Timeout\r\n\r\n'),
     (stream: Stream) => stream.listener?.reset(new TunnelFault('stream-reset')),
   ]) {
-    route.lease('fresh').keep(IDLE_STREAM_MS)
+    route.lease('fresh', asker).keep(IDLE_STREAM_MS)
     expect(route.idleStreams).toBe(1)
     act(opened.at(-1)!)
     expect(route.idleStreams).toBe(0)
-    expect(route.lease('idle').reused).toBe(false)
+    expect(route.lease('idle', asker).reused).toBe(false)
   }
 })
 
 test('idle streams make room when the channel has no more to give', () => {
   const { route, opened } = setup(2)
-  route.lease('fresh').keep(IDLE_STREAM_MS)
-  route.lease('fresh')
-  expect(route.lease('fresh').stream).toBe(opened[2])
+  route.lease('fresh', asker).keep(IDLE_STREAM_MS)
+  route.lease('fresh', asker)
+  expect(route.lease('fresh', asker).stream).toBe(opened[2])
   expect(opened[0]).toMatchObject({ state: 'reset' })
-  expect(() => route.lease('fresh')).toThrow(expect.objectContaining({ code: 'streams-exhausted' }))
+  expect(() => route.lease('fresh', asker)).toThrow(expect.objectContaining({ code: 'streams-exhausted' }))
 })
 
 test('no more than so many idle streams are kept', () => {
   const { route } = setup()
-  const leases = Array.from({ length: IDLE_STREAMS_PER_TUNNEL + 5 }, () => route.lease('fresh'))
+  const leases = Array.from({ length: IDLE_STREAMS_PER_TUNNEL + 5 }, () => route.lease('fresh', asker))
   for (const lease of leases) lease.keep(IDLE_STREAM_MS)
   expect(route.idleStreams).toBe(IDLE_STREAMS_PER_TUNNEL)
 })
 
 test('a retired route keeps nothing, so that a leaving agent need not wait for idle streams', () => {
   const { route, opened } = setup()
-  const busy = route.lease('fresh')
-  route.lease('fresh').keep(IDLE_STREAM_MS)
+  const busy = route.lease('fresh', asker)
+  route.lease('fresh', asker).keep(IDLE_STREAM_MS)
   route.retire()
   expect(opened[1]).toMatchObject({ state: 'ended' })
   busy.keep(IDLE_STREAM_MS)

@@ -1,17 +1,11 @@
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
+import { createDynamoClient, openStore } from './index.ts'
 
-// The limits are read when their module is: 2 s become 200 ms.
-vi.stubEnv('POSTERN_TIME_SCALE', '0.1')
 const undo: (() => void)[] = []
 afterEach(() => {
   for (const step of undo.splice(0)) step()
-})
-
-let door: typeof import('./index.ts')
-beforeAll(async () => {
-  door = await import('./index.ts')
 })
 
 /** Stores on a server that treats every call alike, and how often it was called. */
@@ -24,13 +18,13 @@ async function storesOn(answer: RequestListener) {
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const client = door.createDynamoClient({ endpoint })
+  const client = createDynamoClient({ endpoint })
   undo.push(
     () => client.destroy(),
     () => server.closeAllConnections(),
     () => server.close(),
   )
-  return { stores: door.openStore({ tableName: 'postern', client }), calls: () => calls }
+  return { stores: openStore({ tableName: 'postern', client }), calls: () => calls }
 }
 
 const call = { idHash: 'ab', addressKey: '*', now: 1 }
@@ -50,11 +44,10 @@ test('a read is tried three times, a consumption once', async () => {
   expect(failing.calls()).toBe(4)
 })
 
-test('a table that takes the call and never answers is given up', async () => {
+// One attempt is 2 s; a client without a limit would wait for ever.
+test('a table that takes the call and never answers is given up', { timeout: 30_000 }, async () => {
   const silent = await storesOn(() => {})
-  const start = performance.now()
   await expect(silent.stores.tickets.consume(call)).rejects.toMatchObject({ code: 'server-busy' })
-  expect(performance.now() - start).toBeLessThan(2000)
   expect(silent.calls()).toBe(1)
 })
 
@@ -69,9 +62,9 @@ test.each([
 })
 
 test('nobody listening is store-unavailable', async () => {
-  const client = door.createDynamoClient({ endpoint: 'http://127.0.0.1:1' })
+  const client = createDynamoClient({ endpoint: 'http://127.0.0.1:1' })
   undo.push(() => client.destroy())
-  const { tickets } = door.openStore({ tableName: 'postern', client })
+  const { tickets } = openStore({ tableName: 'postern', client })
   await expect(tickets.find('ab')).rejects.toMatchObject({ code: 'store-unavailable', retryable: true })
 })
 

@@ -1,15 +1,14 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import net, { type AddressInfo, type Socket } from 'node:net'
-import { afterAll, afterEach, expect, test, vi } from 'vitest'
+import { createApp } from '@postern/control-plane'
+import { problemSchema } from '@postern/protocol/api'
+import { CONTROL_CALL_TIMEOUT_MS, STORE_REQUEST_TIMEOUT_MS } from '@postern/protocol/limits'
+import { createDynamoClient, openStore } from '@postern/protocol/store'
+import { newDeploymentSecret, newToken, parseDeploymentKeys } from '@postern/protocol/ticket'
+import { afterEach, expect, test } from 'vitest'
 
-// Time limits are read once: a tenth of production's, so that three attempts of a silent table are 0.6 s.
-vi.stubEnv('POSTERN_TIME_SCALE', '0.1')
-const { createApp } = await import('@postern/control-plane')
-const { problemSchema } = await import('@postern/protocol/api')
-const { createDynamoClient, openStore } = await import('@postern/protocol/store')
-const { newDeploymentSecret, newToken, parseDeploymentKeys } = await import('@postern/protocol/ticket')
-const { randomBytes } = await import('node:crypto')
-afterAll(() => vi.unstubAllEnvs())
+const ATTEMPTS = 3
 
 const undo: (() => unknown)[] = []
 afterEach(async () => {
@@ -43,10 +42,15 @@ async function closedPort(): Promise<number> {
   return port
 }
 
+/** Connections that came to the silent port. */
+let silences = 0
+
 /** Takes connections and says nothing. */
 async function silentPort(): Promise<number> {
+  silences = 0
   const sockets = new Set<Socket>()
   const server = net.createServer((socket) => {
+    silences += 1
     sockets.add(socket.on('error', () => {}))
   })
   server.listen(0, '127.0.0.1')
@@ -67,17 +71,20 @@ const ticket = (bearer: string) => ({
 test.each([
   ['refuses connections', closedPort],
   ['never answers', silentPort],
-])('a table that %s is 503 with Retry-After, within seconds', async (_, place) => {
+])('a table that %s is 503 with Retry-After', { timeout: 60_000 }, async (_, place) => {
   const app = controlPlane(await place())
-  const start = performance.now()
   const response = await app.request('/v1/tickets', ticket(newToken('user', randomBytes).reveal()))
-  const took = performance.now() - start
   expect(response.status).toBe(503)
   expect(problemSchema.parse(await response.json()).code).toBe('store-unavailable')
   expect(Number(response.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
-  // Three attempts of 0.2 s, and the SDK's pauses between them, which are not scaled.
-  expect(took).toBeLessThan(2000)
   expect((await app.request('/healthz')).status).toBe(200)
+})
+
+test('a table that never answers is given up while the caller still waits', { timeout: 60_000 }, async () => {
+  const app = controlPlane(await silentPort())
+  await app.request('/v1/tickets', ticket(newToken('user', randomBytes).reveal()))
+  expect(silences).toBe(ATTEMPTS)
+  expect(ATTEMPTS * STORE_REQUEST_TIMEOUT_MS).toBeLessThan(CONTROL_CALL_TIMEOUT_MS)
 })
 
 test('who is mistyped is told so even then', async () => {

@@ -1,0 +1,125 @@
+/** The route to a tunnel whose channel another task holds: streams to that task, kept for further requests. Knows nothing of the table. */
+import type { Subdomain } from '@postern/protocol/address'
+import { TunnelFault } from '@postern/protocol/fault'
+import { STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
+import type { RawStream } from '@postern/protocol/mux'
+import { writePreamble } from './hop-preamble.ts'
+import { type HopHost, HopStream } from './hop-stream.ts'
+import type { Asker, Failure, Freshness, Lease, Route } from './route.ts'
+import { StreamPool } from './stream-pool.ts'
+
+/** The channel to that task. */
+export interface Hop {
+  /** Whether it takes streams. */
+  readonly open: boolean
+  /** @throws TunnelFault `streams-exhausted`, `channel-closed` */
+  openStream(): RawStream
+  /** What becomes of the stream is the hop's affair too, until it is removed: it may abandon it. */
+  add(stream: HopStream): void
+  remove(stream: HopStream): void
+  /** An exchange begins or ends on one of its streams. */
+  busy(by: 1 | -1): void
+  /** What the other task said of a stream that it reset; told once. */
+  takeFailure(streamId: number): Failure | undefined
+}
+
+export interface PeerRouteOptions {
+  readonly hop: Hop
+  readonly name: Subdomain
+  /** Of the claim that is meant. */
+  readonly epoch: number
+  /** Monotonic milliseconds. */
+  now(): number
+  /** The other task does not have the tunnel, or does not serve it, or has just lost it. */
+  refused(route: PeerRoute): void
+  /** The other task ends the tunnel's channel in a moment: what is under way on the route is to be ended before. */
+  ending(route: PeerRoute): void
+  readonly counts: { hop(): void }
+}
+
+const MOVED: Failure = { fault: new TunnelFault('tunnel-moved'), unsent: true, next: 'elsewhere' }
+
+export class PeerRoute implements Route, HopHost {
+  readonly name: Subdomain
+  readonly epoch: number
+  readonly hop: Hop
+  readonly #options: PeerRouteOptions
+  readonly #pool: StreamPool
+  readonly #refused = new Set<number>()
+  #open = 0
+  #outstanding = 0
+
+  constructor(options: PeerRouteOptions) {
+    this.name = options.name
+    this.epoch = options.epoch
+    this.hop = options.hop
+    this.#options = options
+    this.#pool = new StreamPool(
+      { openStream: (asker) => this.#openStream(asker), takeFailure: (id) => this.#takeFailure(id) },
+      options.now,
+    )
+  }
+
+  /** Exchanges under way. */
+  get outstanding(): number {
+    return this.#outstanding
+  }
+
+  lease(freshness: Freshness, asker: Asker): Lease {
+    const lease = this.#pool.lease(freshness, asker)
+    this.#options.counts.hop()
+    return lease
+  }
+
+  /** Called about once a second. */
+  sweep(): void {
+    this.#pool.sweep()
+  }
+
+  /** No further requests take it. */
+  retire(): void {
+    this.#pool.retire()
+  }
+
+  begun(): void {
+    this.#outstanding += 1
+    this.hop.busy(1)
+  }
+
+  rested(): void {
+    this.#outstanding -= 1
+    this.hop.busy(-1)
+  }
+
+  refused(streamId: number): void {
+    this.#refused.add(streamId)
+    this.#options.refused(this)
+  }
+
+  ending(): void {
+    this.#options.ending(this)
+  }
+
+  gone(stream: HopStream): void {
+    this.#open -= 1
+    this.hop.remove(stream)
+  }
+
+  #openStream(asker: Asker): HopStream {
+    const { name, epoch } = this
+    if (this.#open >= STREAMS_PER_CHANNEL) throw new TunnelFault('streams-exhausted')
+    const { visitorAddress, requestId } = asker
+    const stream = new HopStream(this.hop.openStream(), this, writePreamble({ name, epoch, visitorAddress, requestId }))
+    this.#open += 1
+    this.hop.add(stream)
+    return stream
+  }
+
+  #takeFailure(streamId: number): Failure | undefined {
+    if (this.#refused.delete(streamId)) return MOVED
+    const failure = this.hop.takeFailure(streamId)
+    // Said of a stream before it is said of the tunnel.
+    if (failure?.next === 'elsewhere' && this.hop.open) this.#options.refused(this)
+    return failure
+  }
+}
