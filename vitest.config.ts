@@ -106,6 +106,9 @@ export default defineConfig({
           ...base,
           name: 'cluster',
           include: ['test/cluster/**/*.test.ts'],
+          // One of them sets POSTERN_TIME_SCALE, and loading is the least of what they cost.
+          isolate: true,
+          setupFiles: [],
           // Each is a balancer, several tasks and their visitors: two of them at once would be too busy for their deadlines.
           fileParallelism: false,
           globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
