@@ -214,9 +214,11 @@ describe('tasks that are replaced one after the other', () => {
     }
     expect(await Promise.all(opened.map(({ closed }) => closed))).toEqual([1012, 1012, 1012])
     expect(whole).toBe(true)
-    // The visitor's own Close reaches the local server, so that it ends in order too.
+    // The visitor's own Close reaches the local server, so that it ends in order too; on a busy machine not within UPGRADE_END_MS, and it is cut.
     for (const { path } of opened)
-      await eventually('the local server hears of it', () => messages.includes(`${path} closed 1012`))
+      await eventually('the local server hears of it', () =>
+        [1012, 1006].some((code) => messages.includes(`${path} closed ${code}`)),
+      )
     expect(await events.connection.over()).toBe('cut')
     expect(await a.process.exited).toEqual({ code: 0, signal: null })
     expect(await askName('ending', get(tunnel.host, '/slow'))).toBe('whole')
