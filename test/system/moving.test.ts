@@ -18,8 +18,8 @@ import { SteadyWork } from '../support/steady-work.ts'
 import type { TestProcess } from '../support/test-process.ts'
 import { eventually, newTicket } from '../support/visits.ts'
 
-/** A drain of 11 s, 9 s of it for requests; a lease of 1.5 s. */
-const TIME_SCALE = 0.1
+/** A drain of 22 s, 20 s of it for requests; a lease of 3 s. Agents have two seconds to open a channel, which half of that is not enough for on a busy machine. */
+const TIME_SCALE = 0.2
 /** Visitors of a name whose agent is not where they came are told at once, and go where it is: what a hop between tasks would do. */
 const NO_HOLD = ['--hold', '0']
 
