@@ -234,8 +234,8 @@ export const BACKOFF_FIRST_MS = ms(100)
 export const BACKOFF_LONGEST_MS = seconds(15)
 /** A connection that lasted this long proves the path: only then does the back-off start over. */
 export const BACKOFF_RESET_AFTER_MS = seconds(10)
-/** One call to the control plane, retries not counted. */
-export const CONTROL_CALL_TIMEOUT_MS = seconds(10)
+/** One call to the control plane, retries not counted. However times are scaled, one that is busy for a moment is not gone. */
+export const CONTROL_CALL_TIMEOUT_MS = Math.max(5000, seconds(10))
 /** One attempt to reach the local server; it is on this machine or beside it. */
 export const ORIGIN_CONNECT_TIMEOUT_MS = seconds(5)
 /** Requests in flight when the agent is told to stop; an endless event stream must not hold a person's Ctrl+C for longer. */

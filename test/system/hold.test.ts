@@ -236,8 +236,9 @@ test('Expect: 100-continue and an upgrade to WebSocket wait as well, and then ge
 })
 
 test.each([
-  ['0', 0, 250],
-  ['400ms', 400, 1000],
+  // Neither is held for what is usual, HOLD_MS.
+  ['0', 0, 5000],
+  ['400ms', 400, 5000],
 ])('with --hold %s a request is answered 503 after %i ms', async (hold, least, most) => {
   const { host } = await away(`hold-${hold}`, { args: ['--hold', hold] })
   const client = await visit(system)
@@ -254,15 +255,13 @@ test.each([
 })
 
 test('an agent that was stopped for good costs its visitors one hold in all', async () => {
-  const tunnel = await start('stopped', { args: ['--hold', '500ms'] })
+  const before = await heldSoFar(system)
+  const tunnel = await start('stopped', { args: ['--hold', '3s'] })
   await end(tunnel, 'SIGINT')
-  const began = performance.now()
   expect(statusOf(await ask(system, get(tunnel.host)))).toBe(503)
-  expect(performance.now() - began).toBeLessThan(600)
-  await delay(Math.max(0, 600 - (performance.now() - began)))
-  const later = performance.now()
+  await delay(3000)
   expect(statusOf(await ask(system, get(tunnel.host)))).toBe(503)
-  expect(performance.now() - later).toBeLessThan(250)
+  expect(await heldSoFar(system)).toBe(before + 1)
 })
 
 test('SIGTERM to the data plane ends the waiting: 503, Retry-After, Connection: close; and the process is soon gone', async () => {

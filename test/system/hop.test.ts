@@ -247,7 +247,7 @@ test('a task that stood still while its tunnel moved serves not one request of i
     const answer = await visitor.next('GET', 20_000)
     expect([...refusal(answer), fieldOf(answer, 'who')]).toEqual([200, undefined, 'after'])
   }
-  expect(paused.process.stderr).toMatch(/this process stood still/)
+  await paused.process.complains(/this process stood still/)
   for (const visitor of waiting) visitor.close()
 }, 60_000)
 
