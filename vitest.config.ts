@@ -6,6 +6,10 @@ const base = {
   environment: 'node',
   pool: 'forks',
   reporters: ['default'],
+  // What is waited for is an event; a deadline is there for what never comes, on a slow machine with other work too.
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+  expect: { poll: { timeout: 30_000 } },
   // The SDK's notice that it will drop Node 20 one day, eight lines for each process.
   env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
   // A worker loads what it imports once, not once for each file: loading was half of what the units cost.
@@ -43,7 +47,6 @@ export default defineConfig({
           name: 'contract',
           include: ['test/contract/**/*.test.ts'],
           exclude: [SCALED],
-          testTimeout: 20_000,
         },
       },
       {
@@ -54,10 +57,9 @@ export default defineConfig({
           setupFiles: [],
           include: [SCALED],
           exclude: NOT_OURS,
-          testTimeout: 120_000,
         },
       },
-      { test: { ...base, name: 'interop', include: ['test/interop/**/*.test.ts'], testTimeout: 60_000 } },
+      { test: { ...base, name: 'interop', include: ['test/interop/**/*.test.ts'] } },
       {
         test: {
           ...base,
@@ -65,7 +67,6 @@ export default defineConfig({
           include: ['test/hostile/**/*.test.ts'],
           exclude: ['**/*.load.test.ts', SCALED],
           globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
-          testTimeout: 120_000,
         },
       },
       {
@@ -74,8 +75,6 @@ export default defineConfig({
           name: 'system',
           include: ['test/system/**/*.test.ts'],
           globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
         },
       },
       {
@@ -86,7 +85,6 @@ export default defineConfig({
           // What they measure is shared by whatever runs beside them.
           fileParallelism: false,
           globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
-          testTimeout: 120_000,
         },
       },
       {
@@ -108,7 +106,6 @@ export default defineConfig({
           // The store's races would be in the latencies that are measured beside them.
           fileParallelism: false,
           globalSetup: ['test/stack/setup.ts'],
-          testTimeout: 120_000,
           hookTimeout: 180_000,
         },
       },

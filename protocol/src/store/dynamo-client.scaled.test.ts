@@ -54,7 +54,8 @@ test('a table that takes the call and never answers is given up', async () => {
   const silent = await storesOn(() => {})
   const start = performance.now()
   await expect(silent.stores.tickets.consume(call)).rejects.toMatchObject({ code: 'server-busy' })
-  expect(performance.now() - start).toBeLessThan(2000)
+  // The SDK by itself would wait for ever, and without the scale this is 2 s.
+  expect(performance.now() - start).toBeLessThan(20_000)
   expect(silent.calls()).toBe(1)
 })
 

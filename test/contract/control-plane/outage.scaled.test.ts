@@ -75,8 +75,8 @@ test.each([
   expect(response.status).toBe(503)
   expect(problemSchema.parse(await response.json()).code).toBe('store-unavailable')
   expect(Number(response.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
-  // Three attempts of 0.2 s, and the SDK's pauses between them, which are not scaled.
-  expect(took).toBeLessThan(2000)
+  // Three attempts of 0.2 s and the SDK's pauses between them come to a second; API Gateway gives up after 29.
+  expect(took).toBeLessThan(20_000)
   expect((await app.request('/healthz')).status).toBe(200)
 })
 
