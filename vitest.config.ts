@@ -24,91 +24,95 @@ const NOT_OURS = ['**/node_modules/**', '**/dist/**']
 /**
  * unit: beside the code. The others cross rooms, scaled has files of both kinds; hostile and system build the bundles first and run them as
  * processes. load is faults that take a quiet machine, suites runs other people's software through the tunnel, and stack deploys on an AWS
- * emulator: none of the three is a part of `npm test`.
+ * emulator: none of the three is a part of `npm test`. With `--mode gate` a test that has a size of its own for the gate takes that one.
  */
-export default defineConfig({
-  test: {
-    // Left to itself, vitest leaves one core idle; these tests wait more than they compute, so one more than there are cores.
-    maxWorkers: availableParallelism() + 1,
-    // What one project has transformed the others need not. The cache lies in node_modules.
-    experimental: { fsModuleCache: true },
-    projects: [
-      {
-        test: {
-          ...base,
-          name: 'unit',
-          include: rooms.map((room) => `${room}/**/*.test.ts`),
-          exclude: [...NOT_OURS, SCALED],
+export default defineConfig(({ mode }) => {
+  // `--mode gate`, for every process of the run.
+  if (mode === 'gate') process.env.POSTERN_GATE = '1'
+  return {
+    test: {
+      // Left to itself, vitest leaves one core idle; these tests wait more than they compute, so one more than there are cores.
+      maxWorkers: availableParallelism() + 1,
+      // What one project has transformed the others need not. The cache lies in node_modules.
+      experimental: { fsModuleCache: true },
+      projects: [
+        {
+          test: {
+            ...base,
+            name: 'unit',
+            include: rooms.map((room) => `${room}/**/*.test.ts`),
+            exclude: [...NOT_OURS, SCALED],
+          },
         },
-      },
-      {
-        test: {
-          ...base,
-          name: 'contract',
-          include: ['test/contract/**/*.test.ts'],
-          exclude: [SCALED],
+        {
+          test: {
+            ...base,
+            name: 'contract',
+            include: ['test/contract/**/*.test.ts'],
+            exclude: [SCALED],
+          },
         },
-      },
-      {
-        test: {
-          ...base,
-          name: 'scaled',
-          isolate: true,
-          setupFiles: [],
-          include: [SCALED],
-          exclude: NOT_OURS,
+        {
+          test: {
+            ...base,
+            name: 'scaled',
+            isolate: true,
+            setupFiles: [],
+            include: [SCALED],
+            exclude: NOT_OURS,
+          },
         },
-      },
-      { test: { ...base, name: 'interop', include: ['test/interop/**/*.test.ts'] } },
-      {
-        test: {
-          ...base,
-          name: 'hostile',
-          include: ['test/hostile/**/*.test.ts'],
-          exclude: ['**/*.load.test.ts', SCALED],
-          globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+        { test: { ...base, name: 'interop', include: ['test/interop/**/*.test.ts'] } },
+        {
+          test: {
+            ...base,
+            name: 'hostile',
+            include: ['test/hostile/**/*.test.ts'],
+            exclude: ['**/*.load.test.ts', SCALED],
+            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+          },
         },
-      },
-      {
-        test: {
-          ...base,
-          name: 'system',
-          include: ['test/system/**/*.test.ts'],
-          globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+        {
+          test: {
+            ...base,
+            name: 'system',
+            include: ['test/system/**/*.test.ts'],
+            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+          },
         },
-      },
-      {
-        test: {
-          ...base,
-          name: 'load',
-          include: ['test/hostile/**/*.load.test.ts'],
-          // What they measure is shared by whatever runs beside them.
-          fileParallelism: false,
-          globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+        {
+          test: {
+            ...base,
+            name: 'load',
+            include: ['test/hostile/**/*.load.test.ts'],
+            // What they measure is shared by whatever runs beside them.
+            fileParallelism: false,
+            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+          },
         },
-      },
-      {
-        test: {
-          ...base,
-          name: 'suites',
-          include: ['test/suites/*.test.ts'],
-          // Other people's tests have deadlines that were set for a machine of their own.
-          fileParallelism: false,
-          globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
-          testTimeout: 600_000,
+        {
+          test: {
+            ...base,
+            name: 'suites',
+            include: ['test/suites/*.test.ts'],
+            // Other people's tests have deadlines that were set for a machine of their own.
+            fileParallelism: false,
+            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+            testTimeout: 600_000,
+          },
         },
-      },
-      {
-        test: {
-          ...base,
-          name: 'stack',
-          include: ['test/stack/**/*.test.ts'],
-          // The store's races would be in the latencies that are measured beside them.
-          fileParallelism: false,
-          globalSetup: ['test/stack/setup.ts'],
-          hookTimeout: 180_000,
+        {
+          test: {
+            ...base,
+            name: 'stack',
+            include: ['test/stack/**/*.test.ts'],
+            // The store's races would be in the latencies that are measured beside them.
+            fileParallelism: false,
+            globalSetup: ['test/stack/setup.ts'],
+            hookTimeout: 180_000,
+          },
         },
-      },
-    ],
-  },
+      ],
+    },
+  }
 })
