@@ -259,7 +259,7 @@ test.each([
 })
 
 test('an agent that was stopped for good costs its visitors one hold in all', async () => {
-  const tunnel = await start('stopped', { args: ['--hold', '2s'] })
+  const tunnel = await start('stopped', { args: ['--hold', '3s'] })
   const before = await heldSoFar(system)
   await end(tunnel, 'SIGINT')
   const first = await ask(system, get(tunnel.host))
