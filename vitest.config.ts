@@ -6,6 +6,10 @@ const base = {
   environment: 'node',
   pool: 'forks',
   reporters: ['default'],
+  // What is waited for is an event; a deadline is there for what never comes, on a slow machine with other work too.
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+  expect: { poll: { timeout: 30_000 } },
   // The SDK's notice that it will drop Node 20 one day, eight lines for each process.
   env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
   // A worker loads what it imports once, not once for each file: loading was half of what the units cost.
@@ -20,125 +24,118 @@ const NOT_OURS = ['**/node_modules/**', '**/dist/**']
 /**
  * unit: beside the code. The others cross rooms, scaled has files of both kinds; hostile and system build the bundles first and run them as
  * processes. hop is what visitors see, once more, with two tasks of which they come in at the wrong one, load is faults that take a quiet
- * machine, cluster is faults of several tasks behind a balancer, suites runs other people's software through the tunnel, and stack deploys on an
- * AWS emulator: none of the five is a part of `npm test`.
+ * machine, cluster is several tasks, most of them behind a balancer, suites runs other people's software through the tunnel, and stack deploys on an
+ * AWS emulator: none of the five is a part of `npm test`. With `--mode gate` a test that has a size of its own for the gate takes that one.
  */
-export default defineConfig({
-  test: {
-    // Left to itself, vitest leaves one core idle; these tests wait more than they compute, so one more than there are cores.
-    maxWorkers: availableParallelism() + 1,
-    // What one project has transformed the others need not. The cache lies in node_modules.
-    experimental: { fsModuleCache: true },
-    projects: [
-      {
-        test: {
-          ...base,
-          name: 'unit',
-          include: rooms.map((room) => `${room}/**/*.test.ts`),
-          exclude: [...NOT_OURS, SCALED],
+export default defineConfig(({ mode }) => {
+  // `--mode gate`, for every process of the run.
+  if (mode === 'gate') process.env.POSTERN_GATE = '1'
+  return {
+    test: {
+      // Left to itself, vitest leaves one core idle; these tests wait more than they compute, so one more than there are cores.
+      maxWorkers: availableParallelism() + 1,
+      // What one project has transformed the others need not. The cache lies in node_modules.
+      experimental: { fsModuleCache: true },
+      projects: [
+        {
+          test: {
+            ...base,
+            name: 'unit',
+            include: rooms.map((room) => `${room}/**/*.test.ts`),
+            exclude: [...NOT_OURS, SCALED],
+          },
         },
-      },
-      {
-        test: {
-          ...base,
-          name: 'contract',
-          include: ['test/contract/**/*.test.ts'],
-          exclude: [SCALED],
-          testTimeout: 60_000,
+        {
+          test: {
+            ...base,
+            name: 'contract',
+            include: ['test/contract/**/*.test.ts'],
+            exclude: [SCALED],
+          },
         },
-      },
-      {
-        test: {
-          ...base,
-          name: 'scaled',
-          isolate: true,
-          setupFiles: [],
-          include: [SCALED],
-          exclude: NOT_OURS,
-          testTimeout: 120_000,
+        {
+          test: {
+            ...base,
+            name: 'scaled',
+            isolate: true,
+            setupFiles: [],
+            include: [SCALED],
+            exclude: NOT_OURS,
+          },
         },
-      },
-      { test: { ...base, name: 'interop', include: ['test/interop/**/*.test.ts'], testTimeout: 60_000 } },
-      {
-        test: {
-          ...base,
-          name: 'hostile',
-          include: ['test/hostile/**/*.test.ts'],
-          exclude: ['**/*.load.test.ts', SCALED],
-          globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
-          testTimeout: 120_000,
+        { test: { ...base, name: 'interop', include: ['test/interop/**/*.test.ts'] } },
+        {
+          test: {
+            ...base,
+            name: 'hostile',
+            include: ['test/hostile/**/*.test.ts'],
+            exclude: ['**/*.load.test.ts', SCALED],
+            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+          },
         },
-      },
-      {
-        test: {
-          ...base,
-          name: 'system',
-          include: ['test/system/**/*.test.ts'],
-          globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+        {
+          test: {
+            ...base,
+            name: 'system',
+            include: ['test/system/**/*.test.ts'],
+            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+          },
         },
-      },
-      {
-        test: {
-          ...base,
-          name: 'hop',
-          include: ['test/system/fidelity*.test.ts', 'test/system/visitor-rules.test.ts'],
-          env: { ...base.env, POSTERN_TEST_HOP: '1' },
-          globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+        {
+          test: {
+            ...base,
+            name: 'hop',
+            include: ['test/system/fidelity*.test.ts', 'test/system/visitor-rules.test.ts'],
+            env: { ...base.env, POSTERN_TEST_HOP: '1' },
+            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+          },
         },
-      },
-      {
-        test: {
-          ...base,
-          name: 'load',
-          include: ['test/hostile/**/*.load.test.ts'],
-          // What they measure is shared by whatever runs beside them.
-          fileParallelism: false,
-          globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
-          testTimeout: 120_000,
+        {
+          test: {
+            ...base,
+            name: 'load',
+            include: ['test/hostile/**/*.load.test.ts'],
+            // What they measure is shared by whatever runs beside them.
+            fileParallelism: false,
+            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+          },
         },
-      },
-      {
-        test: {
-          ...base,
-          name: 'cluster',
-          include: ['test/cluster/**/*.test.ts'],
-          // One of them sets POSTERN_TIME_SCALE, and loading is the least of what they cost.
-          isolate: true,
-          setupFiles: [],
-          // Each is a balancer, several tasks and their visitors: two of them at once would be too busy for their deadlines.
-          fileParallelism: false,
-          globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
+        {
+          test: {
+            ...base,
+            name: 'cluster',
+            include: ['test/cluster/**/*.test.ts'],
+            // One of them sets POSTERN_TIME_SCALE, and loading is the least of what they cost.
+            isolate: true,
+            setupFiles: [],
+            // Each is a balancer, several tasks and their visitors: two of them at once would be too busy for their deadlines.
+            fileParallelism: false,
+            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+          },
         },
-      },
-      {
-        test: {
-          ...base,
-          name: 'suites',
-          include: ['test/suites/*.test.ts'],
-          // Other people's tests have deadlines that were set for a machine of their own.
-          fileParallelism: false,
-          globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
-          testTimeout: 600_000,
+        {
+          test: {
+            ...base,
+            name: 'suites',
+            include: ['test/suites/*.test.ts'],
+            // Other people's tests have deadlines that were set for a machine of their own.
+            fileParallelism: false,
+            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+            testTimeout: 600_000,
+          },
         },
-      },
-      {
-        test: {
-          ...base,
-          name: 'stack',
-          include: ['test/stack/**/*.test.ts'],
-          // The store's races would be in the latencies that are measured beside them.
-          fileParallelism: false,
-          globalSetup: ['test/stack/setup.ts'],
-          testTimeout: 120_000,
-          hookTimeout: 180_000,
+        {
+          test: {
+            ...base,
+            name: 'stack',
+            include: ['test/stack/**/*.test.ts'],
+            // The store's races would be in the latencies that are measured beside them.
+            fileParallelism: false,
+            globalSetup: ['test/stack/setup.ts'],
+            hookTimeout: 180_000,
+          },
         },
-      },
-    ],
-  },
+      ],
+    },
+  }
 })

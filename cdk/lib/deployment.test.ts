@@ -67,7 +67,7 @@ test("CloudFormation's own rules find nothing wrong in the smallest deployment a
     const { pluginReports } = JSON.parse(readFileSync(join(outdir, 'validation-report.json'), 'utf8'))
     expect(pluginReports.flatMap((report: { violations: unknown[] }) => report.violations)).toEqual([])
   }
-}, 60_000)
+})
 
 describe('the rules of AwsSolutions', () => {
   const findings = (app: App, rules: AwsSolutionsChecks) =>
@@ -81,7 +81,7 @@ describe('the rules of AwsSolutions', () => {
       const { app } = synthesised(context)
       expect(findings(app, new AwsSolutionsChecks(app))).toEqual([])
     },
-    30_000,
+    120_000,
   )
 
   test('find everything that is acknowledged: no acknowledgement has outlived its reason', () => {
@@ -91,7 +91,7 @@ describe('the rules of AwsSolutions', () => {
       ({ id, path }) => !found.some((finding) => finding.startsWith(`${id} ${path}`)),
     )
     expect(stale).toEqual([])
-  }, 30_000)
+  })
 
   test('are acknowledged with a reason of at least a sentence', () => {
     const all = acknowledgements(synthesised('a domain').app)

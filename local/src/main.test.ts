@@ -12,7 +12,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url))
 /** Four processes compile their sources first. */
-const SLOW = { timeout: 60_000 }
+const SLOW = { timeout: 180_000 }
 
 let folder: string
 /** What the first test leaves for the second. */

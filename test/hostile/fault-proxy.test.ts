@@ -84,8 +84,8 @@ test('slicer: many segments of what was one', async () => {
   far.end('a hundred bytes would be a hundred segments')
   expect(await client.over()).toBe('ended')
   expect(client.text).toBe('a hundred bytes would be a hundred segments')
-  // The reader may find a few together; it never finds them all.
-  expect(client.arrivals.length).toBeGreaterThan(10)
+  // The reader may find many of them together, the more the slower it is; it never finds them all.
+  expect(client.arrivals.length).toBeGreaterThan(1)
 })
 
 test('limit-data: the bytes before the limit, then a FIN for both', async () => {
@@ -98,11 +98,12 @@ test('limit-data: the bytes before the limit, then a FIN for both', async () => 
 
 test('slow-close: the end comes so much later than the rest', async () => {
   const { client, far } = await ends(slowClose(100))
+  const sent = performance.now()
   far.end('all')
   await client.saw('all')
-  const seen = performance.now()
+  expect(client.ending).toBe('open')
   expect(await client.over()).toBe('ended')
-  expect(client.endedAt - seen).toBeGreaterThanOrEqual(90)
+  expect(client.endedAt - sent).toBeGreaterThanOrEqual(98)
 })
 
 test('timeout: nothing comes, then a FIN for both', async () => {

@@ -15,6 +15,7 @@ import {
 import { TunnelFault } from '@postern/protocol/fault'
 import type { StreamListener } from '@postern/protocol/mux'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { size } from '../support/full-size.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import { MemorySocket } from './memory-socket.ts'
 
@@ -24,7 +25,7 @@ vi.hoisted(() => {
 })
 
 const SEED = Number(process.env.POSTERN_SEED ?? Date.now() % 2 ** 31)
-const SIZE = Number(process.env.POSTERN_HOSTILE_SCALE ?? 1)
+const SIZE = Number(process.env.POSTERN_HOSTILE_SCALE ?? size(0.3, 1, 1))
 const IN_MEMORY = 20_000 * SIZE
 const OVER_TCP = 2_000 * SIZE
 const AT_THE_AGENT = 4_000 * SIZE

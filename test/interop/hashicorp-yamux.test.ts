@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import type { RawStream } from '@postern/protocol/mux'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { echo, pattern, readAll } from './exchange.ts'
 import { muxOnSocket } from './mux-on-socket.ts'
 
@@ -77,7 +77,7 @@ describe.skipIf(!program).each(['agent', 'server'] as const)(`${title} against o
     const doomed = peer.ask('await-reset')
     await new Promise((ready) => doomed.listen({ data: ready, end: () => {}, reset: () => {}, writable: () => {} }))
     doomed.reset()
-    await vi.waitFor(async () => expect((await readAll(peer.ask('last-error'))).toString()).toBe('connection reset'))
+    await expect.poll(async () => (await readAll(peer.ask('last-error'))).toString()).toBe('connection reset')
 
     const endings: string[] = []
     peer.ask('abandon').listen({
@@ -86,17 +86,17 @@ describe.skipIf(!program).each(['agent', 'server'] as const)(`${title} against o
       reset: (why) => endings.push(why.code),
       writable: () => {},
     })
-    await vi.waitFor(() => expect(endings).toEqual(['end', 'stream-reset']), 5000)
+    await expect.poll(() => endings).toEqual(['end', 'stream-reset'])
     expect(peer.faults).toEqual([])
   })
 
   it('pings and is pinged, and refuses streams after going away', async () => {
     await using peer = await joined()
     peer.mux.ping()
-    await vi.waitFor(() => expect(peer.pongs).toHaveLength(1))
+    await expect.poll(() => peer.pongs).toHaveLength(1)
     expect((await readAll(peer.ask('ping'))).toString()).toBe('ok')
     expect((await readAll(peer.ask('go-away'))).toString()).toBe('ok')
-    await vi.waitFor(() => expect(peer.goAways).toEqual([0]))
+    await expect.poll(() => peer.goAways).toEqual([0])
     expect(() => peer.mux.openStream()).toThrow(expect.objectContaining({ code: 'channel-closed' }))
   })
 })

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { RawStream } from '@postern/protocol/mux'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { echo, pattern, readAll } from './exchange.ts'
 import { libp2pOnSocket, readAllOfLibp2p, writeToLibp2p } from './libp2p-on-socket.ts'
 import { muxOnSocket } from './mux-on-socket.ts'
@@ -31,7 +31,7 @@ describe.each(['agent', 'server'] as const)('@chainsafe/libp2p-yamux against our
     )
     expect(results).toEqual(results.map(() => true))
     expect(pair.ours.faults).toEqual([])
-    await vi.waitFor(() => expect(pair.ours.mux.openStreams).toBe(0))
+    await expect.poll(() => pair.ours.mux.openStreams).toBe(0)
   })
 
   it(`has ${STREAMS} streams of ${BYTES} bytes echoed that we open, all at once`, async () => {
@@ -83,7 +83,7 @@ describe.each(['agent', 'server'] as const)('@chainsafe/libp2p-yamux against our
       echo(stream)
     })
     const [theirs, aborted] = [await pair.theirs.createStream(), await pair.theirs.createStream()]
-    await vi.waitFor(() => expect(opened).toHaveLength(2))
+    await expect.poll(() => opened).toHaveLength(2)
     const closed = once(theirs, 'close') as Promise<[Event & { error?: Error }]>
     opened[0]!.reset()
     expect((await closed)[0].error).toBeInstanceOf(Error)
@@ -101,14 +101,14 @@ describe.each(['agent', 'server'] as const)('@chainsafe/libp2p-yamux against our
     })
     const stream = await pair.theirs.createStream()
     const written = writeToLibp2p(stream, pattern(600_000, 1))
-    await vi.waitFor(() => expect(received).toBe(256 * 1024))
+    await expect.poll(() => received).toBe(256 * 1024)
     await pair.theirs.ping()
     expect(received).toBe(256 * 1024)
     stalled!.consume(received)
-    await vi.waitFor(() => expect(received).toBe(512 * 1024))
+    await expect.poll(() => received).toBe(512 * 1024)
     stalled!.consume(256 * 1024)
     await written
-    await vi.waitFor(() => expect(received).toBe(600_000))
+    await expect.poll(() => received).toBe(600_000)
     expect(pair.ours.faults).toEqual([])
   })
 
@@ -116,9 +116,9 @@ describe.each(['agent', 'server'] as const)('@chainsafe/libp2p-yamux against our
     await using pair = await joined()
     expect(await pair.theirs.ping()).toBeGreaterThanOrEqual(0)
     pair.ours.mux.ping()
-    await vi.waitFor(() => expect(pair.ours.pongs).toHaveLength(1))
+    await expect.poll(() => pair.ours.pongs).toHaveLength(1)
     await pair.theirs.close()
-    await vi.waitFor(() => expect(pair.ours.goAways).toEqual([0]))
+    await expect.poll(() => pair.ours.goAways).toEqual([0])
     expect(() => pair.ours.mux.openStream()).toThrow(expect.objectContaining({ code: 'channel-closed' }))
   })
 })

@@ -23,9 +23,9 @@ export interface Exit {
 }
 
 /** How long a process is waited for before the test is told what it said instead. */
-const PATIENCE_MS = 15_000
+const PATIENCE_MS = 45_000
 /** From SIGTERM to SIGKILL. */
-const STOP_GRACE_MS = 5000
+const STOP_GRACE_MS = 20_000
 
 export class TestProcess {
   readonly name: string

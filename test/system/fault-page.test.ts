@@ -19,7 +19,7 @@ describe.skipIf(CHROMIUM === undefined)(`in a browser${WHY}`, () => {
       executablePath: CHROMIUM!,
       args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-proxy-server'],
     })
-  }, 60_000)
+  })
   afterAll(async () => {
     await browser?.close()
     await system?.stop()

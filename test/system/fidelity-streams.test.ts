@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import { patternedPieces } from '../support/patterned-bytes.ts'
-import { RawConnection } from '../support/raw-connection.ts'
+import { PATIENCE_MS, RawConnection } from '../support/raw-connection.ts'
 import { type System, startSystem } from '../support/start-system.ts'
 
 const MiB = 1024 * 1024
@@ -141,14 +141,14 @@ describe('WebSocket', () => {
     }
   })
 
-  test('one side that vanishes is a closed socket for the other within a second', async () => {
+  test('one side that vanishes is a closed socket for the other, before any time limit', async () => {
     for (const side of ['visitor', 'local'] as const) {
       const pair = await webSocketPair()
       const seen = once(pair[side === 'visitor' ? 'local' : 'visitor'], 'close')
       const left = performance.now()
       pair[side].terminate()
       await seen
-      expect(performance.now() - left, side).toBeLessThan(1000)
+      expect(performance.now() - left, side).toBeLessThan(PATIENCE_MS)
     }
   })
 

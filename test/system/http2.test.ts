@@ -20,7 +20,7 @@ beforeAll(async () => {
   demo = await startDemoServer()
   system = await startSystem()
   agent = await system.startAgent({ target: demo.port, subdomain: 'demo' })
-}, 30_000)
+})
 
 afterAll(async () => {
   await system?.stop()

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect } from '../../agent/src/connect.ts'
 import { type Balancer, startBalancer } from '../support/balancer.ts'
 import { dial, tryOpening } from '../support/cut-short-agent.ts'
+import { size } from '../support/full-size.ts'
 import { HttpClient } from '../support/http-client.ts'
 import { contentOf, statusOf } from '../support/http-message.ts'
 import { ScriptedOrigin } from '../support/scripted-origin.ts'
@@ -18,10 +19,9 @@ const secretOf = (current: string, ...accepted: string[]): string => JSON.string
 const idOf = (of: string): string => parseDeploymentKeys(secretOf(of)).current.id
 
 const [old, fresh, hasty] = [key(), key(), key()]
-const FULL = process.env.POSTERN_FULL === '1'
 /** Of openings, between two steps, by each worker. */
-const BETWEEN = FULL ? 20 : 3
-const WORKERS = FULL ? 4 : 2
+const BETWEEN = size(3, 20)
+const WORKERS = size(1, 4, 2)
 
 let system: System
 let balancer: Balancer
@@ -122,7 +122,7 @@ async function roll(settled = async (): Promise<unknown> => undefined): Promise<
 const ticketsSealedBy = async (of: string): Promise<number> =>
   (await system.dumpTable()).toString().split(`"${idOf(of)}.`).length - 1
 
-describe.sequential('the key of the deployment', { timeout: FULL ? 300_000 : 60_000 }, () => {
+describe.sequential('the key of the deployment', { timeout: 300_000 }, () => {
   test('is changed in the order of the runbook without one opening refused', async () => {
     const began = performance.now()
     const openings = new SteadyWork(WORKERS, openOnce)
@@ -179,7 +179,7 @@ describe.sequential('the key of the deployment', { timeout: FULL ? 300_000 : 60_
     expect(
       [...openings.outcomes.keys(), ...tunnels.outcomes.keys(), ...straddling].filter((o) => o !== 'welcome'),
     ).toEqual([])
-    expect(sum).toBeGreaterThan(100)
+    expect(sum).toBeGreaterThan(50)
 
     // The agent that was there all the time was moved three times, each time at the first attempt, and before its channel went.
     expect(await visitAny(standing.host, '/still')).toBe('/still')

@@ -68,7 +68,7 @@ beforeAll(async () => {
       connection.write(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n${head.startLine.startsWith('HEAD') ? '' : 'ok'}`)
   })
   agent = await start()
-}, 30_000)
+})
 
 afterAll(async () => {
   await system?.stop()
@@ -140,7 +140,7 @@ test('requests of every kind are made', async () => {
   const refused = await visit(system)
   await note(refused, '/refused', request('GET', '/refused', '', 'refusing.localhost'), 'refused', 'origin-refused')
   refused.close()
-}, 30_000)
+})
 
 test('a visitor upgrades, one leaves, one is cut off, one waits for the agent', async () => {
   const socket = await RawConnection.open(system.publicPort)
@@ -171,7 +171,7 @@ test('a visitor upgrades, one leaves, one is cut off, one waits for the agent', 
   agent = await start()
   expect(await answered).toBe(200)
   held.close()
-}, 30_000)
+})
 
 test('the access log has each of them once, as its visitor saw it', async () => {
   await eventually('all lines', () => lines().length >= seen.size)
@@ -256,7 +256,7 @@ test('whoever reads the log may stand still: requests go on, and what is dropped
   // Every line that came is whole: `lines` has parsed it. The last requests are dropped, or not, only when their lines are made.
   await eventually('the rest', async () => told('/flood') + (await dropped()) >= 10_000)
   expect(told('/flood') + (await dropped())).toBe(10_000)
-}, 60_000)
+})
 
 test('on its way out a task writes what is left', async () => {
   expect(statusOf(await ask(system, request('GET', '/last', '', 'nobody.localhost')))).toBe(404)

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { ENV } from '@postern/protocol/environment'
-import { CLOSE_GRACE_MS, LEASE_MS, REVOCATION_POLL_MS } from '@postern/protocol/limits'
+import { CLOSE_GRACE_MS, LEASE_MS, REVOCATION_POLL_MS, TOKEN_RECHECK_MS } from '@postern/protocol/limits'
 import { channelTicketSchema, newToken, tokenHash } from '@postern/protocol/ticket'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { BreakableLink } from '../support/breakable-link.ts'
@@ -13,6 +13,8 @@ import { ask, eventually, ticketRequest, visit } from '../support/visits.ts'
 
 /** From the row in the table to the end of everything that was open. */
 const PROMISE_MS = 5000
+/** The task's times in the tests that measure it: whatever the machine does besides has the other half of what they take otherwise. */
+const PROMISE_SCALE = 0.5
 
 const HEADS: Record<string, string> = {
   '/length': 'HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n',
@@ -80,7 +82,7 @@ describe.concurrent('a live tunnel', () => {
   let origin: ScriptedOrigin
 
   beforeAll(async () => {
-    system = await startSystem()
+    system = await startSystem({ env: { POSTERN_TIME_SCALE: String(PROMISE_SCALE) } })
     origin = await ScriptedOrigin.start(endless)
   })
   afterAll(async () => {
@@ -89,7 +91,14 @@ describe.concurrent('a live tunnel', () => {
   })
 
   const begin = (username: string, subdomain: string, token?: string) =>
-    system.startAgent({ username, subdomain, target: origin.port, ...(token !== undefined && { token }) })
+    system.startAgent({
+      ...{ username, subdomain, target: origin.port, env: { POSTERN_TIME_SCALE: '1' } },
+      ...(token !== undefined && { token }),
+    })
+
+  test('has 5 s at most by the times of a task, with some left for the machine', ({ expect }) => {
+    expect(REVOCATION_POLL_MS + CLOSE_GRACE_MS).toBeLessThan(PROMISE_MS)
+  })
 
   test('of a revoked token is cut within 5 s with all that is open, visibly; its agent exits 3 and says why; others go on', async ({
     expect,
@@ -232,12 +241,13 @@ describe('a task with shortened times', () => {
     expect,
   }) => {
     await system.token('gil')
-    const expiresAt = Date.now() + 2000
+    const expiresAt = Date.now() + 5000
     const tunnel = await begin('gil', 'of-gil', await madeToken(system, 'gil', expiresAt))
     const visitors = await openEach(system, tunnel.host)
     await allCut(visitors, performance.now())
     expect(Date.now()).toBeGreaterThanOrEqual(expiresAt)
-    expect(Date.now() - expiresAt).toBeLessThan((REVOCATION_POLL_MS + CLOSE_GRACE_MS) * SCALE + 1000)
+    // Not by the round that reads all tokens again.
+    expect(Date.now() - expiresAt).toBeLessThan((TOKEN_RECHECK_MS * SCALE) / 3)
     expect(await tunnel.process.exited).toEqual({ code: 3, signal: null })
     expect(tunnel.process.stderr).toContain('token-expired')
   })
@@ -289,7 +299,9 @@ describe('a task with shortened times', () => {
     await eventually('the tunnel is listed', async () => (await rowsOf(system, 'of-kay')).length === 1)
     const row = (await taskRows()).find((task) => task.taskId === id)!
     expect(row).toMatchObject({ draining: false, addr: expect.stringMatching(/^127\.0\.0\.1:\d+$/), version: '0.1.0' })
-    expect(row.leaseUntil).toBeGreaterThan(Date.now())
+    await eventually('its lease stands', async () =>
+      (await taskRows()).some((task) => task.taskId === id && task.leaseUntil > Date.now()),
+    )
     expect(await rowsOf(system, 'of-kay')).toMatchObject([{ username: 'kay', taskId: id, bootId: row.bootId, slot: 0 }])
 
     system.dataPlane.kill('SIGTERM')

@@ -2,12 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { contentOf, fieldOf, fieldsOf, type Message, statusOf } from '../support/http-message.ts'
 import { type Script, ScriptedOrigin } from '../support/scripted-origin.ts'
 import { type System, startSystem } from '../support/start-system.ts'
-import { ask, visit } from '../support/visits.ts'
+import { ask, eventually, heldSoFar, visit } from '../support/visits.ts'
 
 let system: System
 /** One local server behind all tunnels: what did not reach it reached none. */
@@ -166,9 +165,10 @@ describe('an agent that is started again with names and passwords', () => {
     expect((await origin.request()).head.startLine).toBe('GET /taken HTTP/1.1')
     before.process.kill('SIGKILL')
     await before.process.exited
+    const heldBefore = await heldSoFar(system)
     held.send(`POST /held HTTP/1.1\r\nHost: ${before.host}\r\nContent-Length: 4\r\n\r\nbody`)
     known.send(get(before.host, basic(ANN), '/known'))
-    await delay(100)
+    await eventually('both are held', async () => (await heldSoFar(system)) >= heldBefore + 2)
     expect([taken, held, known].map(({ connection }) => connection.length)).toEqual([0, 0, 0])
     origin.play(echo)
     connectionsBefore = origin.connections.length

@@ -58,7 +58,7 @@ async function answerTo(port: number, ...pieces: (string | Buffer)[]): Promise<s
   })
   for (const piece of pieces) socket.write(typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece)
   socket.end()
-  await once(socket, 'end', { signal: AbortSignal.timeout(5000) })
+  await once(socket, 'end', { signal: AbortSignal.timeout(30_000) })
   return text
 }
 
@@ -167,7 +167,7 @@ test('behind a balancer the PROXY header comes first, and nothing is answered wi
     bytes += chunk.length
   })
   socket.write(get('/x'))
-  await once(socket, 'close', { signal: AbortSignal.timeout(5000) })
+  await once(socket, 'close', { signal: AbortSignal.timeout(30_000) })
   expect([bytes, refused]).toEqual([0, ['proxy-header-invalid']])
 })
 
@@ -182,7 +182,7 @@ test('connections of both ports are one count, and end with one drain', async ()
   const ended = [port, publicPort].map(async (to) => {
     const socket = connect({ port: to, host: '127.0.0.1' }).resume()
     cleanups.push(() => socket.destroy())
-    await once(socket, 'end', { signal: AbortSignal.timeout(5000) })
+    await once(socket, 'end', { signal: AbortSignal.timeout(30_000) })
   })
   while (listener.visitors < 2) await new Promise(setImmediate)
   await listener.drain(5000)

@@ -51,4 +51,4 @@ export class SeenRequest {
 
 /** For what tells nobody when it happens. */
 export const until = (holds: () => boolean): Promise<void> =>
-  vi.waitFor(() => expect(holds()).toBe(true), { timeout: 5000 })
+  vi.waitFor(() => expect(holds()).toBe(true), { timeout: 30_000 })

@@ -36,7 +36,7 @@ export class ReturningTunnel {
 
   /** Resolves once so many wait. */
   async holding(size: number): Promise<void> {
-    const deadline = performance.now() + 5000
+    const deadline = performance.now() + 30_000
     while (this.size !== size) {
       if (performance.now() > deadline) throw new Error(`${this.size} requests are held, not ${size}`)
       await new Promise((resolve) => setTimeout(resolve, 2))

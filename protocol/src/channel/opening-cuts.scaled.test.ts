@@ -116,7 +116,7 @@ async function steps(rig: OpeningRig, ticket: RigTicket): Promise<Step[]> {
 }
 
 test('a thousand peers cut by FIN, RST or silence at every step leave neither counters nor handles nor memory behind', {
-  timeout: 60_000,
+  timeout: 300_000,
 }, async () => {
   const ceilings = new OpeningCeilings({ perAddress: 2000 })
   const rig = new OpeningRig({ ceilings, proxyProtocol: 'required', timeoutMs: 1500 })
@@ -193,7 +193,7 @@ async function afterRest(): Promise<{ resources: Handles; heap: number }> {
 }
 
 test('an agent whose server is cut by FIN, RST or silence at every step ends with one fault and no socket', {
-  timeout: 60_000,
+  timeout: 300_000,
 }, async () => {
   const says: ((socket: net.Socket) => void)[] = [
     () => {},

@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { size } from '../../support/full-size.ts'
 import { newWorld, type World } from './call-table.ts'
 import { START } from './deployment.ts'
 import { expectProblem } from './expect-problem.ts'
 import { openTunnel } from './open-tunnel.ts'
 
 /** More than the largest page holds, so that every list has several of any size. */
-const ITEMS = process.env.POSTERN_FULL === '1' ? 250 : 150
+const ITEMS = size(150, 250)
+/** Of the smallest page: neither divides the number of items. */
+const FEW = size(23, 7, 7)
 
 let world: World
 beforeAll(async () => {
@@ -22,7 +25,7 @@ beforeAll(async () => {
       ...{ now: START + n, newId: world.fresh },
     })
   })
-}, 60_000)
+})
 afterAll(() => world.stop())
 
 interface PageBody {
@@ -73,7 +76,7 @@ describe.each(LISTS)('$path, asked by $bearer', (list) => {
     expect(new Set(all).size).toBe(list.size)
     expect(all).toHaveLength(list.size)
     if (!list.path.startsWith('/v1/audit')) expect(all).toEqual(all.toSorted())
-    for (const limitOf of [() => 7, (page: number) => 7 + ((page * 31) % 94)]) {
+    for (const limitOf of [() => FEW, (page: number) => FEW + ((page * 31) % (101 - FEW))]) {
       const pages = await walk(list, limitOf)
       expect(keys(pages, list)).toEqual(all)
       expect(pages.filter(({ items }, page) => items.length > limitOf(page))).toEqual([])
@@ -103,7 +106,7 @@ test('what is there all the time is shown once while other items come and go', a
   const before = keys(await walk(list, () => 100), list)
   const during = await walk(
     list,
-    () => 7,
+    () => FEW,
     async (page) => {
       for (const place of ['a', 'n', 'z']) {
         const username = `${place}-${page}-guest`

@@ -1,12 +1,13 @@
 import { TOKEN_OVERLAP_MS } from '@postern/protocol/limits'
 import { Secret, tokenHash } from '@postern/protocol/ticket'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { size } from '../../support/full-size.ts'
 import { holdsBack } from '../store/broken-client.ts'
 import { idOf, newWorld, type World } from './call-table.ts'
 import { type Ask, callApp, START } from './deployment.ts'
 import { expectProblem } from './expect-problem.ts'
 
-const CONTENDERS = 50
+const CONTENDERS = size(20, 50, 50)
 
 let world: World
 beforeEach(async () => {
@@ -26,7 +27,7 @@ const byTurns = (method: string, path: string): Ask[] =>
   many((n) => ({ method, path, bearer: n % 2 === 0 ? world.ann : world.bob }))
 const tokensOf = async (username: string) => (await world.stores.tokens.listOf(username, { limit: 1000 })).items
 
-test('of 50 who make the same user one does', async () => {
+test(`of ${CONTENDERS} who make the same user one does`, async () => {
   const make = (n: number) => ({
     ...{ method: 'POST', path: '/v1/users', bearer: world.root },
     body: { username: 'carl', maxTunnels: n },
@@ -38,7 +39,7 @@ test('of 50 who make the same user one does', async () => {
   expect((await world.call({ path: '/v1/users/carl', bearer: world.root })).json).toEqual(made)
 })
 
-test('of 50 users who reserve one name one gets it, and nobody else has it counted', async () => {
+test(`of ${CONTENDERS} users who reserve one name one gets it, and nobody else has it counted`, async () => {
   const bearers = await Promise.all(Array.from({ length: CONTENDERS }, (_, n) => world.give(`user-${n}`)))
   const asks = bearers.map((bearer) => ({ method: 'PUT', path: '/v1/subdomains/demo', bearer }))
   expect(await race(asks)).toEqual({ 200: 1, 409: CONTENDERS - 1 })
@@ -47,7 +48,7 @@ test('of 50 users who reserve one name one gets it, and nobody else has it count
   expect(holders).toEqual([(await world.stores.reservations.find('demo'))?.username])
 })
 
-test('of 50 calls of one user for one name each gets the same, and its release takes it off the count', async () => {
+test(`of ${CONTENDERS} calls of one user for one name each gets the same, and its release takes it off the count`, async () => {
   const ask = { path: '/v1/subdomains/demo', bearer: world.ann }
   let ticks = START
   Object.defineProperty(world.at, 'now', {
@@ -63,19 +64,19 @@ test('of 50 calls of one user for one name each gets the same, and its release t
   expect((await world.stores.users.find('ann'))?.subdomains).toEqual({})
 })
 
-test('of 50 who release one name, owner and stranger by turns, the owner does, once', async () => {
+test(`of ${CONTENDERS} who release one name, owner and stranger by turns, the owner does, once`, async () => {
   await world.call({ method: 'PUT', path: '/v1/subdomains/demo', bearer: world.ann })
   expect(await race(byTurns('DELETE', '/v1/subdomains/demo'))).toEqual({ 204: 1, 404: CONTENDERS - 1 })
   expect(await world.stores.reservations.find('demo')).toMatchObject({ username: 'ann', releasedAt: START })
 })
 
-test('of 50 who revoke one token no stranger does', async () => {
+test(`of ${CONTENDERS} who revoke one token no stranger does`, async () => {
   const id = await idOf(world, await world.give('ann'))
   const half = CONTENDERS / 2
   expect(await race(byTurns('DELETE', `/v1/tokens/${id}`))).toEqual({ 204: half, 404: half })
 })
 
-test('a stranger’s 50 revocations and rotations leave a token as it is', async () => {
+test(`a stranger’s ${CONTENDERS} revocations and rotations leave a token as it is`, async () => {
   const text = await world.give('ann')
   const id = await idOf(world, text)
   const before = await world.stores.tokens.findById(id)
@@ -90,7 +91,7 @@ test('a stranger’s 50 revocations and rotations leave a token as it is', async
   expect(await tokensOf('bob')).toHaveLength(1)
 })
 
-test('of 50 who rotate one token each owner’s gets one that is good, no stranger’s any', async () => {
+test(`of ${CONTENDERS} who rotate one token each owner’s gets one that is good, no stranger’s any`, async () => {
   const old = await world.give('ann')
   const id = await idOf(world, old)
   const half = CONTENDERS / 2

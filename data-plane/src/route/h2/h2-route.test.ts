@@ -13,7 +13,7 @@ import { TunnelFault } from '@postern/protocol/fault'
 import { CookieFence } from '@postern/protocol/http'
 import { H2_SESSION_IDLE_MS, H2_SESSIONS_PER_TUNNEL } from '@postern/protocol/limits'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { Dispatcher } from '../../dispatch/dispatcher.ts'
 import { PublicListener } from '../../public/public-listener.ts'
 import { RequestIds } from '../../public/request-ids.ts'
@@ -370,7 +370,7 @@ test('what GOAWAY leaves unprocessed goes to another session, and what it does n
     stream.end('elsewhere')
   })
   const slow = ask(port, { path: '/slow' })
-  await vi.waitFor(() => expect(waiting).toHaveLength(1))
+  await expect.poll(() => waiting).toHaveLength(1)
   expect(await ask(port, { method: 'POST' }, 'x')).toMatchObject({ status: 200, body: 'elsewhere' })
   waiting[0]!.respond({ ':status': 200 })
   waiting[0]!.end('here')
@@ -447,7 +447,7 @@ test('an upload waits for a local server that does not read', async () => {
     stream.end()
   }
   more()
-  await vi.waitFor(() => expect(origin).toBeDefined())
+  await expect.poll(() => origin).toBeDefined()
   await new Promise((resolve) => setTimeout(resolve, 300))
   expect(sent).toBeLessThan(2_000_000)
   let read = 0
@@ -464,22 +464,24 @@ test('an idle session is let go after a while, and a retired route ends with its
     stream.respond({ ':status': 200 }, { endStream: true })
   })
   await ask(port)
-  await vi.waitFor(() => expect(route.idleStreams).toBe(1))
+  await expect.poll(() => route.idleStreams).toBe(1)
   wait(H2_SESSION_IDLE_MS + 1)
   route.sweep()
   await once(sockets[0]!, 'close')
   expect(route.idleStreams).toBe(0)
   const last = ask(port, { path: '/open' })
-  await vi.waitFor(() => expect(open).toHaveLength(1))
+  await expect.poll(() => open).toHaveLength(1)
   route.retire()
   await new Promise((resolve) => setTimeout(resolve, 50))
   open[0]!.respond({ ':status': 200 })
   open[0]!.end('last')
   expect(await last).toMatchObject({ body: 'last' })
-  await vi.waitFor(() => {
-    route.sweep()
-    expect(sockets[1]!.destroyed).toBe(true)
-  })
+  await expect
+    .poll(() => {
+      route.sweep()
+      return sockets[1]!.destroyed
+    })
+    .toBe(true)
 })
 
 test('a channel that is lost is what the requests of its sessions hear', async () => {
@@ -504,5 +506,5 @@ test('a channel that is lost is what the requests of its sessions hear', async (
   lease.stream.listen({ data() {}, end() {}, writable() {}, reset: (why) => reasons.push(why.code) })
   lease.stream.write(Buffer.from('GET / HTTP/1.1\r\nHost: demo.example.com\r\n\r\n'))
   listeners[0]!.reset(new TunnelFault('channel-lost'))
-  await vi.waitFor(() => expect(reasons).toEqual(['channel-lost']))
+  await expect.poll(() => reasons).toEqual(['channel-lost'])
 })
