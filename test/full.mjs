@@ -1,6 +1,6 @@
 /**
- * `npm run test:full [-- part …]`: every part of the tests at its full size, and what it came to into docs/reliability.md.
- * Knows nothing of what the parts do.
+ * `npm run test:full [-- part …]`: every part of the tests at its full size, and what each came to into docs/reliability.md, with
+ * the commit that it ran on. Parts that are not asked for keep what the page says of them. Knows nothing of what the parts do.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -38,29 +38,26 @@ if (unknown.length > 0) {
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'postern-full-'))
-const countsFile = join(folder, 'counts.jsonl')
-const results = []
+let passed = true
 for (const [part, command] of Object.entries(PARTS)) {
   if (asked.length > 0 && !asked.includes(part)) continue
-  const result = await run(part, command)
+  const countsFile = join(folder, `${part}.jsonl`)
+  const result = await run(part, command, countsFile)
   console.log(`\n${part}: ${result.passed ? 'passed' : 'FAILED'} in ${result.seconds} s\n`)
-  results.push(result)
+  passed &&= result.passed
+  writeInto(page, part, reportOf(result, countsIn(countsFile)))
 }
-const rows = existsSync(countsFile)
-  ? readFileSync(countsFile, 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line))
-  : []
 rmSync(folder, { recursive: true, force: true })
+process.exitCode = passed ? 0 : 1
 
-const report = reportOf(results, rows)
-console.log(report)
-if (asked.length === 0 || rows.length > 0) writeInto(page, report)
-process.exitCode = results.every(({ passed }) => passed) ? 0 : 1
+function countsIn(file) {
+  if (!existsSync(file)) return []
+  const lines = readFileSync(file, 'utf8').trim().split('\n')
+  return lines.map((line) => JSON.parse(line))
+}
 
 /** Shows what the part says, and keeps it. */
-async function run(part, [program, ...args]) {
+async function run(part, [program, ...args], countsFile) {
   const began = performance.now()
   const env = { ...process.env, POSTERN_FULL: '1', POSTERN_COUNTS: countsFile, FORCE_COLOR: '0' }
   const child = spawn(program, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -88,43 +85,50 @@ function sumOf(said) {
   return `${total('cases').toLocaleString('en')} cases, ${total('found')} findings`
 }
 
-function reportOf(parts, counts) {
+/** One part's section of the page. */
+function reportOf({ part, passed, seconds, sum }, counts) {
   const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout.trim()
-  const changed = git('status', '--porcelain', '--untracked-files=no') === '' ? '' : ' with changes'
+  // The page itself changes with each part.
+  const changed =
+    git('status', '--porcelain', '--untracked-files=no', ':!docs/reliability.md') === '' ? '' : ' with changes'
   const machine = `${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'})`
+  const when = `${new Date().toISOString().slice(0, 10)}, commit ${git('rev-parse', '--short', 'HEAD')}${changed}, Node ${process.version}, ${machine}`
+  const rows = counts.filter(({ row }) => row !== undefined).sort((a, b) => a.row - b.row)
+  const suites = counts.filter(({ suite }) => suite !== undefined)
   return [
-    `${new Date().toISOString().slice(0, 10)}, commit ${git('rev-parse', '--short', 'HEAD')}${changed}, Node ${process.version}, ${machine}.`,
+    `### ${part}: ${passed ? 'passed' : '**failed**'}`,
     '',
-    '| part | result | seconds | counts |',
-    '|---|---|---|---|',
-    ...parts.map(
-      ({ part, passed, seconds, sum }) => `| ${part} | ${passed ? 'passed' : '**failed**'} | ${seconds} | ${sum} |`,
+    `${sum}; ${seconds} s. ${when}.`,
+    ...table(
+      ['row', 'counts', 'seconds', 'seed'],
+      rows.map(({ row, counts: found, seconds: took, seed }) => [row, found, took, seed]),
     ),
-    '',
-    '| row | counts | seconds | seed |',
-    '|---|---|---|---|',
-    ...counts
-      .filter(({ row }) => row !== undefined)
-      .sort((a, b) => a.row - b.row)
-      .map(({ row, counts: sum, seconds, seed }) => `| ${row} | ${sum} | ${seconds} | ${seed} |`),
-    ...suiteTable(counts.filter(({ suite }) => suite !== undefined)),
+    ...table(
+      ['suite', 'counts', 'seconds'],
+      suites.map(({ suite, counts: found, seconds: took }) => [suite, found, took]),
+    ),
   ].join('\n')
 }
 
-const suiteTable = (suites) =>
-  suites.length === 0
-    ? []
-    : [
-        '',
-        '| suite | counts | seconds |',
-        '|---|---|---|',
-        ...suites.map(({ suite, counts: sum, seconds }) => `| ${suite} | ${sum} | ${seconds} |`),
-      ]
+function table(head, rows) {
+  if (rows.length === 0) return []
+  const line = (cells) => `| ${cells.join(' | ')} |`
+  return ['', line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)]
+}
 
-function writeInto(file, text) {
+/** Puts the section of the part in place of its former one, in the order of PARTS. */
+function writeInto(file, part, section) {
   const old = readFileSync(file, 'utf8')
-  const from = old.indexOf(BEGIN)
+  const from = old.indexOf(BEGIN) + BEGIN.length
   const to = old.indexOf(END)
-  if (from < 0 || to < from) throw new Error(`${file} has lost its markers`)
-  writeFileSync(file, `${old.slice(0, from)}${BEGIN}\n${text}\n${old.slice(to)}`)
+  if (to < from) throw new Error(`${file} has lost its markers`)
+  const sections = new Map(
+    old
+      .slice(from, to)
+      .split(/^(?=### )/m)
+      .map((text) => [/^### (\w+):/.exec(text)?.[1], text.trim()]),
+  )
+  sections.set(part, section)
+  const kept = Object.keys(PARTS).flatMap((name) => sections.get(name) ?? [])
+  writeFileSync(file, `${old.slice(0, from)}\n${kept.join('\n\n')}\n${old.slice(to)}`)
 }
