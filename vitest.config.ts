@@ -17,7 +17,7 @@ const base = {
   setupFiles: ['test/support/shared-process.ts'],
 } as const
 
-/** Files that set POSTERN_TIME_SCALE for themselves. Time limits are read once in a process, so each of these has one of its own. */
+/** Files that set POSTERN_TIME_SCALE or another limit for themselves. Time limits are read once in a process, so each of these has one of its own. */
 const SCALED = '**/*.scaled.test.ts'
 const NOT_OURS = ['**/node_modules/**', '**/dist/**']
 
