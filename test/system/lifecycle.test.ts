@@ -88,6 +88,9 @@ describe('SIGTERM to the data plane', () => {
       expect((await ask(system, get(tunnel.host, '/after'))).body.toString(), signal).toBe('/after')
     }
     expect(tunnel.process.stdout).toBe(`${tunnel.url}\n`)
+    // The task that was killed looks alive for a lease: the one that is left would wait for this agent to move there.
+    tunnel.process.kill('SIGTERM')
+    await tunnel.process.exited
   })
 })
 
