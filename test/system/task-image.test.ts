@@ -196,7 +196,8 @@ describe('the image', () => {
   })
 })
 
-test.each(CONTEXTS)(
+// Side by side: each takes as long as a task takes to stop.
+test.concurrent.each(CONTEXTS)(
   'starts with the environment of the task definition alone, and is healthy (%s)',
   async (context) => {
     const defined = definedEnvironment(context)
