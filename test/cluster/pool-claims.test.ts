@@ -9,8 +9,8 @@ import { type DynamoClient, openStore, type Stores } from '@postern/protocol/sto
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { claimRoute, type Loss } from '../../data-plane/src/channel/claim-route.ts'
 import { recordedTunnel } from '../../data-plane/src/testing/recorded-tunnel.ts'
+import { range, unique } from '../contract/store/samples.ts'
 import { unhurriedClient } from '../support/unhurried-client.ts'
-import { range, unique } from './store/samples.ts'
 
 let table: EmbeddedTable
 let client: DynamoClient
