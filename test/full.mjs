@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const page = join(root, 'docs/reliability.md')
 const BEGIN = '<!-- full run: begin -->'
 const END = '<!-- full run: end -->'
-const FUZZ_SECONDS = 600
+const FUZZ_SECONDS = 300
 
 const vitest = (...projects) => ['npx', 'vitest', 'run', ...projects.flatMap((project) => ['--project', project])]
 
