@@ -3,6 +3,7 @@ import { TunnelFault, toFault } from '@postern/protocol/fault'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
 import { pipe } from '../route/byte-pipe.ts'
 import { HOP_ANSWER, type HopAnswer, type HopPreamble, readPreamble } from '../route/hop-preamble.ts'
+import { Leftover } from '../route/leftover.ts'
 import type { Failure, Lease } from '../route/route.ts'
 import type { TunnelRoute } from '../route/tunnel-route.ts'
 import type { Fence } from './fence.ts'
@@ -91,6 +92,7 @@ class Beginning implements StreamListener {
   #refuse(answer: HopAnswer): void {
     this.#answer(answer)
     this.#stream.end()
+    // What was sent ahead of a refusal; the other task has kept it.
     this.#stream.listen(new Leftover(this.#stream))
   }
 
@@ -162,23 +164,4 @@ const isChannelsEnd = ({ code }: TunnelFault): boolean => code === 'channel-lost
 function failureBy(why: TunnelFault): Failure {
   if (isChannelsEnd(why)) return { fault: why, unsent: false, next: 'elsewhere' }
   return { fault: why.code === 'stream-reset' ? new TunnelFault('origin-closed') : why, unsent: false }
-}
-
-/** What was sent ahead of a refusal is dropped; the other task has kept it. */
-class Leftover implements StreamListener {
-  readonly #stream: RawStream
-
-  constructor(stream: RawStream) {
-    this.#stream = stream
-  }
-
-  data(chunk: Buffer): void {
-    this.#stream.consume(chunk.length)
-  }
-
-  end(): void {}
-
-  reset(): void {}
-
-  writable(): void {}
 }

@@ -3,6 +3,7 @@ import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
 import type { BodyBoundary, CookieFence, RequestHead } from '@postern/protocol/http'
 import { BODY_IDLE_MS, ORIGIN_FIRST_BYTE_MS, UPGRADE_END_MS } from '@postern/protocol/limits'
 import type { StreamListener } from '@postern/protocol/mux'
+import { Leftover } from '../route/leftover.ts'
 import type { Asker, Lease, Route } from '../route/route.ts'
 import type { ResponseChanges } from '../route/visitor-gate.ts'
 import type { MayMove } from './admission.ts'
@@ -150,7 +151,10 @@ export class Exchange implements StreamListener, Asker {
 
   visitorGone(): void {
     if (this.#over) return
-    this.#lease.stream.reset()
+    const { stream } = this.#lease
+    // Its Close, and the end behind it, are still on their way to the local server: a reset would overtake them.
+    if (this.#visitorEnded && this.#response.farewellSaid) stream.listen(new Leftover(stream))
+    else stream.reset()
     this.#end({ kind: 'abandoned' })
   }
 

@@ -322,6 +322,20 @@ test('a WebSocket that outlives a drain is closed by 1012; its own Close still r
   expect([browser.error, faults]).toEqual([undefined, []])
 })
 
+test('nor is it taken back when the visitor has closed its connection behind it', async () => {
+  const { browser, stream, listener } = await openSocket()
+  const drained = listener.drain(0, 5000)
+  await browser.until(({ text, ended }) => text.endsWith(RESTARTING) && ended)
+  browser.send('\x88\x82maskxy').socket.end()
+  await drained
+  expect(stream.received.endsWith('maskxy')).toBe(true)
+  expect(stream.state).toBe('ended')
+  // What is still under way from the local server takes none of the channel's room.
+  const before = stream.consumed
+  stream.answer(FRAME)
+  expect(stream.consumed).toBe(before + FRAME.length)
+})
+
 test('in the middle of a frame it waits for the end of that frame, and for no more', async () => {
   const { browser, stream, listener } = await openSocket()
   stream.answer(FRAME.slice(0, 4))
