@@ -119,9 +119,10 @@ function table(head, rows) {
 /** Puts the section of the part in place of its former one, in the order of PARTS. */
 function writeInto(file, part, section) {
   const old = readFileSync(file, 'utf8')
-  const from = old.indexOf(BEGIN) + BEGIN.length
+  const begin = old.indexOf(BEGIN)
+  const from = begin + BEGIN.length
   const to = old.indexOf(END)
-  if (to < from) throw new Error(`${file} has lost its markers`)
+  if (begin < 0 || to < from) throw new Error(`${file} has lost its markers`)
   const sections = new Map(
     old
       .slice(from, to)

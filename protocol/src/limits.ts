@@ -413,14 +413,14 @@ export const METRIC_VALUES = 100
 
 /** Fargate kills a task 120 s after SIGTERM; a process that is still there at 110 s ends itself. */
 export const DRAIN_MS = seconds(110)
-/** A WebSocket that is told 1012 gets this long to come to the end of a frame, and its visitor to answer. However times are scaled, one that is busy for a moment has not left. */
-export const UPGRADE_END_MS = Math.max(1000, seconds(2))
-/** Of the drain, what comes after the last request: Close frames and their answers, GOAWAYs, routes released, the lease given up. */
-export const DRAIN_END_MS = Math.max(2 * UPGRADE_END_MS, seconds(8))
+/** Of that, what comes after the last request: Close frames and their answers, GOAWAYs, routes released, the lease given up. */
+export const DRAIN_END_MS = seconds(8)
 /** Agents are asked to move this far apart on average: each is a ticket, and a deploy stops several tasks at once. */
 export const DRAIN_ASK_EVERY_MS = ms(50)
 /** But all within this time, which leaves the last ones 40 s for what they have in flight. */
 export const DRAIN_SPREAD_MS = seconds(60)
+/** A WebSocket that is told 1012 gets this long to come to the end of a frame, and its visitor to answer. */
+export const UPGRADE_END_MS = seconds(2)
 
 // ── channels that are replaced ──────────────────────────────────────────────────────────────────────────────────────
 

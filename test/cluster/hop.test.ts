@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import http from 'node:http'
-import { type AddressInfo, createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Transform } from 'node:stream'
@@ -16,6 +16,7 @@ import { newDeploymentSecret } from '@postern/protocol/ticket'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { addDeploymentSecret } from '../support/deployment-canaries.ts'
 import { FaultProxy } from '../support/fault-proxy/fault-proxy.ts'
+import { freePort } from '../support/free-port.ts'
 import { HttpClient } from '../support/http-client.ts'
 import { fieldOf, type Message, statusOf } from '../support/http-message.ts'
 import { RawConnection } from '../support/raw-connection.ts'
@@ -23,11 +24,9 @@ import { type Ports, type RunningAgent, type System, startSystem } from '../supp
 import type { TestProcess } from '../support/test-process.ts'
 import { eventually } from '../support/visits.ts'
 
-/**
- * A lease is over after 3 s, a hold after 2 s, and a peer that is silent is so after 1.5 s whatever this says. How soon visitors are answered is
- * measured where nothing runs beside it: `test/cluster/partition.test.ts`, `test/cluster/task-killed.test.ts`.
- */
+/** A lease is over after 3 s, a hold after 2 s, and a peer that is silent is so after 1.5 s whatever this says. */
 const TIME_SCALE = 0.2
+const UNREACHABLE_MS = 2000
 
 interface Task {
   readonly id: string
@@ -174,14 +173,16 @@ test('an agent that moves to another task is followed by visitors of a third, wh
   visitor.close()
 })
 
-test('the task that has the tunnel is killed: requests are answered, at last by whoever has it next', async () => {
+test('the task that has the tunnel is killed: requests are answered within two seconds, or by whoever has it next', async () => {
   const [killed, next, entrance] = [await startTask(), await startTask(), await startTask()]
   const { host } = await startAgent(killed, 'orphan', await startOrigin('orphan'))
   expect(statusOf(await ask(entrance, get(host)))).toBe(200)
   system.control.use({ channelPort: next.ports.channel })
   killed.process.kill('SIGKILL')
   await killed.process.exited
-  expect([200, 502, 503]).toContain(statusOf(await ask(entrance, get(host, '/after'))))
+  const began = performance.now()
+  const answer = await ask(entrance, get(host, '/after'))
+  expect(statusOf(answer) === 200 || performance.now() - began < UNREACHABLE_MS).toBe(true)
   await eventually('the tunnel is back, on the next task', async () => statusOf(await ask(entrance, get(host))) === 200)
 })
 
@@ -204,7 +205,7 @@ test('a name whose only task was restarted is waited for, not unknown', async ()
   expect(outcomes.filter(([status]) => status === 404)).toEqual([])
 })
 
-test('two tasks that are cut off from each other: the owner serves, the other says so, and it heals', async () => {
+test('two tasks that are cut off from each other: the owner serves, the other says so within two seconds, and it heals', async () => {
   const path = new Partition()
   const peerPort = await freePort()
   const proxy = await FaultProxy.start(peerPort, { toServer: [path.fault], toClient: [path.fault] })
@@ -216,8 +217,10 @@ test('two tasks that are cut off from each other: the owner serves, the other sa
     expect(statusOf(await visitor.ask(get(host)))).toBe(200)
     path.cut()
     for (const request of [get(host, '/cut'), post(host, '/cut', 'once'), get(host, '/cut')]) {
+      const began = performance.now()
       const [byOther, byOwner] = await Promise.all([ask(other, request), ask(owner, request.replace('/cut', '/whole'))])
       expect(refusal(byOther)).toEqual([503, 'peer-unreachable'])
+      expect(performance.now() - began).toBeLessThan(UNREACHABLE_MS)
       expect(statusOf(byOwner)).toBe(200)
     }
     path.heal()
@@ -251,14 +254,16 @@ test('a task that stood still while its tunnel moved serves not one request of i
   for (const visitor of waiting) visitor.close()
 }, 60_000)
 
-test('a task with another key is refused, says so to its visitors, and never learns what passes', async () => {
+test('a task with another key is refused, says so to its visitors at once, and never learns what passes', async () => {
   const secret = newDeploymentSecret(randomBytes)
   addDeploymentSecret(system.canaries, secret)
   const file = join(folder, 'other-hop-secret.json')
   await writeFile(file, secret, { mode: 0o600 })
   const [holder, stranger] = [await startTask(), await startTask({ [ENV.hopSecretFile]: file })]
   const { host } = await startAgent(holder, 'guarded', await startOrigin('guarded'))
+  const began = performance.now()
   expect(refusal(await ask(stranger, get(host)))).toEqual([503, 'peer-unreachable'])
+  expect(performance.now() - began).toBeLessThan(UNREACHABLE_MS)
   await holder.process.complains(/a channel of another task was refused/)
 })
 
@@ -282,15 +287,17 @@ test('a preamble of a visitor means nothing: neither on the public port nor, wit
   }
 })
 
-test('a revoked tunnel is cut for visitors of every task', async () => {
+test('a revoked tunnel is cut within five seconds for visitors of every task', async () => {
   const [holder, entrance] = [await startTask(), await startTask()]
   const { host } = await startAgent(holder, 'revoked', await startOrigin('revoked'))
   expect(statusOf(await ask(entrance, get(host)))).toBe(200)
+  const began = performance.now()
   await system.stores.revocations.add({
     ...{ what: 'user', key: 'tester', notBefore: Date.now() },
     ...{ now: Date.now(), newId: () => randomBytes(8).toString('hex') },
   })
   await eventually('it is cut', async () => statusOf(await ask(entrance, get(host))) === 404)
+  expect(performance.now() - began).toBeLessThan(5000)
 })
 
 /** A path on which nothing passes while it is cut, and all of it afterwards, as TCP would have it. */
@@ -314,13 +321,4 @@ class Partition {
     this.#isCut = false
     for (const pass of this.#waiting.splice(0)) pass()
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

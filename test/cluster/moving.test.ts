@@ -138,10 +138,12 @@ describe('tasks that are replaced one after the other', () => {
       const fresh = await addTask()
       // The balancer sends to the old one for a while yet.
       lead(...tasks.filter((task) => task.process.running))
+      const began = performance.now()
       old.process.kill('SIGTERM')
       await drained(old)
       await work.again(5)
       expect(await old.process.exited).toEqual({ code: 0, signal: null })
+      expect(performance.now() - began).toBeLessThan(DRAIN_MS * TIME_SCALE)
       lead(...tasks.filter((task) => task.process.running))
       expect((await holders('rolling')).every((task) => task !== undefined && task !== old)).toBe(true)
       expect(fresh.process.running).toBe(true)
@@ -164,8 +166,7 @@ describe('tasks that are replaced one after the other', () => {
     sockets.on('connection', (socket, request) => {
       socket.on('message', (message) => messages.push(`${request.url} ${message}`))
       socket.on('close', (code) => messages.push(`${request.url} closed ${code}`))
-      // No faster than it is read: a Close comes behind all that was sent before.
-      const timer = setInterval(() => socket.bufferedAmount === 0 && socket.send(piece), 15)
+      const timer = setInterval(() => socket.send(piece), 15)
       socket.on('close', () => clearInterval(timer))
     })
     origin.server.removeAllListeners('request')
@@ -217,9 +218,7 @@ describe('tasks that are replaced one after the other', () => {
     // The visitor's own Close reaches the local server, so that it ends in order too.
     for (const { path } of opened)
       await eventually('the local server hears of it', () => messages.some((said) => said.startsWith(`${path} closed`)))
-    expect(messages.filter((said) => said.includes('closed'))).toEqual(
-      expect.arrayContaining(opened.map(({ path }) => `${path} closed 1012`)),
-    )
+    expect(messages).toEqual(expect.arrayContaining(opened.map(({ path }) => `${path} closed 1012`)))
     expect(await events.connection.over()).toBe('cut')
     expect(await a.process.exited).toEqual({ code: 0, signal: null })
     expect(await askName('ending', get(tunnel.host, '/slow'))).toBe('whole')
@@ -258,7 +257,7 @@ describe('a task behind a balancer', () => {
     expect(await tryOpening(ticket)).toBe('server-draining')
     // The agent knows no other way: task a is not behind its balancer.
     const answers = [await kept.ask(keepAlive)]
-    const late = DRAIN_MS * TIME_SCALE * 0.6
+    const late = DRAIN_MS * TIME_SCALE * 0.8
     do {
       answers.push(await askOnce({ host: '127.0.0.1', port: visitors.port }, keepAlive))
       await delay(100)
@@ -270,6 +269,7 @@ describe('a task behind a balancer', () => {
     const c = await addTask({ [ENV.proxyProtocol]: 'required' })
     channels.forwardTo(c.ports.channel)
     expect(await b.process.exited).toEqual({ code: 0, signal: null })
+    expect(performance.now() - began).toBeLessThan(DRAIN_MS * TIME_SCALE)
     await eventually('the agent is there', async () => (await holders('balanced'))[0] === c)
   })
 
@@ -313,7 +313,9 @@ describe('two terminals with one name', () => {
     await eventually('two channels', async () => (await online('contested')).length === 2)
     lead(b)
     const second = await startAgent('contested', newer.port)
+    const began = performance.now()
     expect(await first.process.exited).toEqual({ code: 4, signal: null })
+    expect(performance.now() - began).toBeLessThan(5000)
     expect(first.process.stderr).toMatch(
       new RegExp(`Another agent.*\\(pid ${second.process.pid}\\).*\\(superseded\\)`, 's'),
     )
@@ -383,7 +385,7 @@ describe('agents that pool', () => {
     await work.stop()
     const { near: atNear = 0, far: atFar = 0, ...others } = Object.fromEntries(work.outcomes)
     expect(others).toEqual({})
-    expect(Math.min(atNear, atFar) / (atNear + atFar)).toBeGreaterThan(0.1)
+    expect(Math.min(atNear, atFar) / (atNear + atFar)).toBeGreaterThan(0.25)
   })
 
   test('a ninth channel is told that the pool is full, with exit code 4, and takes nobody’s place', async () => {
@@ -431,6 +433,7 @@ describe('agents that pool', () => {
       newId: () => randomBytes(8).toString('hex'),
     })
     const exits = await Promise.all(agents.map(({ process }) => process.exited))
+    expect(Date.now() - now).toBeLessThan(5000)
     expect(exits.map(({ code }) => code)).toEqual([3, 3])
     await eventually('no channel is left', async () => (await online('revoked')).length === 0)
   })

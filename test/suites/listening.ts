@@ -1,20 +1,10 @@
-/** Ports for servers that cannot choose one and say which, and when they are there. Knows nothing of what they serve. */
+/** When a server is there that says nothing of it. Knows nothing of what it serves. */
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
 const PATIENCE_MS = 20_000
-
-/** A port of 127.0.0.1 on which nobody listened a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 /** Resolves when something takes connections on this port. @throws Error when `program` ends, or after 20 s */
 export async function untilListening(port: number, program: ChildProcess): Promise<void> {

@@ -1,7 +1,7 @@
 /** Vite's dev server, its pages in a real browser. */
 import { test } from 'vitest'
+import { freePort } from '../support/free-port.ts'
 import { commandPath, debianPackages } from './install.ts'
-import { freePort } from './listening.ts'
 import { suiteOfPrograms } from './programs.ts'
 import { sameThroughTunnel } from './same-through-tunnel.ts'
 

@@ -1,11 +1,15 @@
 import { AGENT_DRAIN_MS, CLOSE_GRACE_MS } from '@postern/protocol/limits'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { tryOpening } from '../support/cut-short-agent.ts'
+import { size } from '../support/full-size.ts'
 import { fieldOf, statusOf } from '../support/http-message.ts'
 import { RawConnection } from '../support/raw-connection.ts'
 import { ScriptedOrigin } from '../support/scripted-origin.ts'
 import { type System, startSystem } from '../support/start-system.ts'
 import { ask, askOps, eventually, newTicket, visit } from '../support/visits.ts'
+
+/** Promised of an agent that has nothing more to do. Beside other tests of a slow machine what is left of it is that it waits for no time limit of its own. */
+const GONE_WITHIN_MS = size(AGENT_DRAIN_MS, 1000, 1000)
 
 let system: System
 let origin: ScriptedOrigin
@@ -133,8 +137,7 @@ describe('a signal to the agent', () => {
       for (const visitor of visitors) expect((await visitor.next()).body.toString()).toBe('whole')
       const last = performance.now()
       expect(await tunnel.process.exited).toEqual({ code: 0, signal: null })
-      // It goes with the last answer, not with a time limit of its own.
-      expect(performance.now() - last).toBeLessThan(AGENT_DRAIN_MS)
+      expect(performance.now() - last).toBeLessThan(GONE_WITHIN_MS)
     }
   })
 
@@ -148,7 +151,7 @@ describe('a signal to the agent', () => {
     const told = performance.now()
     tunnel.process.kill('SIGTERM')
     expect(await tunnel.process.exited).toEqual({ code: 0, signal: null })
-    expect(performance.now() - told).toBeLessThan(AGENT_DRAIN_MS)
+    expect(performance.now() - told).toBeLessThan(GONE_WITHIN_MS)
     visitor.close()
   })
 

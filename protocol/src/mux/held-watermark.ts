@@ -21,6 +21,7 @@ export type HeldVerdict<H extends Holder> =
 interface Holding<H> {
   bytes: number
   largest: H
+  largestBytes: number
 }
 
 const REFUSE_ABOVE = 1 / 2
@@ -35,12 +36,17 @@ export function judgeHeld<H extends Holder>(holders: Iterable<H>, memoryLimitByt
   let greediest: Holding<H> | undefined
   const holdings = new Map<string | H, Holding<H>>()
   for (const holder of holders) {
-    total += holder.heldBytes
-    const who = holder.tenant ?? holder
-    const holding = holdings.get(who) ?? { bytes: 0, largest: holder }
-    holdings.set(who, holding)
-    holding.bytes += holder.heldBytes
-    if (holder.heldBytes > holding.largest.heldBytes) holding.largest = holder
+    const { heldBytes, tenant = holder } = holder
+    total += heldBytes
+    let holding = holdings.get(tenant)
+    if (holding === undefined) {
+      holding = { bytes: 0, largest: holder, largestBytes: heldBytes }
+      holdings.set(tenant, holding)
+    } else if (heldBytes > holding.largestBytes) {
+      holding.largest = holder
+      holding.largestBytes = heldBytes
+    }
+    holding.bytes += heldBytes
     if (greediest === undefined || holding.bytes > greediest.bytes) greediest = holding
   }
   if (greediest === undefined || total <= memoryLimitBytes * REFUSE_ABOVE) return { kind: 'calm' }

@@ -14,20 +14,24 @@ export interface DynamoClientOptions {
   /** Set for an embedded or emulated table; without it the SDK's own order applies (`AWS_ENDPOINT_URL`, the region). */
   endpoint?: string | undefined
   region?: string | undefined
+  /** For one attempt: to connect, and to be answered; milliseconds. */
+  attempt?: { readonly connectMs: number; readonly requestMs: number }
 }
+
+const ATTEMPT = { connectMs: STORE_CONNECT_TIMEOUT_MS, requestMs: STORE_REQUEST_TIMEOUT_MS }
 
 /** The embedded table checks no signature, but the SDK will not send a call without one. */
 const EMBEDDED = { region: 'local', credentials: { accessKeyId: 'embedded', secretAccessKey: 'embedded' } }
 
 /** A client for `openStore`. With `endpoint` and no region it speaks to the embedded table. */
-export function createDynamoClient({ endpoint, region }: DynamoClientOptions = {}): DynamoClient {
+export function createDynamoClient({ endpoint, region, attempt = ATTEMPT }: DynamoClientOptions = {}): DynamoClient {
   const config: DynamoDBClientConfig = {
     ...(endpoint !== undefined && { endpoint }),
     ...(endpoint !== undefined && region === undefined && EMBEDDED),
     ...(region !== undefined && { region }),
     requestHandler: {
-      connectionTimeout: STORE_CONNECT_TIMEOUT_MS,
-      requestTimeout: STORE_REQUEST_TIMEOUT_MS,
+      connectionTimeout: attempt.connectMs,
+      requestTimeout: attempt.requestMs,
       // Without it the SDK only logs a warning and goes on waiting.
       throwOnRequestTimeout: true,
     },

@@ -1,13 +1,14 @@
 /** nginx as a plain reverse proxy: one hop, no encryption, one worker. The yardstick for each of our two processes. */
 import { execFile, spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { setTimeout as after } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { freePort } from '../../support/free-port.ts'
 import type { Contender, Subject } from '../contender.ts'
 import { installed } from '../installed.ts'
 
@@ -98,18 +99,6 @@ export const nginx: Contender = {
 async function firstLine(stream: Readable): Promise<string> {
   for await (const line of createInterface({ input: stream })) return line
   throw new Error('the shell that starts nginx said nothing')
-}
-
-/** nginx cannot be told to choose a port and say which. Another program could take it in between; then nginx says so and the run ends. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.on('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 }
 
 async function answers(port: number): Promise<void> {

@@ -7,6 +7,7 @@ import { CONTROL_CALL_TIMEOUT_MS, STORE_REQUEST_TIMEOUT_MS } from '@postern/prot
 import { createDynamoClient, openStore } from '@postern/protocol/store'
 import { newDeploymentSecret, newToken, parseDeploymentKeys } from '@postern/protocol/ticket'
 import { afterEach, expect, test } from 'vitest'
+import { freePort } from '../../support/free-port.ts'
 
 const ATTEMPTS = 3
 
@@ -31,15 +32,6 @@ function controlPlane(port: number) {
       ...{ channelHost: 'channel.example.com', channelPort: 7000 },
     },
   })
-}
-
-async function closedPort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Connections that came to the silent port. */
@@ -78,7 +70,7 @@ async function expectUnavailable(port: number): Promise<void> {
 }
 
 test('a table that refuses connections is 503 with Retry-After', async () => {
-  await expectUnavailable(await closedPort())
+  await expectUnavailable(await freePort())
 })
 
 test('so is one that never answers, and it is given up while the caller still waits', { timeout: 60_000 }, async () => {
@@ -88,7 +80,7 @@ test('so is one that never answers, and it is given up while the caller still wa
 })
 
 test('who is mistyped is told so even then', async () => {
-  const app = controlPlane(await closedPort())
+  const app = controlPlane(await freePort())
   const response = await app.request('/v1/tickets', ticket('pst_mistyped'))
   expect([response.status, problemSchema.parse(await response.json()).code]).toEqual([401, 'token-malformed'])
 })
