@@ -1,8 +1,8 @@
 /** Lines that go out in one write, byte by byte as they are made. Knows nothing of what they say. */
 import { LINE_BATCH_BYTES } from '@postern/protocol/limits'
 
-/** Below this many bytes a loop is cheaper than the call. */
-const SHORT_BYTES = 24
+/** Up to this many bytes a loop is cheaper than the call. */
+const SHORT_BYTES = 16
 const SPACE = 0x20
 const DELETE = 0x7f
 const QUOTE = 0x22

@@ -1,4 +1,5 @@
 /** What a task has counted and how it stands, as Prometheus reads it. Asked only when somebody reads: until then numbers are added to elsewhere. */
+import { EVENT_LOOP_LOOK_MS } from '@postern/protocol/limits'
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
 import type { Histogram } from './histogram.ts'
 import type { Gauges } from './metric-documents.ts'
@@ -145,7 +146,7 @@ export function metricsPage({ counts, gauges, visitors }: MetricsPageDeps): Metr
     () => gauges().leaseAge / 1000,
   )
   gauge('postern_visitor_connections', 'Connections of visitors.', visitors)
-  collectDefaultMetrics({ register: registry })
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_LOOK_MS })
 
   return { contentType: registry.contentType, text: () => registry.metrics() }
 }

@@ -41,21 +41,18 @@ export class PublicListener {
   readonly #users = new Set<AnyUser>()
   readonly #sweeper: Sweeper
   readonly #ceilings: VisitorCeilings
-  readonly #host: H2Host
+  /** `retiring` is asked with each response. */
+  readonly #host: H2Host & { retiring: boolean }
   #emptied: (() => void) | undefined
-  #retiring = false
 
   constructor(options: PublicListenerOptions) {
     this.#options = options
     this.#ceilings = options.ceilings ?? new VisitorCeilings()
     this.#sweeper = new Sweeper(options.awake ?? options.now, SWEEP_MS)
-    const retiring = (): boolean => this.#retiring
     this.#host = {
       deadlineIn: (ms) => this.#sweeper.deadlineIn(ms),
       now: options.now,
-      get retiring() {
-        return retiring()
-      },
+      retiring: false,
       makeRoom: (route, forWhom) => this.#makeRoom(route, forWhom),
       enter: (request) => {
         const unwatch = this.#sweeper.add(request)
@@ -93,7 +90,7 @@ export class PublicListener {
    * shall not find the connection closed.
    */
   retire(): void {
-    this.#retiring = true
+    this.#host.retiring = true
     for (const visitor of this.#visitors) visitor.retire()
   }
 

@@ -114,7 +114,7 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
     this.#linger()
   }
 
-  /** The listener's `retiring` is asked with each response. */
+  /** Its host's `retiring` is asked with each response. */
   retire(): void {}
 
   /** The task stops, and can wait no longer. */

@@ -6,8 +6,10 @@
  */
 const SLAB_BYTES = 64 * 1024
 
-/** Below this many bytes a loop is cheaper than the call into native code. */
-const SHORT_SPAN_BYTES = 48
+/** Up to this many bytes a loop is cheaper than a part of a buffer made to be copied, or than the call into native code. */
+const SHORT_SPAN_BYTES = 64
+/** The same of a buffer that is copied whole, by a builtin. */
+const SHORT_BUFFER_BYTES = 16
 
 export class HeadSlab {
   #buffer = Buffer.allocUnsafeSlow(SLAB_BYTES)
@@ -32,7 +34,11 @@ export class HeadSlab {
 
   /** Appends all of `bytes`. */
   bytes(bytes: Buffer): void {
-    this.span(bytes, 0, bytes.length)
+    const { length } = bytes
+    if (length <= SHORT_BUFFER_BYTES) return this.span(bytes, 0, length)
+    this.#reserve(length)
+    this.#buffer.set(bytes, this.#at)
+    this.#at += length
   }
 
   /** Appends text of code points up to 255, one byte each. What is made of pieces is written piece by piece: joining them costs as much again. */

@@ -143,7 +143,7 @@ export class Mux {
     } catch (error) {
       this.#failInside(error)
     }
-    roomy.length = 0
+    if (roomy.length > 0) roomy.length = 0
     return pieces
   }
 

@@ -35,7 +35,9 @@ export class SendQueue {
     this.#offset = 0
     this.#head++
     if (this.#head === this.#chunks.length) {
-      this.#chunks.length = this.#head = 0
+      // Mostly one: to take it out is cheaper than to set the length.
+      while (this.#chunks.pop() !== undefined) {}
+      this.#head = 0
     } else if (this.#head >= 64) {
       this.#chunks.splice(0, this.#head)
       this.#head = 0
