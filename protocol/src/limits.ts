@@ -376,7 +376,10 @@ export const LOOKUPS_PER_SECOND = 100
 export const LOOKUPS_AT_ONCE = 500
 /** A visitor waits this long for the table. Not scaled, like one of its calls. */
 export const LOOKUP_MS = 2000
-/** How often a request's tunnel is looked for before it is given up: read, reached, read again, reached again. */
+/**
+ * How often a request's tunnel is looked for before it is given up: read, reached, read again, reached again; and how often it is sent
+ * elsewhere, because its channel has gone.
+ */
 export const LOOKUP_ROUNDS = 4
 /** After a request began to wait for an agent, the table is read again after each of these, and then after the last one again and again. */
 export const HOLD_LOOKS_MS = [ms(100), ms(200), ms(400), seconds(1)] as const

@@ -18,16 +18,14 @@ export interface AdmissionContext {
   failed(requestId: string, fault: TunnelFault): void
 }
 
-/**
- * Whether a request may be sent elsewhere, should its channel have gone: once whatever was sent, as far as it may be done twice; a few times
- * more as long as no agent has seen a byte of it.
- */
-export type MayMove = 'yes' | 'unsent' | 'no'
-
 export interface Application {
   readonly head: RequestHead
   readonly requestId: string
-  readonly mayMove: MayMove
+  /**
+   * Whether it may be sent elsewhere, should its channel have gone. A few times: an agent that dies takes all of its channels along, one
+   * after the other.
+   */
+  readonly mayMove: boolean
   /** What it gets if there is nowhere else to go: why its channel has gone. */
   readonly lost?: TunnelFault
 }
@@ -77,7 +75,7 @@ export class Admission {
 
   begin(head: RequestHead, requestId: string): void {
     this.#moves = 0
-    this.#dispatch({ head, requestId, mayMove: 'yes' })
+    this.#dispatch({ head, requestId, mayMove: true })
   }
 
   /**
@@ -86,8 +84,7 @@ export class Admission {
    */
   beginAgain(head: RequestHead, requestId: string, lost: TunnelFault): void {
     this.#moves += 1
-    const mayMove = this.#moves < LOOKUP_ROUNDS ? 'unsent' : 'no'
-    const application: Application = { head, requestId, mayMove, lost }
+    const application: Application = { head, requestId, mayMove: this.#moves < LOOKUP_ROUNDS, lost }
     const state: State = { kind: 'held', application, leave: () => {} }
     this.#state = state
     queueMicrotask(() => {

@@ -6,7 +6,6 @@ import type { StreamListener } from '@postern/protocol/mux'
 import { Leftover } from '../route/leftover.ts'
 import type { Asker, Lease, Route } from '../route/route.ts'
 import type { ResponseChanges } from '../route/visitor-gate.ts'
-import type { MayMove } from './admission.ts'
 import type { RequestRecord } from './request-record.ts'
 import { RequestSender } from './request-sender.ts'
 import { type ResponseReader, ResponseRelay } from './response-relay.ts'
@@ -50,7 +49,7 @@ export interface ExchangeRequest {
   /** False when the task drains: the response says `Connection: close`. */
   readonly mayKeepAlive: boolean
   /** Whether it may end `homeless`. */
-  readonly mayMove: MayMove
+  readonly mayMove: boolean
   readonly cookies: CookieFence
   /** What becomes of the response's heads. */
   readonly changes: ResponseChanges | undefined
@@ -71,7 +70,7 @@ export class Exchange implements StreamListener, Asker {
   readonly #response: ResponseRelay
   readonly #version: 10 | 11
   readonly #idempotent: boolean
-  readonly #mayMove: MayMove
+  readonly #mayMove: boolean
   /** Without a body, and may be done twice: all that is needed to send it elsewhere is the head. */
   readonly #movable: boolean
   #lease: Lease
@@ -101,7 +100,7 @@ export class Exchange implements StreamListener, Asker {
     this.#lease.stream.listen(this)
     this.#request.begin(
       this.#lease.stream,
-      this.#lease.reused || this.#lease.tentative === true || (mayMove !== 'no' && this.#idempotent),
+      this.#lease.reused || this.#lease.tentative === true || (mayMove && this.#idempotent),
     )
     this.#setDeadline()
   }
@@ -264,8 +263,7 @@ export class Exchange implements StreamListener, Asker {
     const unsent = failure?.unsent === true
     const again = this.#request.repeatable && (this.#idempotent || unsent)
     const gone = CHANNEL_GONE.has(why.code) || failure?.next === 'elsewhere'
-    const mayMove = this.#mayMove === 'yes' || (this.#mayMove === 'unsent' && unsent)
-    if (gone && mayMove && !this.#heard && (again || this.#movable) && (unsent || !this.#visitorEnded)) {
+    if (gone && this.#mayMove && !this.#heard && (again || this.#movable) && (unsent || !this.#visitorEnded)) {
       this.#lease.stream.reset()
       return this.#end({ kind: 'homeless', fault: failure?.fault ?? why, body: this.#request.kept })
     }
@@ -291,7 +289,7 @@ export class Exchange implements StreamListener, Asker {
 
   /** Its channel is gone: the name may have another one. */
   #moveOn(why: TunnelFault): void {
-    if (this.#mayMove === 'no' || this.#visitorEnded) return this.#abandon(why)
+    if (!this.#mayMove || this.#visitorEnded) return this.#abandon(why)
     this.#end({ kind: 'homeless', fault: why, body: this.#request.kept })
   }
 

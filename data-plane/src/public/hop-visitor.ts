@@ -112,7 +112,7 @@ export class HopVisitor implements Visitor, Applicant, Perishable {
         headBytes: writeRequestHead(head, { ...gate?.request, forwarded, requestId, passedOn: true }),
         record: this.#record,
         mayKeepAlive: false,
-        mayMove: 'no',
+        mayMove: false,
         cookies,
         changes: { ...gate?.response({ scheme: proto, authority: head.host }), passedOn: true },
         body: new BodyBoundary('request'),

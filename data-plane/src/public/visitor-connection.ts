@@ -191,7 +191,7 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
     } catch (error) {
       const fault = toFault(error)
       // It goes in this very moment, and nothing was sent.
-      if (fault.code === 'channel-closed' && mayMove !== 'no') return this.#admission.beginAgain(head, requestId, fault)
+      if (fault.code === 'channel-closed' && mayMove) return this.#admission.beginAgain(head, requestId, fault)
       this.#context.failed(requestId, fault)
       this.refuse(fault, application)
     }

@@ -178,6 +178,8 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
       this.#state = { kind: 'exchange', exchange: this.#exchange(route, request), route }
     } catch (error) {
       const fault = toFault(error)
+      // It goes in this very moment, and nothing was sent.
+      if (fault.code === 'channel-closed' && mayMove) return this.#admission.beginAgain(head, requestId, fault)
       context.failed(requestId, fault)
       return this.#answer(fault)
     }

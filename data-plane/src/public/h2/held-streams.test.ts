@@ -6,6 +6,7 @@ import {
   H2_CONNECTION_WINDOW_BYTES,
   H2_STREAM_WINDOW_BYTES,
   HELD_PER_NAME,
+  LOOKUP_ROUNDS,
   SWEEP_MS,
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
@@ -239,24 +240,43 @@ describe('when the time is over', () => {
 })
 
 describe('a request whose channel goes', () => {
-  test('before a byte of the response came waits for the next one, once, if it is a GET', async () => {
+  test('before a byte of the response came waits for the next one, as often as a tunnel is looked for, if it is a GET', async () => {
     const { tunnel, session, faults } = await serve()
-    const first = new ScriptedRoute()
-    tunnel.arrive(first)
-    const request = new SeenRequest(session, { ':path': '/moved' })
-    const { stream } = await first.leased(0)
-    stream.listener?.reset(lost())
-    tunnel.leave()
-    await tunnel.holding(1)
-    const second = new ScriptedRoute()
-    tunnel.arrive(second)
-    const again = await second.leased(0)
-    expect(again.stream.received).toBe(stream.received)
-    again.stream.listener?.reset(lost())
-    tunnel.leave()
-    await request.closed
-    expect([request.status, request.headers['tunnel-error']]).toEqual([502, 'channel-lost'])
+    const heads: string[] = []
+    let request: SeenRequest | undefined
+    for (let sent = 0; sent <= LOOKUP_ROUNDS; sent++) {
+      const route = new ScriptedRoute()
+      tunnel.arrive(route)
+      request ??= new SeenRequest(session, { ':path': '/moved' })
+      const { stream } = await route.leased(0)
+      heads.push(stream.received)
+      stream.listener?.reset(lost())
+      tunnel.leave()
+      if (sent < LOOKUP_ROUNDS) await tunnel.holding(1)
+    }
+    await request!.closed
+    expect(new Set(heads)).toEqual(new Set([expect.stringContaining('GET /moved')]))
+    expect([request!.status, request!.headers['tunnel-error']]).toEqual([502, 'channel-lost'])
     expect(faults).toEqual(['channel-lost'])
+  })
+
+  test('in this very moment goes to another one of the name, a POST too', async () => {
+    const { tunnel, session, faults } = await serve()
+    const second = new ScriptedRoute()
+    // The channel is over, and its name has not heard of it yet.
+    tunnel.arrive(
+      new ScriptedRoute(() => {
+        queueMicrotask(() => tunnel.arrive(second))
+        return { none: new TunnelFault('channel-closed') }
+      }),
+    )
+    const request = new SeenRequest(session, { ':method': 'POST' }, 'body')
+    const { stream } = await second.leased(0)
+    await stream.until(({ received }) => received.includes('body'))
+    stream.answer('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone')
+    await request.closed
+    expect([request.status, request.text]).toEqual([200, 'done'])
+    expect(faults).toEqual([])
   })
 
   test('is not sent a second time if it is a POST', async () => {
