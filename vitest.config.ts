@@ -19,13 +19,15 @@ const base = {
 
 /** Files that set POSTERN_TIME_SCALE or another limit for themselves. Time limits are read once in a process, so each of these has one of its own. */
 const SCALED = '**/*.scaled.test.ts'
+/** Agents that are away and come back, rights that end: twenty seconds each of which most are waited. */
+const PATIENT = ['test/system/hold.test.ts', 'test/system/revocation.test.ts']
 const NOT_OURS = ['**/node_modules/**', '**/dist/**']
 
 /**
  * unit: beside the code. The others cross rooms, scaled has files of both kinds; hostile and system build the bundles first and run them as
- * processes. hop is what visitors see, once more, with two tasks of which they come in at the wrong one, load is faults that take a quiet
+ * processes, and so does patient, which waits for most of its time. hop is what visitors see, once more, with two tasks of which they come in at the wrong one, load is faults that take a quiet
  * machine, cluster is several tasks, most of them behind a balancer, suites runs other people's software through the tunnel, and stack deploys on an
- * AWS emulator: none of the five is a part of `npm test`. With `--mode gate` a test that has a size of its own for the gate takes that one.
+ * AWS emulator: none of the six is a part of `npm test`. With `--mode gate` a test that has a size of its own for the gate takes that one.
  */
 export default defineConfig(({ mode }) => {
   // `--mode gate`, for every process of the run.
@@ -78,6 +80,15 @@ export default defineConfig(({ mode }) => {
             ...base,
             name: 'system',
             include: ['test/system/**/*.test.ts'],
+            exclude: PATIENT,
+            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+          },
+        },
+        {
+          test: {
+            ...base,
+            name: 'patient',
+            include: PATIENT,
             globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
           },
         },

@@ -2,6 +2,7 @@
 import { totalmem } from 'node:os'
 // Imported, because the global one is looked up, and made by a getter, at every call.
 import { performance } from 'node:perf_hooks'
+import { setFlagsFromString } from 'node:v8'
 import { TunnelFault } from '@postern/protocol/fault'
 import { CLOSE_GRACE_MS, LINE_BUFFER_BYTES } from '@postern/protocol/limits'
 import { createDynamoClient, openStore } from '@postern/protocol/store'
@@ -11,6 +12,12 @@ import { readConfig } from './config.ts'
 import { LineWriter } from './ops/line-writer.ts'
 import { standardOutput } from './ops/standard-output.ts'
 import { startDataPlane } from './service.ts'
+
+/**
+ * Of what a request makes next to nothing outlives it, and a task has a core or a part of one: threads that share so small a collection of
+ * young garbage cost more than they save, 4 % of all that a small request costs (docs/benchmarks.md).
+ */
+setFlagsFromString('--no-parallel-scavenge')
 
 /** The container's limit, where there is one (cgroups of either version), otherwise the machine's memory. */
 function memoryLimit(): number {
