@@ -23,7 +23,7 @@ const PARTS = {
   // One file at a time, for the same reason.
   hostile: [...vitest('hostile'), '--no-file-parallelism'],
   load: ['npm', 'run', '-s', 'test:load'],
-  system: vitest('system', 'hop'),
+  system: vitest('system', 'patient', 'hop'),
   cluster: vitest('cluster'),
   interop: ['npm', 'run', '-s', 'test:interop'],
   suites: ['npm', 'run', '-s', 'test:suites'],
