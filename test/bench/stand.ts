@@ -11,7 +11,7 @@ import type { StandReport } from './contenders/postern.ts'
 
 // The access log is on, as it is unless somebody says otherwise, and goes to a file: whoever reads a pipe would take of the machine what is measured.
 const folder = await mkdtemp(join(tmpdir(), 'postern-bench-'))
-const system = await startSystem({ dataPlaneOutput: join(folder, 'data-plane.log') })
+const system = await startSystem({ dataPlaneOutput: join(folder, 'data-plane') })
 const agent = await system.startAgent({ target: Number(process.argv[2]), subdomain: 'bench' })
 const dataPlanes = [system.dataPlane.pid]
 if (process.argv[3] === 'hop') dataPlanes.push((await system.startDataPlane()).pid)

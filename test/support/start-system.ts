@@ -26,7 +26,7 @@ export interface SystemOptions {
   readonly ipPolicy?: IpPolicy
   /** Base domain: `localhost` unless told. */
   readonly base?: string
-  /** Where each data plane writes its standard output, one after the other: for a load whose access log must cost this process nothing. */
+  /** Path that begins the name of a file for each data plane's standard output: for a load whose access log must cost this process nothing. */
   readonly dataPlaneOutput?: string
   /** Where agents find the channel server; 127.0.0.1 unless told. */
   readonly channelHost?: string
@@ -239,7 +239,8 @@ export class System {
       [ENV.logLevel]: 'info',
       ...changes,
     }
-    const stdoutFile = this.#parts.options.dataPlaneOutput
+    const { dataPlaneOutput } = this.#parts.options
+    const stdoutFile = dataPlaneOutput && `${dataPlaneOutput}-${this.#processes.length}`
     const dataPlane = this.run({ name: 'data plane', args: [bundle('data-plane')], env, stdoutFile })
     const listening = JSON.parse(await dataPlane.firstLine())
     this.dataPlane = dataPlane
