@@ -79,6 +79,25 @@ test('a client that is killed in the middle of a request ends nothing', async ()
   expect(await stores.users.create(ann)).toBe(true)
 })
 
+test('what a client began that has gone is finished before the files are closed', async () => {
+  const unhandled: unknown[] = []
+  const note = (error: unknown) => unhandled.push(error)
+  process.on('uncaughtExceptionMonitor', note)
+  undo.push(() => process.off('uncaughtExceptionMonitor', note))
+  for (let turns = 0; turns < 40; turns += 4) {
+    const { table, stores } = await start({})
+    const client = createDynamoClient({ endpoint: table.endpoint })
+    const mine = openStore({ tableName: table.tableName, client })
+    await stores.users.create(ann)
+    const writes = Array.from({ length: 20 }, (_, i) => mine.users.create({ ...ann, username: `u${i}` }).catch(() => {}))
+    for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate)
+    client.destroy()
+    for (const step of undo.splice(1).reverse()) await step()
+    await Promise.all(writes)
+  }
+  expect(unhandled).toEqual([])
+})
+
 test('stopping twice is stopping once', async () => {
   const { table } = await start({})
   await Promise.all([table.stop(), table.stop()])

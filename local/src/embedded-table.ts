@@ -1,6 +1,6 @@
 /** A DynamoDB of one's own: dynalite on 127.0.0.1, in memory or on disk, with the project's table in it. */
-import { once } from 'node:events'
-import type { RequestListener, Server } from 'node:http'
+import { EventEmitter, once } from 'node:events'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { TunnelFault } from '@postern/protocol/fault'
 import { createDynamoClient, createTable } from '@postern/protocol/store'
@@ -31,6 +31,7 @@ export async function startEmbeddedTable(options: EmbeddedTableOptions = {}): Pr
   if (path !== undefined) await proveUsable(path)
   const server = dynalite({ createTableMs: 0, ...(path !== undefined && { path }) })
   surviveCutRequests(server)
+  const operationsOver = countOperations(server)
   keepConnections(server)
   server.listen(port, '127.0.0.1')
   await once(server, 'listening').catch((cause: unknown) => {
@@ -40,7 +41,7 @@ export async function startEmbeddedTable(options: EmbeddedTableOptions = {}): Pr
 
   let stopped: Promise<void> | undefined
   const stop = (): Promise<void> => {
-    stopped ??= close(server)
+    stopped ??= operationsOver().then(() => close(server))
     return stopped
   }
 
@@ -81,6 +82,33 @@ function surviveCutRequests(server: Server): void {
     request.removeAllListeners('error')
     request.on('error', () => response.destroy())
   })
+}
+
+/**
+ * The returned function resolves when nothing is under way, what clients began that have gone meanwhile included: dynalite closes its files as
+ * soon as no connection is open, and an operation that finds them closed throws out of the process.
+ */
+function countOperations(server: Server): () => Promise<void> {
+  const underWay = new Set<ServerResponse>()
+  const none = new EventEmitter()
+  server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
+    underWay.add(response)
+    const over = (): void => {
+      if (underWay.delete(response) && underWay.size === 0) none.emit('none')
+    }
+    const end = response.end.bind(response) as (...args: unknown[]) => ServerResponse
+    response.end = (...args: unknown[]) => {
+      over()
+      return end(...args)
+    }
+    // Of a request that breaks off before it is whole nothing is begun.
+    response.on('close', () => {
+      if (!request.complete) over()
+    })
+  })
+  return async () => {
+    while (underWay.size > 0) await once(none, 'none')
+  }
 }
 
 /**
