@@ -89,7 +89,9 @@ test('what a client began that has gone is finished before the files are closed'
     const client = createDynamoClient({ endpoint: table.endpoint })
     const mine = openStore({ tableName: table.tableName, client })
     await stores.users.create(ann)
-    const writes = Array.from({ length: 20 }, (_, i) => mine.users.create({ ...ann, username: `u${i}` }).catch(() => {}))
+    const writes = Array.from({ length: 20 }, (_, i) =>
+      mine.users.create({ ...ann, username: `u${i}` }).catch(() => {}),
+    )
     for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate)
     client.destroy()
     for (const step of undo.splice(1).reverse()) await step()
