@@ -106,6 +106,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     view,
     counts,
     after,
+    claiming: (name) => [...tunnels()].some(({ claiming, subdomain }) => claiming && subdomain === name),
     endOn: (route) => visitors.listener.endOn(route),
   })
   const sweep = setInterval(() => {

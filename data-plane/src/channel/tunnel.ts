@@ -128,6 +128,11 @@ export class Tunnel {
     return this.ticket.subdomain
   }
 
+  /** The table is asked for its name: it may have it already, and not know yet. */
+  get claiming(): boolean {
+    return this.#state.kind === 'claiming'
+  }
+
   get serving(): boolean {
     return this.#state.kind === 'serving'
   }

@@ -77,6 +77,7 @@ async function setup({ rows = [] as TableRoute[], tasks = ['a', 'b', 'self'] } =
     hops: new Map<string, TestHop>(),
     failed: 0,
     ended: [] as Route[],
+    claiming: false,
   }
   const now = (): number => state.ms
   const timers: { ms: number; run: () => void }[] = []
@@ -103,6 +104,7 @@ async function setup({ rows = [] as TableRoute[], tasks = ['a', 'b', 'self'] } =
       state: ({ taskId }) => state.down.get(taskId) ?? (state.hops.has(taskId) ? 'open' : 'unknown'),
       reach: async ({ taskId }) => void (state.down.has(taskId) || state.hops.set(taskId, new TestHop())),
     },
+    claiming: () => state.claiming,
     clock: now,
     now,
     after: (ms, run) => {
@@ -291,6 +293,16 @@ test('a name of a task that is gone is away for a minute, as after a restart of 
   expect(routes.holdMs(name)).toBe(HOLD_MS)
   state.ms += AWAY_MS
   expect(routes.isAway(name)).toBe(false)
+})
+
+test('a name that the table has just given to a channel of this task, which has not heard of it yet, is waited for', async () => {
+  const { routes, state, find } = await setup({ rows: [online('self')] })
+  state.claiming = true
+  expect(await find()).toBeUndefined()
+  expect([routes.isAway(name), routes.holdMs(name)]).toEqual([true, HOLD_MS])
+  // It is over, and what became of it is known here.
+  state.claiming = false
+  expect([routes.isAway(name), routes.holdMs(name)]).toEqual([false, 0])
 })
 
 test('a task that nobody has heard of yet is looked for before it is taken for gone', async () => {

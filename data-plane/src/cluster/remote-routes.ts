@@ -27,6 +27,8 @@ export interface RemoteRoutesDeps {
   readonly peers:
     | { channel(peer: HopPeer): Hop | undefined; state(peer: HopPeer): PeerState; reach(task: Task): Promise<void> }
     | undefined
+  /** Whether a channel of this task is about to have the name: the table may say so before its answer is here. */
+  claiming(name: string): boolean
   /** Milliseconds since 1970. */
   clock(): number
   /** Monotonic milliseconds. */
@@ -259,10 +261,10 @@ export class RemoteRoutes {
   }
 
   #isAway(row: TableRoute): boolean {
-    const { clock, now, tasks, peers } = this.#deps
+    const { claiming, clock, now, tasks, peers } = this.#deps
     if (row.routeState === 'offline') return clock() < (row.awayUntil ?? 0)
-    // What became of a channel of our own is known here better.
-    if (this.#isOurs(row)) return false
+    // What became of a channel of our own is known here better, once it is known at all.
+    if (this.#isOurs(row)) return claiming(row.name)
     const task = tasks.find(row.taskId, row.bootId)
     if (task !== undefined) return this.#isRefused(row) || peers?.state(task) === 'gone'
     const since = tasks.goneSince(row.taskId, row.bootId)

@@ -17,6 +17,8 @@ export interface PeerSideDeps extends Pick<DataPlaneDeps, 'stores' | 'hopKeys' |
   readonly budget: WindowBudget
   readonly view: TaskView
   readonly counts: TaskCounts
+  /** Whether a channel of this task is about to have the name. */
+  claiming(name: string): boolean
   /** Ends the visitors whose requests are on that route. */
   endOn(route: Route): void
   /** Runs once after so many milliseconds. Returns the removal. */
@@ -31,7 +33,7 @@ export class PeerSide {
   #listener: PeerListener | undefined
 
   constructor(deps: PeerSideDeps) {
-    const { self, hopKeys, budget, view, stores, log, clock, now, after, endOn, counts } = deps
+    const { self, hopKeys, budget, view, stores, log, claiming, clock, now, after, endOn, counts } = deps
     this.#deps = deps
     this.#peers =
       hopKeys &&
@@ -55,7 +57,10 @@ export class PeerSide {
       now,
       counts,
     })
-    this.remote = new RemoteRoutes({ self, table, tasks: view, peers: this.#peers, clock, now, after, endOn, counts })
+    this.remote = new RemoteRoutes({
+      ...{ self, table, tasks: view, peers: this.#peers },
+      ...{ claiming, clock, now, after, endOn, counts },
+    })
   }
 
   /** Channels of both directions. */
