@@ -25,8 +25,11 @@ const UNDER_WAY = SOCKETS * 8 * MiB
 const STALLED_SIZE = UNDER_WAY + 16 * MiB
 const FULL = process.env.POSTERN_FULL === '1'
 const SIZE = FULL ? 1024 * MiB : 64 * MiB
-/** Resident, at the peak, of the data plane and of the agent each. */
-const CEILING_MIB = 150
+/**
+ * Resident, at the peak, of the data plane and of the agent each: on Node 24 a data plane reaches 142 to 150 beside nothing else, and 167 on a
+ * busy machine. Of the 1024 that pass at full size that is little.
+ */
+const CEILING_MIB = 200
 
 let system: System
 let server: Server
