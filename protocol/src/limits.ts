@@ -410,8 +410,8 @@ export const LOGGED_METHOD_CHARACTERS = 32
 /** CloudWatch keeps one point a minute; scaling and alarms look at no less. */
 export const METRICS_MS = seconds(60)
 /**
- * The event loop's delay is looked at this often; what is measured includes it. At prom-client's own 10 ms a task without visitors does
- * nothing else for most of its time (docs/benchmarks.md).
+ * The event loop's delay is looked at this often; what is measured includes it. At prom-client's own 10 ms that was half of what a task
+ * without visitors cost (docs/benchmarks.md).
  */
 export const EVENT_LOOP_LOOK_MS = 100
 /** The embedded metric format takes no more values of one metric at a time. */

@@ -24,10 +24,10 @@ const UNDER_WAY = SOCKETS * 8 * MiB
 /** Of what is written to somebody who does not read. */
 const STALLED_SIZE = UNDER_WAY + 16 * MiB
 const FULL = process.env.POSTERN_FULL === '1'
-const SIZE = FULL ? 1024 * MiB : 64 * MiB
+const SIZE = FULL ? 1024 * MiB : 256 * MiB
 /**
  * Resident, at the peak, of the data plane and of the agent each: on Node 24 a data plane reaches 142 to 150 beside nothing else, and 167 on a
- * busy machine. Of the 1024 that pass at full size that is little.
+ * busy machine. Whoever kept what passes would have more than that, at the smaller SIZE too.
  */
 const CEILING_MIB = 200
 
