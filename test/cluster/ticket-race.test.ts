@@ -28,8 +28,9 @@ test('row 4: of 200 openings with one ticket over three tasks one wins, and repl
   const { channel } = cluster.balancer.ports
   const token = (await cluster.system.token('tester')).reveal()
   const control = new ControlClient({ server: parseServer(cluster.server), token: new Secret(token), version: '0.0.0' })
-  const openedOn = (): number[] =>
-    cluster.service.tasks.map(({ process }) => process.stderr.split('"msg":"tunnel open"').length - 1)
+  const linesOn = (message: string): number[] =>
+    cluster.service.tasks.map(({ process }) => process.stderr.split(`"msg":"${message}"`).length - 1)
+  const openedOn = (): number[] => linesOn('tunnel open')
   const opened = (): number => openedOn().reduce((sum, count) => sum + count, 0)
   const faults = new Map<string, number>()
   let stillGood = 0
@@ -66,8 +67,6 @@ test('row 4: of 200 openings with one ticket over three tasks one wins, and repl
   )
   expect(others, 'what else the losers were told').toEqual({})
   expect(unknown / (refused + unknown), 'losers whose outcome stayed unknown').toBeLessThan(0.01)
-  expect(
-    openedOn().every((count) => count > 0),
-    'each task had a winner',
-  ).toBe(true)
+  // Not a winner each: of ten rounds a task has none one time in twenty, by chance alone.
+  expect(Math.min(...linesOn('opening refused')), 'openings that each task refused').toBeGreaterThan(RACERS)
 }, 1_800_000)
