@@ -25,6 +25,30 @@ async function folder(): Promise<string> {
   return path
 }
 
+/** What goes out of the process from now on. */
+function heedUncaught(): unknown[] {
+  const uncaught: unknown[] = []
+  const note = (error: unknown) => uncaught.push(error)
+  process.on('uncaughtExceptionMonitor', note)
+  undo.push(() => process.off('uncaughtExceptionMonitor', note))
+  return uncaught
+}
+
+/** The bytes of a request that the embedded table takes, which checks no signature. */
+function putItem(input: object): string {
+  const body = JSON.stringify(input)
+  const head = [
+    'POST / HTTP/1.1',
+    'Host: table',
+    'Content-Type: application/x-amz-json-1.0',
+    'X-Amz-Target: DynamoDB_20120810.PutItem',
+    'X-Amz-Date: 20261127T000000Z',
+    'Authorization: AWS4-HMAC-SHA256 Credential=a/20261127/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0',
+    `Content-Length: ${body.length}`,
+  ]
+  return `${head.join('\r\n')}\r\n\r\n${body}`
+}
+
 const ann = { username: 'ann', maxSubdomains: 2, maxTunnels: 2, createdAt: 1 }
 
 test('a second start on the same folder finds what the first one stored', async () => {
@@ -80,10 +104,7 @@ test('a client that is killed in the middle of a request ends nothing', async ()
 })
 
 test('what a client began that has gone is finished before the files are closed', async () => {
-  const unhandled: unknown[] = []
-  const note = (error: unknown) => unhandled.push(error)
-  process.on('uncaughtExceptionMonitor', note)
-  undo.push(() => process.off('uncaughtExceptionMonitor', note))
+  const unhandled = heedUncaught()
   for (let turns = 0; turns < 40; turns += 4) {
     const { table, stores } = await start({})
     const client = createDynamoClient({ endpoint: table.endpoint })
@@ -96,6 +117,25 @@ test('what a client began that has gone is finished before the files are closed'
     client.destroy()
     for (const step of undo.splice(1).reverse()) await step()
     await Promise.all(writes)
+  }
+  expect(unhandled).toEqual([])
+})
+
+test('what comes while it stops, from clients that go at once, begins nothing', async () => {
+  const unhandled = heedUncaught()
+  for (let turns = 0; turns < 20; turns += 1) {
+    const { table, stores } = await start({})
+    const put = putItem({ TableName: table.tableName, Item: { pk: { S: 'late' }, sk: { S: 'late' } } })
+    const sockets = Array.from({ length: 20 }, () => connect(Number(new URL(table.endpoint).port), '127.0.0.1'))
+    for (const socket of sockets) socket.on('error', () => {})
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')))
+    // They are accepted once a later request is answered.
+    await stores.users.find('nobody')
+    for (const socket of sockets) socket.write(put)
+    const stopped = table.stop()
+    for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate)
+    for (const socket of sockets) socket.resetAndDestroy()
+    await stopped
   }
   expect(unhandled).toEqual([])
 })

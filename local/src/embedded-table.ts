@@ -30,8 +30,8 @@ export async function startEmbeddedTable(options: EmbeddedTableOptions = {}): Pr
   const { path, port = 0, tableName = 'postern' } = options
   if (path !== undefined) await proveUsable(path)
   const server = dynalite({ createTableMs: 0, ...(path !== undefined && { path }) })
-  surviveCutRequests(server)
-  const operationsOver = countOperations(server)
+  const operations = new Operations()
+  surviveCutRequests(server, operations)
   keepConnections(server)
   server.listen(port, '127.0.0.1')
   await once(server, 'listening').catch((cause: unknown) => {
@@ -41,7 +41,7 @@ export async function startEmbeddedTable(options: EmbeddedTableOptions = {}): Pr
 
   let stopped: Promise<void> | undefined
   const stop = (): Promise<void> => {
-    stopped ??= operationsOver().then(() => close(server))
+    stopped ??= operations.end().then(() => close(server))
     return stopped
   }
 
@@ -73,11 +73,12 @@ async function proveUsable(path: string): Promise<void> {
 }
 
 /** dynalite throws on a request that breaks off, out of an event and so out of the process: one killed client would end it. */
-function surviveCutRequests(server: Server): void {
+function surviveCutRequests(server: Server, operations: Operations): void {
   const [handle] = server.listeners('request') as RequestListener[]
   if (handle === undefined) throw new TunnelFault('internal-error', 'dynalite has no request listener.')
   server.removeAllListeners('request')
   server.on('request', (request, response) => {
+    if (!operations.begin(request, response)) return void request.socket.destroy()
     handle(request, response)
     request.removeAllListeners('error')
     request.on('error', () => response.destroy())
@@ -85,29 +86,37 @@ function surviveCutRequests(server: Server): void {
 }
 
 /**
- * The returned function resolves when nothing is under way, what clients began that have gone meanwhile included: dynalite closes its files as
- * soon as no connection is open, and an operation that finds them closed throws out of the process.
+ * What clients have begun, also those that have gone meanwhile: dynalite closes its files as soon as no connection is open, and an operation
+ * that finds them closed throws out of the process.
  */
-function countOperations(server: Server): () => Promise<void> {
-  const underWay = new Set<ServerResponse>()
-  const none = new EventEmitter()
-  server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
-    underWay.add(response)
+class Operations {
+  readonly #underWay = new Set<ServerResponse>()
+  readonly #none = new EventEmitter()
+  #ended = false
+
+  /** Counts one until it is answered. False: none begins any more. */
+  begin(request: IncomingMessage, response: ServerResponse): boolean {
+    if (this.#ended) return false
+    this.#underWay.add(response)
     const over = (): void => {
-      if (underWay.delete(response) && underWay.size === 0) none.emit('none')
+      if (this.#underWay.delete(response) && this.#underWay.size === 0) this.#none.emit('none')
     }
-    const end = response.end.bind(response) as (...args: unknown[]) => ServerResponse
+    const answer = response.end.bind(response) as (...args: unknown[]) => ServerResponse
     response.end = (...args: unknown[]) => {
       over()
-      return end(...args)
+      return answer(...args)
     }
     // Of a request that breaks off before it is whole nothing is begun.
     response.on('close', () => {
       if (!request.complete) over()
     })
-  })
-  return async () => {
-    while (underWay.size > 0) await once(none, 'none')
+    return true
+  }
+
+  /** No further one begins. Resolves when those under way are answered. */
+  async end(): Promise<void> {
+    this.#ended = true
+    if (this.#underWay.size > 0) await once(this.#none, 'none')
   }
 }
 
