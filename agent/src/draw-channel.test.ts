@@ -1,5 +1,5 @@
 import { TunnelFault } from '@postern/protocol/fault'
-import { TASK_DRAWS } from '@postern/protocol/limits'
+import { TASK_DRAWS, UNANSWERED_DRAWS } from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
 import { afterEach, expect, test } from 'vitest'
 import { drawChannel } from './draw-channel.ts'
@@ -13,7 +13,7 @@ afterEach(() => server.stop())
 async function draw(
   tasks: readonly string[],
   unwanted: readonly string[],
-  options: Pick<ChannelServerOptions, 'refusal'> & { readonly signal?: AbortSignal } = {},
+  options: Pick<ChannelServerOptions, 'refusal' | 'breaks'> & { readonly signal?: AbortSignal } = {},
 ) {
   server = await startChannelServer({
     taskOf: (connection) => tasks[connection - 1] ?? tasks.at(-1)!,
@@ -65,6 +65,22 @@ test('where all tasks stop it says so, after twice as many looks', async () => {
   await expect(draw(['a'], [], { refusal })).rejects.toMatchObject({ code: 'server-draining' })
   expect(server.met).toHaveLength(2 * TASK_DRAWS)
   expect(server.spent).toBe(0)
+})
+
+test('a connection that breaks before the answer, as of a task that has just died, costs no ticket', async () => {
+  const breaks = (connection: number) => (connection < UNANSWERED_DRAWS ? 'unanswered' : undefined)
+  expect(await draw(['a', 'a', 'b'], [], { breaks })).toBe('b')
+  expect(server.spent).toBe(1)
+})
+
+test('where every connection breaks it says so, after UNANSWERED_DRAWS of them', async () => {
+  await expect(draw(['a'], [], { breaks: () => 'unanswered' })).rejects.toMatchObject({ code: 'channel-lost' })
+  expect(server.met).toHaveLength(UNANSWERED_DRAWS)
+})
+
+test('one that breaks after the answer may have spent the ticket: it is not tried again', async () => {
+  await expect(draw(['a', 'b'], [], { breaks: () => 'answered' })).rejects.toMatchObject({ code: 'channel-lost' })
+  expect(server.met).toHaveLength(1)
 })
 
 test('any other refusal is the last word on the ticket', async () => {

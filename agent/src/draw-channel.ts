@@ -1,7 +1,7 @@
-/** One ticket, several tries: a balancer leads to any task, and some are not what an agent looks for. Knows nothing of how tickets are got. */
+/** One ticket, several tries: a balancer leads to any task, and some are not what an agent looks for, or have just died. Knows nothing of how tickets are got. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
-import { TASK_DRAW_PAUSE_MS, TASK_DRAWS } from '@postern/protocol/limits'
+import { TASK_DRAW_PAUSE_MS, TASK_DRAWS, UNANSWERED_DRAWS } from '@postern/protocol/limits'
 import type { ChannelTicket } from '@postern/protocol/ticket'
 import { type DialedChannel, dialChannel } from './dial-channel.ts'
 import type { LiveChannelOptions } from './live-channel.ts'
@@ -10,8 +10,8 @@ import type { LiveChannelOptions } from './live-channel.ts'
 const UNWANTED = new TunnelFault('channel-closed', 'Another task is looked for.')
 
 /**
- * A task that stops refuses before the ticket is spent, and so do we where we have a channel already: the same ticket looks on. After
- * TASK_DRAWS unwanted answers any task will do.
+ * A task that stops refuses before the ticket is spent, so do we where we have a channel already, and a connection that breaks before the answer
+ * has spent nothing: the same ticket looks on. After TASK_DRAWS unwanted answers any task will do.
  * @param unwanted the tasks that the agent would rather not have
  * @throws TunnelFault as `dialChannel`; `signal.reason` when aborted
  */
@@ -21,14 +21,20 @@ export async function drawChannel(
   unwanted: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<DialedChannel> {
+  let unanswered = 0
   for (let draw = 1; ; draw += 1) {
+    let answered = false
     const onAnswer = (taskId: string): void => {
+      answered = true
       if (draw <= TASK_DRAWS && unwanted.has(taskId)) throw UNWANTED
     }
     try {
       return await dialChannel(ticket, options, signal, onAnswer)
     } catch (error) {
-      const drawAgain = error === UNWANTED || toFault(error).code === 'server-draining'
+      const { code } = toFault(error)
+      const lost = code === 'channel-lost' && !answered
+      if (lost) unanswered += 1
+      const drawAgain = error === UNWANTED || code === 'server-draining' || (lost && unanswered < UNANSWERED_DRAWS)
       if (!drawAgain || draw >= 2 * TASK_DRAWS) throw error
     }
     await delay(TASK_DRAW_PAUSE_MS, undefined, { signal }).catch(() => undefined)

@@ -443,6 +443,11 @@ export const CHANNEL_WEAR_CHECK_MS = seconds(10)
 export const REPLACED_CHANNEL_MS = seconds(600)
 /** Tasks that an agent looks at for one that has none of its channels, with one ticket: of two tasks it misses the other one time in 256. */
 export const TASK_DRAWS = 8
+/**
+ * Tries with one ticket where the connection breaks before anybody has answered, as a balancer leads to a task that has just died: of three tasks it
+ * leads there three times in a row one time in 27. Then a service that breaks every connection is given the time of a back-off.
+ */
+export const UNANSWERED_DRAWS = 3
 /** Between two such looks, so that a balancer has a chance to change its mind. */
 export const TASK_DRAW_PAUSE_MS = ms(50)
 

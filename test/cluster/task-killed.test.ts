@@ -10,7 +10,8 @@ import { startWitnessOrigin } from './load/witness-origin.ts'
 
 const TASKS = 3
 const TUNNELS = size(100, 1000)
-const PER_SECOND = size(100, 300)
+/** More of them would take the two cores of the machine from the agents that come back: control plane, table, balancer and visitors are all on it. */
+const PER_SECOND = 100
 const CLIENTS = 20
 /** A ticket costs a read for each name that its account has. */
 const TUNNELS_PER_USER = 5
@@ -98,9 +99,9 @@ test('row 8: of three tasks one is killed; its tunnels are back within seconds, 
     began,
   )
   expect(lost.size).toBeGreaterThan(0)
+  expect(outcomesOf(failed)).toEqual({})
   expect(quantile(times, 0.5)).toBeLessThanOrEqual(MEDIAN_MS)
   expect(quantile(times, 1)).toBeLessThanOrEqual(ALL_MS)
-  expect(outcomesOf(failed)).toEqual({})
   expect(lastOfVictim).toBeLessThanOrEqual(NEW_CONNECTIONS_MS)
   expect(judge(history.events)).toEqual([])
 }, 600_000)

@@ -4,6 +4,7 @@ import { createApp, type Settings } from '@postern/control-plane'
 import { type ControlServer, startControlServer } from '@postern/local/control-server'
 import type { Stores } from '@postern/protocol/store'
 import { parseDeploymentKeys } from '@postern/protocol/ticket'
+import { Turnstile } from '../../data-plane/src/route/turnstile.ts'
 import type { Canaries, Place } from './canaries.ts'
 
 /** What may change while it runs. */
@@ -40,6 +41,7 @@ export class ServedControlPlane {
   #tokens = 0
   #filledAt = 0
   readonly calls: AnsweredCall[] = []
+  readonly #executions = new Turnstile(EXECUTIONS_AT_ONCE)
 
   private constructor(server: ControlServer, options: ControlPlaneOptions) {
     this.port = server.port
@@ -75,7 +77,9 @@ export class ServedControlPlane {
       const presented = /^Bearer (pst_\w{16,})$/.exec(request.headers.get('authorization') ?? '')?.[1]
       if (presented !== undefined) this.#options.canaries.add('a token that was presented', presented)
       const at = performance.now()
-      const response = this.#mayPass() ? await app.fetch(request, { sourceIp }) : tooMany()
+      const response = this.#mayPass()
+        ? await this.#executions.pass(async () => app.fetch(request, { sourceIp }))
+        : tooMany()
       const { pathname: path } = new URL(request.url)
       this.calls.push({ at, method: request.method, path, status: response.status })
       this.#read(await response.clone().text())
@@ -124,6 +128,11 @@ export class ServedControlPlane {
   }
 }
 
+/**
+ * The others wait in line. A Lambda has a processor for each call; here all share one with the balancer, and if hundreds were carried out
+ * side by side none would be done before its caller has given up.
+ */
+const EXECUTIONS_AT_ONCE = 16
 /** Of what passes in a second, so much may pass at once. */
 const BURST = 0.1
 /** In the words of API Gateway, which says nothing of when to come back. */

@@ -23,6 +23,8 @@ export interface ChannelServerOptions {
   taskOf?(connection: number): string
   /** Why the n-th connection is refused before the ticket is spent. */
   refusal?(connection: number): TunnelFault | undefined
+  /** Whether the n-th connection breaks, and when. */
+  breaks?(connection: number): 'unanswered' | 'answered' | undefined
 }
 
 export async function startChannelServer(options: ChannelServerOptions = {}): Promise<ChannelServer> {
@@ -33,7 +35,9 @@ export async function startChannelServer(options: ChannelServerOptions = {}): Pr
   const server = createServer(async (raw) => {
     const taskId = options.taskOf?.(met.length + 1) ?? 'task'
     const refusal = options.refusal?.(met.length + 1)
+    const broken = options.breaks?.(met.length + 1)
     met.push(taskId)
+    if (broken === 'unanswered') return void raw.once('data', () => raw.resetAndDestroy())
     const host = {
       taskId,
       refusal: () => refusal,
@@ -42,6 +46,7 @@ export async function startChannelServer(options: ChannelServerOptions = {}): Pr
       observe: () => '',
       consume: async () => {
         state.spent += 1
+        if (broken === 'answered') raw.resetAndDestroy()
       },
       now: Date.now,
     }
