@@ -129,10 +129,10 @@ export class ServedControlPlane {
 }
 
 /**
- * The others wait in line. A Lambda has a processor for each call; here all share one with the balancer, and if hundreds were carried out
- * side by side none would be done before its caller has given up.
+ * The others wait in line. A Lambda has a processor for each call; here all share two with everything else, and of hundreds that are carried
+ * out side by side none would be done before its caller has given up.
  */
-const EXECUTIONS_AT_ONCE = 16
+const EXECUTIONS_AT_ONCE = 4
 /** Of what passes in a second, so much may pass at once. */
 const BURST = 0.1
 /** In the words of API Gateway, which says nothing of when to come back. */
