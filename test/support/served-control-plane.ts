@@ -42,6 +42,7 @@ export class ServedControlPlane {
   #filledAt = 0
   readonly calls: AnsweredCall[] = []
   readonly #executions = new Turnstile(EXECUTIONS_AT_ONCE)
+  #underWay = 0
 
   private constructor(server: ControlServer, options: ControlPlaneOptions) {
     this.port = server.port
@@ -77,9 +78,7 @@ export class ServedControlPlane {
       const presented = /^Bearer (pst_\w{16,})$/.exec(request.headers.get('authorization') ?? '')?.[1]
       if (presented !== undefined) this.#options.canaries.add('a token that was presented', presented)
       const at = performance.now()
-      const response = this.#mayPass()
-        ? await this.#executions.pass(async () => app.fetch(request, { sourceIp }))
-        : tooMany()
+      const response = this.#mayPass() ? await this.#carryOut(async () => app.fetch(request, { sourceIp })) : tooMany()
       const { pathname: path } = new URL(request.url)
       this.calls.push({ at, method: request.method, path, status: response.status })
       this.#read(await response.clone().text())
@@ -92,6 +91,16 @@ export class ServedControlPlane {
     this.#perSecond = perSecond
     this.#tokens = perSecond * BURST
     this.#filledAt = performance.now()
+  }
+
+  async #carryOut(work: () => Promise<Response>): Promise<Response> {
+    if (this.#underWay >= CALLS_UNDER_WAY) return tooMany()
+    this.#underWay += 1
+    try {
+      return await this.#executions.pass(work)
+    } finally {
+      this.#underWay -= 1
+    }
   }
 
   #mayPass(): boolean {
@@ -133,6 +142,8 @@ export class ServedControlPlane {
  * out side by side none would be done before its caller has given up.
  */
 const EXECUTIONS_AT_ONCE = 4
+/** Beyond this the answer is 429, as beyond the concurrency of a Lambda: who has to wait for longer than a call may take is served in vain. */
+const CALLS_UNDER_WAY = 400
 /** Of what passes in a second, so much may pass at once. */
 const BURST = 0.1
 /** In the words of API Gateway, which says nothing of when to come back. */
