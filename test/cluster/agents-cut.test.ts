@@ -14,7 +14,7 @@ const BACK_MS = size(60_000, 120_000)
 const TICKETS_PER_SECOND = 200
 /** What it lets through at once, beside them. */
 const BURST = 20
-/** A ticket costs a read for each name that its account has. */
+/** As many as one developer has. */
 const TUNNELS_PER_USER = 5
 const BIN_MS = size(250, 5000)
 

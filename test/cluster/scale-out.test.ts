@@ -19,7 +19,7 @@ const AGENTS = 40
 const CHANNELS = AGENTS * TASKS
 const MEAN = CHANNELS / (TASKS + 1)
 const STARTING_AT_ONCE = 12
-/** A ticket costs a read for each name that its account has: none has many. */
+/** As many as one developer has. */
 const USERS = 8
 const PER_SECOND = 40
 /** Rounds without a move, after which there will be none. */

@@ -13,7 +13,7 @@ const TUNNELS = size(100, 1000)
 /** More of them would take the two cores of the machine from the agents that come back: control plane, table, balancer and visitors are all on it. */
 const PER_SECOND = 100
 const CLIENTS = 20
-/** A ticket costs a read for each name that its account has. */
+/** As many as one developer has. */
 const TUNNELS_PER_USER = 5
 const CALM_MS = 3000
 /** At the small size the machine is one that others use too. */
