@@ -47,6 +47,27 @@ test('a request that was begun before the name moved, and was served by the old 
   expect(judge([...events, late])).toEqual([])
 })
 
+/** A request that the agent of `red` serves although its name was taken before it began. */
+function servedAfter(taker: string, endedAfterMs: number): HistoryEvent[] {
+  const events = goodHistory()
+  const claim = claimOf(events, 'red', 59)
+  const taken = { ...claim, begun: claim.at + 1100, at: claim.at + 1200, agent: taker, epoch: claim.epoch + 1 }
+  const { task, epoch } = claim
+  const times = { begun: taken.at + 100, ended: taken.at + endedAfterMs }
+  return [
+    ...events,
+    { ...taken, ticket: 'taken' },
+    { ...askedFor(events, 'red-59-1'), ...times, id: 'late', owner: { task, epoch } },
+  ]
+}
+
+test('a name that another agent has taken may be served by the former until its task has heard of it, and no longer', () => {
+  const rules = (history: HistoryEvent[]) => judge(history, { heardWithinMs: 500 }).map(({ rule }) => rule)
+  expect(rules(servedAfter('somebody else', 499))).toEqual([])
+  expect(rules(servedAfter('somebody else', 501))).toEqual(['no owner of the past serves'])
+  expect(rules(servedAfter('red', 200))).toEqual(['no owner of the past serves'])
+})
+
 test('of two claims that were under way at once, either may be heard of first', () => {
   const events = goodHistory()
   const claim = claimOf(events, 'red', 59)

@@ -6,14 +6,22 @@ export interface Violation {
   readonly what: string
 }
 
+export interface JudgeOptions {
+  /**
+   * Within this time a task that is awake hears that another agent has taken a name from one of its own, and has ended what that one answered; milliseconds,
+   * 0 unless told. An agent's own next channel is known at once.
+   */
+  readonly heardWithinMs?: number
+}
+
 /** Whatever breaks a rule, in the order of the rules; empty for a history in which nothing did. */
-export function judge(events: readonly HistoryEvent[]): Violation[] {
+export function judge(events: readonly HistoryEvent[], { heardWithinMs = 0 }: JudgeOptions = {}): Violation[] {
   const of = <Kind extends HistoryEvent['kind']>(kind: Kind) =>
     events.filter((event) => event.kind === kind) as Extract<HistoryEvent, { kind: Kind }>[]
   const claims = of('claimed')
   return [
     ...fallingEpochs(claims),
-    ...servedByThePast(claims, of('asked')),
+    ...servedByThePast(claims, of('asked'), heardWithinMs),
     ...twice(claims, (claim) => claim.ticket).map(([ticket, uses]) => ({
       rule: 'a ticket works once' as const,
       what: `ticket ${ticket} opened ${uses.map(({ name, task, epoch }) => `${name} on ${task} (epoch ${epoch})`).join(' and ')}`,
@@ -47,11 +55,15 @@ function fallingEpochs(claims: readonly Claimed[]): Violation[] {
 const fell = (name: string, how: string): Violation => ({ rule: 'epochs rise', what: `${name}: ${how}` })
 
 /** A request is begun before it is served and a claim is made before it is heard of: whoever is found here was of the past in any case. */
-function servedByThePast(claims: readonly Claimed[], asked: readonly Asked[]): Violation[] {
+function servedByThePast(claims: readonly Claimed[], asked: readonly Asked[], heardWithinMs: number): Violation[] {
   const claimsOf = byKey(claims, (claim) => claim.name)
-  return asked.flatMap(({ id, name, owner, begun, entry }) => {
+  return asked.flatMap(({ id, name, owner, begun, ended, entry }) => {
     if (!owner) return []
-    const later = claimsOf.get(name)?.find((claim) => claim.epoch > owner.epoch && claim.at < begun)
+    const ofName = claimsOf.get(name) ?? []
+    const agent = ofName.find(({ epoch }) => epoch === owner.epoch)?.agent
+    const unheard = (claim: Claimed): boolean =>
+      agent !== undefined && claim.agent !== agent && ended <= claim.at + heardWithinMs
+    const later = ofName.find((claim) => claim.epoch > owner.epoch && claim.at < begun && !unheard(claim))
     if (!later) return []
     const what =
       `${id} for ${name}, begun at ${begun.toFixed(1)} on ${entry}, was served by ${owner.task} of epoch ${owner.epoch}, ` +
