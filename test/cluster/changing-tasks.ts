@@ -22,9 +22,9 @@ export interface Task {
 
 export class ChangingTasks {
   readonly system: System
-  readonly tasks: Task[] = []
   /** Every POST that reached a local server, by its path. */
   readonly posts = new Map<string, number>()
+  readonly #tasks: Task[] = []
   readonly #balancer: Balancer
   readonly #origins: http.Server[] = []
 
@@ -53,7 +53,7 @@ export class ChangingTasks {
   }
 
   get first(): Task {
-    return this.tasks[0]!
+    return this.#tasks[0]!
   }
 
   /** Starts another one; the balancer sends nothing to it yet. */
@@ -63,7 +63,7 @@ export class ChangingTasks {
 
   async #add(process: TestProcess): Promise<Task> {
     const task = { id: JSON.parse(await process.firstLine()).task, process, ports: this.system.ports }
-    this.tasks.push(task)
+    this.#tasks.push(task)
     return task
   }
 
@@ -73,7 +73,7 @@ export class ChangingTasks {
   }
 
   leadToRunning(): void {
-    this.lead(...this.tasks.filter(({ process }) => process.running))
+    this.lead(...this.#tasks.filter(({ process }) => process.running))
   }
 
   /** A local server that says its name, and counts POSTs. */
@@ -102,7 +102,7 @@ export class ChangingTasks {
 
   /** The tasks that have the name, as the table says. */
   async holders(name: string): Promise<(Task | undefined)[]> {
-    return (await this.online(name)).map((route) => this.tasks.find((task) => task.id === route.taskId))
+    return (await this.online(name)).map((route) => this.#tasks.find((task) => task.id === route.taskId))
   }
 
   /** One request at a task that has the name. One that has it no more says so, and is asked nothing further: the request goes where it is now. */

@@ -126,21 +126,29 @@ describe('tasks that are replaced one after the other', () => {
 })
 
 describe('a task behind a balancer', () => {
-  let listeners: Listener[]
+  let channels: Listener
+  let visitors: Listener
   beforeEach(async () => {
-    listeners = [await startListener(), await startListener()]
+    channels = await startListener()
+    visitors = await startListener()
   })
   afterEach(async () => {
-    for (const listener of listeners) await listener.stop()
+    await channels.stop()
+    await visitors.stop()
   })
+
+  /** Another task, to which new channels and new visitors of the balancer come from now on. */
+  async function addBehindBalancer(): Promise<Task> {
+    const task = await changing.add({ [ENV.proxyProtocol]: 'required' })
+    channels.forwardTo(task.ports.channel)
+    visitors.forwardTo(task.ports.public)
+    changing.system.control.use({ channelPort: channels.port })
+    return task
+  }
 
   test('that is told to stop serves whoever still comes, each for one request, until its time is over', async () => {
     const a = changing.first
-    const [channels, visitors] = listeners as [Listener, Listener]
-    const b = await changing.add({ [ENV.proxyProtocol]: 'required' })
-    channels.forwardTo(b.ports.channel)
-    visitors.forwardTo(b.ports.public)
-    changing.system.control.use({ channelPort: channels.port })
+    const b = await addBehindBalancer()
     const origin = await changing.startOrigin('balanced')
     const tunnel = await changing.startAgent('balanced', origin.port)
     const ticket = await newTicketAt(a, 'other')
@@ -173,20 +181,14 @@ describe('a task behind a balancer', () => {
   })
 
   test('is right as well if the balancer has stopped sending long before', async () => {
-    const [channels, visitors] = listeners as [Listener, Listener]
-    const b = await changing.add({ [ENV.proxyProtocol]: 'required' })
-    channels.forwardTo(b.ports.channel)
-    visitors.forwardTo(b.ports.public)
-    changing.system.control.use({ channelPort: channels.port })
+    const b = await addBehindBalancer()
     const origin = await changing.startOrigin('first')
     const tunnel = await changing.startAgent('deregistered', origin.port)
     const kept = await HttpClient.open(visitors.port)
     const keepAlive = `GET / HTTP/1.1\r\nHost: ${tunnel.host}\r\n\r\n`
     await kept.ask(keepAlive)
     // Deregistered: what is open stays open, and new flows go elsewhere.
-    const c = await changing.add({ [ENV.proxyProtocol]: 'required' })
-    channels.forwardTo(c.ports.channel)
-    visitors.forwardTo(c.ports.public)
+    const c = await addBehindBalancer()
     expect(statusOf(await kept.ask(keepAlive))).toBe(200)
     b.process.kill('SIGTERM')
     await eventually('the agent is elsewhere', async () => (await changing.holders('deregistered'))[0] === c)

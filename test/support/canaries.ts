@@ -45,9 +45,9 @@ interface Hit extends Pick<Piece, 'secret' | 'form'> {
 export class Canaries {
   readonly #pieces = new Map<string, Piece>()
   readonly #filter = new PieceFilter(PIECE)
-  /** Names by secret. What is looked for is made of them when something is searched: a test adds thousands while it measures something else. */
-  readonly #known = new Map<string, string>()
-  readonly #lookedFor = new Set<string>()
+  readonly #known = new Set<string>()
+  /** Cut into pieces when something is searched: a test adds thousands while it measures something else. */
+  readonly #uncut: { readonly name: string; readonly text: string }[] = []
 
   /** How many there are. */
   get size(): number {
@@ -59,18 +59,17 @@ export class Canaries {
     if (this.#known.has(text)) return
     if (text.length < LEAK)
       throw new RangeError(`${name} has ${text.length} characters, too few to be told from chance`)
-    this.#known.set(text, name)
+    this.#known.add(text)
+    this.#uncut.push({ name, text })
   }
 
   /** Every place where something of a secret stands that may not. */
   find(places: Iterable<Place>): Leak[] {
-    for (const [text, name] of this.#known) this.#lookFor(text, name)
+    for (const { name, text } of this.#uncut.splice(0)) this.#cut(name, text)
     return [...places].flatMap((place) => this.#findIn(place))
   }
 
-  #lookFor(text: string, name: string): void {
-    if (this.#lookedFor.has(text)) return
-    this.#lookedFor.add(text)
+  #cut(name: string, text: string): void {
     const secret = { name, isToken: text.startsWith('pst_') }
     for (const [form, asWritten] of allForms(text)) {
       const written = oneAlphabet(asWritten)

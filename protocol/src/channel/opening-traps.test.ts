@@ -76,7 +76,9 @@ describe('trap 1: a session of one channel', () => {
       const secured = new tls.TLSSocket(raw, {
         isServer: true,
         secureContext: context,
-        pskCallback: () => {
+        // One session ticket in a hundred has a zero byte so near its beginning that it passes for a name up to there, and OpenSSL asks for its key.
+        pskCallback: (_socket: tls.TLSSocket, offered: string) => {
+          if (offered !== 'mine') return null
           asked += 1
           return key
         },

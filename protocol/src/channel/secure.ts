@@ -55,7 +55,7 @@ export function secureServerOf(
     },
   } as tls.TLSSocketOptions)
   destroyOnTlsError(socket)
-  // OpenSSL counts an accepted PSK as a resumed session; a session that was really resumed never asks for the key.
+  // OpenSSL counts an accepted PSK as a resumed session; one that was really resumed was given no key, should it have asked for one by its ticket's bytes.
   const proof = () => (proven !== undefined && socket.isSessionReused() ? undefined : notProven())
   return { socket, event: 'secure', proof, identity: () => proven ?? '' }
 }
