@@ -3,7 +3,7 @@ import { Cluster, type ClusterOptions } from '../support/cluster.ts'
 import { PATIENCE_MS } from '../support/raw-connection.ts'
 import type { SeededRandom } from '../support/seeded-random.ts'
 import { startWitnessAgent, type WitnessAgent } from './fleet/witness-agent.ts'
-import { History } from './history/history.ts'
+import { type Asked, History } from './history/history.ts'
 
 interface Tunnel {
   readonly name: string
@@ -74,6 +74,14 @@ export async function waitFor(
     if (performance.now() > deadline) throw new Error(`${ms} ms passed without: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
+}
+
+/** Until the other tasks have read that their connections to a dead one are reset, on a machine that has much else to do just then. */
+const NEWS_MS = 100
+
+/** Whether a request may be lost by the kill of the task that has its tunnel: it was on its way, or sent a moment later by who had not heard, and nothing may send it again. */
+export function mayBeLost({ method, begun, ended }: Asked, killedAt: number): boolean {
+  return method === 'POST' && begun < killedAt + NEWS_MS && ended > killedAt
 }
 
 /** @param share 0.5: the median */

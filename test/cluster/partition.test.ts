@@ -5,7 +5,7 @@ import { chance as chanceOf, tell } from '../hostile/experiment.ts'
 import { FaultProxy } from '../support/fault-proxy/fault-proxy.ts'
 import { Partition } from '../support/fault-proxy/partition.ts'
 import { size } from '../support/full-size.ts'
-import { type ClusterRun, quantile, startRun, waitFor } from './cluster-run.ts'
+import { type ClusterRun, mayBeLost, quantile, startRun, waitFor } from './cluster-run.ts'
 import type { WitnessAgent } from './fleet/witness-agent.ts'
 import type { Asked } from './history/history.ts'
 import { judge } from './history/judge.ts'
@@ -115,10 +115,10 @@ test('row 12: parted tasks serve what is theirs and answer the rest at once, and
     kills += 1
     const broken = asked().filter(({ begun, ended, name }) => on.includes(name) && begun < killedAt && ended > killedAt)
     inFlight += broken.length
-    for (const { id, name, method, entry, begun, ended, outcome } of asked()) {
+    for (const request of asked()) {
+      const { id, name, method, entry, begun, outcome } = request
       if (outcome === 'ok' || begun < killedAt - 2000 || entry === victim.id || entry === undefined) continue
-      const lost = method === 'POST' && on.includes(name) && begun < killedAt && ended > killedAt
-      if (!lost)
+      if (!(on.includes(name) && mayBeLost(request, killedAt)))
         wrong.push(
           `${method} ${id} at ${entry}, ${Math.round(begun - killedAt)} ms from the kill of ${victim.id}: ${outcome}`,
         )

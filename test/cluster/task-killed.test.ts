@@ -2,7 +2,7 @@
 import { afterAll, expect, test } from 'vitest'
 import { chance as chanceOf, tell } from '../hostile/experiment.ts'
 import { size } from '../support/full-size.ts'
-import { type ClusterRun, quantile, startRun } from './cluster-run.ts'
+import { type ClusterRun, mayBeLost, quantile, startRun } from './cluster-run.ts'
 import { type Fleet, machineNow, startFleet } from './fleet/fleet.ts'
 import { judge } from './history/judge.ts'
 import { outcomesOf, startLoad } from './load/visitor-load.ts'
@@ -20,8 +20,6 @@ const CALM_MS = 3000
 const MEDIAN_MS = size(6000, 3000)
 const ALL_MS = 30_000
 const NEW_CONNECTIONS_MS = 15_000
-/** Until the other tasks have read that their connections to the dead one are reset, on a machine that has much else to do just then. */
-const NEWS_MS = 100
 
 let run: ClusterRun | undefined
 let fleet: Fleet | undefined
@@ -82,11 +80,7 @@ test('row 8: of three tasks one is killed; its tunnels are back within seconds, 
   const ofVictim = asked.filter(({ entry }) => entry === victim.id)
   const others = asked.filter(({ entry }) => entry !== victim.id)
   const failedOthers = others.filter(({ outcome }) => outcome !== 'ok')
-  // What was sent to a task that died, or a moment later by who had not heard of it, is lost, and nothing may send it again.
-  const inFlight = failedOthers.filter(
-    ({ method, name, begun, ended }) =>
-      method === 'POST' && lost.has(name) && begun < killedAt + NEWS_MS && ended > killedAt,
-  )
+  const inFlight = failedOthers.filter((request) => lost.has(request.name) && mayBeLost(request, killedAt))
   const failed = failedOthers.filter((request) => !inFlight.includes(request))
   const lastOfVictim = Math.max(
     0,
