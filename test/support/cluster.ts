@@ -15,6 +15,8 @@ export interface ClusterOptions {
   readonly timeScale: number
   /** Uniform in [0, 1). */
   random(): number
+  /** See the service's. */
+  readonly launchMs?: number
   readonly balancer?: Pick<NetworkBalancerOptions, 'tls' | 'gone'>
   /** Where agents connect; 127.0.0.1 unless told. */
   readonly channelHost?: string
@@ -49,7 +51,7 @@ export class Cluster {
   }
 
   static async start(options: ClusterOptions): Promise<Cluster> {
-    const { timeScale, random, happened, front, taskEnv, channelHost } = options
+    const { timeScale, launchMs, random, happened, front, taskEnv, channelHost } = options
     const host = channelHost !== undefined && { channelHost }
     const system = await startSystem({
       withoutDataPlane: true,
@@ -92,7 +94,7 @@ export class Cluster {
       const portOf = (name: 'public' | 'channel' | 'ops'): number => listening[name].port
       return { process, ports: { public: portOf('public'), channel: portOf('channel'), ops: portOf('ops') } }
     }
-    const service = new TaskService({ balancer, timeScale, random, start, ...(happened && { happened }) })
+    const service = new TaskService({ balancer, timeScale, launchMs, random, start, ...(happened && { happened }) })
     const cluster = new Cluster(system, balancer, service, startTask)
     try {
       system.control.use({ channelPort: balancer.ports.channel })

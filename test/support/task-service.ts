@@ -16,6 +16,8 @@ export interface TaskServiceOptions {
   readonly balancer: NetworkBalancer
   /** As the tasks have it. */
   readonly timeScale: number
+  /** From when a task is asked for in the place of one that died until its process begins: a network interface is made, the image is drawn. Unscaled; 0 unless told. */
+  readonly launchMs?: number | undefined
   /** Uniform in [0, 1). */
   random(): number
   /** Resolves when the task listens. */
@@ -126,10 +128,12 @@ export class TaskService {
   }
 
   async #replaceDead(task: ServiceTask): Promise<void> {
-    const { random } = this.#options
+    const { random, launchMs = 0 } = this.#options
     await this.#pass(random() * MOST_NOTICE_MS)
     if (this.#over) return
     this.#withdraw(task, random() * MOST_LINGER_AFTER_DEATH_MS)
+    await this.#pass(launchMs)
+    if (this.#over) return
     await this.#startOne()
   }
 
