@@ -15,7 +15,13 @@ const BEGIN = '<!-- full run: begin -->'
 const END = '<!-- full run: end -->'
 const FUZZ_SECONDS = 300
 
-const vitest = (...projects) => ['npx', 'vitest', 'run', ...projects.flatMap((project) => ['--project', project])]
+/** By the Node that runs this file. */
+const vitest = (...projects) => [
+  process.execPath,
+  'node_modules/vitest/vitest.mjs',
+  'run',
+  ...projects.flatMap((project) => ['--project', project]),
+]
 
 /** In this order, one after the other: figures of one part must not be those of a machine that another one keeps busy. */
 const PARTS = {
