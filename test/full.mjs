@@ -94,9 +94,8 @@ function sumOf(said) {
 /** One part's section of the page. */
 function reportOf({ part, passed, seconds, sum }, counts) {
   const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout.trim()
-  // The page itself changes with each part.
-  const changed =
-    git('status', '--porcelain', '--untracked-files=no', ':!docs/reliability.md') === '' ? '' : ' with changes'
+  // The run writes into docs/ itself.
+  const changed = git('status', '--porcelain', '--untracked-files=no', ':!docs') === '' ? '' : ' with changes'
   const machine = `${availableParallelism()} cores (${cpus()[0]?.model.trim() ?? 'unknown'})`
   const when = `${new Date().toISOString().slice(0, 10)}, commit ${git('rev-parse', '--short', 'HEAD')}${changed}, Node ${process.version}, ${machine}`
   const rows = counts.filter(({ row }) => row !== undefined).sort((a, b) => a.row - b.row)
