@@ -10,9 +10,9 @@ import { startWitnessOrigin } from './load/witness-origin.ts'
 
 const TASKS = 3
 const TUNNELS = size(100, 1000)
-/** At the full size the agents that come back need the two cores of the machine, on which control plane, table, balancer and visitors are too: 100 took 0.7 of them. */
+/** At the full size the agents that come back need the two cores of the machine, on which control plane, table, balancer and visitors are too: 100 took more than half of one. */
 const PER_SECOND = size(100, 30)
-/** As Fargate takes at least. A process that begins on these two cores would do it in the middle of the return. */
+/** Before a task's process begins Fargate makes it a network interface and draws the image; 15 s are assumed. A process that began at once would do it on these two cores, in the middle of the return. */
 const LAUNCH_MS = 15_000
 const CLIENTS = 20
 /** As many as one developer has. */
