@@ -10,17 +10,21 @@ import {
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
+import { MAX_WINDOW_BYTES } from '@postern/protocol/limits'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { patternedHash, patternedStream } from '../support/patterned-bytes.ts'
 import { canReadMemory, forgetPeak, memoryOf } from '../support/peak-memory.ts'
+import { heldByConnection } from '../support/socket-buffers.ts'
 import { StalledWriting } from '../support/stalled-writing.ts'
 import { type RunningAgent, type System, startSystem } from '../support/start-system.ts'
 
 const MiB = 1024 * 1024
-/** From the local server to the visitor, both ends of each connection; a hop between two tasks is one more. */
-const SOCKETS = process.env.POSTERN_TEST_HOP === '1' ? 8 : 6
-/** What is under way when nobody reads fills the buffers of the sockets and the windows between, no more. */
-const UNDER_WAY = SOCKETS * 8 * MiB
+/** Those whose reader stops: the local server's and the visitor's. A channel is read always, its streams' windows are what fills. */
+const STALLED_CONNECTIONS = 2
+/** Agent and task; a hop between two tasks is one more. */
+const WINDOWS = process.env.POSTERN_TEST_HOP === '1' ? 2 : 1
+/** What is under way when nobody reads fills the buffers of the sockets and the windows between, and what each process has in hand; no more. */
+const UNDER_WAY = STALLED_CONNECTIONS * heldByConnection() + WINDOWS * MAX_WINDOW_BYTES + 2 * MiB
 /** Of what is written to somebody who does not read. */
 const STALLED_SIZE = UNDER_WAY + 16 * MiB
 const FULL = process.env.POSTERN_FULL === '1'
