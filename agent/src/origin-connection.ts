@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import type { TunnelFault } from '@postern/protocol/fault'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
+import { onBytes } from '@postern/protocol/socket'
 import type { LocalServer, LocalServerListener, OriginConnectFault } from './local-server.ts'
 
 export interface OriginConnectionOptions {
@@ -73,7 +74,7 @@ export class OriginConnection implements StreamListener, LocalServerListener {
   connected(socket: Socket): void {
     const held = this.#local.kind === 'connecting' ? this.#local.held : []
     this.#local = { kind: 'connected', socket }
-    socket.on('data', (chunk: Buffer) => {
+    onBytes(socket, (chunk) => {
       if (!this.#stream.write(chunk)) socket.pause()
     })
     socket.on('drain', () => this.#credit())

@@ -9,6 +9,7 @@ import {
   writeRequestHead,
 } from '@postern/protocol/http'
 import { HEAD_TIMEOUT_MS, HELD_BODY_BYTES, LINGER_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
+import { onBytes } from '@postern/protocol/socket'
 import type { Redirect } from '../dispatch/redirector.ts'
 import type { Route } from '../route/route.ts'
 import { Admission, type Applicant, type Application } from './admission.ts'
@@ -62,6 +63,7 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
   readonly #requestBody = new BodyBoundary('request')
   readonly #reader = { heads: new ResponseHeadParser(), body: new BodyBoundary('response') }
   readonly #speakHttp2: (bytes: Buffer) => void
+  readonly #stopReading: () => void
   #state: State = HEAD
   /** It has sent a request: what comes is no preface. */
   #begun = false
@@ -97,7 +99,7 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
     this.#admission = new Admission(this, context)
     this.#inlet = new VisitorInlet(socket, this)
     this.deadline = host.deadlineIn(VISITOR_IDLE_MS)
-    socket.on('data', (chunk: Buffer) => this.#read(chunk))
+    this.#stopReading = onBytes(socket, (chunk) => this.#read(chunk))
     socket.on('end', () => this.#readEnd())
     socket.on('drain', () => this.#drained())
     socket.on('close', () => this.#closed())
@@ -349,7 +351,7 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
     if (preface !== 'whole') return preface === 'part'
     this.#state = GONE
     this.#inlet.setReading(false)
-    this.#socket.removeAllListeners('data')
+    this.#stopReading()
     // Not while the socket is handing out what it has read, and not while whoever accepted the visitor has yet to hear of this connection.
     process.nextTick(() => {
       if (!this.#socket.destroyed) this.#speakHttp2(bytes)

@@ -3,6 +3,7 @@ import type tls from 'node:tls'
 import { TunnelFault } from '../fault.ts'
 import { CLOSE_GRACE_MS, SOCKET_BACKLOG_BYTES, STREAMS_PER_CHANNEL } from '../limits.ts'
 import { GoAwayCode, Mux, type RawStream, type WindowBudget } from '../mux/index.ts'
+import { onBytes } from '../socket/index.ts'
 import { Heartbeat } from './heartbeat.ts'
 
 /** Less room than one frame is not worth a write. */
@@ -54,6 +55,7 @@ export class Channel {
   readonly #now: () => number
   readonly #madeAt: number
   readonly #heartbeat: Heartbeat
+  readonly #stopReading: () => void
   readonly #goodBye: GoodBye = { said: false, heard: false }
   #state: ChannelState = { kind: 'open' }
   #peerCode: number = GoAwayCode.normal
@@ -97,7 +99,7 @@ export class Channel {
     socket.on('error', this.#onError)
     socket.on('close', this.#onEnd)
     socket.on('end', this.#onEnd)
-    socket.on('data', this.#onData)
+    this.#stopReading = onBytes(socket, this.#onData)
     // Whoever makes a channel over a socket that has just gone hears of it like of any other loss: later, once.
     if (socket.destroyed) setImmediate(this.#onEnd)
   }
@@ -257,7 +259,7 @@ export class Channel {
     this.#heartbeat.stop()
     clearTimeout(this.#grace)
     this.#grace = undefined
-    this.#socket.off('data', this.#onData)
+    this.#stopReading()
     if (state.kind === 'lost') this.#events.lost(state.fault)
     else this.#events.closed?.()
     this.#closed?.resolve()

@@ -1,0 +1,2 @@
+/** The door to what all rooms do with a TCP socket. */
+export { onBytes } from './on-bytes.ts'
