@@ -176,7 +176,7 @@ describe('a channel', () => {
     const sent = 40 * 8 * 32 * 1024
     expect(server.channel.bytesOut).toBeLessThan(sent)
     sockets.agent.resume()
-    while (agent.channel.bytesIn < sent) await once(sockets.agent, 'data')
+    while (agent.channel.bytesIn < sent) await turn()
     server.channel.destroy(done)
     agent.channel.destroy(done)
   })
@@ -210,7 +210,7 @@ describe('a channel', () => {
   test('measures its round trip by its heartbeat', async () => {
     const { server, agent, sockets } = await pair()
     expect(server.channel.roundTripMs).toBeUndefined()
-    while (server.channel.roundTripMs === undefined) await once(sockets.server, 'data')
+    while (server.channel.roundTripMs === undefined) await turn()
     expect(server.channel.roundTripMs).toBeLessThan(server.channel.age)
     await agent.channel.close()
   })
