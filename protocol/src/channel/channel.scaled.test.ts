@@ -208,7 +208,7 @@ describe('a channel', () => {
   })
 
   test('measures its round trip by its heartbeat', async () => {
-    const { server, agent, sockets } = await pair()
+    const { server, agent } = await pair()
     expect(server.channel.roundTripMs).toBeUndefined()
     while (server.channel.roundTripMs === undefined) await turn()
     expect(server.channel.roundTripMs).toBeLessThan(server.channel.age)
