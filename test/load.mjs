@@ -25,7 +25,15 @@ if (namespace === undefined)
       'machine’s TCP memory, which row 6 at its full size uses up.',
   )
 
-const vitest = ['npx', 'vitest', 'run', '--project', 'load', ...process.argv.slice(2)]
+/** By the Node that runs this file, and without npx, which under another npx looks for its packages where there is no network. */
+const vitest = [
+  process.execPath,
+  'node_modules/vitest/vitest.mjs',
+  'run',
+  '--project',
+  'load',
+  ...process.argv.slice(2),
+]
 const [program, ...args] = [...(namespace ?? []), ...vitest]
 spawn(program, args, { cwd: root, stdio: 'inherit' }).once('close', (status) => {
   process.exitCode = status ?? 1

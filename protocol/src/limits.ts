@@ -249,6 +249,11 @@ export const STORE_REQUEST_TIMEOUT_MS = 2000
 /** Tasks renew their lease this often; readers believe it for three times as long. */
 export const LEASE_RENEW_MS = seconds(5)
 export const LEASE_MS = seconds(15)
+/**
+ * A renewal that failed is tried again so soon. At LEASE_RENEW_MS a table that refuses half of all calls would fail three in a row one time in eight, once the SDK's
+ * budget of retries is used up, and three in a row pass for the end of a task.
+ */
+export const LEASE_RETRY_MS = seconds(1)
 /** Of the time between two reads of a lease no more than this counts as its task's silence: as long as LEASE_RENEW_MS, within which every task that lives has had its turn. */
 export const LEASE_WATCH_MS = seconds(5)
 /** A renewal that takes all its time, and one more that fails, is late. */

@@ -6,11 +6,12 @@ beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 /** Rounds that end when they are told to, and what was said of them. */
-function setup() {
+function setup(retryMs?: number) {
   const rounds: { done(): void; fail(): void }[] = []
   const said: string[] = []
   const stop = repeat({
     everyMs: 100,
+    ...(retryMs !== undefined && { retryMs }),
     round: () =>
       new Promise((resolve, reject) => {
         rounds.push({ done: resolve, fail: () => reject(new TunnelFault('store-unavailable')) })
@@ -55,6 +56,21 @@ test('an outage is told once, and so is its end', async () => {
   rounds[4]!.done()
   await pass(100)
   expect(said).toEqual(['store-unavailable', 'recovered'])
+})
+
+test('behind a round that failed the next comes sooner, if it is to, until one has gone well', async () => {
+  const { rounds } = setup(20)
+  rounds[0]!.fail()
+  await pass(20)
+  expect(rounds).toHaveLength(2)
+  rounds[1]!.fail()
+  await pass(20)
+  expect(rounds).toHaveLength(3)
+  rounds[2]!.done()
+  await pass(99)
+  expect(rounds).toHaveLength(3)
+  await pass(1)
+  expect(rounds).toHaveLength(4)
 })
 
 test('stopped between two rounds, none follows', async () => {

@@ -4,6 +4,8 @@ import { type TunnelFault, toFault } from '@postern/protocol/fault'
 export interface Repetition {
   /** From the beginning of one round to the beginning of the next, unless a round takes longer. */
   readonly everyMs: number
+  /** The same behind a round that failed; `everyMs` unless told. */
+  readonly retryMs?: number
   round(): Promise<void>
   /** Monotonic milliseconds. */
   now(): number
@@ -17,7 +19,7 @@ export interface Repetition {
  * The first round begins at once. Returns the end of it: no further round begins, and it resolves when the one under way is
  * over. Harmless when repeated.
  */
-export function repeat({ everyMs, round, now, failed, recovered }: Repetition): () => Promise<void> {
+export function repeat({ everyMs, retryMs = everyMs, round, now, failed, recovered }: Repetition): () => Promise<void> {
   let failing = false
   let stopped = false
   let timer: NodeJS.Timeout | undefined
@@ -32,7 +34,7 @@ export function repeat({ everyMs, round, now, failed, recovered }: Repetition): 
       if (!failing && !stopped) failed(toFault(error))
       failing = true
     }
-    if (!stopped) timer = setTimeout(next, Math.max(0, everyMs - (now() - began)))
+    if (!stopped) timer = setTimeout(next, Math.max(0, (failing ? retryMs : everyMs) - (now() - began)))
   }
   const next = (): void => {
     running = run()

@@ -1,7 +1,13 @@
 /** What a task reads and tells by the table, round after round: its lease, the other tasks, revocations, tokens again. Knows nothing of listeners. */
 import type { HopPeer } from '@postern/protocol/channel'
 import type { TunnelFault } from '@postern/protocol/fault'
-import { LEASE_RENEW_MS, REVOCATION_POLL_MS, TASKS_POLL_MS, TOKEN_RECHECK_TICK_MS } from '@postern/protocol/limits'
+import {
+  LEASE_RENEW_MS,
+  LEASE_RETRY_MS,
+  REVOCATION_POLL_MS,
+  TASKS_POLL_MS,
+  TOKEN_RECHECK_TICK_MS,
+} from '@postern/protocol/limits'
 import type { Task } from '@postern/protocol/store'
 import { Evictions } from '../channel/evictions.ts'
 import type { Tunnel } from '../channel/tunnel.ts'
@@ -61,7 +67,7 @@ export class TableRounds {
    */
   async begin(): Promise<void> {
     this.#loops = [
-      this.#again('lease', LEASE_RENEW_MS, () => this.#renewLease()),
+      this.#again('lease', LEASE_RENEW_MS, () => this.#renewLease(), LEASE_RETRY_MS),
       this.#again('revocations', REVOCATION_POLL_MS, () => this.watch.round()),
       this.#again('tokens', TOKEN_RECHECK_TICK_MS, () => this.#tokens.round()),
       this.#again('tasks', TASKS_POLL_MS, () => this.#readTasks()),
@@ -81,10 +87,11 @@ export class TableRounds {
   }
 
   /** Out of the table's reach everything that is open stays open. */
-  #again(what: string, everyMs: number, round: () => Promise<void>): () => Promise<void> {
+  #again(what: string, everyMs: number, round: () => Promise<void>, retryMs = everyMs): () => Promise<void> {
     const { log, now } = this.#deps
     return repeat({
       everyMs,
+      retryMs,
       round,
       now,
       failed: (fault: TunnelFault) =>
