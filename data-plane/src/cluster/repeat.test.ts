@@ -6,12 +6,12 @@ beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 /** Rounds that end when they are told to, and what was said of them. */
-function setup(retryMs?: number) {
+function setup(retryMs = 100) {
   const rounds: { done(): void; fail(): void }[] = []
   const said: string[] = []
   const stop = repeat({
     everyMs: 100,
-    ...(retryMs !== undefined && { retryMs }),
+    retryMs,
     round: () =>
       new Promise((resolve, reject) => {
         rounds.push({ done: resolve, fail: () => reject(new TunnelFault('store-unavailable')) })

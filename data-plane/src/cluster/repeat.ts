@@ -4,8 +4,8 @@ import { type TunnelFault, toFault } from '@postern/protocol/fault'
 export interface Repetition {
   /** From the beginning of one round to the beginning of the next, unless a round takes longer. */
   readonly everyMs: number
-  /** The same behind a round that failed; `everyMs` unless told. */
-  readonly retryMs?: number
+  /** The same behind a round that failed. */
+  readonly retryMs: number
   round(): Promise<void>
   /** Monotonic milliseconds. */
   now(): number
@@ -19,7 +19,7 @@ export interface Repetition {
  * The first round begins at once. Returns the end of it: no further round begins, and it resolves when the one under way is
  * over. Harmless when repeated.
  */
-export function repeat({ everyMs, retryMs = everyMs, round, now, failed, recovered }: Repetition): () => Promise<void> {
+export function repeat({ everyMs, retryMs, round, now, failed, recovered }: Repetition): () => Promise<void> {
   let failing = false
   let stopped = false
   let timer: NodeJS.Timeout | undefined

@@ -17,10 +17,11 @@ import { RevocationWatch } from '../cluster/revocation-watch.ts'
 import { TaskLease } from '../cluster/task-lease.ts'
 import { TaskView } from '../cluster/task-view.ts'
 import { TokenCheck } from '../cluster/token-check.ts'
-import type { DataPlaneDeps } from '../plane-deps.ts'
+import type { DataPlaneDeps, PlaneStores } from '../plane-deps.ts'
 import { VERSION } from '../version.ts'
 
-export interface TableRoundsDeps extends Pick<DataPlaneDeps, 'stores' | 'log' | 'clock' | 'now'> {
+export interface TableRoundsDeps extends Pick<DataPlaneDeps, 'log' | 'clock' | 'now'> {
+  readonly stores: Pick<PlaneStores, 'tasks' | 'revocations' | 'tokens'>
   readonly self: HopPeer
   tunnels(): ReadonlySet<Tunnel>
   /** What this task's row says, beside who it is. */
