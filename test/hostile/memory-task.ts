@@ -1,8 +1,9 @@
-/** A data plane in this process whose table is memory. Its sockets are real. */
+/** A data plane in this process whose table is memory. Its sockets are real. When it stops, its counters must be back at 0. */
 import { randomBytes } from 'node:crypto'
 import { type DataPlane, startDataPlane } from '@postern/data-plane'
 import { newDeploymentSecret, parseDeploymentKeys } from '@postern/protocol/ticket'
 import pino from 'pino'
+import { ResourceCheck } from '../support/resources/resource-check.ts'
 import { memoryStores } from './memory-stores.ts'
 import { type TicketDesk, ticketDesk } from './ticket-desk.ts'
 
@@ -12,6 +13,8 @@ export const BASE = 'test.localhost'
 export interface MemoryTask {
   readonly plane: DataPlane
   readonly desk: TicketDesk
+  /** Ends this process's visits and channels, then the task. @throws Error that names what is left of them */
+  stop(graceMs?: number): Promise<void>
 }
 
 /** @param memoryLimit what it takes for the memory of its process, in bytes */
@@ -55,5 +58,16 @@ export async function startMemoryTask(memoryLimit = MEMORY_BYTES): Promise<Memor
       lines: { begin: () => undefined, flush: () => {}, dropped: 0 },
     },
   )
-  return { plane, desk: ticketDesk(stores.tickets, keys) }
+  const { ports } = plane
+  const resources = new ResourceCheck()
+  let over = false
+  await resources.watch({ name: 'the task', ports: { ...ports, peer: 0 }, calls: [], over: () => over })
+  const stop = async (graceMs?: number): Promise<void> => {
+    await resources.visitorsGone()
+    await resources.agentsGone()
+    over = true
+    await plane.stop(graceMs)
+    resources.verdict()
+  }
+  return { plane, desk: ticketDesk(stores.tickets, keys), stop }
 }
