@@ -1,95 +1,25 @@
-/** What comes from a visitor: handed on as far as somebody takes it, kept as far as not, and the socket paused meanwhile. Knows nothing of HTTP. */
-import type { Socket } from 'node:net'
+/** Bytes that were read from a visitor before they were wanted: the next pipelined request, or what waits for an upgrade. */
+export class InboundBuffer {
+  #bytes: Buffer | undefined
 
-/** Takes what a visitor sends. */
-export interface Taker {
-  /** Takes some of the chunk, from `from` on; answers the index behind it, or `NOT_NOW`. */
-  take(chunk: Buffer, from: number): number
-  /** Whether what was not taken will be asked for later; otherwise it is dropped. */
-  readonly wantsRest: boolean
-  /** So many bytes may wait before nothing further is read. */
-  readonly mayWaitBytes: number
-}
-
-export const NOT_NOW = -1
-
-export class VisitorInlet {
-  readonly #socket: Socket
-  readonly #taker: Taker
-  /** Read, but not yet wanted: the next pipelined request, or bytes behind an upgrade. */
-  #waiting: Buffer | undefined
-  #held = false
-  #feeding = false
-
-  constructor(socket: Socket, taker: Taker) {
-    this.#socket = socket
-    this.#taker = taker
+  get length(): number {
+    return this.#bytes?.length ?? 0
   }
 
-  /** Nothing is handed on just now. */
-  get held(): boolean {
-    return this.#held
+  /** Behind what is there. */
+  append(chunk: Buffer): void {
+    this.#bytes = this.#bytes === undefined ? chunk : Buffer.concat([this.#bytes, chunk])
   }
 
-  bytes(chunk: Buffer): void {
-    if (this.#waiting !== undefined) this.#waiting = Buffer.concat([this.#waiting, chunk])
-    else this.#feed(chunk)
-    this.adjust()
+  /** Before what is there. */
+  prepend(pieces: readonly Buffer[]): void {
+    if (pieces.length > 0) this.#bytes = Buffer.concat(this.#bytes === undefined ? pieces : [...pieces, this.#bytes])
   }
 
-  /** Whether anything is handed on, from now on. What waits is, at once. */
-  setReading(on: boolean): void {
-    this.#held = !on
-    if (on) this.#feedWaiting()
-    this.adjust()
-  }
-
-  /** Somebody takes bytes again who did not: what waits is handed on. */
-  goOn(): void {
-    this.#feedWaiting()
-    this.adjust()
-  }
-
-  /** What was taken already is wanted again, before all that waits. */
-  putBack(pieces: readonly Buffer[]): void {
-    if (pieces.length === 0) return
-    this.#waiting = Buffer.concat(this.#waiting === undefined ? pieces : [...pieces, this.#waiting])
-  }
-
-  /** What waits goes nowhere. */
-  drop(): void {
-    this.#waiting = undefined
-    this.#held = false
-  }
-
-  /** A hold is over, but nothing is handed on by that. */
-  unhold(): void {
-    this.#held = false
-  }
-
-  /** Reads from the socket, or does not, as things stand. */
-  adjust(): void {
-    const waiting = this.#waiting?.length ?? 0
-    if (this.#held || waiting > this.#taker.mayWaitBytes) this.#socket.pause()
-    else if (this.#socket.isPaused()) this.#socket.resume()
-  }
-
-  #feed(chunk: Buffer): void {
-    this.#feeding = true
-    let from = 0
-    while (from < chunk.length) {
-      const next = this.#taker.take(chunk, from)
-      if (next === NOT_NOW) break
-      from = next
-    }
-    if (from < chunk.length && this.#taker.wantsRest) this.#waiting = chunk.subarray(from)
-    this.#feeding = false
-  }
-
-  #feedWaiting(): void {
-    const waiting = this.#waiting
-    if (waiting === undefined || this.#feeding) return
-    this.#waiting = undefined
-    this.#feed(waiting)
+  /** All of it, which is then no longer here. */
+  take(): Buffer | undefined {
+    const bytes = this.#bytes
+    this.#bytes = undefined
+    return bytes
   }
 }

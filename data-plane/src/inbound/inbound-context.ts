@@ -1,30 +1,36 @@
-/** What a visitor's connection is handed: by its service, by its listener, by the balancer. Knows nothing of what it does with it. */
-import type { CookieFence } from '@postern/protocol/http'
-import type { Route } from '../route/route.ts'
-import type { AdmissionContext } from './admission.ts'
-import type { RecordKeeper } from './request-record.ts'
-import type { StreamUser } from './who-gives-way.ts'
-
-export interface VisitorContext extends AdmissionContext {
-  readonly proto: 'http' | 'https'
-  readonly cookies: CookieFence
-  newRequestId(): string
-  readonly records: RecordKeeper
-}
+/** What the connections of visitors are handed by their listener. */
+import type { ProxyHost } from '../proxy/proxy-context.ts'
 
 export interface VisitorAddress {
   readonly address: string
+  /** The key by which the address is counted. */
   readonly key: string
 }
 
 /** The listener, as a visitor's connection sees it. */
-export interface VisitorHost {
+export interface VisitorHost extends ProxyHost {
   /** The deadline of what may take so many milliseconds. */
   deadlineIn(ms: number): number
-  /** Monotonic milliseconds. */
-  now(): number
-  /** The task is about to stop: each response says that it is the last on its connection. */
+  /** The node is about to stop: each response says that it is the last on its connection. */
   readonly retiring: boolean
-  /** Takes a stream of `route` from a visitor who keeps it waiting, or who is of a crowd. False if there is none such. */
-  makeRoom(route: Route, forWhom: StreamUser): boolean
+  /** Code of a connection threw, and the connection is gone. */
+  crashed(error: unknown): void
+}
+
+/** A visitor's connection, whichever version of HTTP it speaks. */
+export interface InboundConnection {
+  /** Monotonic milliseconds after which `expire` is called. */
+  readonly deadline: number
+  expire(): void
+  readonly addressKey: string
+  /** Since when it has had no request under way, in monotonic milliseconds; undefined while it has one. */
+  readonly idleSince: number | undefined
+  /** No more than the requests under way: those that come are still served. */
+  disableKeepAlive(): void
+  /** No further request: an idle connection ends now, a busy one after its response. */
+  drain(): void
+  /** The node stops, and can wait no longer. */
+  terminate(): void
+  /** Its place is needed: an idle connection ends now. */
+  evict(): void
 }
