@@ -1,6 +1,6 @@
 /** One visitor's connection over HTTP/1: heads in, one request after the other, their responses out. */
 import type { Socket } from 'node:net'
-import { type TunnelFault, toFault } from '@postern/protocol/fault'
+import { TunnelFault, toFault } from '@postern/protocol/fault'
 import type { RequestHead } from '@postern/protocol/http'
 import {
   BODY_IDLE_MS,
@@ -11,7 +11,6 @@ import {
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
 import { onBytes } from '@postern/protocol/socket'
-import { TunnelFault as Fault } from '@postern/protocol/fault'
 import type { Downstream, Ending } from '../proxy/downstream.ts'
 import type { ProxyContext } from '../proxy/proxy-context.ts'
 import { ProxyRequest } from '../proxy/proxy-request.ts'
@@ -92,7 +91,7 @@ export class Http1Connection implements Downstream, InboundConnection {
   drain(): void {
     this.#draining = true
     if (this.#state === 'request') this.request.stopWaiting()
-    else this.evict()
+    else if (this.idleSince !== undefined) this.#close()
   }
 
   /** `mayKeepAlive` is asked with each response. */
@@ -103,14 +102,16 @@ export class Http1Connection implements Downstream, InboundConnection {
   }
 
   evict(): void {
-    if (this.idleSince !== undefined) this.#close()
+    if (this.idleSince === undefined) return
+    this.#state = 'gone'
+    this.#socket.destroy()
   }
 
   expire(): void {
     switch (this.#state) {
       case 'head':
         if (!this.#heads.begun) return this.#close()
-        return this.#refuseUnread(new Fault('head-timeout'), this.#heads.begunBytes)
+        return this.#refuseUnread(new TunnelFault('head-timeout'), this.#heads.begunBytes)
       case 'request':
         return this.#contained(() => this.request.expire())
       case 'lingering':
@@ -217,6 +218,7 @@ export class Http1Connection implements Downstream, InboundConnection {
 
   /** Reads from the socket, or does not, as things stand. */
   #adjust(): void {
+    if (this.#state === 'gone') return
     const mayWait = this.#state === 'request' && this.request.waits ? HELD_BODY_BYTES : 0
     if (this.#held || this.#waiting.length > mayWait) this.#socket.pause()
     else if (this.#socket.isPaused()) this.#socket.resume()

@@ -1,144 +1,102 @@
-/**
- * One request that came by way of another task, for a tunnel with rules: judged and passed on as any visitor's is, and answered to that task. Knows
- * nothing of how it came.
- */
+/** One request that a peer has forwarded for a tunnel with rules: authorised and proxied as any visitor's, and answered to the peer. */
 import { TunnelFault, toFault } from '@postern/protocol/fault'
-import {
-  BodyBoundary,
-  type CookieFence,
-  ForwardedFields,
-  HeadCarry,
-  type RequestHead,
-  RequestHeadParser,
-  ResponseHeadParser,
-  writeRequestHead,
-} from '@postern/protocol/http'
+import { type CookieFence, HeadCarry, type RequestHead, RequestHeadParser } from '@postern/protocol/http'
 import { HEAD_TIMEOUT_MS, HOP_HEAD_ADDED } from '@postern/protocol/limits'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
+import { addressKey } from '@postern/protocol/address'
+import type { Downstream, Ending } from '../proxy/downstream.ts'
+import type { Evictable } from '../proxy/eviction.ts'
+import { ProxyRequest } from '../proxy/proxy-request.ts'
 import type { Asker, Failure, Route } from '../route/route.ts'
-import { Admission, type Applicant, type Application } from './admission.ts'
-import { Exchange, type Outcome, type Visitor } from './exchange.ts'
-import { RequestRecord } from './request-record.ts'
-import type { Perishable, Sweeper } from './sweeper.ts'
+import { InboundBuffer } from './inbound-buffer.ts'
+import type { Expirable, Sweeper } from './sweeper.ts'
 
-export interface HopVisitorContext {
+export interface PeerStreamContext {
   readonly proto: 'http' | 'https'
   readonly cookies: CookieFence
   readonly sweeper: Sweeper
   failed(requestId: string, fault: TunnelFault): void
   /** Monotonic milliseconds. */
   now(): number
+  /** As `ProxyHost.makeRoom`. */
+  makeRoom(route: Route, forWhom: Evictable): boolean
+  /** A request that may have a stream of a tunnel. Returns the removal. */
+  enter(request: Evictable): () => void
 }
 
-type State =
-  | { readonly kind: 'head' }
-  | { readonly kind: 'admission' }
-  | { readonly kind: 'exchange'; readonly exchange: Exchange }
-  | { readonly kind: 'over' }
+type State = 'head' | 'request' | 'over'
 
-const OVER: State = { kind: 'over' }
+/** The peer keeps the request's record. */
+const NO_RECORDS = { begun: () => {}, over: () => {} }
 
-export class HopVisitor implements Visitor, Applicant, Perishable {
+export class PeerStream implements Downstream, Expirable {
   deadline: number
   readonly clientAddress: string
-  /** Nothing is held here: the task that asks does that. */
-  readonly mayWait = false
+  readonly addressKey: string
+  readonly fromPeer = true
+  /** For a stream of its tunnel. For an agent the peer waits. */
+  readonly mayWait = true
+  readonly mayKeepAlive = false
+  readonly bindsStreams = true
   /** For the stream that the request comes by. */
   readonly listener: StreamListener
   readonly #stream: ByteStream
-  readonly #context: HopVisitorContext
+  readonly #context: PeerStreamContext
   readonly #requestId: string
   readonly #returned: (failure: Failure) => void
-  /** Nobody reads it: the task that asks keeps the request's record. */
-  readonly #record: RequestRecord
-  readonly #admission: Admission
+  readonly #request: ProxyRequest
   readonly #parser = new RequestHeadParser(HOP_HEAD_ADDED)
   readonly #carry = new HeadCarry()
-  readonly #unwatch: () => void
-  #state: State = { kind: 'head' }
-  /** Of the body, not yet wanted. Bounded by the stream's window, which is not credited for it. */
-  #waiting: Buffer | undefined
+  readonly #leave: () => void
+  #state: State = 'head'
+  /** Bytes of the body that are not wanted yet: no more than the stream's window, which is not credited for them. */
+  readonly #waiting = new InboundBuffer()
   #held = false
   #feeding = false
-  #ended = false
 
   /** `returned` is called instead of a response, at most once. */
   constructor(
     stream: ByteStream,
     asker: Asker,
     route: Route,
-    context: HopVisitorContext,
+    context: PeerStreamContext,
     returned: (failure: Failure) => void,
   ) {
+    const { proto, cookies, failed, now, makeRoom } = context
     this.#stream = stream
     this.#context = context
     this.#requestId = asker.requestId
     this.#returned = returned
     this.clientAddress = asker.visitorAddress
-    this.#record = new RequestRecord(asker.visitorAddress, context.now)
-    // It was sent for this channel, and goes by no other.
-    this.#admission = new Admission(this, { dispatcher: { find: () => route }, failed: context.failed })
+    this.addressKey = addressKey(asker.visitorAddress, 'observed')
+    // The request was sent for this channel, and goes by no other.
+    const dispatcher = { find: () => route }
+    this.#request = new ProxyRequest(
+      this,
+      { dispatcher, proto, cookies, records: NO_RECORDS, failed, newRequestId: () => asker.requestId },
+      { now, makeRoom },
+    )
     this.deadline = context.sweeper.deadlineIn(HEAD_TIMEOUT_MS)
-    this.#unwatch = context.sweeper.add(this)
+    const unwatch = context.sweeper.add(this)
+    const removeUser = context.enter(this.#request)
+    this.#leave = () => {
+      unwatch()
+      removeUser()
+    }
     this.listener = {
       data: (chunk) => this.#read(chunk),
       end: () => this.#readEnd(),
       reset: () => this.#gone(),
-      writable: () => this.#drained(),
+      writable: () => this.#request.drained(),
     }
   }
 
   expire(): void {
-    switch (this.#state.kind) {
-      case 'head':
-        return this.#giveBack(new TunnelFault('head-timeout'))
-      case 'admission':
-        return this.#admission.expire()
-      case 'exchange':
-        return this.#state.exchange.expire()
-      case 'over':
-    }
+    if (this.#state === 'head') this.returnFault(new TunnelFault('head-timeout'))
+    else if (this.#state === 'request') this.#request.expire()
   }
 
-  // ── what becomes of it on its way to the route ────────────────────────────────────────────────────────────────────
-
-  admit(route: Route, { head, requestId }: Application): void {
-    const { gate } = route
-    const { proto, cookies } = this.#context
-    const forwarded = new ForwardedFields(this.clientAddress, proto)
-    try {
-      const exchange = new Exchange(this, route, {
-        head,
-        headBytes: writeRequestHead(head, { ...gate?.request, forwarded, requestId, passedOn: true }),
-        record: this.#record,
-        mayKeepAlive: false,
-        mayMove: false,
-        cookies,
-        changes: { ...gate?.response({ scheme: proto, authority: head.host }), passedOn: true },
-        body: new BodyBoundary('request'),
-        reader: { heads: new ResponseHeadParser(), body: new BodyBoundary('response') },
-      })
-      this.#state = { kind: 'exchange', exchange }
-    } catch (error) {
-      this.#giveBack(toFault(error))
-    }
-  }
-
-  /** A route never leads to one. */
-  redirect(): void {
-    this.#giveBack(new TunnelFault('internal-error'))
-  }
-
-  refuse(fault: TunnelFault): void {
-    this.#giveBack(fault)
-  }
-
-  resume(): void {
-    this.#feed()
-    if (this.#ended && this.#state.kind === 'exchange') this.#state.exchange.visitorEnded()
-  }
-
-  // ── what the exchange asks for ────────────────────────────────────────────────────────────────────────────────────
+  // ── what its request asks for ─────────────────────────────────────────────────────────────────────────────────────
 
   write(bytes: Buffer): boolean {
     return this.#stream.write(bytes)
@@ -153,35 +111,48 @@ export class HopVisitor implements Visitor, Applicant, Perishable {
     if (on) this.#feed()
   }
 
+  putBack(pieces: readonly Buffer[]): void {
+    this.#waiting.prepend(pieces)
+  }
+
+  /** The stream is told of a reset at any time. */
+  probe(): void {}
+
   expireIn(ms: number): void {
     this.deadline = this.#context.sweeper.deadlineIn(ms)
   }
 
-  exchangeOver(outcome: Outcome): void {
-    if (this.#state.kind !== 'exchange') return
-    if (outcome.kind === 'fault' || outcome.kind === 'homeless') return this.#giveBack(outcome.fault)
+  done(ending: Ending): void {
+    if (this.#state === 'over') return
     this.#end()
-    if (outcome.kind === 'complete') this.#stream.end()
+    if (ending === 'keep-alive' || ending === 'close') this.#stream.end()
     else this.#stream.reset()
+  }
+
+  /** Its agent's channel is gone: another may have the name by now. Every other fault is final. */
+  returnFault(fault: TunnelFault): void {
+    if (this.#state === 'over') return
+    this.#end()
+    const gone = fault.code === 'channel-lost' || fault.code === 'channel-closed'
+    this.#returned({ fault, unsent: false, next: gone ? 'elsewhere' : 'nowhere' })
   }
 
   // ── the stream ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #read(chunk: Buffer): void {
     // The response is out, or the request refused: what still comes goes nowhere.
-    if (this.#state.kind === 'over') return this.#stream.consume(chunk.length)
-    this.#waiting = this.#waiting === undefined ? chunk : Buffer.concat([this.#waiting, chunk])
+    if (this.#state === 'over') return this.#stream.consume(chunk.length)
+    this.#waiting.append(chunk)
     this.#feed()
   }
 
   #feed(): void {
     if (this.#feeding) return
     this.#feeding = true
-    while (this.#waiting !== undefined) {
-      const chunk = this.#waiting
+    for (let chunk = this.#waiting.take(); chunk !== undefined; chunk = this.#waiting.take()) {
       const taken = this.#take(chunk)
+      if (taken < chunk.length) this.#waiting.prepend([chunk.subarray(taken)])
       if (taken === 0) break
-      this.#waiting = taken < chunk.length ? chunk.subarray(taken) : undefined
       this.#stream.consume(taken)
     }
     this.#feeding = false
@@ -189,60 +160,47 @@ export class HopVisitor implements Visitor, Applicant, Perishable {
 
   /** How many bytes of the chunk were taken; 0: none for now. */
   #take(chunk: Buffer): number {
-    if (this.#state.kind === 'head') return this.#readHead(chunk)
-    if (this.#state.kind === 'over') return chunk.length
-    if (this.#state.kind !== 'exchange' || this.#held || !this.#state.exchange.takesBytes) return 0
-    return this.#state.exchange.visitorBytes(chunk, 0, chunk.length)
+    if (this.#state === 'head') return this.#readHead(chunk)
+    if (this.#state === 'over') return chunk.length
+    if (this.#held || !this.#request.takesBytes) return 0
+    return this.#request.bodyBytes(chunk, 0, chunk.length)
   }
 
   #readHead(chunk: Buffer): number {
     const before = this.#carry.length
+    let head: RequestHead | undefined
     try {
       this.#carry.append(chunk, 0, chunk.length)
-      const head: RequestHead | undefined = this.#parser.parse(this.#carry.buffer, 0, this.#carry.length)
-      if (head === undefined) return chunk.length
-      this.#state = { kind: 'admission' }
-      this.#record.begin(this.#requestId, head, head.bytes, 'HTTP/1.1')
-      this.#admission.begin(head, this.#requestId)
-      return head.bytes - before
+      head = this.#parser.parse(this.#carry.buffer, 0, this.#carry.length)
     } catch (error) {
-      this.#giveBack(toFault(error, 'request-invalid'))
+      const fault = toFault(error, 'request-invalid')
+      this.#context.failed(this.#requestId, fault)
+      this.returnFault(fault)
       return chunk.length
     }
+    if (head === undefined) return chunk.length
+    this.#state = 'request'
+    const { bytes } = head
+    this.#request.begin(head, bytes, 'HTTP/1.1', this.#requestId)
+    return bytes - before
   }
 
   #readEnd(): void {
-    this.#ended = true
-    if (this.#state.kind === 'exchange') this.#state.exchange.visitorEnded()
-    // Its gate may take its time; then it goes on.
-    else if (this.#state.kind === 'head') this.#gone()
-  }
-
-  #drained(): void {
-    if (this.#state.kind === 'exchange') this.#state.exchange.visitorDrained()
+    if (this.#state === 'request') this.#request.visitorEnded()
+    else if (this.#state === 'head') this.#gone()
   }
 
   #gone(): void {
     const state = this.#state
     this.#end()
-    if (state.kind === 'exchange') state.exchange.visitorGone()
-    else if (state.kind === 'admission') this.#admission.withdraw()
-    else if (state.kind === 'head') this.#stream.reset()
-  }
-
-  /** Its agent's channel has gone: another may have the name by now. Whatever else it is, is final. */
-  #giveBack(fault: TunnelFault): void {
-    if (this.#state.kind === 'over') return
-    this.#end()
-    this.#context.failed(this.#requestId, fault)
-    const gone = fault.code === 'channel-lost' || fault.code === 'channel-closed'
-    this.#returned({ fault, unsent: false, next: gone ? 'elsewhere' : 'nowhere' })
+    this.#request.visitorGone()
+    if (state === 'head') this.#stream.reset()
   }
 
   #end(): void {
-    this.#state = OVER
-    this.#waiting = undefined
+    this.#state = 'over'
+    this.#waiting.take()
     this.#parser.release()
-    this.#unwatch()
+    this.#leave()
   }
 }

@@ -383,7 +383,7 @@ test('a listener that retires lets visitors in, keeps those that are idle, and m
   const idle = new Browser(port)
   await once(idle.socket, 'connect')
   while (listener.visitors < 1) await new Promise(setImmediate)
-  listener.retire()
+  listener.disableKeepAlive()
   const late = new Browser(port)
   for (const [index, browser] of [idle, late].entries()) {
     browser.send(get('/'))

@@ -56,7 +56,7 @@ export class ProxyRequest implements ExchangeHost, Evictable {
   #state: State = IDLE
   #head: RequestHead | undefined
   /** Nothing was sent for this visitor on its connection before. */
-  #first = true
+  #first: boolean
   /** How many channels the request was with that are gone, and why the last of them is. */
   #moves = 0
   #lost: TunnelFault | undefined
@@ -69,7 +69,9 @@ export class ProxyRequest implements ExchangeHost, Evictable {
   #fullSince: number | undefined
   #bound: BoundStream | undefined
 
-  constructor(downstream: Downstream, context: ProxyContext, host: ProxyHost) {
+  /** `begun`: another request of the same connection was sent before. */
+  constructor(downstream: Downstream, context: ProxyContext, host: ProxyHost, begun = false) {
+    this.#first = !begun
     this.#downstream = downstream
     this.#context = context
     this.#host = host
@@ -137,13 +139,23 @@ export class ProxyRequest implements ExchangeHost, Evictable {
     else this.stopWaiting()
   }
 
-  visitorGone(end: RequestEnd = 'abandoned'): void {
+  visitorGone(): void {
     const state = this.#state
     this.#bound?.release()
     if (state.kind === 'sending') return state.exchange.visitorGone()
     if (state.kind === 'idle') return
     if ('leave' in state) state.leave()
-    this.#finish(state.kind === 'answered' ? 'abandoned' : end, 'abandoned')
+    this.#finish(this.#goneAs, 'abandoned')
+  }
+
+  /** As `visitorGone`, where the downstream has cut the visitor off for that reason. */
+  abort(why: TunnelFault): void {
+    this.#record.fault = why.code
+    this.visitorGone()
+  }
+
+  get #goneAs(): RequestEnd {
+    return this.#record.fault === undefined || this.#state.kind === 'answered' ? 'abandoned' : 'cut'
   }
 
   /** The visitor has taken all that it was given. */
@@ -455,8 +467,9 @@ export class ProxyRequest implements ExchangeHost, Evictable {
         this.#record.fault = this.#logged(outcome.fault).code
         return this.#finish('cut', 'cut')
       case 'abandoned':
-        return this.#finish('abandoned', 'abandoned')
+        return this.#finish(this.#goneAs, 'abandoned')
       case 'http1-required':
+        this.#record.fault = this.#logged(new TunnelFault('http1-required')).code
         return this.#finish('refused', 'http1-required')
     }
   }

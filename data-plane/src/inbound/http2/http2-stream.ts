@@ -1,156 +1,130 @@
-/**
- * One request of an HTTP/2 visitor: it is written as HTTP/1.1 and goes the way of all requests; what comes back is written to its stream.
- * Knows nothing of the other streams of its connection.
- */
+/** One stream of a visitor's HTTP/2 connection: its request is written as HTTP/1.1, and its response is written to the stream. */
 import { constants, type ServerHttp2Stream } from 'node:http2'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import {
-  BodyBoundary,
   chunkOf,
-  type ForwardedFields,
   http1LastChunk,
   http1RequestHead,
   type RawFields,
   type RequestHead,
   RequestHeadParser,
-  ResponseHeadParser,
-  writeRequestHead,
 } from '@postern/protocol/http'
-import { HEAD_TIMEOUT_MS, LINGER_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
-import type { Redirect } from '../../dispatch/redirector.ts'
+import { HEAD_TIMEOUT_MS, INITIAL_WINDOW_BYTES, LINGER_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
 import { containedEvents, type Subscribe } from '../../h2/contained-events.ts'
-import type { Route } from '../../route/route.ts'
-import { Admission, type Applicant, type Application } from '../admission.ts'
-import { Exchange, type ExchangeRequest, type Outcome, type Visitor } from '../exchange.ts'
-import { faultAnswer } from '../fault-answer.ts'
-import { keptWaiting } from '../kept-waiting.ts'
-import { REDIRECT_STATUS, redirectAnswer } from '../redirect-answer.ts'
-import { type RequestEnd, RequestRecord } from '../request-record.ts'
-import type { Perishable } from '../sweeper.ts'
-import type { VisitorContext, VisitorHost } from '../visitor-context.ts'
-import type { StreamUser } from '../who-gives-way.ts'
-import { H2ResponseWriter } from './h2-response-writer.ts'
+import type { Downstream, Ending } from '../../proxy/downstream.ts'
+import type { ProxyContext } from '../../proxy/proxy-context.ts'
+import { ProxyRequest } from '../../proxy/proxy-request.ts'
+import type { VisitorHost } from '../inbound-context.ts'
+import type { Expirable } from '../sweeper.ts'
+import { Http2ResponseWriter } from './http2-response-writer.ts'
 
-/** The connection, as its requests see it. */
-export interface H2RequestHost {
+/** The connection, as its streams see it. */
+export interface Http2StreamHost {
   readonly clientAddress: string
   readonly addressKey: string
-  readonly forwarded: ForwardedFields
-  readonly context: VisitorContext
+  readonly context: ProxyContext
   readonly host: VisitorHost
-  /** Whether a request may wait for its tunnel's agent: the task goes on. */
+  /** Whether a request may wait for its agent: the node goes on. */
   readonly mayWait: boolean
-  /** The visitor has taken the request back before its answer had ended. */
-  takenBack(): void
+  /** Whether a stream had a request before this one. */
+  readonly begun: boolean
+  /** The visitor has reset the stream before its response had ended. */
+  resetByVisitor(): void
+  /** The stream holds fewer bytes than before. */
+  relieved(): void
 }
 
 type State =
-  | { readonly kind: 'admission' }
-  | { readonly kind: 'exchange'; readonly exchange: Exchange; readonly route: Route }
-  /** Nothing more comes for it; the visitor may still be reading, or sending what nobody wants. */
-  | { readonly kind: 'answered' }
-  | { readonly kind: 'gone' }
+  /** Its head was not read yet. */
+  | 'deferred'
+  | 'request'
+  /** The response has been taken; the visitor may still be sending what nobody wants. */
+  | 'done'
+  | 'gone'
 
-const ADMISSION: State = { kind: 'admission' }
-const ANSWERED: State = { kind: 'answered' }
-const GONE: State = { kind: 'gone' }
-const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR } = constants
+const {
+  NGHTTP2_CANCEL,
+  NGHTTP2_HTTP_1_1_REQUIRED,
+  NGHTTP2_INTERNAL_ERROR,
+  NGHTTP2_NO_ERROR,
+  NGHTTP2_PROTOCOL_ERROR,
+} = constants
 
-export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
+export class Http2Stream implements Downstream, Expirable {
   deadline: number
   readonly clientAddress: string
   readonly addressKey: string
+  readonly receivedBy = '2.0'
+  readonly mayKeepAlive = true
+  readonly bindsStreams = false
+  readonly request: ProxyRequest
   readonly #stream: ServerHttp2Stream
   /** Subscribes to an event of the stream. */
   readonly #on: Subscribe
-  readonly #connection: H2RequestHost
-  readonly #requestId: string
-  readonly #record: RequestRecord
-  readonly #admission: Admission
+  readonly #connection: Http2StreamHost
   readonly #parser = new RequestHeadParser()
-  readonly #body = new BodyBoundary('request')
-  readonly #reader = { heads: new ResponseHeadParser(), body: new BodyBoundary('response') }
-  readonly #response: H2ResponseWriter
+  readonly #response: Http2ResponseWriter
+  readonly #raw: RawFields
   #head: RequestHead | undefined
-  #state: State = ADMISSION
+  #state: State = 'deferred'
   #trailers: RawFields = []
   #requestEnded: boolean
-  #reading = false
-  /** The exchange takes no bytes just now. */
+  #subscribed = false
+  /** The request takes no bytes just now. */
   #held = false
-  /** Since when the visitor has not read all that it was given. */
-  #fullSince: number | undefined
-  #since = 0
-  /** It waits for its verdict or its agent: time has passed since its head came. */
-  #waited = false
-  /** Of the body, to be sent once more. */
+  /** Bytes of the body that are to be delivered again, before all others. */
   #again: Buffer[] = []
+  /** A byte of the response was written. */
+  #responding = false
 
   /** `raw`: the fields of its head. `ended`: nothing follows them. */
-  constructor(stream: ServerHttp2Stream, raw: RawFields, ended: boolean, connection: H2RequestHost) {
+  constructor(stream: ServerHttp2Stream, raw: RawFields, ended: boolean, connection: Http2StreamHost) {
     const { context, host } = connection
     this.#stream = stream
     this.#connection = connection
+    this.#raw = raw
+    this.#requestEnded = ended
     this.clientAddress = connection.clientAddress
     this.addressKey = connection.addressKey
-    this.#requestEnded = ended
-    this.#requestId = context.newRequestId()
-    this.#record = new RequestRecord(connection.clientAddress, host.now)
-    this.#admission = new Admission(this, context)
-    this.#on = containedEvents(stream, (error) => this.#failed(error))
-    this.#response = new H2ResponseWriter(stream, methodOf(raw), this.#on)
+    this.request = new ProxyRequest(this, context, host, connection.begun)
+    this.#on = containedEvents(stream, (error) => this.#crash(error))
+    this.#response = new Http2ResponseWriter(stream, methodOf(raw), this.#on, () => this.#written())
     this.deadline = host.deadlineIn(HEAD_TIMEOUT_MS)
-    // What goes wrong on a stream ends it, and 'close' follows.
+    // An error of the stream ends it, and 'close' follows.
     stream.on('error', () => {})
     this.#on('trailers', (_fields: unknown, _flags: number, trailers?: RawFields) => {
       this.#trailers = trailers ?? []
     })
-    this.#on('drain', () => this.#drained())
-    this.#on('aborted', () => this.#visitorGone())
-    this.#on('finish', () => this.#answerSent())
+    this.#on('aborted', () => this.#resetByVisitor())
+    this.#on('finish', () => this.#responseSent())
     this.#on('close', () => this.#closed())
+  }
+
+  /** Reads the head. */
+  begin(): void {
+    if (this.#state !== 'deferred') return
+    this.#state = 'request'
     try {
-      this.#begin(raw)
+      this.#readHead()
     } catch (error) {
-      this.#failed(error)
+      this.#crash(error)
     }
   }
 
-  /** The task stops: who waits for an agent is answered at once. */
-  stopWaiting(): void {
-    if (this.#state.kind === 'admission') this.#admission.stopWaiting()
-  }
-
-  uses(route: Route): boolean {
-    return this.#state.kind === 'exchange' && this.#state.route === route
-  }
-
-  get streamAge(): number {
-    return this.#connection.host.now() - this.#since
-  }
-
-  get slowFor(): number {
-    if (this.#state.kind !== 'exchange') return 0
-    const uploaded = this.#held ? undefined : this.#state.exchange.uploaded
-    return keptWaiting(this.#connection.host.now(), { since: this.#since, fullSince: this.#fullSince, uploaded })
-  }
-
-  /** It ends now, whole or visibly not. */
-  goAway(): void {
-    if (this.#state.kind === 'exchange') this.#state.exchange.goAway()
-  }
-
-  giveWay(): void {
-    if (this.#state.kind === 'exchange') this.#state.exchange.giveWay()
+  /** What it holds or may soon hold of a response that the visitor does not read, in bytes: all that a local server may send at once, until it does. */
+  get weight(): number {
+    if (this.#state !== 'request') return 0
+    return this.#responding ? this.#stream.writableLength : INITIAL_WINDOW_BYTES
   }
 
   expire(): void {
-    switch (this.#state.kind) {
-      case 'admission':
-        return this.#admission.expire()
-      case 'exchange':
-        return this.#state.exchange.expire()
-      case 'answered':
+    switch (this.#state) {
+      case 'deferred':
+        // It waits until its visitor has read what it asked for before.
+        return this.expireIn(HEAD_TIMEOUT_MS)
+      case 'request':
+        return this.request.expire()
+      case 'done':
       case 'gone':
         // Its reset has not been sent, or not in time.
         if (this.#stream.closed) return void this.#stream.destroy()
@@ -159,263 +133,156 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
     }
   }
 
-  // ── what becomes of it on its way to a route ──────────────────────────────────────────────────────────────────────
+  // ── what its request asks for ─────────────────────────────────────────────────────────────────────────────────────
 
   get mayWait(): boolean {
     return this.#connection.mayWait
   }
 
-  admit(route: Route, application: Application): void {
-    const { head, mayMove, requestId } = application
-    const { context, forwarded, host } = this.#connection
-    const { gate } = route
-    const forwarding = { forwarded, requestId, receivedBy: '2.0' as const }
-    const request: ExchangeRequest = {
-      head,
-      headBytes: writeRequestHead(head, gate === undefined ? forwarding : { ...forwarding, ...gate.request }),
-      record: this.#record,
-      mayKeepAlive: true,
-      mayMove,
-      cookies: context.cookies,
-      changes: gate?.response({ scheme: context.proto, authority: head.host }),
-      body: this.#body,
-      reader: this.#reader,
-    }
-    if (this.#waited) this.#since = host.now()
-    this.#record.admitted(this.#since, route.roundTripMs)
-    try {
-      this.#state = { kind: 'exchange', exchange: this.#exchange(route, request), route }
-    } catch (error) {
-      const fault = toFault(error)
-      // It goes in this very moment, and nothing was sent.
-      if (fault.code === 'channel-closed' && mayMove) return this.#admission.beginAgain(head, requestId, fault)
-      context.failed(requestId, fault)
-      return this.#answer(fault)
-    }
-    this.#sendAgain()
-    this.#readBody()
-  }
-
-  redirect({ origin }: Redirect, { head, requestId }: Application): void {
-    const answer = redirectAnswer(origin, head, requestId)
-    this.#record.status = REDIRECT_STATUS
-    this.#writeLast(answer, 'whole')
-  }
-
-  refuse(fault: TunnelFault): void {
-    this.#answer(fault)
-  }
-
-  /** Nothing waits here: the stream's own window holds back what has come meanwhile. */
-  resume(): void {}
-
-  // ── what an exchange asks for ─────────────────────────────────────────────────────────────────────────────────────
-
   write(bytes: Buffer): boolean {
-    this.#record.bytesOut += bytes.length
-    const room = this.#written(bytes)
-    if (!room) this.#fullSince ??= this.#connection.host.now()
-    return room
+    this.#responding = true
+    this.#response.write(bytes)
+    return this.#stream.writableLength === 0
   }
 
-  /** Only after an upgrade, which HTTP/2 has none of. */
+  /** Only after an upgrade, which HTTP/2 does not have. */
   endWriting(): void {}
 
   setReading(on: boolean): void {
     this.#held = !on
-    if (!this.#reading) return
-    if (on) this.#stream.resume()
-    else this.#stream.pause()
+    if (on) this.#deliverAgain()
+    if (!this.#subscribed) return this.#subscribe()
+    if (this.#held) this.#stream.pause()
+    else this.#stream.resume()
   }
+
+  putBack(pieces: readonly Buffer[]): void {
+    this.#again.unshift(...pieces)
+    // Nothing further is read until what was sent has been sent again.
+    if (this.#subscribed) this.#stream.pause()
+  }
+
+  /** The stream is told of a reset at any time. */
+  probe(): void {}
 
   expireIn(ms: number): void {
     this.deadline = this.#connection.host.deadlineIn(ms)
   }
 
-  exchangeOver(outcome: Outcome): void {
-    if (this.#state.kind !== 'exchange') return
-    const { context } = this.#connection
-    this.#held = false
-    switch (outcome.kind) {
-      case 'complete':
-        this.#recordEnd('whole', outcome.at)
-        return this.#answered()
-      case 'fault':
-        context.failed(this.#requestId, outcome.fault)
-        return this.#answer(outcome.fault)
-      case 'homeless':
-        this.#state = ADMISSION
-        this.#waited = true
-        // Nothing further is read until what was sent has been sent again.
-        this.#again = [...outcome.body]
-        for (const { length } of outcome.body) this.#record.bytesIn -= length
-        if (this.#reading) this.#stream.pause()
-        return this.#admission.beginAgain(this.#head!, this.#requestId, outcome.fault)
+  done(ending: Ending): void {
+    if (this.#state === 'gone') return
+    switch (ending) {
+      case 'keep-alive':
+      case 'close':
+        return this.#end()
       case 'cut':
-        return this.#cut(outcome.fault)
+        this.#state = 'gone'
+        return this.#close(NGHTTP2_INTERNAL_ERROR)
+      case 'http1-required':
+        this.#state = 'gone'
+        return this.#close(NGHTTP2_HTTP_1_1_REQUIRED)
       case 'abandoned':
-        this.#recordEnd('abandoned')
-        this.#state = GONE
+        this.#state = 'gone'
+        if (!this.#stream.closed) this.#close(NGHTTP2_CANCEL)
     }
   }
 
-  // ── the stream ────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── the request ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Where a request begins. Its record counts bytes as HTTP/1.1 has them. */
-  #begin(raw: RawFields): void {
-    const { records } = this.#connection.context
+  #readHead(): void {
     let bytes: Buffer | undefined
     try {
-      bytes = http1RequestHead(raw, this.#requestEnded)
+      bytes = http1RequestHead(this.#raw, this.#requestEnded)
       this.#head = this.#parser.parse(bytes, 0, bytes.length)
       if (this.#head === undefined) throw new TunnelFault('request-invalid', 'The head has no end.')
     } catch (error) {
-      this.#record.begin(this.#requestId, undefined, bytes?.length ?? 0, 'HTTP/2.0')
-      return this.#answer(toFault(error, 'request-invalid'))
+      return this.request.refuseUnread(toFault(error, 'request-invalid'), bytes?.length ?? 0, 'HTTP/2.0')
     }
-    this.#since = this.#record.begin(this.#requestId, this.#head, bytes.length, 'HTTP/2.0')
-    records.begun()
-    this.#admission.begin(this.#head, this.#requestId)
-    this.#waited = true
+    this.request.begin(this.#head, bytes.length, 'HTTP/2.0')
   }
 
-  #exchange(route: Route, request: ExchangeRequest): Exchange {
-    try {
-      return new Exchange(this, route, request)
-    } catch (error) {
-      if (toFault(error).code !== 'streams-exhausted' || !this.#connection.host.makeRoom(route, this)) throw error
-      return new Exchange(this, route, request)
-    }
-  }
-
-  /** What an exchange before had sent of the body. */
-  #sendAgain(): void {
+  #deliverAgain(): void {
     for (const piece of this.#again.splice(0))
-      if (this.#state.kind === 'exchange') this.#state.exchange.visitorBytes(piece, 0, piece.length)
+      if (this.request.takesBytes) this.request.bodyBytes(piece, 0, piece.length)
   }
 
   /** From now on the body comes; until then no more of it than a window. */
-  #readBody(): void {
-    if (this.#reading) return this.setReading(!this.#held)
-    this.#reading = true
-    this.#on('data', (chunk: Buffer) => this.#send(chunk))
-    this.#on('end', () => this.#sendEnd())
+  #subscribe(): void {
+    this.#subscribed = true
+    this.#on('data', (chunk: Buffer) => this.#read(chunk))
+    this.#on('end', () => this.#readEnd())
     if (this.#held) this.#stream.pause()
   }
 
-  #send(chunk: Buffer): void {
-    if (this.#state.kind !== 'exchange') return
+  #read(chunk: Buffer): void {
+    if (!this.request.takesBytes) return
     const bytes = this.#head!.framing === 'chunked' ? chunkOf(chunk, 0, chunk.length) : chunk
-    this.#state.exchange.visitorBytes(bytes, 0, bytes.length)
+    this.request.bodyBytes(bytes, 0, bytes.length)
   }
 
-  #sendEnd(): void {
+  #readEnd(): void {
     this.#requestEnded = true
-    if (this.#state.kind !== 'exchange' || !this.#state.exchange.takesBytes) return
+    if (!this.request.takesBytes) return
     try {
       // A body that is shorter than it said is no request (RFC 9113 §8.1.1); trailers have no place behind one of a given length.
       if (this.#head!.framing !== 'chunked') throw new TunnelFault('request-invalid', 'The body is not whole.')
       const last = http1LastChunk(this.#trailers, 'request')
-      this.#state.exchange.visitorBytes(last, 0, last.length)
+      this.request.bodyBytes(last, 0, last.length)
     } catch (error) {
-      this.#record.fault = toFault(error, 'request-invalid').code
+      this.#state = 'gone'
       this.#close(NGHTTP2_PROTOCOL_ERROR)
-      this.#visitorGone('cut')
+      this.request.abort(toFault(error, 'request-invalid'))
+      this.#connection.resetByVisitor()
     }
   }
 
-  #drained(): void {
-    this.#fullSince = undefined
-    if (this.#state.kind === 'exchange') this.#state.exchange.visitorDrained()
+  // ── the response ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Something that was written has left for the visitor. */
+  #written(): void {
+    if (this.#stream.writableLength > 0) return
+    try {
+      if (this.#state === 'request') this.request.drained()
+      this.#connection.relieved()
+    } catch (error) {
+      this.#crash(error)
+    }
   }
 
-  #visitorGone(end: RequestEnd = 'abandoned'): void {
-    const state = this.#state
-    if (state.kind === 'gone') return
-    this.#state = GONE
-    if (state.kind === 'exchange') state.exchange.visitorGone()
-    else if (state.kind === 'admission') this.#admission.withdraw()
-    if (state.kind === 'exchange' || state.kind === 'admission') this.#recordEnd(end)
-    this.#connection.takenBack()
+  #end(): void {
+    this.#state = 'done'
+    this.expireIn(VISITOR_IDLE_MS)
+    // What still comes of the request is dropped, so that its visitor comes to read the response.
+    this.#stream.resume()
+    if (this.#stream.writableFinished) this.#responseSent()
+  }
+
+  #responseSent(): void {
+    if (this.#state === 'done' && !this.#stream.readableEnded) this.expireIn(LINGER_MS)
+  }
+
+  // ── its end ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #resetByVisitor(): void {
+    if (this.#state === 'gone') return
+    this.#state = 'gone'
+    this.request.visitorGone()
+    this.#connection.resetByVisitor()
   }
 
   #closed(): void {
-    if (this.#state.kind !== 'answered') this.#visitorGone()
-    this.#state = GONE
+    if (this.#state !== 'done') this.#resetByVisitor()
+    this.#state = 'gone'
     this.#parser.release()
   }
 
-  #answer(fault: TunnelFault): void {
-    const head = this.#head
-    if (this.#waited) this.#record.turnedAway()
-    const { serverTiming } = this.#record
-    const [accept, method] = [head?.field('accept'), head?.method ?? 'GET']
-    this.#record.fault = fault.code
-    this.#record.status = fault.status
-    this.#writeLast(
-      faultAnswer(fault, { accept, method, requestId: this.#requestId, keepAlive: true, serverTiming }),
-      'refused',
-    )
-  }
-
-  #writeLast(answer: Buffer, end: RequestEnd): void {
-    this.#record.bytesOut += answer.length
-    this.#recordEnd(end)
-    this.#state = ANSWERED
-    this.#written(answer)
-    this.#answered()
-  }
-
-  /** Where a request ends, whatever became of it; once. */
-  #recordEnd(end: RequestEnd, at?: number): void {
-    this.#record.over(end, at)
-    this.#connection.context.records.over(this.#record)
-  }
-
-  #written(bytes: Buffer): boolean {
-    try {
-      return this.#response.write(bytes)
-    } catch (error) {
-      this.#cut(toFault(error, 'origin-invalid'))
-      return true
-    }
-  }
-
-  #answered(): void {
-    if (this.#state.kind === 'gone') return
-    this.#state = ANSWERED
-    this.expireIn(VISITOR_IDLE_MS)
-    // What still comes of the request is dropped, so that its visitor comes to read the answer.
-    this.#stream.resume()
-    if (this.#stream.writableFinished) this.#answerSent()
-  }
-
-  #answerSent(): void {
-    if (this.#state.kind === 'answered' && !this.#stream.readableEnded) this.expireIn(LINGER_MS)
-  }
-
-  /** A part went out, or may have: the reset says that it is not the whole. */
-  #cut(fault: TunnelFault): void {
-    const { context } = this.#connection
-    const state = this.#state
-    if (state.kind === 'gone') return
-    this.#state = GONE
-    context.failed(this.#requestId, fault)
-    this.#close(NGHTTP2_INTERNAL_ERROR)
-    if (state.kind === 'exchange') state.exchange.visitorGone()
-    if (state.kind === 'admission') this.#admission.withdraw()
-    if (state.kind === 'exchange' || state.kind === 'admission') {
-      this.#record.fault = fault.code
-      this.#recordEnd('cut')
-    }
-  }
-
-  /** An exception of ours ends this request, and no other. */
-  #failed(error: unknown): void {
+  /** Code of this stream threw: it ends, and nothing else. */
+  #crash(error: unknown): void {
     const fault = toFault(error)
-    if (this.#state.kind !== 'gone') return this.#cut(fault)
-    this.#connection.context.failed(this.#requestId, fault)
+    this.#connection.context.failed(this.request.requestId, fault)
+    this.#state = 'gone'
     this.#close(NGHTTP2_INTERNAL_ERROR)
+    this.request.abort(fault)
   }
 
   /** A reset waits behind what the visitor does not read, but not for long. */
