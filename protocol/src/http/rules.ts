@@ -50,9 +50,6 @@ export const RULES = {
     'a request has :method, :scheme and :path once, a response :status, a trailer none (RFC 9113 §8.3)',
   ),
   'h2-scheme': rule('the scheme is http or https (RFC 9113 §8.3.1)'),
-  'h2-connection-field': rule(
-    'no field of the connection stands in an HTTP/2 message, and TE is trailers (RFC 9113 §8.2.2)',
-  ),
 
   // who is asked
   'host-missing': rule('an HTTP/1.1 request has a Host (RFC 9112 §3.2)'),
