@@ -205,6 +205,10 @@ export const H2_REJECTED_STREAMS = 100
 /** PING and SETTINGS of one connection that we have to acknowledge (CVE-2019-9512, -9515): a browser sends one in many seconds. */
 export const H2_CONTROL_FRAMES_PER_SECOND = 10
 export const H2_CONTROL_FRAMES_BURST = 100
+/** A session whose peer sends nothing for this long is sent a PING: one that is broken holds a visitor's place for so long. */
+export const H2_PING_MS = seconds(15)
+/** The answer to a PING; as long as an idle visitor has, since the answer may stand behind an upload, or the PING behind a download. */
+export const H2_PONG_MS = seconds(75)
 /**
  * Requests that a visitor takes back before their answer has ended (rapid reset, CVE-2023-44487). A browser that leaves a page takes back all
  * that it has open, and again on the next page.

@@ -162,7 +162,12 @@ export class PublicListener {
     const speakHttp2 = (bytes: Buffer): void => {
       forgetUser()
       remove()
-      remove = this.#add(new H2Connection(socket, bytes, from, context, this.#host))
+      try {
+        remove = this.#add(new H2Connection(socket, bytes, from, context, this.#host))
+      } catch (error) {
+        this.#options.refused(toFault(error), address)
+        socket.destroy()
+      }
     }
     const visitor = new VisitorConnection(socket, from, first, context, this.#host, speakHttp2)
     const forgetUser = this.#addUser(visitor)

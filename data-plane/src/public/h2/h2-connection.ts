@@ -2,6 +2,7 @@
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { RateBucket } from '@postern/protocol/channel'
+import { toFault } from '@postern/protocol/fault'
 import { ForwardedFields, type RawFields } from '@postern/protocol/http'
 import {
   H2_CONNECTION_WINDOW_BYTES,
@@ -20,6 +21,8 @@ import {
   LINGER_MS,
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
+import { containedEvents } from '../../h2/contained-events.ts'
+import { Liveness } from '../../h2/liveness.ts'
 import type { Perishable } from '../sweeper.ts'
 import type { VisitorAddress, VisitorContext, VisitorHost } from '../visitor-context.ts'
 import type { StreamUser } from '../who-gives-way.ts'
@@ -46,7 +49,6 @@ const OPTIONS = {
 }
 
 export class H2Connection implements Perishable, H2RequestHost {
-  deadline: number
   readonly clientAddress: string
   readonly addressKey: string
   readonly forwarded: ForwardedFields
@@ -57,6 +59,9 @@ export class H2Connection implements Perishable, H2RequestHost {
   readonly #requests = new Set<H2Request>()
   readonly #controls: RateBucket
   readonly #resets: RateBucket
+  readonly #liveness: Liveness
+  /** When it is let go, unless its session breaks before. */
+  #idleDeadline: number
   #mayWait = true
 
   /** `first`: what was read of the socket, from the preface on. The socket is paused, and nobody else reads it. */
@@ -70,19 +75,32 @@ export class H2Connection implements Perishable, H2RequestHost {
     const now = (): number => host.now()
     this.#controls = new RateBucket(H2_CONTROL_FRAMES_PER_SECOND, H2_CONTROL_FRAMES_BURST, now)
     this.#resets = new RateBucket(H2_RESETS_PER_SECOND, H2_RESETS_BURST, now)
-    this.deadline = host.deadlineIn(VISITOR_IDLE_MS)
+    this.#idleDeadline = host.deadlineIn(VISITOR_IDLE_MS)
     socket.unshift(first)
     const session = performServerHandshake(socket, OPTIONS)
     this.#session = session
     session.setLocalWindowSize(H2_CONNECTION_WINDOW_BYTES)
+    this.#liveness = new Liveness({
+      session,
+      blocked: () => isBlocked(socket),
+      deadlineIn: (ms) => host.deadlineIn(ms),
+      dead: () => this.#destroy(),
+    })
     // What breaks a session ends it; its streams hear of that by their own 'close'.
     session.on('error', () => {})
-    session.on('stream', (stream, _fields, flags, raw?: RawFields) => this.#accept(stream, flags, raw ?? []))
-    session.on('ping', () => this.#hearControl())
-    session.on('remoteSettings', () => this.#hearControl())
-    session.on('close', () => this.#linger())
+    const on = containedEvents(session, (error) => this.#failed(error))
+    on('stream', (stream: ServerHttp2Stream, _fields: unknown, flags: number, raw?: RawFields) =>
+      this.#accept(stream, flags, raw ?? []),
+    )
+    on('ping', () => this.#hearControl())
+    on('remoteSettings', () => this.#hearControl())
+    on('close', () => this.#linger())
     // Who sends nothing further can neither take a request back nor give credit for an answer: it has left.
     socket.on('end', () => socket.destroy())
+  }
+
+  get deadline(): number {
+    return Math.min(this.#idleDeadline, this.#liveness.deadline)
   }
 
   get mayWait(): boolean {
@@ -109,13 +127,15 @@ export class H2Connection implements Perishable, H2RequestHost {
   }
 
   expire(): void {
-    if (this.#session.closed || this.#session.destroyed) return void this.#socket.destroy()
+    if (this.#liveness.deadline <= this.#idleDeadline) return this.#liveness.check()
+    if (this.#session.closed || this.#session.destroyed) return this.#destroy()
     this.#leave()
     this.#linger()
   }
 
   #accept(stream: ServerHttp2Stream, flags: number, raw: RawFields): void {
-    this.deadline = Infinity
+    // A request has a deadline of its own, and the session its liveness.
+    this.#idleDeadline = Infinity
     const request = new H2Request(stream, raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0, this)
     this.#requests.add(request)
     const leave = this.host.enter(request)
@@ -123,8 +143,8 @@ export class H2Connection implements Perishable, H2RequestHost {
       leave()
       this.#requests.delete(request)
       if (this.#requests.size > 0) return
-      if (this.#session.closed) this.#linger()
-      else this.deadline = this.host.deadlineIn(VISITOR_IDLE_MS)
+      if (this.#session.closed || this.#session.destroyed) this.#linger()
+      else this.#idleDeadline = this.host.deadlineIn(VISITOR_IDLE_MS)
     })
   }
 
@@ -134,7 +154,18 @@ export class H2Connection implements Perishable, H2RequestHost {
   }
 
   #linger(): void {
-    this.deadline = this.host.deadlineIn(LINGER_MS)
+    this.#idleDeadline = this.host.deadlineIn(LINGER_MS)
+  }
+
+  #destroy(): void {
+    if (!this.#session.destroyed) this.#session.destroy()
+    this.#socket.destroy()
+  }
+
+  /** An exception of ours ends this connection, and no other. */
+  #failed(error: unknown): void {
+    this.context.failed(this.context.newRequestId(), toFault(error))
+    this.#destroy()
   }
 
   #hearControl(): void {
@@ -144,7 +175,14 @@ export class H2Connection implements Perishable, H2RequestHost {
   /** It asks for work that serves nobody (RFC 9113 §10.5). */
   #calm(): void {
     this.#mayWait = false
+    this.#linger()
     if (!this.#session.destroyed)
       this.#session.destroy(new Error('too many frames that ask for nothing'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
   }
+}
+
+/** Whether bytes wait in the socket for the visitor to read. Sockets tell it only by their handle, once `node:http2` writes to that. */
+function isBlocked(socket: Socket): boolean {
+  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly writeQueueSize?: number } | null }
+  return handle?.writeQueueSize !== 0
 }

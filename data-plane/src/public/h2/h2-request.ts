@@ -18,6 +18,7 @@ import {
 } from '@postern/protocol/http'
 import { HEAD_TIMEOUT_MS, LINGER_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
 import type { Redirect } from '../../dispatch/redirector.ts'
+import { containedEvents, type Subscribe } from '../../h2/contained-events.ts'
 import type { Route } from '../../route/route.ts'
 import { Admission, type Applicant, type Application } from '../admission.ts'
 import { Exchange, type ExchangeRequest, type Outcome, type Visitor } from '../exchange.ts'
@@ -60,6 +61,8 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
   readonly clientAddress: string
   readonly addressKey: string
   readonly #stream: ServerHttp2Stream
+  /** Subscribes to an event of the stream. */
+  readonly #on: Subscribe
   readonly #connection: H2RequestHost
   readonly #requestId: string
   readonly #record: RequestRecord
@@ -94,18 +97,23 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
     this.#requestId = context.newRequestId()
     this.#record = new RequestRecord(connection.clientAddress, host.now)
     this.#admission = new Admission(this, context)
-    this.#response = new H2ResponseWriter(stream, methodOf(raw))
+    this.#on = containedEvents(stream, (error) => this.#failed(error))
+    this.#response = new H2ResponseWriter(stream, methodOf(raw), this.#on)
     this.deadline = host.deadlineIn(HEAD_TIMEOUT_MS)
     // What goes wrong on a stream ends it, and 'close' follows.
     stream.on('error', () => {})
-    stream.on('trailers', (_fields, _flags, trailers?: RawFields) => {
+    this.#on('trailers', (_fields: unknown, _flags: number, trailers?: RawFields) => {
       this.#trailers = trailers ?? []
     })
-    stream.on('drain', () => this.#drained())
-    stream.on('aborted', () => this.#visitorGone())
-    stream.on('finish', () => this.#answerSent())
-    stream.on('close', () => this.#closed())
-    this.#begin(raw)
+    this.#on('drain', () => this.#drained())
+    this.#on('aborted', () => this.#visitorGone())
+    this.#on('finish', () => this.#answerSent())
+    this.#on('close', () => this.#closed())
+    try {
+      this.#begin(raw)
+    } catch (error) {
+      this.#failed(error)
+    }
   }
 
   /** The task stops: who waits for an agent is answered at once. */
@@ -143,10 +151,11 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
       case 'exchange':
         return this.#state.exchange.expire()
       case 'answered':
-        // RFC 9113 §8.1: a response that ended before its request asks for no more of it, without an error.
-        this.#stream.close(this.#stream.writableFinished ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR)
-        return
       case 'gone':
+        // Its reset has not been sent, or not in time.
+        if (this.#stream.closed) return void this.#stream.destroy()
+        // RFC 9113 §8.1: a response that ended before its request asks for no more of it, without an error.
+        return this.#close(this.#stream.writableFinished ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR)
     }
   }
 
@@ -289,8 +298,8 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
   #readBody(): void {
     if (this.#reading) return this.setReading(!this.#held)
     this.#reading = true
-    this.#stream.on('data', (chunk: Buffer) => this.#send(chunk))
-    this.#stream.on('end', () => this.#sendEnd())
+    this.#on('data', (chunk: Buffer) => this.#send(chunk))
+    this.#on('end', () => this.#sendEnd())
     if (this.#held) this.#stream.pause()
   }
 
@@ -310,7 +319,7 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
       this.#state.exchange.visitorBytes(last, 0, last.length)
     } catch (error) {
       this.#record.fault = toFault(error, 'request-invalid').code
-      this.#stream.close(NGHTTP2_PROTOCOL_ERROR)
+      this.#close(NGHTTP2_PROTOCOL_ERROR)
       this.#visitorGone('cut')
     }
   }
@@ -392,12 +401,27 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
     if (state.kind === 'gone') return
     this.#state = GONE
     context.failed(this.#requestId, fault)
+    this.#close(NGHTTP2_INTERNAL_ERROR)
     if (state.kind === 'exchange') state.exchange.visitorGone()
+    if (state.kind === 'admission') this.#admission.withdraw()
     if (state.kind === 'exchange' || state.kind === 'admission') {
       this.#record.fault = fault.code
       this.#recordEnd('cut')
     }
-    this.#stream.close(NGHTTP2_INTERNAL_ERROR)
+  }
+
+  /** An exception of ours ends this request, and no other. */
+  #failed(error: unknown): void {
+    const fault = toFault(error)
+    if (this.#state.kind !== 'gone') return this.#cut(fault)
+    this.#connection.context.failed(this.#requestId, fault)
+    this.#close(NGHTTP2_INTERNAL_ERROR)
+  }
+
+  /** A reset waits behind what the visitor does not read, but not for long. */
+  #close(code: number): void {
+    this.#stream.close(code)
+    this.expireIn(LINGER_MS)
   }
 }
 

@@ -10,6 +10,7 @@ import {
   type ResponseHead,
   ResponseHeadParser,
 } from '@postern/protocol/http'
+import type { Subscribe } from '../../h2/contained-events.ts'
 
 const RESET_CONTENT = 205
 
@@ -20,10 +21,11 @@ export class H2ResponseWriter {
   bytes = 0
   readonly #stream: ServerHttp2Stream
   readonly #reader: MessageReader<ResponseHead>
-  #trailers: Http2Fields = {}
+  #trailers: Http2Fields | undefined
   #room = true
 
-  constructor(stream: ServerHttp2Stream, method: string) {
+  /** `on` subscribes to an event of `stream`. */
+  constructor(stream: ServerHttp2Stream, method: string, on: Subscribe) {
     this.#stream = stream
     const heads = new ResponseHeadParser()
     heads.answer(method, false)
@@ -37,8 +39,8 @@ export class H2ResponseWriter {
       end: (trailers) => this.#end(trailers),
     })
     // With trailers in prospect the stream's end waits for them. So a response that is cut ends by its reset, and never by END_STREAM.
-    stream.on('wantTrailers', () => {
-      if (this.whole) stream.sendTrailers(this.#trailers)
+    on('wantTrailers', () => {
+      if (this.whole && !stream.closed) stream.sendTrailers(this.#trailers ?? {})
     })
   }
 

@@ -39,7 +39,10 @@ export class H2Route implements TunnelRoute {
     for (const session of this.#closed) session.destroy()
     this.#closed.clear()
     const before = this.#now() - H2_SESSION_IDLE_MS
-    for (const session of this.#sessions) if (session.open === 0 && session.idleSince <= before) session.leave()
+    for (const session of this.#sessions) {
+      session.sweep()
+      if (session.open === 0 && session.idleSince <= before) session.leave()
+    }
   }
 
   /** Sessions end with the requests that they have. */
