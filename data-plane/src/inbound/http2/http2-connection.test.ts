@@ -88,6 +88,59 @@ test('bodies and trailers pass both ways, interim responses before the final one
   expect(stream.rstCode).toBe(0)
 })
 
+test('fields that HTTP/2 forbids are dropped from heads and trailers, in both directions', async () => {
+  const route = new ScriptedRoute()
+  const { port, faults } = await serve(route)
+  const request = new SeenRequest(visit(port), { ':method': 'POST', 'x-own': '1' }, false)
+  const { stream } = await route.leased(0)
+  stream.answer(
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nHTTP2-Settings: AAAA\r\nTE: gzip\r\nConstructor: a\r\n__proto__: b\r\n\r\n2\r\nok\r\n0\r\nHTTP2-Settings: AAAA\r\nX-Sum: 7\r\n\r\n',
+  )
+  request.stream.end()
+  await request.closed
+  expect(request).toMatchObject({ status: 200, text: 'ok', ended: true })
+  expect(Object.keys(request.headers)).toEqual([
+    ':status',
+    'constructor',
+    '__proto__',
+    'x-request-id',
+    'server-timing',
+    'via',
+  ])
+  expect(Object.keys(request.trailers!)).toEqual(['x-sum'])
+  expect(faults).toEqual([])
+})
+
+test('an exception while a request is looked up or its body passed on ends that request, and no other', async () => {
+  const route = new ScriptedRoute()
+  const dispatcher = toDemo(route)
+  const { port, faults, recorded } = await startPublicStand({
+    find: (host) => {
+      if (host === 'defect.example.com') throw new Error('a defect')
+      return dispatcher.find(host)
+    },
+  })
+  const session = visit(port)
+  const other = new SeenRequest(session, {})
+  const { stream } = await route.leased(0)
+  const looked = new SeenRequest(session, { ':authority': 'defect.example.com' })
+  await looked.closed
+  expect(looked.stream.rstCode).toBe(http2.constants.NGHTTP2_INTERNAL_ERROR)
+  const upload = new SeenRequest(session, { ':method': 'POST' }, false)
+  const { stream: taking } = await route.leased(1)
+  taking.write = () => {
+    throw new Error('a defect')
+  }
+  upload.stream.end('body')
+  await upload.closed
+  expect(upload.stream.rstCode).toBe(http2.constants.NGHTTP2_INTERNAL_ERROR)
+  expect(faults).toEqual(['internal-error', 'internal-error'])
+  expect(recorded).toEqual(['HTTP/2.0 0 cut internal-error', 'HTTP/2.0 0 cut internal-error'])
+  stream.answer('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+  await other.closed
+  expect(other).toMatchObject({ status: 200, text: 'ok' })
+})
+
 test.each([
   ['HEAD', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n', 200],
   ['GET', 'HTTP/1.1 204 No Content\r\n\r\n', 204],
