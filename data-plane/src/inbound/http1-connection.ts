@@ -328,8 +328,9 @@ export class Http1Connection implements Downstream, InboundConnection {
 
   /** Code of this connection threw: it ends, and nothing else. */
   #crash(error: unknown): void {
-    this.#host.crashed(error)
     this.#state = 'gone'
     this.#socket.resetAndDestroy()
+    if (this.request.active) this.request.abort(toFault(error))
+    else this.#host.crashed(error)
   }
 }

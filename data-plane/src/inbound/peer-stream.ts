@@ -1,9 +1,10 @@
 /** One request that a peer has forwarded for a tunnel with rules: authorised and proxied as any visitor's, and answered to the peer. */
+
+import { addressKey } from '@postern/protocol/address'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { type CookieFence, HeadCarry, type RequestHead, RequestHeadParser } from '@postern/protocol/http'
 import { HEAD_TIMEOUT_MS, HOP_HEAD_ADDED } from '@postern/protocol/limits'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
-import { addressKey } from '@postern/protocol/address'
 import type { Downstream, Ending } from '../proxy/downstream.ts'
 import type { Evictable } from '../proxy/eviction.ts'
 import { ProxyRequest } from '../proxy/proxy-request.ts'

@@ -5,7 +5,11 @@ const PERIOD_MS = 1000
 
 function setup() {
   const clock = { ms: 0 }
-  const sweeper = new Sweeper(() => clock.ms, PERIOD_MS, (error) => expect.unreachable(String(error)))
+  const sweeper = new Sweeper(
+    () => clock.ms,
+    PERIOD_MS,
+    (error) => expect.unreachable(String(error)),
+  )
   const expired: number[] = []
   const item: Expirable & { deadline: number } = { deadline: Infinity, expire: () => expired.push(clock.ms) }
   /** Lets `ms` pass, looking at each whole period as the timer would. */

@@ -62,8 +62,7 @@ function ofCrowd<U extends Evictable>(
   newcomerKey: string,
 ): U | undefined {
   let largest: Crowd<U> | undefined
-  for (const [key, crowd] of crowds)
-    if (key !== newcomerKey && crowd.streams > (largest?.streams ?? 0)) largest = crowd
+  for (const [key, crowd] of crowds) if (key !== newcomerKey && crowd.streams > (largest?.streams ?? 0)) largest = crowd
   if (largest === undefined) return undefined
   if (largest.streams > streams / 2 && largest.oldest.streamAge >= SLOW_VISITOR_MS) return largest.oldest
   const newcomers = crowds.get(newcomerKey)?.streams ?? 0

@@ -376,7 +376,8 @@ export class Exchange implements StreamListener {
   /** `atOnce`: it came in one piece. */
   #responseWhole(atOnce = false): void {
     // A local server that answers early may still want the rest of the request, and the visitor may still send it.
-    const requestOver = this.#request.done || this.#originEnded || (this.#response.declined && this.#request.sentBytes === 0)
+    const requestOver =
+      this.#request.done || this.#originEnded || (this.#response.declined && this.#request.sentBytes === 0)
     if (requestOver) this.#deliver(atOnce ? this.#record.answeredAt : undefined)
     else this.#setDeadline()
   }

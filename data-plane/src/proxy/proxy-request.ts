@@ -40,6 +40,7 @@ type State =
   | { readonly kind: 'answered'; readonly end: RequestEnd; readonly ending: Ending }
 
 const IDLE: State = { kind: 'idle' }
+const BEGUN: State = { kind: 'lookup' }
 
 export class ProxyRequest implements ExchangeHost, Evictable {
   readonly addressKey: string
@@ -93,6 +94,7 @@ export class ProxyRequest implements ExchangeHost, Evictable {
     this.#visitorEnded = false
     this.#since = this.#record.begin(requestId, head, bytes, protocol)
     this.#context.records.begun()
+    this.#enter(BEGUN)
     this.#lookUp(0)
     this.#waited = true
   }
@@ -121,9 +123,14 @@ export class ProxyRequest implements ExchangeHost, Evictable {
     return this.#state.kind !== 'idle' && this.#state.kind !== 'answered'
   }
 
+  /** Whether it waits for its agent. */
+  get held(): boolean {
+    return this.#state.kind === 'held'
+  }
+
   /** Whether it waits for its agent or for a stream. */
   get waits(): boolean {
-    return this.#state.kind === 'held' || this.#state.kind === 'queued'
+    return this.held || this.#state.kind === 'queued'
   }
 
   /** Takes what of [from, to) belongs to the request; answers the index behind it. Only while `takesBytes`. */
@@ -150,7 +157,7 @@ export class ProxyRequest implements ExchangeHost, Evictable {
 
   /** As `visitorGone`, where the downstream has cut the visitor off for that reason. */
   abort(why: TunnelFault): void {
-    this.#record.fault = why.code
+    this.#record.fault = this.#logged(why).code
     this.visitorGone()
   }
 
@@ -371,7 +378,12 @@ export class ProxyRequest implements ExchangeHost, Evictable {
     const { proto, cookies } = this.#context
     const { gate } = route
     const passedOn = downstream.fromPeer === true
-    const forwarding = { forwarded: this.#forwarded, requestId: this.requestId, receivedBy: downstream.receivedBy, passedOn }
+    const forwarding = {
+      forwarded: this.#forwarded,
+      requestId: this.requestId,
+      receivedBy: downstream.receivedBy,
+      passedOn,
+    }
     const changes = gate?.response({ scheme: proto, authority: head.host })
     if (this.#waited) this.#since = this.#host.now()
     const request: ExchangeRequest = {

@@ -6,8 +6,8 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { Dispatcher } from '../dispatch/dispatcher.ts'
 import { Redirector } from '../dispatch/redirector.ts'
 import { PublicListener } from '../inbound/public-listener.ts'
-import { RequestIds } from './request-ids.ts'
 import type { ProxyContext } from './proxy-context.ts'
+import { RequestIds } from './request-ids.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {

@@ -3,8 +3,8 @@ import { FRESH_ENOUGH_MS, IDLE_STREAM_MS, IDLE_STREAMS_PER_TUNNEL } from '@poste
 import type { RawStream } from '@postern/protocol/mux'
 import { expect, test } from 'vitest'
 import { ScriptedStream } from '../testing/scripted-route.ts'
-import { StreamQueue } from './stream-queue.ts'
 import { StreamPool } from './stream-pool.ts'
+import { StreamQueue } from './stream-queue.ts'
 
 const asker = { visitorAddress: '127.0.0.1', requestId: 'r1' }
 

@@ -136,6 +136,7 @@ export class StreamPool {
 
   #keep(lease: PoolLease, idleMs: number): void {
     const now = this.#now()
+    this.#unanswered.delete(lease)
     if (this.#retired || (this.#unanswered.size > 0 && this.#servesOneAtATime(now))) return lease.leave()
     lease.idleSince = now
     lease.idleUntil = now + Math.min(idleMs, IDLE_STREAM_MS)

@@ -1,3 +1,4 @@
+import { TunnelFault } from '@postern/protocol/fault'
 import { QUEUED_PER_TUNNEL } from '@postern/protocol/limits'
 import { expect, test } from 'vitest'
 import { StreamQueue } from './stream-queue.ts'
@@ -58,7 +59,7 @@ test('a request that finds no stream after all keeps its place', async () => {
 test('a newcomer does not overtake those that wait', async () => {
   const { queue, ask, release, served } = tunnelWith(0)
   ask('a', 'waits')
-  expect(() => queue.guard()).toThrow(/streams-exhausted/)
+  expect(() => queue.guard()).toThrow(new TunnelFault('streams-exhausted'))
   const released = release()
   ask('b', 'newcomer')
   await released

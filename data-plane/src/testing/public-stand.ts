@@ -7,9 +7,9 @@ import { CookieFence } from '@postern/protocol/http'
 import { onTestFinished } from 'vitest'
 import { Dispatcher } from '../dispatch/dispatcher.ts'
 import { PublicListener } from '../inbound/public-listener.ts'
-import { RequestIds } from '../proxy/request-ids.ts'
 import type { VisitorCeilings } from '../inbound/visitor-ceilings.ts'
 import type { ProxyContext } from '../proxy/proxy-context.ts'
+import { RequestIds } from '../proxy/request-ids.ts'
 import type { Route } from '../route/route.ts'
 
 export interface PublicStand {

@@ -42,13 +42,8 @@ type State =
   | 'done'
   | 'gone'
 
-const {
-  NGHTTP2_CANCEL,
-  NGHTTP2_HTTP_1_1_REQUIRED,
-  NGHTTP2_INTERNAL_ERROR,
-  NGHTTP2_NO_ERROR,
-  NGHTTP2_PROTOCOL_ERROR,
-} = constants
+const { NGHTTP2_CANCEL, NGHTTP2_HTTP_1_1_REQUIRED, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR } =
+  constants
 
 export class Http2Stream implements Downstream, Expirable {
   deadline: number
@@ -113,7 +108,7 @@ export class Http2Stream implements Downstream, Expirable {
 
   /** What it holds or may soon hold of a response that the visitor does not read, in bytes: all that a local server may send at once, until it does. */
   get weight(): number {
-    if (this.#state !== 'request') return 0
+    if (this.#state !== 'request' || this.request.held) return 0
     return this.#responding ? this.#stream.writableLength : INITIAL_WINDOW_BYTES
   }
 
@@ -278,11 +273,10 @@ export class Http2Stream implements Downstream, Expirable {
 
   /** Code of this stream threw: it ends, and nothing else. */
   #crash(error: unknown): void {
-    const fault = toFault(error)
-    this.#connection.context.failed(this.request.requestId, fault)
     this.#state = 'gone'
     this.#close(NGHTTP2_INTERNAL_ERROR)
-    this.request.abort(fault)
+    if (this.request.active) this.request.abort(toFault(error))
+    else this.#connection.host.crashed(error)
   }
 
   /** A reset waits behind what the visitor does not read, but not for long. */
