@@ -174,7 +174,7 @@ export const EVICTION_SEARCH_MS = 100
 /** Where a tunnel has no stream left, what has moved nothing for so long goes first: WebSockets and event streams that live send something every 30 s or so. */
 export const IDLE_UPGRADE_MS = seconds(60)
 /** Where a tunnel has no stream left, a request waits this long for one: as long as for an agent. */
-export const STREAM_WAIT_MS = HOLD_MS
+export const STREAM_WAIT_MS = seconds(10)
 /** Requests that wait for a stream of one tunnel: a page of 400 modules asked for at once, while 256 are under way; 40 MB with what is read of each. */
 export const QUEUED_PER_TUNNEL = 512
 /** Spellings of hosts whose tunnel's name is remembered, some 100 bytes each; more than a task has tunnels that are visited at once. */

@@ -564,6 +564,19 @@ test.each<[what: string, limit: number, request: string, answer: string, said: R
   await browser.until(({ text, ended, socket }) => (text !== before || ended || socket.destroyed) && said.test(text))
 })
 
+test('Expect: 100-continue: a final response ends the connection in good order, without the body', async () => {
+  const route = new ScriptedRoute()
+  const { port, recorded } = await serve(route)
+  const browser = new Browser(port).send(
+    'POST /p HTTP/1.1\r\nHost: demo.example.com\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n',
+  )
+  const lease = await route.leased(0)
+  lease.stream.answer('HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno')
+  await browser.until(({ ended }) => ended)
+  expect(browser.text).toMatch(/^HTTP\/1\.1 417 [\s\S]*Connection: close\r\n\r\nno$/)
+  expect([browser.error, lease.left, recorded]).toEqual([undefined, true, ['HTTP/1.1 417 whole -']])
+})
+
 test('one visitor more than the node takes is refused while every connection has a request', async () => {
   const route = new ScriptedRoute()
   const { port, faults } = await serve(route, { ceilings: new VisitorCeilings({ perTask: 1 }) })

@@ -29,6 +29,11 @@ export interface Downstream {
   readonly mayKeepAlive: boolean
   /** Whether a stream to the local server can belong to this connection alone, beyond one request. */
   readonly bindsStreams: boolean
+  /**
+   * Where present, asked before a request is sent. Undefined: it may be. Otherwise the visitor leaves too much unread on this connection: `ready` is called
+   * once when it does no longer, and the answer is the leaving.
+   */
+  defer?(ready: () => void): (() => void) | undefined
   /** Takes bytes of the response. True: none of them waits in this process. False: `ProxyRequest.drained` follows when none does. */
   write(bytes: Buffer): boolean
   /** Ends the direction to the visitor; the other one goes on. */

@@ -393,7 +393,7 @@ export class Exchange implements StreamListener {
     const keepAlive = this.#response.keepAlive && !this.#visitorEnded && this.#request.done
     if (reusable && this.#bound && keepAlive) return this.#end({ kind: 'complete', keepAlive, at, bound: lease })
     if (reusable && !this.#bound) lease.keep(this.#response.originIdleMs)
-    else if (this.#request.done) lease.leave(this.#early)
+    else if (this.#request.done || this.#response.declined) lease.leave(this.#early)
     else lease.reset()
     this.#end({ kind: 'complete', keepAlive, at })
   }

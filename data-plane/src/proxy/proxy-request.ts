@@ -33,6 +33,8 @@ type State =
   | { readonly kind: 'authorising' }
   /** The tunnel's agent is away. */
   | { readonly kind: 'held'; readonly leave: () => void }
+  /** Its visitor leaves too much unread on its connection. */
+  | { readonly kind: 'deferred'; readonly leave: () => void }
   /** The tunnel has no stream left. `until` is in monotonic milliseconds. */
   | { readonly kind: 'queued'; readonly leave: () => void; readonly until: number; readonly fault: TunnelFault }
   | { readonly kind: 'sending'; readonly exchange: Exchange; readonly route: Route }
@@ -123,14 +125,14 @@ export class ProxyRequest implements ExchangeHost, Evictable {
     return this.#state.kind !== 'idle' && this.#state.kind !== 'answered'
   }
 
-  /** Whether it waits for its agent. */
-  get held(): boolean {
-    return this.#state.kind === 'held'
-  }
-
   /** Whether it waits for its agent or for a stream. */
   get waits(): boolean {
-    return this.held || this.#state.kind === 'queued'
+    return this.#state.kind === 'held' || this.#state.kind === 'queued'
+  }
+
+  /** Whether it has a stream. */
+  get sending(): boolean {
+    return this.#state.kind === 'sending'
   }
 
   /** Takes what of [from, to) belongs to the request; answers the index behind it. Only while `takesBytes`. */
@@ -211,7 +213,7 @@ export class ProxyRequest implements ExchangeHost, Evictable {
   stopWaiting(): void {
     const state = this.#state
     if (state.kind === 'queued') return this.#leaveQueue(state)
-    if (state.kind !== 'held') return
+    if (state.kind !== 'held' && state.kind !== 'deferred') return
     state.leave()
     this.#refuse(new TunnelFault('tunnel-offline'))
   }
@@ -374,6 +376,11 @@ export class ProxyRequest implements ExchangeHost, Evictable {
 
   #send(route: Route): void {
     const downstream = this.#downstream
+    const leave = downstream.defer?.(() => this.#guarded(() => this.#lookUp(0)))
+    if (leave !== undefined) {
+      this.#enter({ kind: 'deferred', leave })
+      return downstream.expireIn(Infinity)
+    }
     const head = this.#head!
     const { proto, cookies } = this.#context
     const { gate } = route

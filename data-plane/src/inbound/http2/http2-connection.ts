@@ -62,8 +62,8 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
   readonly #socket: Socket
   readonly #session: ServerHttp2Session
   readonly #streams = new Set<Http2Stream>()
-  /** Those of them whose requests have not begun, because the visitor leaves too much unread. */
-  readonly #deferred = new Set<Http2Stream>()
+  /** Requests that are not sent yet, because the visitor leaves too much unread: what is called when it does no longer. */
+  readonly #deferred = new Set<() => void>()
   readonly #controls: RateBucket
   readonly #resets: RateBucket
   readonly #liveness: Liveness
@@ -143,8 +143,20 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     if (!this.#resets.take()) this.#calm()
   }
 
+  /** What the visitor leaves unread stays below H2_UNREAD_BYTES: until it does, further requests are not sent. */
+  defer(ready: () => void): (() => void) | undefined {
+    if (this.#streams.size <= UNWEIGHED_STREAMS || this.#unread() < H2_UNREAD_BYTES) return undefined
+    this.#deferred.add(ready)
+    return () => this.#deferred.delete(ready)
+  }
+
+  /** First come, first served. */
   relieved(): void {
-    if (this.#deferred.size > 0) this.#beginDeferred()
+    for (const ready of this.#deferred) {
+      if (this.#unread() >= H2_UNREAD_BYTES) return
+      this.#deferred.delete(ready)
+      ready()
+    }
   }
 
   expire(): void {
@@ -164,24 +176,12 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     duplex.on('close', () => {
       leave()
       this.#streams.delete(stream)
-      this.#deferred.delete(stream)
       this.relieved()
       if (this.#streams.size > 0) return
       this.#idleSince = this.host.now()
       if (this.#session.closed || this.#session.destroyed) this.#linger()
       else this.#idleDeadline = this.host.deadlineIn(VISITOR_IDLE_MS)
     })
-    this.#deferred.add(stream)
-    this.#beginDeferred()
-  }
-
-  /** Begins requests, first come first served, as far as what the visitor leaves unread of their responses stays below H2_UNREAD_BYTES. */
-  #beginDeferred(): void {
-    for (const stream of this.#deferred) {
-      if (this.#streams.size > UNWEIGHED_STREAMS && this.#unread() >= H2_UNREAD_BYTES) return
-      this.#deferred.delete(stream)
-      stream.begin()
-    }
   }
 
   #unread(): number {

@@ -30,13 +30,13 @@ export interface Http2StreamHost {
   readonly begun: boolean
   /** The visitor has reset the stream before its response had ended. */
   resetByVisitor(): void
+  /** As `Downstream.defer`. */
+  defer(ready: () => void): (() => void) | undefined
   /** The stream holds fewer bytes than before. */
   relieved(): void
 }
 
 type State =
-  /** Its head was not read yet. */
-  | 'deferred'
   | 'request'
   /** The response has been taken; the visitor may still be sending what nobody wants. */
   | 'done'
@@ -59,9 +59,8 @@ export class Http2Stream implements Downstream, Expirable {
   readonly #connection: Http2StreamHost
   readonly #parser = new RequestHeadParser()
   readonly #response: Http2ResponseWriter
-  readonly #raw: RawFields
   #head: RequestHead | undefined
-  #state: State = 'deferred'
+  #state: State = 'request'
   #trailers: RawFields = []
   #requestEnded: boolean
   #subscribed = false
@@ -77,7 +76,6 @@ export class Http2Stream implements Downstream, Expirable {
     const { context, host } = connection
     this.#stream = stream
     this.#connection = connection
-    this.#raw = raw
     this.#requestEnded = ended
     this.clientAddress = connection.clientAddress
     this.addressKey = connection.addressKey
@@ -93,14 +91,8 @@ export class Http2Stream implements Downstream, Expirable {
     this.#on('aborted', () => this.#resetByVisitor())
     this.#on('finish', () => this.#responseSent())
     this.#on('close', () => this.#closed())
-  }
-
-  /** Reads the head. */
-  begin(): void {
-    if (this.#state !== 'deferred') return
-    this.#state = 'request'
     try {
-      this.#readHead()
+      this.#readHead(raw)
     } catch (error) {
       this.#crash(error)
     }
@@ -108,15 +100,12 @@ export class Http2Stream implements Downstream, Expirable {
 
   /** What it holds or may soon hold of a response that the visitor does not read, in bytes: all that a local server may send at once, until it does. */
   get weight(): number {
-    if (this.#state !== 'request' || this.request.held) return 0
+    if (this.#state !== 'request' || !this.request.sending) return 0
     return this.#responding ? this.#stream.writableLength : INITIAL_WINDOW_BYTES
   }
 
   expire(): void {
     switch (this.#state) {
-      case 'deferred':
-        // It waits until its visitor has read what it asked for before.
-        return this.expireIn(HEAD_TIMEOUT_MS)
       case 'request':
         return this.request.expire()
       case 'done':
@@ -138,6 +127,10 @@ export class Http2Stream implements Downstream, Expirable {
     this.#responding = true
     this.#response.write(bytes)
     return this.#stream.writableLength === 0
+  }
+
+  defer(ready: () => void): (() => void) | undefined {
+    return this.#connection.defer(ready)
   }
 
   /** Only after an upgrade, which HTTP/2 does not have. */
@@ -184,10 +177,10 @@ export class Http2Stream implements Downstream, Expirable {
 
   // ── the request ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #readHead(): void {
+  #readHead(raw: RawFields): void {
     let bytes: Buffer | undefined
     try {
-      bytes = http1RequestHead(this.#raw, this.#requestEnded)
+      bytes = http1RequestHead(raw, this.#requestEnded)
       this.#head = this.#parser.parse(bytes, 0, bytes.length)
       if (this.#head === undefined) throw new TunnelFault('request-invalid', 'The head has no end.')
     } catch (error) {

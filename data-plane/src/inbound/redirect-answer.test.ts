@@ -5,9 +5,9 @@ import { HEAD_BYTES } from '@postern/protocol/limits'
 import { afterEach, describe, expect, test } from 'vitest'
 import { Dispatcher } from '../dispatch/dispatcher.ts'
 import { Redirector } from '../dispatch/redirector.ts'
-import { PublicListener } from '../inbound/public-listener.ts'
-import type { ProxyContext } from './proxy-context.ts'
-import { RequestIds } from './request-ids.ts'
+import type { ProxyContext } from '../proxy/proxy-context.ts'
+import { RequestIds } from '../proxy/request-ids.ts'
+import { PublicListener } from './public-listener.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
