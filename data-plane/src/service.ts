@@ -217,7 +217,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     //    With no other task to go to they stay where they are.
     const balanced = config.proxyProtocol === 'required'
     if (left() > 0 && (balanced || (await hasOthers()))) {
-      visitors.listener.retire()
+      visitors.listener.disableKeepAlive()
       const enough = moveAgents({ tunnels, deadline, now, random: Math.random })
       // A balancer may send new connections for as long as we can be here; nobody else does.
       await (balanced ? pause(left()) : Promise.race([agents.empty(), pause(left())]))

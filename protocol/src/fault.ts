@@ -293,6 +293,13 @@ export const FAULTS = {
     'The local server of this tunnel speaks HTTP/2, which has no Upgrade.',
     'Ask without Upgrade; or run the agent without --upstream-protocol h2c.',
   ),
+  'http1-required': entry(
+    false,
+    505,
+    1,
+    'The local server signs visitors in by connection, which HTTP/2 does not have.',
+    'Ask over HTTP/1.1; browsers do so by themselves.',
+  ),
   'head-timeout': entry(true, 408, 1, 'The request did not arrive in time.', 'Send the header section within 10 s.'),
   'body-timeout': entry(true, 408, 1, 'The body stood still for too long.', 'Send it without pauses of minutes.'),
   'host-unknown': entry(

@@ -167,6 +167,16 @@ export const SLOW_VISITOR_MS = seconds(1)
 export const SLOW_UPLOAD_BYTES_PER_SECOND = 500
 /** How long what a visitor still sends is read and dropped after its last answer, so that the answer is not lost to a reset (RFC 9112 §9.6). */
 export const LINGER_MS = seconds(2)
+/** A new connection is due to send its first byte: an address that opens connections and says nothing holds them no longer. */
+export const FIRST_BYTE_MS = seconds(10)
+/** Where a node has as many connections as it may have and none of them was idle, an idle one is looked for again after this long: a look at 8,000 takes a tenth of a millisecond. */
+export const EVICTION_SEARCH_MS = 100
+/** Where a tunnel has no stream left, what has moved nothing for so long goes first: WebSockets and event streams that live send something every 30 s or so. */
+export const IDLE_UPGRADE_MS = seconds(60)
+/** Where a tunnel has no stream left, a request waits this long for one: as long as for an agent. */
+export const STREAM_WAIT_MS = seconds(10)
+/** Requests that wait for a stream of one tunnel: a page of 400 modules asked for at once, while 256 are under way; 40 MB with what is read of each. */
+export const QUEUED_PER_TUNNEL = 512
 /** Spellings of hosts whose tunnel's name is remembered, some 100 bytes each; more than a task has tunnels that are visited at once. */
 export const KNOWN_HOSTS = 4096
 /** Deadlines of visitors and idle streams are looked at this often: they are met up to so much late. */
@@ -188,6 +198,11 @@ export const H2_STREAMS_PER_VISITOR = 100
  * 128 MB. Half of a mux stream's first window: it keeps a 40 ms path busy at 25 Mbit/s.
  */
 export const H2_STREAM_WINDOW_BYTES = 128 * KiB
+/**
+ * Of the responses on one connection that their visitor leaves unread: each counts with all that its local server may send at once until it begins. Beyond it further
+ * requests of the connection wait. 12 MiB are 48 first windows of the multiplexer.
+ */
+export const H2_UNREAD_BYTES = 12 * MiB
 /** Of a connection. What has come is credited to it at once, so that no stalled stream delays the others; it bounds only what is under way. */
 export const H2_CONNECTION_WINDOW_BYTES = MiB
 /** Twice HEAD_BYTES: what lies between is answered 431 as in HTTP/1.1; the stream of what is larger is reset. */
@@ -228,6 +243,10 @@ export const H2_SESSION_IDLE_MS = seconds(60)
 export const IDLE_STREAM_MS = seconds(4)
 /** A request that must not be sent twice takes only a stream idle for less than this, or a fresh one. */
 export const FRESH_ENOUGH_MS = seconds(1)
+/** A fresh stream without an answer for so long, beside idle ones: the local server may serve one connection at a time, and wait on a kept one. Then none is kept. */
+export const ONE_AT_A_TIME_MS = ms(300)
+/** A local server that has answered may go on reading the request for so long. */
+export const UNREAD_REQUEST_MS = seconds(60)
 /** Idle streams kept for one tunnel. */
 export const IDLE_STREAMS_PER_TUNNEL = 64
 

@@ -107,21 +107,6 @@ describe('what the visitor sends arrives as it was sent', () => {
     expect(tunnelled.interim[0]!.startLine).toBe('HTTP/1.1 100 Continue')
     expect(textOf(tunnelled.response)).toBe('body')
   })
-
-  test('Expect: 100-continue: a refusal reaches the visitor, and the body is never asked for', async () => {
-    await visiting(
-      async (client) => {
-        client.send(`POST / HTTP/1.1\r\nHost: ${host}\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n`)
-        const response = await client.next('POST')
-        client.send('body')
-        return { interim: [], response }
-      },
-      async ({ connection, whole }) => {
-        connection.write('HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n')
-        await whole()
-      },
-    )
-  })
 })
 
 describe('what the local server answers arrives as it was sent', () => {

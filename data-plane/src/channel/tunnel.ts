@@ -82,6 +82,7 @@ export class Tunnel {
   readonly #talk: AgentTalk
   #state: TunnelState
   readonly #failures = new StreamFailures()
+  #streamGone: (() => void) | undefined
   /** Why we ended it, if we did. */
   #cutBy: TunnelFault | undefined
   /** Its agent was asked to open another channel elsewhere. */
@@ -117,6 +118,7 @@ export class Tunnel {
       peerStreams: 1,
       events: {
         streamOpened: (stream) => this.#talk.begin(stream),
+        streamGone: () => this.#streamGone?.(),
         goAway: () => this.#leave('left'),
         closed: () => this.#finish(undefined),
         lost: (fault) => this.#finish(fault),
@@ -224,6 +226,11 @@ export class Tunnel {
   /** @throws TunnelFault `streams-exhausted`, `channel-closed` */
   openStream(): RawStream {
     return this.#channel.openStream()
+  }
+
+  /** Calls `run` after each stream that is gone, and so may be opened anew. One listener; a second one takes the place of the first. */
+  whenStreamGone(run: () => void): void {
+    this.#streamGone = run
   }
 
   /** What the agent said of a stream just before it reset it; told once. */

@@ -87,6 +87,7 @@ export class ScriptedRoute implements Route {
       leave: () => {
         lease.left = true
       },
+      reset: () => lease.stream.reset(),
       failure: () => failure,
     }
   }

@@ -20,6 +20,8 @@ export type ChannelState =
 export interface ChannelEvents {
   /** The peer opened a stream; listen to it before returning. */
   streamOpened?(stream: RawStream): void
+  /** A stream is gone, and its place free. */
+  streamGone?(): void
   /** The peer takes no new streams and is about to close. */
   goAway?(): void
   /** The orderly end: GOAWAY said and answered, or `close` was called. */
@@ -86,6 +88,7 @@ export class Channel {
           if (side === 'server' && peerStreams === 1) this.#mux.expedite(stream)
           events.streamOpened?.(stream)
         },
+        streamGone: () => events.streamGone?.(),
         pong: () => this.#roundTripDone(),
         goAway: (code) => this.#heardGoAway(code),
         violated: (fault) => this.#violated(fault),

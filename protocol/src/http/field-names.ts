@@ -25,6 +25,8 @@ export const FIELD = {
   setCookie: 17,
   tunnelError: 18,
   location: 19,
+  authorization: 20,
+  wwwAuthenticate: 21,
 } as const
 
 export type FieldId = (typeof FIELD)[keyof typeof FIELD]
@@ -60,6 +62,8 @@ const EXACT: Record<string, FieldId> = {
   'set-cookie': FIELD.setCookie,
   'tunnel-error': FIELD.tunnelError,
   location: FIELD.location,
+  authorization: FIELD.authorization,
+  'www-authenticate': FIELD.wwwAuthenticate,
 }
 
 const PROXY_PREFIX = ascii('proxy-')

@@ -20,6 +20,8 @@ export interface MuxEvents {
   outputReady(): void
   /** The peer opened a stream. The callee calls `stream.listen` before it returns; a stream nobody listens to is reset. */
   streamOpened(stream: RawStream): void
+  /** A stream is gone, and its place free. */
+  streamGone?(): void
   /** A ping was answered; `roundTripMs` is also what window growth goes by. */
   pong(roundTripMs: number): void
   /** The peer opens and accepts nothing further (a `GoAwayCode`). Open streams go on. Called at most once. */
@@ -221,6 +223,7 @@ export class Mux {
   #gone(stream: MuxStream, tellPeer: boolean): void {
     this.#writeSide.gone(stream)
     const wasOpen = this.#streams.remove(stream)
+    if (wasOpen) this.#events.streamGone?.()
     const peerKnows = stream.opening !== Flag.syn
     if (wasOpen && tellPeer && peerKnows) this.#queue(FrameType.windowUpdate, Flag.rst, stream.id, 0)
   }

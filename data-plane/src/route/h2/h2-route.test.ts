@@ -15,8 +15,8 @@ import { H2_PONG_MS, H2_SESSION_IDLE_MS, H2_SESSIONS_PER_TUNNEL } from '@postern
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
 import { afterEach, expect, test } from 'vitest'
 import { Dispatcher } from '../../dispatch/dispatcher.ts'
-import { PublicListener } from '../../public/public-listener.ts'
-import { RequestIds } from '../../public/request-ids.ts'
+import { PublicListener } from '../../inbound/public-listener.ts'
+import { RequestIds } from '../../proxy/request-ids.ts'
 import { frame, SETTINGS } from '../../testing/h2-frames.ts'
 import { SocketStream } from '../socket-stream.ts'
 import { H2Route } from './h2-route.ts'
@@ -91,6 +91,7 @@ async function serve(route: H2Route) {
       failed: (_id, fault) => faults.push(fault.code),
       records: { begun: () => {}, over: () => {} },
     },
+    crashed: expect.unreachable,
     refused: () => {},
   })
   const server = listener.createServer().listen(0, '127.0.0.1')

@@ -29,6 +29,8 @@ export interface H2SessionOptions {
   takeFailure(): Failure | undefined
   /** Monotonic milliseconds. */
   now(): number
+  /** One of its requests is over, and its place free. */
+  over(): void
   /** Nothing is left of it. */
   gone(): void
 }
@@ -116,6 +118,7 @@ export class H2Session {
         over = true
         this.open -= 1
         if (this.open === 0) this.idleSince = this.#options.now()
+        this.#options.over()
       },
     })
     return {
@@ -124,6 +127,7 @@ export class H2Session {
       reused: true,
       keep: () => stream.detach(),
       leave: () => stream.detach(),
+      reset: () => stream.reset(),
       failure: () => refused,
     }
   }

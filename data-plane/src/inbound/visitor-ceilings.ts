@@ -18,9 +18,12 @@ export class VisitorCeilings {
 
   /** Counts a connection from the address of this key. Returns its removal, to be called once; undefined if there are too many. */
   enterFrom(key: string): (() => void) | undefined {
-    const here = this.#byAddress.get(key) ?? 0
-    if (here >= this.#perAddress) return undefined
-    this.#byAddress.set(key, here + 1)
+    return (this.#byAddress.get(key) ?? 0) >= this.#perAddress ? undefined : this.replaceFrom(key)
+  }
+
+  /** As `enterFrom`, however many there are: another one of that address is about to be removed. */
+  replaceFrom(key: string): () => void {
+    this.#byAddress.set(key, (this.#byAddress.get(key) ?? 0) + 1)
     return () => {
       const left = this.#byAddress.get(key)! - 1
       if (left > 0) this.#byAddress.set(key, left)

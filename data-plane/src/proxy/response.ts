@@ -1,4 +1,4 @@
-/** Passes a response on from its stream to the visitor: heads written anew, the body to its end, credit as the visitor reads. Knows nothing of the request's fate. */
+/** Passes a response on from its stream to the visitor: heads written anew, the body to its end, credit as the visitor takes it. */
 import { TunnelFault } from '@postern/protocol/fault'
 import {
   type BodyBoundary,
@@ -21,13 +21,13 @@ import type { ResponseChanges } from '../route/visitor-gate.ts'
 import type { RequestRecord } from './request-record.ts'
 import { SERVICE_RESTART, WebSocketFrames } from './websocket-frames.ts'
 
-/** What reads responses; a visitor's connection keeps one from each exchange to the next. */
+/** What reads responses; one serves all requests of a connection. */
 export interface ResponseReader {
   readonly heads: ResponseHeadParser
   readonly body: BodyBoundary
 }
 
-export interface ResponseRelayOptions {
+export interface ResponseOptions {
   readonly reader: ResponseReader
   readonly request: RequestHead
   readonly record: RequestRecord
@@ -35,17 +35,19 @@ export interface ResponseRelayOptions {
   readonly mayKeepAlive: boolean
   readonly cookies: CookieFence
   readonly changes: ResponseChanges | undefined
-  readonly visitor: ResponseReceiver
+  readonly sink: ResponseSink
 }
 
-/** Who gets the response. */
-interface ResponseReceiver {
-  /** False: enough for now; `drained` follows. */
+/** Takes the response. */
+interface ResponseSink {
+  /** True: nothing waits in this process. False: `drained` follows when nothing does. */
   write(bytes: Buffer): boolean
+  /** The head of the final response has come; nothing of it was written. What it throws refuses the response. */
+  answered(head: ResponseHead): void
 }
 
-/** Whether a WebSocket's visitor was told that the service restarts: `due` waits for the end of the frame that is under way. */
-type Farewell = 'none' | 'due' | 'said'
+/** Whether a WebSocket's visitor was sent a Close of ours: `due` waits for the end of the frame that is under way. */
+type CloseFrame = 'none' | 'due' | 'sent'
 
 export type ResponseState =
   /** Nothing of the final response has been written; there may have been interim ones. */
@@ -55,16 +57,20 @@ export type ResponseState =
   /** After a 101: bytes pass as they are. */
   | 'spliced'
 
+const CONTINUE = 100
+
 /** Up to this, the beginning of a body is copied behind its head, which costs less than a write of two buffers. */
 const JOINED_BYTES = 16 * 1024
 
-export class ResponseRelay {
+export class Response {
   state: ResponseState = 'awaited'
   /** Whether the visitor's connection may carry another request after this response. */
   keepAlive = false
   /** How long the local server keeps the connection for another request: 0 if it does not, or if it has sent more than the response. */
   originIdleMs = 0
-  readonly #options: ResponseRelayOptions
+  /** The visitor expects 100 (RFC 9110 §10.1.1) and gets the final response instead: its body may come, or not. */
+  declined = false
+  readonly #options: ResponseOptions
   readonly #visitorVersion: 10 | 11
   readonly #parser: ResponseHeadParser
   readonly #body: BodyBoundary
@@ -72,15 +78,18 @@ export class ResponseRelay {
   #dechunker: Dechunker | undefined
   /** Of an upgrade to WebSocket. */
   #frames: WebSocketFrames | undefined
-  #farewell: Farewell = 'none'
+  #closeFrame: CloseFrame = 'none'
   /** The body is delimited by the close, and the visitor gets it in chunks. */
   #chunking = false
   #interims = 0
-  #visitorFull = false
-  /** Bytes that wait in the visitor's socket and are not yet given back to the stream's window. */
+  /** The local server has asked for the body of a request that waits to be asked. */
+  #continued = false
+  /** What the sink answered last: whether the visitor has taken all that it was given. */
+  #taken = true
+  /** Bytes of the stream's window that are not given back yet, because the visitor has not taken all. */
   #owed = 0
 
-  constructor(options: ResponseRelayOptions) {
+  constructor(options: ResponseOptions) {
     this.#options = options
     this.#visitorVersion = options.request.version
     this.#parser = options.reader.heads
@@ -92,52 +101,55 @@ export class ResponseRelay {
   read(chunk: Buffer, stream: ByteStream): void {
     switch (this.state) {
       case 'body':
-        return this.#readBody(chunk, stream)
+        this.#readBody(chunk)
+        break
       case 'spliced':
-        return this.#frames === undefined
-          ? this.#deliver(chunk, chunk.length, stream)
-          : this.#readFrames(this.#frames, chunk, stream)
+        if (this.#frames === undefined) this.#write(chunk)
+        else this.#readFrames(this.#frames, chunk)
+        break
       case 'awaited':
-        return this.#readHead(chunk, stream)
+        this.#readHead(chunk)
+        break
       case 'whole':
-        this.#tooMuch(chunk.length, stream)
+        // Whatever it is, it must not become the answer to another request.
+        this.originIdleMs = 0
     }
+    this.#credit(chunk.length, stream)
   }
 
   /** The stream has ended: what that makes of the response. */
   streamEnded(): 'cut' | 'whole' | 'spliced' {
     if (this.state === 'body' && this.#body.end() === 'complete') {
-      if (this.#chunking) this.#options.visitor.write(LAST_CHUNK)
+      if (this.#chunking) this.#write(LAST_CHUNK)
       this.state = 'whole'
     }
     return this.state === 'whole' || this.state === 'spliced' ? this.state : 'cut'
   }
 
-  /** Whether the visitor has read all that it was given. */
-  get settled(): boolean {
-    return this.#owed === 0
+  /** Whether the visitor has taken all that it was given: nothing of it waits in this process. */
+  get taken(): boolean {
+    return this.#taken
   }
 
   /**
-   * Tells a WebSocket's visitor that the service restarts, now or at the end of the frame that is under way; what the local server sends
-   * after that goes nowhere. False if this is none, or one whose local server has closed it already.
+   * Sends a WebSocket's visitor a Close frame, now or at the end of the frame that is under way; what the local server sends after that is
+   * dropped. False if this is no WebSocket, or one whose local server has closed it already.
    */
-  sayFarewell(): boolean {
+  sendClose(): boolean {
     if (this.#frames === undefined || this.#frames.closed) return false
-    if (this.#farewell === 'none') this.#farewell = 'due'
-    this.#sayIfDue(this.#frames)
+    if (this.#closeFrame === 'none') this.#closeFrame = 'due'
+    this.#sendCloseIfDue(this.#frames)
     return true
   }
 
-  get farewellSaid(): boolean {
-    return this.#farewell === 'said'
+  get closeSent(): boolean {
+    return this.#closeFrame === 'sent'
   }
 
-  /** The visitor has room again: the stream gets its credit. */
+  /** The visitor has taken everything: the stream gets its credit. */
   drained(stream: ByteStream): void {
-    const owed = this.#owed
-    this.#owed = 0
-    if (owed > 0) stream.consume(owed)
+    this.#taken = true
+    this.#credit(0, stream)
   }
 
   /** Lets go of what is half read. */
@@ -146,7 +158,7 @@ export class ResponseRelay {
     this.#carry = undefined
   }
 
-  #readHead(chunk: Buffer, stream: ByteStream): void {
+  #readHead(chunk: Buffer): void {
     let buffer = chunk
     let from = 0
     let to = chunk.length
@@ -157,15 +169,12 @@ export class ResponseRelay {
     }
     for (;;) {
       const head = this.#parser.parse(buffer, from, to)
-      if (head === undefined) {
-        this.#keepPart(buffer, from, to)
-        return stream.consume(chunk.length)
-      }
+      if (head === undefined) return this.#keepPart(buffer, from, to)
       from += head.bytes
-      // Bytes of this chunk that belonged to heads have moved on; the rest is credited with the body.
-      if (!head.interim) return this.#begin(head, buffer, from, to, chunk.length - (to - from), stream)
+      if (!head.interim) return this.#begin(head, buffer, from, to)
       if (++this.#interims > INTERIM_RESPONSES) throw new TunnelFault('origin-invalid', 'Too many interim responses.')
-      if (this.#visitorVersion === 11) this.#options.visitor.write(this.#written(head, true))
+      this.#continued ||= head.status === CONTINUE
+      if (this.#visitorVersion === 11) this.#write(this.#written(head, true))
     }
   }
 
@@ -176,9 +185,9 @@ export class ResponseRelay {
     this.#carry = part
   }
 
-  /** `credit`: bytes of the stream's window that the heads took. */
-  #begin(head: ResponseHead, buffer: Buffer, from: number, to: number, credit: number, stream: ByteStream): void {
-    const { record, request, mayKeepAlive } = this.#options
+  #begin(head: ResponseHead, buffer: Buffer, from: number, to: number): void {
+    const { record, request, mayKeepAlive, sink } = this.#options
+    sink.answered(head)
     record.answered(head.status)
     if (head.status === 101) {
       const written = this.#written(head, true, buffer, from, to)
@@ -188,9 +197,10 @@ export class ResponseRelay {
         this.#frames = new WebSocketFrames()
         this.#frames.advance(buffer, from, to)
       }
-      return this.#deliver(written, credit + to - from, stream)
+      return this.#write(written)
     }
-    this.keepAlive = mayKeepAlive && request.keepAlive && keepsVisitor(head, this.#visitorVersion)
+    this.declined = request.expectContinue && !this.#continued
+    this.keepAlive = mayKeepAlive && request.keepAlive && !this.declined && keepsVisitor(head, this.#visitorVersion)
     // Node's servers read nothing further on a connection on which they have declined an upgrade.
     this.originIdleMs = head.keepAlive && request.upgrade === undefined ? idleTime(head) : 0
     if (needsDechunking(head, this.#visitorVersion)) this.#dechunker = this.#newDechunker()
@@ -198,31 +208,31 @@ export class ResponseRelay {
     this.#body.start(head.framing, head.contentLength)
     const end = this.#advance(buffer, from, to)
     if (this.#dechunker !== undefined || this.#chunking || end - from > JOINED_BYTES) {
-      stream.consume(credit)
-      this.#options.visitor.write(this.#written(head, this.keepAlive))
-      this.#passOn(buffer, from, end, stream)
-    } else this.#deliver(this.#written(head, this.keepAlive, buffer, from, end), credit + end - from, stream)
+      this.#write(this.#written(head, this.keepAlive))
+      this.#passOn(buffer, from, end)
+    } else this.#write(this.#written(head, this.keepAlive, buffer, from, end))
     this.release()
-    if (end < to) this.#tooMuch(to - end, stream)
+    if (end < to) this.originIdleMs = 0
   }
 
-  #readBody(chunk: Buffer, stream: ByteStream): void {
+  #readBody(chunk: Buffer): void {
     const end = this.#advance(chunk, 0, chunk.length)
-    this.#passOn(chunk, 0, end, stream)
-    if (end < chunk.length) this.#tooMuch(chunk.length - end, stream)
+    this.#passOn(chunk, 0, end)
+    // The local server sent more than the response.
+    if (end < chunk.length) this.originIdleMs = 0
   }
 
-  #readFrames(frames: WebSocketFrames, chunk: Buffer, stream: ByteStream): void {
-    if (this.#farewell === 'said') return stream.consume(chunk.length)
-    const end = frames.advance(chunk, 0, chunk.length, this.#farewell === 'due')
-    this.#deliver(chunk.subarray(0, end), chunk.length, stream)
-    this.#sayIfDue(frames)
+  #readFrames(frames: WebSocketFrames, chunk: Buffer): void {
+    if (this.#closeFrame === 'sent') return
+    const end = frames.advance(chunk, 0, chunk.length, this.#closeFrame === 'due')
+    if (end > 0) this.#write(chunk.subarray(0, end))
+    this.#sendCloseIfDue(frames)
   }
 
-  #sayIfDue(frames: WebSocketFrames): void {
-    if (this.#farewell !== 'due' || !frames.between) return
-    this.#farewell = 'said'
-    if (!frames.closed) this.#options.visitor.write(SERVICE_RESTART)
+  #sendCloseIfDue(frames: WebSocketFrames): void {
+    if (this.#closeFrame !== 'due' || !frames.between) return
+    this.#closeFrame = 'sent'
+    if (!frames.closed) this.#write(SERVICE_RESTART)
   }
 
   #advance(buffer: Buffer, from: number, to: number): number {
@@ -231,39 +241,27 @@ export class ResponseRelay {
     return end
   }
 
-  #passOn(buffer: Buffer, from: number, end: number, stream: ByteStream): void {
-    if (this.#dechunker !== undefined) this.#deliverDechunked(this.#dechunker, buffer, from, end, stream)
-    else if (this.#chunking) {
-      // A chunk of no bytes would end the body.
-      if (end > from) this.#deliver(chunkOf(buffer, from, end), end - from, stream)
-    } else this.#deliver(buffer.subarray(from, end), end - from, stream)
+  #passOn(buffer: Buffer, from: number, end: number): void {
+    if (this.#dechunker !== undefined) this.#dechunker.advance(buffer, from, end)
+    else if (end === from) return
+    else this.#write(this.#chunking ? chunkOf(buffer, from, end) : buffer.subarray(from, end))
   }
 
-  /** `credit` bytes of the stream's window are given back as soon as the visitor takes more. */
-  #deliver(bytes: Buffer, credit: number, stream: ByteStream): void {
-    if (bytes.length === 0) return
-    if (!this.#options.visitor.write(bytes)) this.#owed += credit
-    else if (credit > 0) stream.consume(credit)
+  #write(bytes: Buffer): void {
+    this.#taken = this.#options.sink.write(bytes)
+  }
+
+  /** Gives `bytes` and all that is owed back to the stream's window, unless the visitor has yet to take something. */
+  #credit(bytes: number, stream: ByteStream): void {
+    const owed = this.#owed + bytes
+    this.#owed = this.#taken ? 0 : owed
+    if (this.#taken && owed > 0) stream.consume(owed)
   }
 
   #newDechunker(): Dechunker {
-    const dechunker = new Dechunker((bytes, start, end) => {
-      this.#visitorFull = !this.#options.visitor.write(bytes.subarray(start, end))
-    })
+    const dechunker = new Dechunker((bytes, start, end) => this.#write(bytes.subarray(start, end)))
     dechunker.start()
     return dechunker
-  }
-
-  #deliverDechunked(dechunker: Dechunker, buffer: Buffer, from: number, end: number, stream: ByteStream): void {
-    dechunker.advance(buffer, from, end)
-    if (this.#visitorFull) this.#owed += end - from
-    else if (end > from) stream.consume(end - from)
-  }
-
-  /** The local server sent more than the response: whatever it is, it must not become the answer to another request. */
-  #tooMuch(bytes: number, stream: ByteStream): void {
-    this.originIdleMs = 0
-    stream.consume(bytes)
   }
 
   /** The head as the visitor gets it, with the beginning of the body behind it, if given. */

@@ -14,7 +14,7 @@ import type { Subscribe } from '../../h2/contained-events.ts'
 
 const RESET_CONTENT = 205
 
-export class H2ResponseWriter {
+export class Http2ResponseWriter {
   /** Of the final response; 0 before. */
   status = 0
   /** Of the body. */
@@ -22,10 +22,9 @@ export class H2ResponseWriter {
   readonly #stream: ServerHttp2Stream
   readonly #reader: MessageReader<ResponseHead>
   #trailers: Http2Fields | undefined
-  #room = true
 
-  /** `on` subscribes to an event of `stream`. */
-  constructor(stream: ServerHttp2Stream, method: string, on: Subscribe) {
+  /** `on` subscribes to an event of `stream`. `written` follows each write that has left for the visitor. */
+  constructor(stream: ServerHttp2Stream, method: string, on: Subscribe, written: () => void) {
     this.#stream = stream
     const heads = new ResponseHeadParser()
     heads.answer(method, false)
@@ -34,7 +33,7 @@ export class H2ResponseWriter {
       data: (piece) => {
         this.bytes += piece.length
         // A status that has no body here (205) may have had one where it came from.
-        if (!stream.writableEnded) this.#room = stream.write(piece)
+        if (!stream.writableEnded) stream.write(piece, written)
       },
       end: (trailers) => this.#end(trailers),
     })
@@ -48,12 +47,9 @@ export class H2ResponseWriter {
     return this.#reader.done
   }
 
-  /** False: enough for now; the stream's 'drain' follows. @throws TunnelFault if it is no response */
-  write(bytes: Buffer): boolean {
-    this.#room = true
-    if (this.#stream.destroyed || this.#stream.closed) return true
-    this.#reader.read(bytes)
-    return this.#room
+  /** @throws TunnelFault if it is no response */
+  write(bytes: Buffer): void {
+    if (!this.#stream.destroyed && !this.#stream.closed) this.#reader.read(bytes)
   }
 
   #begin(head: ResponseHead): boolean {

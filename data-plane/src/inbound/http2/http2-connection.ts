@@ -1,9 +1,8 @@
-/** One visitor's connection that speaks HTTP/2: its session, its requests side by side, what it may ask of us. Knows nothing of what becomes of a request. */
+/** One visitor's connection over HTTP/2: its session, its streams side by side, and what it may ask for. */
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { RateBucket } from '@postern/protocol/channel'
-import { toFault } from '@postern/protocol/fault'
-import { ForwardedFields, type RawFields } from '@postern/protocol/http'
+import type { RawFields } from '@postern/protocol/http'
 import {
   H2_CONNECTION_WINDOW_BYTES,
   H2_CONTROL_FRAMES_BURST,
@@ -18,21 +17,27 @@ import {
   H2_SETTINGS_ENTRIES,
   H2_STREAM_WINDOW_BYTES,
   H2_STREAMS_PER_VISITOR,
+  H2_UNREAD_BYTES,
+  INITIAL_WINDOW_BYTES,
   LINGER_MS,
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
 import { containedEvents } from '../../h2/contained-events.ts'
 import { Liveness } from '../../h2/liveness.ts'
-import type { Perishable } from '../sweeper.ts'
-import type { VisitorAddress, VisitorContext, VisitorHost } from '../visitor-context.ts'
-import type { StreamUser } from '../who-gives-way.ts'
-import { H2Request, type H2RequestHost } from './h2-request.ts'
+import type { Evictable } from '../../proxy/eviction.ts'
+import type { ProxyContext } from '../../proxy/proxy-context.ts'
+import type { InboundConnection, VisitorAddress, VisitorHost } from '../inbound-context.ts'
+import type { Expirable } from '../sweeper.ts'
+import { Http2Stream, type Http2StreamHost } from './http2-stream.ts'
 
 /** The listener, as such a connection sees it. */
-export interface H2Host extends VisitorHost {
-  /** A request that has a deadline, and may have a stream that others need. Returns the removal. */
-  enter(request: Perishable & StreamUser & { giveWay(): void; goAway(): void }): () => void
+export interface Http2Host extends VisitorHost {
+  /** A stream that has a deadline, and whose request may have a stream of a tunnel. Returns the removal. */
+  enter(stream: Expirable, request: Evictable): () => void
 }
+
+/** While so few responses are awaited or unread, they need not be weighed. */
+const UNWEIGHED_STREAMS = Math.floor(H2_UNREAD_BYTES / INITIAL_WINDOW_BYTES)
 
 const OPTIONS = {
   maxSettings: H2_SETTINGS_ENTRIES,
@@ -48,33 +53,36 @@ const OPTIONS = {
   },
 }
 
-export class H2Connection implements Perishable, H2RequestHost {
+export class Http2Connection implements InboundConnection, Http2StreamHost {
   readonly clientAddress: string
   readonly addressKey: string
-  readonly forwarded: ForwardedFields
-  readonly context: VisitorContext
-  readonly host: H2Host
+  readonly context: ProxyContext
+  readonly host: Http2Host
+  begun = false
   readonly #socket: Socket
   readonly #session: ServerHttp2Session
-  readonly #requests = new Set<H2Request>()
+  readonly #streams = new Set<Http2Stream>()
+  /** Requests that are not sent yet, because the visitor leaves too much unread: what is called when it does no longer. */
+  readonly #deferred = new Set<() => void>()
   readonly #controls: RateBucket
   readonly #resets: RateBucket
   readonly #liveness: Liveness
   /** When it is let go, unless its session breaks before. */
   #idleDeadline: number
+  #idleSince: number
   #mayWait = true
 
   /** `first`: what was read of the socket, from the preface on. The socket is paused, and nobody else reads it. */
-  constructor(socket: Socket, first: Buffer, { address, key }: VisitorAddress, context: VisitorContext, host: H2Host) {
+  constructor(socket: Socket, first: Buffer, { address, key }: VisitorAddress, context: ProxyContext, host: Http2Host) {
     this.clientAddress = address
     this.addressKey = key
-    this.forwarded = new ForwardedFields(address, context.proto)
     this.context = context
     this.host = host
     this.#socket = socket
     const now = (): number => host.now()
     this.#controls = new RateBucket(H2_CONTROL_FRAMES_PER_SECOND, H2_CONTROL_FRAMES_BURST, now)
     this.#resets = new RateBucket(H2_RESETS_PER_SECOND, H2_RESETS_BURST, now)
+    this.#idleSince = host.now()
     this.#idleDeadline = host.deadlineIn(VISITOR_IDLE_MS)
     socket.unshift(first)
     const session = performServerHandshake(socket, OPTIONS)
@@ -92,8 +100,8 @@ export class H2Connection implements Perishable, H2RequestHost {
     on('stream', (stream: ServerHttp2Stream, _fields: unknown, flags: number, raw?: RawFields) =>
       this.#accept(stream, flags, raw ?? []),
     )
-    on('ping', () => this.#hearControl())
-    on('remoteSettings', () => this.#hearControl())
+    on('ping', () => this.#countControl())
+    on('remoteSettings', () => this.#countControl())
     on('close', () => this.#linger())
     // Who sends nothing further can neither take a request back nor give credit for an answer: it has left.
     socket.on('end', () => socket.destroy())
@@ -107,23 +115,48 @@ export class H2Connection implements Perishable, H2RequestHost {
     return this.#mayWait
   }
 
+  get idleSince(): number | undefined {
+    return this.#streams.size === 0 && this.#mayWait ? this.#idleSince : undefined
+  }
+
   /** GOAWAY now, the end with the last response. */
-  retire(): void {
+  disableKeepAlive(): void {
     this.#leave()
   }
 
-  goAway(): void {
-    for (const request of this.#requests) request.goAway()
+  terminate(): void {
+    for (const { request } of this.#streams) request.terminate()
+  }
+
+  evict(): void {
+    this.#leave()
+    this.#destroy()
   }
 
   /** No further request, and none that waits. */
   drain(): void {
     this.#leave()
-    for (const request of this.#requests) request.stopWaiting()
+    for (const { request } of this.#streams) request.stopWaiting()
   }
 
-  takenBack(): void {
+  resetByVisitor(): void {
     if (!this.#resets.take()) this.#calm()
+  }
+
+  /** What the visitor leaves unread stays below H2_UNREAD_BYTES: until it does, further requests are not sent. */
+  defer(ready: () => void): (() => void) | undefined {
+    if (this.#streams.size <= UNWEIGHED_STREAMS || this.#unread() < H2_UNREAD_BYTES) return undefined
+    this.#deferred.add(ready)
+    return () => this.#deferred.delete(ready)
+  }
+
+  /** First come, first served. */
+  relieved(): void {
+    for (const ready of this.#deferred) {
+      if (this.#unread() >= H2_UNREAD_BYTES) return
+      this.#deferred.delete(ready)
+      ready()
+    }
   }
 
   expire(): void {
@@ -133,19 +166,28 @@ export class H2Connection implements Perishable, H2RequestHost {
     this.#linger()
   }
 
-  #accept(stream: ServerHttp2Stream, flags: number, raw: RawFields): void {
-    // A request has a deadline of its own, and the session its liveness.
+  #accept(duplex: ServerHttp2Stream, flags: number, raw: RawFields): void {
+    // A stream has a deadline of its own, and the session its liveness.
     this.#idleDeadline = Infinity
-    const request = new H2Request(stream, raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0, this)
-    this.#requests.add(request)
-    const leave = this.host.enter(request)
-    stream.on('close', () => {
+    const stream = new Http2Stream(duplex, raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0, this)
+    this.begun = true
+    this.#streams.add(stream)
+    const leave = this.host.enter(stream, stream.request)
+    duplex.on('close', () => {
       leave()
-      this.#requests.delete(request)
-      if (this.#requests.size > 0) return
+      this.#streams.delete(stream)
+      this.relieved()
+      if (this.#streams.size > 0) return
+      this.#idleSince = this.host.now()
       if (this.#session.closed || this.#session.destroyed) this.#linger()
       else this.#idleDeadline = this.host.deadlineIn(VISITOR_IDLE_MS)
     })
+  }
+
+  #unread(): number {
+    let bytes = 0
+    for (const stream of this.#streams) bytes += stream.weight
+    return bytes
   }
 
   #leave(): void {
@@ -164,11 +206,11 @@ export class H2Connection implements Perishable, H2RequestHost {
 
   /** An exception of ours ends this connection, and no other. */
   #failed(error: unknown): void {
-    this.context.failed(this.context.newRequestId(), toFault(error))
+    this.host.crashed(error)
     this.#destroy()
   }
 
-  #hearControl(): void {
+  #countControl(): void {
     if (!this.#controls.take()) this.#calm()
   }
 

@@ -1,22 +1,24 @@
-/** Accepts visitors and keeps count of them. Knows nothing of HTTP beyond the refusal of one visitor too many. */
+/** Accepts visitors, counts them, and makes room among them. */
 import { createServer, type Server, type Socket } from 'node:net'
 import { addressKey } from '@postern/protocol/address'
 import { type ProxyPolicy, readProxyHeader } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
-import { SWEEP_MS, TCP_KEEPALIVE_MS } from '@postern/protocol/limits'
+import { EVICTION_SEARCH_MS, SWEEP_MS, TCP_KEEPALIVE_MS } from '@postern/protocol/limits'
+import { chooseEvicted, type Evictable } from '../proxy/eviction.ts'
+import { faultAnswer } from '../proxy/fault-answer.ts'
+import type { ProxyContext } from '../proxy/proxy-context.ts'
 import type { Route } from '../route/route.ts'
-import { faultAnswer } from './fault-answer.ts'
-import { H2Connection, type H2Host } from './h2/h2-connection.ts'
-import { type Perishable, Sweeper } from './sweeper.ts'
+import { Http1Connection } from './http1-connection.ts'
+import { Http2Connection, type Http2Host } from './http2/http2-connection.ts'
+import { idlestOfLargestCrowd } from './idle-connection.ts'
+import type { InboundConnection } from './inbound-context.ts'
+import { Sweeper } from './sweeper.ts'
 import { VisitorCeilings } from './visitor-ceilings.ts'
-import { VisitorConnection } from './visitor-connection.ts'
-import type { VisitorContext } from './visitor-context.ts'
-import { type StreamUser, whoGivesWay } from './who-gives-way.ts'
 
 export interface PublicListenerOptions {
   readonly proxyProtocol: ProxyPolicy
   /** Of servers that have none of their own. */
-  readonly context: VisitorContext
+  readonly context: ProxyContext
   /** Monotonic milliseconds. */
   now(): number
   /** Those in which this process was not stopped, for what visitors have time for; `now` unless told. */
@@ -25,38 +27,38 @@ export interface PublicListenerOptions {
   readonly ceilings?: VisitorCeilings
   /** A connection that came to nothing before its first request, for the log. */
   refused(fault: TunnelFault, address: string | undefined): void
+  /** Code of a connection threw, and that connection is gone. */
+  crashed(error: unknown): void
 }
-
-/** A visitor's connection, whichever version of HTTP it speaks. */
-type AnyVisitor = Perishable & { retire(): void; drain(): void; goAway(): void }
-
-/** Who may have a stream of a tunnel: a connection of HTTP/1.1, one request of HTTP/2. */
-type AnyUser = StreamUser & { giveWay(): void; goAway(): void }
 
 export class PublicListener {
   readonly #options: PublicListenerOptions
   readonly #servers = new Set<Server>()
   readonly #sockets = new Set<Socket>()
-  readonly #visitors = new Set<AnyVisitor>()
-  readonly #users = new Set<AnyUser>()
+  readonly #visitors = new Set<InboundConnection>()
+  /** Requests that may have a stream of a tunnel. */
+  readonly #users = new Set<Evictable>()
   readonly #sweeper: Sweeper
   readonly #ceilings: VisitorCeilings
   /** `retiring` is asked with each response. */
-  readonly #host: H2Host & { retiring: boolean }
+  readonly #host: Http2Host & { retiring: boolean }
   #emptied: (() => void) | undefined
+  /** No idle connection was found a moment ago. */
+  #searchAgainAt = -Infinity
 
   constructor(options: PublicListenerOptions) {
     this.#options = options
     this.#ceilings = options.ceilings ?? new VisitorCeilings()
-    this.#sweeper = new Sweeper(options.awake ?? options.now, SWEEP_MS)
+    this.#sweeper = new Sweeper(options.awake ?? options.now, SWEEP_MS, options.crashed)
     this.#host = {
       deadlineIn: (ms) => this.#sweeper.deadlineIn(ms),
       now: options.now,
       retiring: false,
-      makeRoom: (route, forWhom) => this.#makeRoom(route, forWhom),
-      enter: (request) => {
-        const unwatch = this.#sweeper.add(request)
-        const leave = this.#addUser(request)
+      crashed: options.crashed,
+      makeRoom: (route, forWhom) => this.makeRoom(route, forWhom),
+      enter: (stream, request) => {
+        const unwatch = this.#sweeper.add(stream)
+        const leave = this.enter(request)
         return () => {
           unwatch()
           leave()
@@ -70,7 +72,7 @@ export class PublicListener {
   }
 
   /** A server of this listener, not yet listening; one for each address to bind. All share their ceiling, their clock and their end. */
-  createServer(context: VisitorContext = this.#options.context): Server {
+  createServer(context: ProxyContext = this.#options.context): Server {
     const server = createServer(
       {
         allowHalfOpen: true,
@@ -89,14 +91,14 @@ export class PublicListener {
    * From now on each response is the last on its connection. Visitors still come in, and idle ones stay: whoever sends a request just now
    * shall not find the connection closed.
    */
-  retire(): void {
+  disableKeepAlive(): void {
     this.#host.retiring = true
-    for (const visitor of this.#visitors) visitor.retire()
+    for (const visitor of this.#visitors) visitor.disableKeepAlive()
   }
 
   /** What is open on this route ends as at the end of a drain. */
   endOn(route: Route): void {
-    for (const user of this.#users) if (user.uses(route)) user.goAway()
+    for (const user of this.#users) if (user.uses(route)) user.terminate()
   }
 
   /**
@@ -108,7 +110,7 @@ export class PublicListener {
     for (const visitor of this.#visitors) visitor.drain()
     await this.#emptiedIn(graceMs)
     if (endMs > 0 && this.#sockets.size > 0) {
-      for (const visitor of this.#visitors) visitor.goAway()
+      for (const visitor of this.#visitors) visitor.terminate()
       await this.#emptiedIn(endMs)
     }
     for (const socket of this.#sockets) socket.resetAndDestroy()
@@ -126,7 +128,7 @@ export class PublicListener {
     })
   }
 
-  #accept(socket: Socket, context: VisitorContext): void {
+  #accept(socket: Socket, context: ProxyContext): void {
     this.#sockets.add(socket)
     // What goes wrong on a socket ends it; 'close' follows and is where the exchange hears of it.
     socket.on('error', () => {})
@@ -134,12 +136,12 @@ export class PublicListener {
       this.#sockets.delete(socket)
       if (this.#sockets.size === 0) this.#emptied?.()
     })
-    if (this.#sockets.size > this.#ceilings.perTask) return this.#refuse(socket)
+    if (this.#sockets.size > this.#ceilings.perTask && !this.#evictIdle()) return this.#refuse(socket)
     if (this.#options.proxyProtocol === 'off') this.#welcome(socket, socket.remoteAddress, Buffer.alloc(0), context)
     else void this.#acceptProxied(socket, context)
   }
 
-  async #acceptProxied(socket: Socket, context: VisitorContext): Promise<void> {
+  async #acceptProxied(socket: Socket, context: ProxyContext): Promise<void> {
     const { remoteAddress } = socket
     try {
       const reading = readProxyHeader(socket, this.#options.proxyProtocol)
@@ -152,25 +154,25 @@ export class PublicListener {
     }
   }
 
-  #welcome(socket: Socket, address: string | undefined, first: Buffer, context: VisitorContext): void {
+  #welcome(socket: Socket, address: string | undefined, first: Buffer, context: ProxyContext): void {
     // No address: the visitor left before its connection was looked at.
     if (address === undefined || socket.destroyed) return void socket.destroy()
     const key = addressKey(address, 'observed')
-    const leave = this.#ceilings.enterFrom(key)
+    const leave = this.#ceilings.enterFrom(key) ?? this.#enterInPlaceOf(key)
     if (leave === undefined) return this.#refuse(socket, address)
     const from = { address, key }
     const speakHttp2 = (bytes: Buffer): void => {
       forgetUser()
       remove()
       try {
-        remove = this.#add(new H2Connection(socket, bytes, from, context, this.#host))
+        remove = this.#add(new Http2Connection(socket, bytes, from, context, this.#host))
       } catch (error) {
-        this.#options.refused(toFault(error), address)
+        this.#options.crashed(error)
         socket.destroy()
       }
     }
-    const visitor = new VisitorConnection(socket, from, first, context, this.#host, speakHttp2)
-    const forgetUser = this.#addUser(visitor)
+    const visitor = new Http1Connection(socket, from, first, context, this.#host, speakHttp2)
+    const forgetUser = this.enter(visitor.request)
     let remove = this.#add(visitor)
     socket.on('close', () => {
       remove()
@@ -179,7 +181,7 @@ export class PublicListener {
     })
   }
 
-  #add(visitor: AnyVisitor): () => void {
+  #add(visitor: InboundConnection): () => void {
     const unwatch = this.#sweeper.add(visitor)
     this.#visitors.add(visitor)
     return () => {
@@ -188,17 +190,34 @@ export class PublicListener {
     }
   }
 
-  #addUser(user: AnyUser): () => void {
-    this.#users.add(user)
+  /** A request that may have a stream of a tunnel, and from which it may be taken. Returns the removal. */
+  enter(request: Evictable): () => void {
+    this.#users.add(request)
     return () => {
-      this.#users.delete(user)
+      this.#users.delete(request)
     }
   }
 
-  #makeRoom(route: Route, forWhom: StreamUser): boolean {
-    const givesWay = whoGivesWay(this.#users, route, forWhom.addressKey)
-    givesWay?.giveWay()
-    return givesWay !== undefined
+  /** As `ProxyHost.makeRoom`. */
+  makeRoom(route: Route, forWhom: Evictable): boolean {
+    const evicted = chooseEvicted(this.#users, route, forWhom.addressKey)
+    evicted?.evict()
+    return evicted !== undefined
+  }
+
+  /** Counts a connection whose address has too many, if an idle one of them can end instead. */
+  #enterInPlaceOf(key: string): (() => void) | undefined {
+    return this.#evictIdle(key) ? this.#ceilings.replaceFrom(key) : undefined
+  }
+
+  /** Ends a connection without a request, of this address if it is given. False if there is none. */
+  #evictIdle(key?: string): boolean {
+    const now = this.#options.now()
+    if (now < this.#searchAgainAt) return false
+    const visitor = idlestOfLargestCrowd(this.#visitors, key)
+    if (visitor === undefined) this.#searchAgainAt = now + EVICTION_SEARCH_MS
+    visitor?.evict()
+    return visitor !== undefined
   }
 
   #refuse(socket: Socket, address = socket.remoteAddress): void {

@@ -1,4 +1,4 @@
-/** One request on its way to the local server: the head, then the body as it comes, and what may have to be sent again. Knows nothing of the response. */
+/** The head and the body of one request on their way to the local server, and what of them may have to be sent again. */
 import type { BodyBoundary, RequestHead } from '@postern/protocol/http'
 import { REPLAY_BYTES } from '@postern/protocol/limits'
 import type { ByteStream } from '@postern/protocol/mux'
@@ -6,25 +6,25 @@ import type { ByteStream } from '@postern/protocol/mux'
 const NOTHING = Buffer.alloc(0)
 const NO_PIECES: Buffer[] = []
 
-export class RequestSender {
+export class RequestBody {
   #head: Buffer
-  readonly #body: BodyBoundary
+  readonly #boundary: BodyBoundary
   /** The body so far, while it may have to be sent again; undefined once it may not. */
   #kept: Buffer[] | undefined
   #keptBytes = 0
-  /** Of the body. */
+  /** Bytes of the body that were sent. */
   sentBytes = 0
 
-  /** `bytes`: the head as the local server shall see it. `body`: what finds the body's end. */
-  constructor(head: RequestHead, bytes: Buffer, body: BodyBoundary) {
+  /** `bytes`: the head as the local server shall see it. `boundary`: finds the end of the body. */
+  constructor(head: RequestHead, bytes: Buffer, boundary: BodyBoundary) {
     this.#head = bytes
-    this.#body = body
-    this.#body.start(head.framing, head.contentLength)
+    this.#boundary = boundary
+    this.#boundary.start(head.framing, head.contentLength)
   }
 
   /** The whole request has been sent. */
   get done(): boolean {
-    return this.#body.done
+    return this.#boundary.done
   }
 
   /** Whether all that was sent could be sent again. */
@@ -32,9 +32,9 @@ export class RequestSender {
     return this.#kept !== undefined
   }
 
-  /** `keep`: remember the body, up to REPLAY_BYTES. */
+  /** Sends the head. `keep`: remember the body, up to REPLAY_BYTES. */
   begin(stream: ByteStream, keep: boolean): void {
-    if (keep) this.#kept = this.#body.done ? NO_PIECES : []
+    if (keep) this.#kept = this.#boundary.done ? NO_PIECES : []
     stream.write(this.#head)
   }
 
@@ -45,10 +45,10 @@ export class RequestSender {
 
   /** The index behind the last byte of [from, to) that belongs to this request. @throws TunnelFault `request-invalid` */
   measure(chunk: Buffer, from: number, to: number): number {
-    return this.#body.advance(chunk, from, to)
+    return this.#boundary.advance(chunk, from, to)
   }
 
-  /** Sends a piece of the body. False: enough for now. `keepAll`: the stream takes little, and until then all must be remembered. */
+  /** Sends a piece of the body. False: enough for now. `keepAll`: the stream takes little until its peer has answered, and all of it must be kept. */
   send(piece: Buffer, stream: ByteStream, keepAll: boolean): boolean {
     this.sentBytes += piece.length
     if (this.#kept !== undefined) {
@@ -59,7 +59,7 @@ export class RequestSender {
     return stream.write(piece)
   }
 
-  /** Sends all of it once more; after that, never again, unless it is to `keep`. False: enough for now. */
+  /** Sends all of it once more; after that never again, unless `keep`. False: enough for now. */
   repeat(stream: ByteStream, keep: boolean): boolean {
     const kept = this.#kept ?? []
     if (!keep) this.#kept = undefined
@@ -68,7 +68,7 @@ export class RequestSender {
     return room
   }
 
-  /** A byte of the response came: nothing will be sent again, and nothing of it is held any longer. */
+  /** A byte of the response came: nothing will be sent again, and nothing is kept any longer. */
   forget(): void {
     this.#head = NOTHING
     this.#kept = undefined

@@ -172,12 +172,13 @@ describe('a visitor that leaves while its request waits', () => {
 
 test('who takes a request back has the place of the next, in the same segment', async () => {
   const { tunnel, session, port, recorded } = await serve()
+  const sessions = [session, visit(port)]
   const raw = connect(port, '127.0.0.1')
   onTestFinished(() => void raw.destroy())
   raw.resume()
   raw.write(Buffer.concat([PREFACE, SETTINGS, headersFrame(1, 'POST'), dataFrame(1, Buffer.from('half'))]))
   await tunnel.holding(1)
-  for (let others = 1; others < HELD_PER_NAME; others += 1) new SeenRequest(session, {})
+  for (let others = 1; others < HELD_PER_NAME; others += 1) new SeenRequest(sessions[others % 2]!, {})
   await tunnel.holding(HELD_PER_NAME)
   raw.write(Buffer.concat([resetFrame(1, NGHTTP2_CANCEL), headersFrame(3)]))
   await until(() => recorded.length > 0)

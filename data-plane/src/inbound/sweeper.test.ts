@@ -1,13 +1,17 @@
 import { expect, test } from 'vitest'
-import { type Perishable, Sweeper } from './sweeper.ts'
+import { type Expirable, Sweeper } from './sweeper.ts'
 
 const PERIOD_MS = 1000
 
 function setup() {
   const clock = { ms: 0 }
-  const sweeper = new Sweeper(() => clock.ms, PERIOD_MS)
+  const sweeper = new Sweeper(
+    () => clock.ms,
+    PERIOD_MS,
+    (error) => expect.unreachable(String(error)),
+  )
   const expired: number[] = []
-  const item: Perishable & { deadline: number } = { deadline: Infinity, expire: () => expired.push(clock.ms) }
+  const item: Expirable & { deadline: number } = { deadline: Infinity, expire: () => expired.push(clock.ms) }
   /** Lets `ms` pass, looking at each whole period as the timer would. */
   const pass = (ms: number): void => {
     for (const end = clock.ms + ms; clock.ms < end; ) {

@@ -2,13 +2,13 @@ import { once } from 'node:events'
 import { TunnelFault } from '@postern/protocol/fault'
 import {
   BODY_IDLE_MS,
+  FIRST_BYTE_MS,
   HEAD_TIMEOUT_MS,
   ORIGIN_FIRST_BYTE_MS,
   SLOW_UPLOAD_BYTES_PER_SECOND,
   SLOW_VISITOR_MS,
   SWEEP_MS,
   UPGRADE_END_MS,
-  VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { Browser } from '../testing/browser.ts'
@@ -80,13 +80,17 @@ test('a kept stream that fails before a byte of the response is replaced once by
 test('a POST is never sent a second time, unless the agent reports that not a byte of it arrived', async () => {
   const lostPost = new ScriptedRoute(() => ({ reused: true }))
   const first = await serve(lostPost)
-  const unlucky = new Browser(first.port).send(post('payload'))
-  const lease = await lostPost.leased(0)
+  const unlucky = new Browser(first.port).send(get('/before'))
+  const before = await lostPost.leased(0)
+  before.stream.answer(ok('before'))
+  await unlucky.until(({ text }) => text.endsWith('before'))
+  unlucky.send(post('payload'))
+  const lease = await lostPost.leased(1)
   expect(lease.freshness).toBe('young')
   await lease.stream.until(({ received }) => received.endsWith('payload'))
   lease.stream.listener?.reset(lost())
   await unlucky.until(({ text }) => text.includes('origin-closed'))
-  expect(lostPost.leases).toHaveLength(1)
+  expect(lostPost.leases).toHaveLength(2)
 
   const failure = { fault: new TunnelFault('origin-closed'), unsent: true }
   const unsentPost = new ScriptedRoute((index) => (index === 0 ? { reused: true, failure } : {}))
@@ -383,7 +387,7 @@ test('a listener that retires lets visitors in, keeps those that are idle, and m
   const idle = new Browser(port)
   await once(idle.socket, 'connect')
   while (listener.visitors < 1) await new Promise(setImmediate)
-  listener.retire()
+  listener.disableKeepAlive()
   const late = new Browser(port)
   for (const [index, browser] of [idle, late].entries()) {
     browser.send(get('/'))
@@ -526,7 +530,7 @@ test.each<[who: string, request: string, answer: string | undefined, waited: num
 })
 
 test.each<[what: string, limit: number, request: string, answer: string, said: RegExp]>([
-  ['a connection without a request', VISITOR_IDLE_MS, '', '', /^$/],
+  ['a connection without a first byte', FIRST_BYTE_MS, '', '', /^$/],
   [
     'a head that does not end',
     HEAD_TIMEOUT_MS,
@@ -560,14 +564,39 @@ test.each<[what: string, limit: number, request: string, answer: string, said: R
   await browser.until(({ text, ended, socket }) => (text !== before || ended || socket.destroyed) && said.test(text))
 })
 
-test('one visitor more than the task takes is told so', async () => {
-  const { port, faults, counted } = await serve(new ScriptedRoute(), { ceilings: new VisitorCeilings({ perTask: 1 }) })
-  const first = new Browser(port)
-  await once(first.socket, 'connect')
+test('Expect: 100-continue: a final response ends the connection in good order, without the body', async () => {
+  const route = new ScriptedRoute()
+  const { port, recorded } = await serve(route)
+  const browser = new Browser(port).send(
+    'POST /p HTTP/1.1\r\nHost: demo.example.com\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n',
+  )
+  const lease = await route.leased(0)
+  lease.stream.answer('HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno')
+  await browser.until(({ ended }) => ended)
+  expect(browser.text).toMatch(/^HTTP\/1\.1 417 [\s\S]*Connection: close\r\n\r\nno$/)
+  expect([browser.error, lease.left, recorded]).toEqual([undefined, true, ['HTTP/1.1 417 whole -']])
+})
+
+test('one visitor more than the node takes is refused while every connection has a request', async () => {
+  const route = new ScriptedRoute()
+  const { port, faults } = await serve(route, { ceilings: new VisitorCeilings({ perTask: 1 }) })
+  const first = new Browser(port).send(get('/'))
+  await route.leased(0)
   const second = await new Browser(port).until(({ ended }) => ended)
   expect(second.text).toMatch(/^HTTP\/1\.1 503 [\s\S]*tunnel-error: visitors-exhausted/)
   expect(first.ended).toBe(false)
-  expect([faults, counted]).toEqual([['visitors-exhausted'], []])
+  expect(faults).toEqual(['visitors-exhausted'])
+})
+
+test('one visitor more than the node takes has the place of an idle connection', async () => {
+  const route = new ScriptedRoute()
+  const { port, faults, listener } = await serve(route, { ceilings: new VisitorCeilings({ perTask: 1 }) })
+  const idle = new Browser(port)
+  while (listener.visitors === 0) await new Promise(setImmediate)
+  new Browser(port).send(get('/'))
+  await idle.until(({ ended }) => ended)
+  await route.leased(0)
+  expect([faults, listener.visitors]).toEqual([[], 1])
 })
 
 test('one visitor more than its address may be is told so; one whom the balancer names otherwise is served', async () => {

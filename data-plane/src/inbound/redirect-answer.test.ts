@@ -5,9 +5,9 @@ import { HEAD_BYTES } from '@postern/protocol/limits'
 import { afterEach, describe, expect, test } from 'vitest'
 import { Dispatcher } from '../dispatch/dispatcher.ts'
 import { Redirector } from '../dispatch/redirector.ts'
+import type { ProxyContext } from '../proxy/proxy-context.ts'
+import { RequestIds } from '../proxy/request-ids.ts'
 import { PublicListener } from './public-listener.ts'
-import { RequestIds } from './request-ids.ts'
-import type { VisitorContext } from './visitor-context.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -18,7 +18,7 @@ afterEach(async () => {
 async function serve(proxyProtocol: 'required' | 'off' = 'off') {
   const counted: string[] = []
   const refused: string[] = []
-  const redirecting: VisitorContext = {
+  const redirecting: ProxyContext = {
     dispatcher: new Redirector('example.com', 'https://{subdomain}.example.com'),
     proto: 'http',
     cookies: new CookieFence('example.com'),
@@ -38,8 +38,9 @@ async function serve(proxyProtocol: 'required' | 'off' = 'off') {
     now: () => performance.now(),
     context: { ...redirecting, dispatcher, proto: 'https' },
     refused: (fault) => refused.push(fault.code),
+    crashed: expect.unreachable,
   })
-  const listen = async (context?: VisitorContext): Promise<number> => {
+  const listen = async (context?: ProxyContext): Promise<number> => {
     const server = listener.createServer(context).listen(0, '127.0.0.1')
     await once(server, 'listening')
     return (server.address() as AddressInfo).port
