@@ -9,7 +9,7 @@ import type { ResponseChanges } from '../route/visitor-gate.ts'
 import { requestSignsIn, responseOffersSignIn } from './connection-sign-in.ts'
 import { RequestBody } from './request-body.ts'
 import type { RequestRecord } from './request-record.ts'
-import { Response, type ResponseReader } from './response.ts'
+import { Response, type ResponseReader, type ResponseSink } from './response.ts'
 import { decide } from './retry.ts'
 
 /** The request, as its exchange sees it. */
@@ -69,7 +69,7 @@ const CHANNEL_GONE: ReadonlySet<FaultCode> = new Set<FaultCode>(['channel-lost',
 /** Methods whose bodies mean nothing (RFC 9110 §9.3.1): servers leave them unread, and read them as the next request. */
 const BODY_UNREAD: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE'])
 
-export class Exchange implements StreamListener {
+export class Exchange implements StreamListener, ResponseSink {
   readonly #host: ExchangeHost
   readonly #record: RequestRecord
   readonly #route: Route
@@ -108,8 +108,7 @@ export class Exchange implements StreamListener {
     this.#bindsStreams = bindsStreams
     this.#bound = bound !== undefined || requestSignsIn(head)
     this.#request = new RequestBody(head, headBytes, body)
-    const sink = { write: (bytes: Buffer) => host.write(bytes), answered: (final: ResponseHead) => this.#judge(final) }
-    this.#response = new Response({ reader, request: head, record, mayKeepAlive, cookies, changes, sink })
+    this.#response = new Response({ reader, request: head, record, mayKeepAlive, cookies, changes, sink: this })
     this.#lease = bound ?? route.lease(this.#freshness(request.first), asker)
     this.#lease.stream.listen(this)
     this.#request.begin(this.#lease.stream, this.#mayBeStale || (mayMove && head.idempotent))
@@ -359,14 +358,19 @@ export class Exchange implements StreamListener {
     this.#host.setReading(room)
   }
 
-  // ── when it is over ───────────────────────────────────────────────────────────────────────────────────────────────
+  // ── the response ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The head of the final response has come. */
-  #judge(final: ResponseHead): void {
+  write(bytes: Buffer): boolean {
+    return this.#host.write(bytes)
+  }
+
+  answered(final: ResponseHead): void {
     if (!this.#bound && !responseOffersSignIn(final)) return
     if (!this.#bindsStreams) throw HTTP1_REQUIRED
     this.#bound = true
   }
+
+  // ── when it is over ───────────────────────────────────────────────────────────────────────────────────────────────
 
   #requireHttp1(): void {
     this.#lease.reset()

@@ -39,7 +39,7 @@ export interface ResponseOptions {
 }
 
 /** Takes the response. */
-interface ResponseSink {
+export interface ResponseSink {
   /** True: nothing waits in this process. False: `drained` follows when nothing does. */
   write(bytes: Buffer): boolean
   /** The head of the final response has come; nothing of it was written. What it throws refuses the response. */
