@@ -10,7 +10,7 @@ export interface PublicPlace {
 }
 
 /** `scheme://authority` or `//authority`, and what follows. Backslashes are left to browsers, which read them as slashes: not mended. */
-const ABSOLUTE = /^(?:(https?):)?\/\/([^/?#\\@]*)(?=[/?#]|$)/i
+const ABSOLUTE = /^(?:(https?):)?\/\/([^/?#\\@]*)(?:[/?#]|$)/i
 const DOMAIN = /(;[ \t]*domain[ \t]*=)([^;]*)/gi
 
 const withoutPort = (authority: string): string => authority.replace(/:\d*$/, '')
@@ -27,9 +27,10 @@ export class OriginMending {
 
   /** A Location (RFC 9110 §10.2.2): one that leads to the local server leads to where the visitor came from; any other is left alone. */
   location(value: string, to: PublicPlace): string {
-    const [start, scheme, authority] = ABSOLUTE.exec(value) ?? []
-    if (start === undefined || authority === undefined || !this.#isTold(authority, scheme)) return value
-    return `${scheme === undefined ? '' : `${to.scheme}:`}//${to.authority}${value.slice(start.length)}`
+    const [, scheme, authority] = ABSOLUTE.exec(value) ?? []
+    if (authority === undefined || !this.#isTold(authority, scheme)) return value
+    const rest = value.slice((scheme === undefined ? '//' : `${scheme}://`).length + authority.length)
+    return `${scheme === undefined ? '' : `${to.scheme}:`}//${to.authority}${rest}`
   }
 
   /**
