@@ -1,6 +1,7 @@
 /** Compares our reading of requests with node:http's: what we accept it accepts with the same meaning. */
 import { ForwardedFields, type RequestHead, RequestHeadParser, writeRequestHead } from '@postern/protocol/http'
 import { difference } from './message-seen.ts'
+import { withoutDropped } from './passed-body.ts'
 import { REFUSED_REQUESTS, stopsNode } from './refused-by-us.ts'
 import { RequestOracle, withKnownMethods } from './request-oracle.ts'
 import { type OwnRun, readRequests, sameRun } from './request-reader.ts'
@@ -21,10 +22,11 @@ export class RequestDifferential {
       rewriting ??= this.#rewrite(head)
     })
     if (rewriting !== undefined) return { kind: 'finding', what: `rewritten head: ${rewriting}` }
+    if (ours.wrong !== undefined) return { kind: 'finding', what: ours.wrong }
     const bytewise = readRequests(bytes, 1, () => undefined)
     if (!sameRun(ours, bytewise, bytes))
       return { kind: 'finding', what: `fed byte by byte: ${JSON.stringify(bytewise)} ≠ ${JSON.stringify(ours)}` }
-    return this.#compare(ours, withKnownMethods(bytes, ours.starts))
+    return this.#compare(ours, withKnownMethods(withoutDropped(bytes, ours.dropped), ours.starts))
   }
 
   #compare(ours: OwnRun, bytes: Buffer): Verdict {

@@ -1,6 +1,6 @@
 /** Requests that look odd and mean one thing, each with the section it tests, and how exactly a local server gets them. Host: a.example. */
 import { CHUNK_LINE_BYTES, HEAD_FIELDS, TRAILER_BYTES } from '@postern/protocol/limits'
-import { line, trailer } from '../../protocol/src/http/testing/refused-chunks.ts'
+import { DROPPED_TRAILERS, line, trailer } from '../../protocol/src/http/testing/refused-chunks.ts'
 
 export interface Passed {
   readonly title: string
@@ -95,6 +95,11 @@ export const PASSED: readonly Passed[] = [
       `0\r\n${'X: x\r\n'.repeat(fields)}\r\n`,
     ),
   ),
+  ...DROPPED_TRAILERS.map(([title, field]) => {
+    const body = (...lines: string[]) => `1\r\nx\r\n0\r\n${lines.map((one) => `${one}\r\n`).join('')}\r\n`
+    const upload = ['POST / HTTP/1.1', HOST, 'Transfer-Encoding: chunked']
+    return respelt(`${title} goes`, message(upload, body('A: 1', field, 'B: 2')), message(upload, body('A: 1', 'B: 2')))
+  }),
   same('RFC 9112 §7.1: an empty chunked body', ['GET / HTTP/1.1', HOST, 'Transfer-Encoding: chunked'], '0\r\n\r\n'),
   respelt(
     'RFC 9112 §6.1: Chunked in capitals is written as chunked',

@@ -66,6 +66,23 @@ describe('what the visitor sends arrives as it was sent', () => {
     expect(chunkSizes(tunnelled.request.body)).toEqual([5, 1, 5])
   })
 
+  test('a chunked body keeps its other trailers where some may not stand there, in one piece and byte by byte', async () => {
+    const head = `POST /up HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\n`
+    const body = (...trailers: string[]) => `2\r\nhi\r\n0\r\n${trailers.map((line) => `${line}\r\n`).join('')}\r\n`
+    const sent = head + body('X-Sum: 1', 'X-Request-Id: 2', 'Host: b', 'X-End: 3')
+    for (const pieces of [[sent], [...sent]]) {
+      origin.play(answering(OK))
+      const visitor = await HttpClient.open(system.publicPort)
+      for (const piece of pieces) {
+        visitor.send(piece)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      expect((await visitor.next('POST')).body.toString()).toBe('ok')
+      expect((await origin.requests.at(-1)!.whole()).body.toString()).toBe(body('X-Sum: 1', 'X-End: 3'))
+      visitor.close()
+    }
+  })
+
   test('a request that comes byte by byte', async () => {
     const request = `PUT /slow HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n`
     await visiting(async (client) => {
@@ -151,6 +168,24 @@ describe('what the local server answers arrives as it was sent', () => {
       answering(`HTTP/1.1 200 OK\r\nTrailer: X-Checksum\r\nTransfer-Encoding: chunked\r\n\r\n${body}`),
     )
     expect(tunnelled.response.body.toString('latin1')).toBe(body)
+  })
+
+  test('a chunked body keeps its other trailers where some may not stand there, in one piece and byte by byte', async () => {
+    const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
+    const body = (...trailers: string[]) => `2\r\nhi\r\n0\r\n${trailers.map((line) => `${line}\r\n`).join('')}\r\n`
+    const sent = head + body('Grpc-Status: 0', 'X-Request-Id: 1', 'Proxy-Status: a', 'Content-Length: 9', 'X-End: 3')
+    const visitor = await HttpClient.open(system.publicPort)
+    for (const pieces of [[sent], [...sent]]) {
+      origin.play(async ({ connection, whole }) => {
+        await whole()
+        for (const piece of pieces) {
+          connection.write(piece)
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+      })
+      expect((await visitor.ask(get())).body.toString()).toBe(body('Grpc-Status: 0', 'X-End: 3'))
+    }
+    visitor.close()
   })
 
   test('HEAD: the length a GET would bring, and no body', async () => {

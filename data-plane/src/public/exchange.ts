@@ -134,7 +134,7 @@ export class Exchange implements StreamListener, Asker {
     }
     this.#record.bytesIn += end - from
     const { stream, tentative = false } = this.#lease
-    if (end > from && !this.#request.send(chunk.subarray(from, end), stream, tentative)) this.#visitor.setReading(false)
+    if (end > from && !this.#request.send(chunk, from, stream, tentative)) this.#visitor.setReading(false)
     if (this.#request.done && this.#response.state === 'whole') this.#bothWhole()
     else this.#setDeadline()
     return end

@@ -197,11 +197,15 @@ export class ResponseRelay {
     this.#chunking = needsChunking(head, this.#visitorVersion)
     this.#body.start(head.framing, head.contentLength)
     const end = this.#advance(buffer, from, to)
-    if (this.#dechunker !== undefined || this.#chunking || end - from > JOINED_BYTES) {
+    const { passTo } = this.#body
+    if (this.#dechunker !== undefined || this.#chunking || passTo - from > JOINED_BYTES) {
       stream.consume(credit)
       this.#options.visitor.write(this.#written(head, this.keepAlive))
       this.#passOn(buffer, from, end, stream)
-    } else this.#deliver(this.#written(head, this.keepAlive, buffer, from, end), credit + end - from, stream)
+    } else {
+      this.#deliver(this.#written(head, this.keepAlive, buffer, from, passTo), credit + end - from, stream)
+      this.#deliverTail(stream)
+    }
     this.release()
     if (end < to) this.#tooMuch(to - end, stream)
   }
@@ -236,13 +240,21 @@ export class ResponseRelay {
     else if (this.#chunking) {
       // A chunk of no bytes would end the body.
       if (end > from) this.#deliver(chunkOf(buffer, from, end), end - from, stream)
-    } else this.#deliver(buffer.subarray(from, end), end - from, stream)
+    } else {
+      this.#deliver(buffer.subarray(from, this.#body.passTo), end - from, stream)
+      this.#deliverTail(stream)
+    }
+  }
+
+  /** Trailers: their credit was given with the pieces that they came in. */
+  #deliverTail(stream: ByteStream): void {
+    const tail = this.#body.takeTail()
+    if (tail !== undefined) this.#deliver(tail, 0, stream)
   }
 
   /** `credit` bytes of the stream's window are given back as soon as the visitor takes more. */
   #deliver(bytes: Buffer, credit: number, stream: ByteStream): void {
-    if (bytes.length === 0) return
-    if (!this.#options.visitor.write(bytes)) this.#owed += credit
+    if (bytes.length > 0 && !this.#options.visitor.write(bytes)) this.#owed += credit
     else if (credit > 0) stream.consume(credit)
   }
 

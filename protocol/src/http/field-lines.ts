@@ -1,7 +1,7 @@
 /** The field lines of one head, as spans into its buffer (RFC 9112 §5). Checks their syntax; knows nothing of their meaning. */
 import { HEAD_FIELDS } from '../limits.ts'
 import { COLON, CR, HTAB, LF, SP, TOKEN, VALUE } from './character-tables.ts'
-import { type FieldId, fieldId, isLookAlike } from './field-names.ts'
+import { FIELD, type FieldId, fieldId, lookAlikeOf } from './field-names.ts'
 import { refuse, type Side } from './rules.ts'
 
 /** Of each line: name start, name end, value start, value end, id and shape. Offsets fit 16 bits because `HEAD_BYTES` does. */
@@ -84,7 +84,7 @@ export class FieldLines {
 
       let valueEnd = at
       while (valueEnd > valueStart && (buffer[valueEnd - 1] === SP || buffer[valueEnd - 1] === HTAB)) valueEnd--
-      if (isLookAlike(buffer, nameStart, nameEnd, kinds)) refuse(side, 'field-name-lookalike')
+      if (lookAlikeOf(buffer, nameStart, nameEnd, kinds) !== FIELD.other) refuse(side, 'field-name-lookalike')
       const id = fieldId(buffer, nameStart, nameEnd)
       const canonical = valueStart === nameEnd + 2 && buffer[nameEnd + 1] === SP && valueEnd === at
       this.#add(nameStart - base, nameEnd - base, valueStart - base, valueEnd - base, id | (canonical ? CANONICAL : 0))

@@ -79,7 +79,6 @@ export const RULES = {
   'chunk-end': rule('CRLF follows the data of a chunk (RFC 9112 §7.1)'),
   'trailer-bytes': rule(`a trailer section has at most ${TRAILER_BYTES} bytes (RFC 9112 §7.1.2)`, 'head-too-large'),
   'trailer-fields': rule(`a trailer section has at most ${HEAD_FIELDS} fields (RFC 9112 §7.1.2)`, 'head-too-large'),
-  'trailer-forbidden': rule('no field of framing, routing or forwarding stands in a trailer (RFC 9110 §6.5.1)'),
 } as const satisfies Record<string, RuleEntry>
 
 export type Rule = keyof typeof RULES
