@@ -203,6 +203,16 @@ export const PASSED: readonly Passed[] = [
     message(['GET / HTTP/1.1', 'hOST:\ta.example ', 'X:1', 'Y:\t \t2\t', 'Z:']),
     message(['GET / HTTP/1.1', 'hOST: a.example', 'X: 1', 'Y: 2', 'Z: ']),
   ),
+  ...[
+    'X_Forwarded_For: 10.0.0.1',
+    'X-Forwarded_For: 10.0.0.1',
+    'X_FORWARDED_SSL: on',
+    'X.Real~IP: 10.0.0.1',
+    'X_Request_Id: 1',
+    'Keep_Alive: timeout=5',
+    'Proxy_Authorization: x',
+    'tunnel_error: a',
+  ].map((line) => fields(`RFC 3875 §4.1.18: ${line} goes`, ['A_B: 1', line, 'C: 2'], ['A_B: 1', 'C: 2'])),
   fields(
     'RFC 9110 §7.6.1: Connection, and what it names',
     ['Connection: x-hop, X-Two', 'X-Hop: 1', 'x-two: 2', 'X-Three: 3'],

@@ -25,6 +25,8 @@ export const FIELD = {
   setCookie: 17,
   tunnelError: 18,
   location: 19,
+  /** One that differs from one of the others by its punctuation alone. */
+  lookAlike: 20,
 } as const
 
 export type FieldId = (typeof FIELD)[keyof typeof FIELD]

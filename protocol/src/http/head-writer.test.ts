@@ -108,6 +108,22 @@ describe('a request head for the local server', () => {
     expect(lines).toEqual(['GET /a HTTP/1.1', 'Host: a.example', ...OURS])
   })
 
+  it('drops names that differ from one of ours by their punctuation alone, and no others (RFC 3875 §4.1.18)', () => {
+    const ours = [
+      'X_Forwarded_For: 1',
+      'X.Real~IP: 1',
+      'PROXY_AUTHORIZATION: 1',
+      'x_request-id: 1',
+      `X_Forwarded_${'a'.repeat(60)}: 1`,
+    ]
+    const others = ['my_header: 1', '_: 1', 'X_Y: 1', `x_${'a'.repeat(60)}: 1`]
+    for (const passedOn of [false, true]) {
+      const got = request(get(...ours, ...others), { passedOn })
+      expect(got.slice(0, 2 + others.length)).toEqual(['GET /a HTTP/1.1', 'Host: a.example', ...others])
+      expect(got.slice(2 + others.length)).toEqual(passedOn ? [] : OURS)
+    }
+  })
+
   it('adds to what a trusted hop claims (RFC 7239 §4)', () => {
     const trusted = new ForwardedFields('10.0.0.9', 'http', true)
     const lines = request(
@@ -291,6 +307,11 @@ describe('a response head for the visitor', () => {
       ),
     )
     expect(lines).toEqual(['HTTP/1.1 200 OK', 'Content-Length: 0', ...OURS_BACK])
+  })
+
+  it('drops names that differ from one of ours by their punctuation alone, and no others (RFC 3875 §4.1.18)', () => {
+    const sent = ok('Content-Length: 0', 'X_Request_Id: 1', 'Set_Cookie: a=b', 'A_B: 1', 'tunnel.error: x')
+    expect(response(sent)).toEqual(['HTTP/1.1 200 OK', 'Content-Length: 0', 'A_B: 1', ...OURS_BACK])
   })
 
   it('says what the visitor’s connection does next (RFC 9112 §9.3)', () => {

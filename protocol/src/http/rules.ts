@@ -40,7 +40,7 @@ export const RULES = {
   'field-name-token': rule('a field line begins with a name, which is a token, and a colon (RFC 9112 §5)'),
   'field-name-space': rule('no white space stands before the colon (RFC 9112 §5.1)'),
   'field-name-lookalike': rule(
-    'no name that differs from a framing or routing field only by its punctuation: local servers fold these (RFC 3875 §4.1.18)',
+    'no name that differs from Host, Content-Length or Transfer-Encoding only by its punctuation: local servers fold these (RFC 3875 §4.1.18)',
   ),
   'field-fold': rule('a field line is not folded, nor preceded by white space (RFC 9112 §5.2)'),
   'field-value-control': rule('a value has no control characters but tab (RFC 9110 §5.5)'),

@@ -104,13 +104,6 @@ export const REFUSED_REQUESTS: readonly RefusedRequest[] = [
   ['RFC 3875 §4.1.18: CONTENT_LENGTH', post('CONTENT_LENGTH: 5\r\n'), 'field-name-lookalike'],
   ['RFC 3875 §4.1.18: Content.Length', post('Content.Length: 5\r\n'), 'field-name-lookalike'],
   ['RFC 3875 §4.1.18: Transfer~Encoding', post('Transfer~Encoding: chunked\r\n'), 'field-name-lookalike'],
-  ['RFC 3875 §4.1.18: X_Forwarded_For', get('X_Forwarded_For: 10.0.0.1\r\n'), 'field-name-lookalike'],
-  ['RFC 3875 §4.1.18: X-Forwarded_For', get('X-Forwarded_For: 10.0.0.1\r\n'), 'field-name-lookalike'],
-  ['RFC 3875 §4.1.18: X_FORWARDED_SSL', get('X_FORWARDED_SSL: on\r\n'), 'field-name-lookalike'],
-  ['RFC 3875 §4.1.18: X_Real_IP', get('X_Real_IP: 10.0.0.1\r\n'), 'field-name-lookalike'],
-  ['RFC 3875 §4.1.18: X_Request_Id', get('X_Request_Id: 1\r\n'), 'field-name-lookalike'],
-  ['RFC 3875 §4.1.18: Keep_Alive', get('Keep_Alive: timeout=5\r\n'), 'field-name-lookalike'],
-  ['RFC 3875 §4.1.18: Proxy_Authorization', get('Proxy_Authorization: x\r\n'), 'field-name-lookalike'],
 
   // RFC 9112 §3.2, RFC 9110 §7.2: Host
   ['RFC 9112 §3.2: no Host', `${GET}\r\n`, 'host-missing'],
