@@ -55,6 +55,9 @@ export type ResponseState =
   /** After a 101: bytes pass as they are. */
   | 'spliced'
 
+/** HTTP/1.1 carries three digits (RFC 9110 §15 leaves it to the client what 600 to 999 mean), `node:http2` refuses these. */
+const HTTP2_HIGHEST_STATUS = 599
+
 /** Up to this, the beginning of a body is copied behind its head, which costs less than a write of two buffers. */
 const JOINED_BYTES = 16 * 1024
 
@@ -179,6 +182,8 @@ export class ResponseRelay {
   /** `credit`: bytes of the stream's window that the heads took. */
   #begin(head: ResponseHead, buffer: Buffer, from: number, to: number, credit: number, stream: ByteStream): void {
     const { record, request, mayKeepAlive } = this.#options
+    if (head.status > HTTP2_HIGHEST_STATUS && record.protocol === 'HTTP/2.0')
+      throw new TunnelFault('origin-invalid', `node:http2 sends no status above ${HTTP2_HIGHEST_STATUS}.`)
     record.answered(head.status)
     if (head.status === 101) {
       const written = this.#written(head, true, buffer, from, to)

@@ -105,6 +105,22 @@ test.each([
   expect(request.stream.rstCode).toBe(0)
 })
 
+test.each([599, 600, 799, 999])(
+  'a status of %i is passed on up to 599, which is as far as HTTP/2 goes here',
+  async (status) => {
+    const route = new ScriptedRoute()
+    const { port, faults } = await serve(route)
+    const request = new SeenRequest(visit(port), {})
+    const { stream } = await route.leased(0)
+    stream.answer(`HTTP/1.1 ${status} X\r\nContent-Length: 2\r\n\r\nhi`)
+    await request.closed
+    expect(request).toMatchObject({ status: status < 600 ? status : 502, ended: true })
+    expect(request.headers['tunnel-error']).toBe(status < 600 ? undefined : 'origin-invalid')
+    expect(faults).toEqual(status < 600 ? [] : ['origin-invalid'])
+    expect(request.stream.rstCode).toBe(0)
+  },
+)
+
 test.each([
   ['with a length', 'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf'],
   ['in chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'],
