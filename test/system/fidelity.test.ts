@@ -156,9 +156,15 @@ describe('what the local server answers arrives as it was sent', () => {
     expect(fieldOf(tunnelled.response, 'date')).toBe('Mon, 01 Jan 2024 00:00:00 GMT')
   })
 
-  test('a response without a Date gets none', async () => {
+  test('a response without a Date is given one, and one with a Date keeps its own', async () => {
+    const before = Math.floor(Date.now() / 1000)
     const { tunnelled } = await both(get(), answering(OK))
-    expect(fieldsOf(tunnelled.response, 'date')).toEqual([])
+    const [date = '', ...others] = fieldsOf(tunnelled.response, 'date')
+    expect(others).toEqual([])
+    expect(Date.parse(date) / 1000).toBeGreaterThanOrEqual(before)
+    const dated = 'Sun, 06 Nov 1994 08:49:37 GMT'
+    const kept = await both(get(), answering(OK.replace('\r\n', `\r\nDate: ${dated}\r\n`)))
+    expect(fieldsOf(kept.tunnelled.response, 'date')).toEqual([dated])
   })
 
   test('a chunked body keeps its chunks and its trailers', async () => {

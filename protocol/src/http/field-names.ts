@@ -27,6 +27,7 @@ export const FIELD = {
   location: 19,
   /** One that differs from one of the others by its punctuation alone. */
   lookAlike: 20,
+  date: 21,
 } as const
 
 export type FieldId = (typeof FIELD)[keyof typeof FIELD]
@@ -62,6 +63,7 @@ const EXACT: Record<string, FieldId> = {
   'set-cookie': FIELD.setCookie,
   'tunnel-error': FIELD.tunnelError,
   location: FIELD.location,
+  date: FIELD.date,
 }
 
 const PROXY_PREFIX = ascii('proxy-')

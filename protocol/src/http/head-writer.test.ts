@@ -279,7 +279,8 @@ function response(message: string, forwarding: Partial<ResponseForwarding> = {},
 }
 
 const ok = (...fields: string[]) => ['HTTP/1.1 200 OK', ...fields, '', ''].join('\r\n')
-const OURS_BACK = ['X-Request-Id: r1', 'Via: 1.1 postern']
+const NOW = expect.stringMatching(/^Date: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/)
+const OURS_BACK = ['X-Request-Id: r1', 'Via: 1.1 postern', NOW]
 
 describe('a response head for the visitor', () => {
   it('keeps the fields that are meant for it, and adds ours', () => {
@@ -367,6 +368,7 @@ describe('a response head for the visitor', () => {
       'Content-Length: 0',
       'X-Request-Id: r1',
       'Via: 1.0 postern',
+      NOW,
     ])
     expect(response('HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n')[0]).toBe('HTTP/1.1 200 ')
   })
@@ -384,7 +386,8 @@ describe('a response head for the visitor', () => {
     expect(response(switching, {}, 'GET', true)).toEqual([
       'HTTP/1.1 101 Switching',
       'Sec-WebSocket-Accept: x',
-      ...OURS_BACK,
+      'X-Request-Id: r1',
+      'Via: 1.1 postern',
       'Connection: Upgrade',
       'Upgrade: websocket',
     ])
@@ -395,6 +398,25 @@ describe('a response head for the visitor', () => {
       'Connection: close, Upgrade',
       'Upgrade: TLS/1.3',
     ])
+  })
+
+  it('gives a final response the time that it lacks, and no other (RFC 9110 §6.6.1)', () => {
+    const theirs = 'Date: Sun, 06 Nov 1994 08:49:37 GMT'
+    const dates = (message: string, forwarding: Partial<ResponseForwarding> = {}, upgrade = false) =>
+      response(message, forwarding, 'GET', upgrade).filter((line) => /^date:/i.test(line))
+    expect(dates(ok())).toEqual([NOW])
+    expect(dates(ok(), { visitorVersion: 10 })).toEqual([NOW])
+    expect(dates('HTTP/1.1 500 X\r\n\r\n')).toEqual([NOW])
+    expect(dates(ok(theirs))).toEqual([theirs])
+    expect(dates(ok(theirs, 'Connection: date'))).toEqual([NOW])
+    expect(dates(ok(theirs, 'Connection: x'))).toEqual([theirs])
+    expect(dates('HTTP/1.1 103 Early Hints\r\n\r\n')).toEqual([])
+    expect(dates('HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n', {}, true)).toEqual([])
+    // The task that the visitor came to adds it.
+    expect(dates(ok(), { passedOn: true })).toEqual([])
+    // What a tunnel's rules add stands in its place, and what they remove is replaced.
+    expect(dates(ok(), { extraLines: 'A: 1\r\nDATE: then\r\n' })).toEqual(['DATE: then'])
+    expect(dates(ok(theirs), { removed: new Set(['date']) })).toEqual([NOW])
   })
 
   it('drops cookies for other tunnels, and counts them', () => {
@@ -518,8 +540,7 @@ describe('changes that somebody asked for', () => {
       'Set-Cookie: a=1',
       'Location: <y>',
       'Content-Length: 0',
-      'X-Request-Id: r1',
-      'Via: 1.1 postern',
+      ...OURS_BACK,
     ])
   })
 

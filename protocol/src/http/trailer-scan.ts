@@ -8,7 +8,7 @@ import { refuse, type Side } from './rules.ts'
 type State = 'line' | 'name' | 'value' | 'line-lf' | 'end-lf' | 'done'
 
 /** The other fields that this layer acts on are about framing, routing or the connection: too late here, or a lie (RFC 9110 §6.5.1). */
-const MAY_STAND = bits(FIELD.other)
+const MAY_STAND = bits(FIELD.other, FIELD.date)
 const EMPTY_SECTION = Buffer.from('\r\n')
 
 export class TrailerScan {
