@@ -257,28 +257,33 @@ export const PASSED: readonly Passed[] = [
 
   // HTTP/1.0
   respelt(
-    'RFC 9112 §9.3: HTTP/1.0 goes on as it is, and says close',
+    'RFC 9112 §2.3: HTTP/1.0 goes on as HTTP/1.1, and says close',
     message(['GET /old HTTP/1.0', HOST]),
-    message(['GET /old HTTP/1.0', HOST, 'Connection: close']),
+    message(['GET /old HTTP/1.1', HOST, 'Connection: close']),
   ),
   respelt(
     'RFC 9112 §9.3: HTTP/1.0 with keep-alive and a body',
     message(['POST /old HTTP/1.0', HOST, 'Connection: keep-alive', 'Content-Length: 2'], 'ab'),
-    message(['POST /old HTTP/1.0', HOST, 'Content-Length: 2', 'Connection: close'], 'ab'),
+    message(['POST /old HTTP/1.1', HOST, 'Content-Length: 2', 'Connection: close'], 'ab'),
   ),
   respelt(
     'RFC 9112 §6.3: HTTP/1.0 without a length has no body',
     message(['POST /old HTTP/1.0', HOST], LOOKS_LIKE_A_REQUEST),
-    message(['POST /old HTTP/1.0', HOST, 'Connection: close']),
+    message(['POST /old HTTP/1.1', HOST, 'Connection: close']),
   ),
   respelt(
     'RFC 9112 §3.2.2: HTTP/1.0 with a URL and no Host is given one',
     'GET http://a.example/old HTTP/1.0\r\n\r\n',
-    message(['GET /old HTTP/1.0', HOST, 'Connection: close']),
+    message(['GET /old HTTP/1.1', HOST, 'Connection: close']),
   ),
   respelt(
     'RFC 9110 §7.8: HTTP/1.0 cannot upgrade, nor take trailers',
     message(['GET /old HTTP/1.0', HOST, 'Connection: upgrade, TE', 'Upgrade: websocket', 'TE: trailers']),
-    message(['GET /old HTTP/1.0', HOST, 'Connection: close']),
+    message(['GET /old HTTP/1.1', HOST, 'Connection: close']),
+  ),
+  respelt(
+    'RFC 9110 §10.1.1: HTTP/1.0 cannot expect',
+    message(['POST /old HTTP/1.0', HOST, 'Expect: 100-continue', 'Content-Length: 2'], 'ab'),
+    message(['POST /old HTTP/1.1', HOST, 'Content-Length: 2', 'Connection: close'], 'ab'),
   ),
 ]

@@ -207,10 +207,12 @@ describe('a request head for the local server', () => {
     expect(request('GET /a/../%2E|^ HTTP/1.1\r\nHost: a.example\r\n\r\n')[0]).toBe('GET /a/../%2E|^ HTTP/1.1')
   })
 
-  it('goes on as HTTP/1.0 with Connection: close (RFC 9112 §9.3)', () => {
-    const lines = request('GET /a HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\n\r\n')
+  it('goes on as HTTP/1.1 with Connection: close, without an expectation (RFC 9112 §2.3, RFC 9110 §10.1.1)', () => {
+    const lines = request(
+      'GET /a HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\nExpect: 100-continue\r\nTE: trailers\r\n\r\n',
+    )
     expect(lines).toEqual([
-      'GET /a HTTP/1.0',
+      'GET /a HTTP/1.1',
       'Host: a.example',
       ...OURS.slice(0, -1),
       'Via: 1.0 postern',
@@ -218,16 +220,17 @@ describe('a request head for the local server', () => {
     ])
   })
 
-  it('gives an HTTP/1.0 request the Host of its URL, and invents none', () => {
+  it('gives an HTTP/1.0 request the Host of its URL, or an empty one (RFC 9112 §3.2)', () => {
     expect(request('GET http://a.example/b HTTP/1.0\r\n\r\n')).toEqual([
-      'GET /b HTTP/1.0',
+      'GET /b HTTP/1.1',
       'Host: a.example',
       ...OURS.slice(0, -1),
       'Via: 1.0 postern',
       'Connection: close',
     ])
     expect(request('GET /b HTTP/1.0\r\n\r\n')).toEqual([
-      'GET /b HTTP/1.0',
+      'GET /b HTTP/1.1',
+      'Host: ',
       'X-Forwarded-For: 203.0.113.7',
       'X-Forwarded-Proto: https',
       'Forwarded: for=203.0.113.7;proto=https',
