@@ -166,7 +166,17 @@ export const PASSED: readonly Passed[] = [
     message(['OPTIONS * HTTP/1.1', HOST]),
   ),
   same('RFC 9112 §3.2.4: OPTIONS *', ['OPTIONS * HTTP/1.1', HOST]),
-  same('RFC 9110 §9.3.8: TRACE is the local server’s to answer', ['TRACE /a HTTP/1.1', HOST, 'Max-Forwards: 3']),
+  respelt(
+    'RFC 9110 §7.6.2: TRACE is the local server’s to answer, one hop further',
+    message(['TRACE /a HTTP/1.1', HOST, 'Max-Forwards: 3']),
+    message(['TRACE /a HTTP/1.1', HOST, 'Max-Forwards: 2']),
+  ),
+  respelt(
+    'RFC 9110 §7.6.2: OPTIONS reaches the last server it may',
+    message(['OPTIONS * HTTP/1.1', HOST, 'Max-Forwards: 1']),
+    message(['OPTIONS * HTTP/1.1', HOST, 'Max-Forwards: 0']),
+  ),
+  same('RFC 9110 §7.6.2: Max-Forwards of another method is left alone', ['GET / HTTP/1.1', HOST, 'Max-Forwards: 0']),
   same('RFC 9112 §3.2.1: two slashes are a path', ['GET //b.example/a HTTP/1.1', HOST]),
   same('RFC 9112 §3.2.1: a URL within a path', ['GET /http://b.example/ HTTP/1.1', HOST]),
   same('RFC 9112 §3.2.1: dot segments and percent-encoding stay', ['GET /a/../%2e%2E/%00%0d%0a;b HTTP/1.1', HOST]),

@@ -17,6 +17,7 @@ import { Exchange, type ExchangeRequest, type Outcome, type Visitor } from './ex
 import { faultAnswer } from './fault-answer.ts'
 import { prefaceIn } from './h2/h2-preface.ts'
 import { keptWaiting } from './kept-waiting.ts'
+import { LAST_HOP_STATUS, lastHopAnswer } from './last-hop-answer.ts'
 import { REDIRECT_STATUS, redirectAnswer } from './redirect-answer.ts'
 import { RequestHeads } from './request-heads.ts'
 import { type RequestEnd, RequestRecord } from './request-record.ts'
@@ -200,11 +201,7 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
   }
 
   redirect({ origin }: Redirect, { head, requestId }: Application): void {
-    const answer = redirectAnswer(origin, head, requestId)
-    this.#record.status = REDIRECT_STATUS
-    this.#record.bytesOut += answer.length
-    this.#recordEnd('whole')
-    this.#writeLast(answer)
+    this.#answerWhole(REDIRECT_STATUS, redirectAnswer(origin, head, requestId))
   }
 
   refuse(fault: TunnelFault, { head, requestId }: Application): void {
@@ -365,6 +362,7 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
     this.#since = this.#record.begin(requestId, head, head.bytes, head.version === 11 ? 'HTTP/1.1' : 'HTTP/1.0')
     this.#context.records.begun()
     this.#waited = false
+    if (head.maxForwards === 0) return this.#answerWhole(LAST_HOP_STATUS, lastHopAnswer(head, requestId))
     this.#state = ADMISSION
     this.#admission.begin(head, requestId)
     this.#waited = true
@@ -419,6 +417,13 @@ export class VisitorConnection implements Visitor, Applicant, Taker, StreamUser,
     if (!keepAlive) return this.#writeLast(answer)
     this.#socket.write(answer)
     this.#nextRequest()
+  }
+
+  #answerWhole(status: number, answer: Buffer): void {
+    this.#record.status = status
+    this.#record.bytesOut += answer.length
+    this.#recordEnd('whole')
+    this.#writeLast(answer)
   }
 
   #writeLast(answer: Buffer): void {

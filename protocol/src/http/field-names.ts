@@ -28,6 +28,7 @@ export const FIELD = {
   /** One that differs from one of the others by its punctuation alone. */
   lookAlike: 20,
   date: 21,
+  maxForwards: 22,
 } as const
 
 export type FieldId = (typeof FIELD)[keyof typeof FIELD]
@@ -64,6 +65,7 @@ const EXACT: Record<string, FieldId> = {
   'tunnel-error': FIELD.tunnelError,
   location: FIELD.location,
   date: FIELD.date,
+  'max-forwards': FIELD.maxForwards,
 }
 
 const PROXY_PREFIX = ascii('proxy-')

@@ -245,6 +245,20 @@ describe('a request head for the local server', () => {
     expect(lines).toEqual(['GET /a HTTP/1.1', 'Host: localhost:3000', 'X: y', ...OURS, 'X-Extra: 1'])
   })
 
+  it('counts Max-Forwards down, of OPTIONS and TRACE alone (RFC 9110 §7.6.2)', () => {
+    const left = (method: string, value: string, forwarding: Partial<RequestForwarding> = {}) =>
+      request(`${method} /a HTTP/1.1\r\nHost: a.example\r\nMAX-forwards: ${value}\r\n\r\n`, forwarding)[2]
+    expect(left('OPTIONS', '3')).toBe('MAX-forwards: 2')
+    expect(left('TRACE', '1')).toBe('MAX-forwards: 0')
+    expect(left('TRACE', '007')).toBe('MAX-forwards: 6')
+    expect(left('OPTIONS', '9'.repeat(400))).toBe('MAX-forwards: 999999')
+    expect(left('GET', '3')).toBe('MAX-forwards: 3')
+    for (const none of ['', 'x', '-1', '1.5', '3, 4']) expect(left('OPTIONS', none)).toBe(`MAX-forwards: ${none}`)
+    // The task that the visitor came to has counted.
+    expect(left('OPTIONS', '3', { passedOn: true })).toBe('MAX-forwards: 3')
+    expect(left('OPTIONS', '3', { host: 'b' })).toBe('MAX-forwards: 2')
+  })
+
   it('leaves out a forgiven empty line', () => {
     expect(request(`\r\n${get()}`)[0]).toBe('GET /a HTTP/1.1')
   })

@@ -24,6 +24,7 @@ const REWRITTEN = bits(FIELD.forwarded, FIELD.forwardedFor, FIELD.forwardedProto
 /** Believed by some servers, set by nobody here: kept only behind a trusted hop. */
 const UNTRUSTED = REWRITTEN | bits(FIELD.forwardedOther, FIELD.realIp)
 const HOST = bits(FIELD.host)
+const MAX_FORWARDS = bits(FIELD.maxForwards)
 /** RFC 9110 §10.1.1: an expectation in HTTP/1.0 counts for nothing, and would count in what we send. */
 const EXPECT = bits(FIELD.expect)
 
@@ -37,8 +38,10 @@ export function writeRequestHead(head: RequestHead, forwarding: RequestForwardin
   const { passedOn = false } = forwarding
   const untrusted = passedOn ? 0 : forwarded.trusted ? REWRITTEN : UNTRUSTED
   const dropped = head.version === 10 ? untrusted | EXPECT : untrusted
-  const owned = forwarding.host === undefined ? 0 : HOST
-  copyLines(head, startLine(head), dropped, owned, writeHost, forwarding, forwarding.removed)
+  const rewritten = forwarding.host === undefined ? 0 : HOST
+  // Between our tasks it is passed on once.
+  const owned = passedOn || head.maxForwards === undefined ? rewritten : rewritten | MAX_FORWARDS
+  copyLines(head, startLine(head), dropped, owned, writeOwned, forwarding, forwarding.removed)
 
   // RFC 9112 §3.2: HTTP/1.1 has one, though it be empty.
   if (!lines.has(FIELD.host)) slab.text(`Host: ${forwarding.host ?? head.host}\r\n`)
@@ -70,8 +73,9 @@ function startLine(head: RequestHead): number {
   return lines.count > 0 ? lines.nameStart(0) : base + head.bytes - 2
 }
 
-function writeHost(head: RequestHead, index: number, { host }: RequestForwarding): void {
-  writeValue(head, index, host ?? head.host)
+function writeOwned(head: RequestHead, index: number, { host }: RequestForwarding): void {
+  if (head.lines.id(index) === FIELD.host) writeValue(head, index, host ?? head.host)
+  else writeValue(head, index, String(Math.max(0, head.maxForwards! - 1)))
 }
 
 /** What this connection's next hop is told (RFC 9110 §7.6.1, §7.8, §10.1.4). */

@@ -19,6 +19,8 @@ const HTTPS_SCHEME = Buffer.from('https://')
 /** `h2c`, its drafts, and `HTTP` of any version. */
 const HTTP_ITSELF = /(?:^|,)[ \t]*(?:h2|http[ \t]*(?:[/,]|$))/i
 const CONTINUE = Buffer.from('100-continue')
+/** More is written as this many: no chain of intermediaries is as long. */
+const MOST_FORWARDS = 1_000_000
 
 export class RequestHead extends MessageHead {
   method = ''
@@ -76,6 +78,13 @@ export class RequestHead extends MessageHead {
   /** RFC 9110 §9.2.2. */
   get idempotent(): boolean {
     return methodIsIdempotent(this.method)
+  }
+
+  /** How often it may be passed on (RFC 9110 §7.6.2), at most 1,000,000; undefined where nothing limits that. */
+  get maxForwards(): number | undefined {
+    if (!this.lines.has(FIELD.maxForwards) || (this.method !== 'OPTIONS' && this.method !== 'TRACE')) return undefined
+    const text = this.lines.joined(FIELD.maxForwards) ?? ''
+    return /^\d+$/.test(text) ? Math.min(Number(text), MOST_FORWARDS) : undefined
   }
 
   /** Judges the fields of a whole head. @throws TunnelFault */

@@ -23,6 +23,7 @@ import { Admission, type Applicant, type Application } from '../admission.ts'
 import { Exchange, type ExchangeRequest, type Outcome, type Visitor } from '../exchange.ts'
 import { faultAnswer } from '../fault-answer.ts'
 import { keptWaiting } from '../kept-waiting.ts'
+import { LAST_HOP_STATUS, lastHopAnswer } from '../last-hop-answer.ts'
 import { REDIRECT_STATUS, redirectAnswer } from '../redirect-answer.ts'
 import { type RequestEnd, RequestRecord } from '../request-record.ts'
 import type { Perishable } from '../sweeper.ts'
@@ -188,9 +189,7 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
   }
 
   redirect({ origin }: Redirect, { head, requestId }: Application): void {
-    const answer = redirectAnswer(origin, head, requestId)
-    this.#record.status = REDIRECT_STATUS
-    this.#writeLast(answer, 'whole')
+    this.#answerWhole(REDIRECT_STATUS, redirectAnswer(origin, head, requestId))
   }
 
   refuse(fault: TunnelFault): void {
@@ -266,6 +265,8 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
     }
     this.#since = this.#record.begin(this.#requestId, this.#head, bytes.length, 'HTTP/2.0')
     records.begun()
+    if (this.#head.maxForwards === 0)
+      return this.#answerWhole(LAST_HOP_STATUS, lastHopAnswer(this.#head, this.#requestId))
     this.#admission.begin(this.#head, this.#requestId)
     this.#waited = true
   }
@@ -347,6 +348,11 @@ export class H2Request implements Visitor, Applicant, Perishable, StreamUser {
       faultAnswer(fault, { accept, method, requestId: this.#requestId, keepAlive: true, serverTiming }),
       'refused',
     )
+  }
+
+  #answerWhole(status: number, answer: Buffer): void {
+    this.#record.status = status
+    this.#writeLast(answer, 'whole')
   }
 
   #writeLast(answer: Buffer, end: RequestEnd): void {
