@@ -160,6 +160,28 @@ export const PASSED: readonly Passed[] = [
     message(['GET http://a.example?q HTTP/1.1', HOST]),
     message(['GET /?q HTTP/1.1', HOST]),
   ),
+  ...[
+    'GET http://a.example:80/b',
+    'GET HTTP://A.EXAMPLE:80/b',
+    'GET https://a.example:443/b',
+    'GET http://a.example:/b',
+  ].map((start) =>
+    respelt(
+      `RFC 9110 §4.2.3: the default port of its scheme may stand in the URL alone: ${start}`,
+      message([`${start} HTTP/1.1`, HOST]),
+      message(['GET /b HTTP/1.1', HOST]),
+    ),
+  ),
+  ...['http://a.example/b|:80', 'https://a.example/b|:443', 'http://a.example:80/b|:', 'http://a.example/b|:'].map(
+    (both) => {
+      const [url, port] = both.split('|')
+      return respelt(
+        `RFC 9110 §4.2.3: the default port of its scheme may stand in Host alone: ${url} with ${port}`,
+        message([`GET ${url} HTTP/1.1`, `${HOST}${port}`]),
+        message(['GET /b HTTP/1.1', `${HOST}${port}`]),
+      )
+    },
+  ),
   respelt(
     'RFC 9112 §3.2.4: OPTIONS of a URL without a path asks for *',
     message(['OPTIONS http://a.example HTTP/1.1', HOST]),

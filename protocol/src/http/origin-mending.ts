@@ -3,6 +3,8 @@
  * Knows the two names; knows nothing of heads.
  */
 
+import { withoutDefaultPort } from './authority.ts'
+
 export interface PublicPlace {
   readonly scheme: 'http' | 'https'
   /** Lower-case authority by which the visitor came, port included. */
@@ -45,10 +47,8 @@ export class OriginMending {
     })
   }
 
-  /** A port that the scheme implies may be written or left out (RFC 9110 §4.2.3). */
   #isTold(authority: string, scheme: string | undefined): boolean {
-    const implied = scheme?.toLowerCase() === 'https' ? ':443' : ':80'
-    const bare = (text: string): string => (text.endsWith(implied) ? text.slice(0, -implied.length) : text)
-    return bare(authority.toLowerCase()) === bare(this.#authority)
+    const implied = scheme?.toLowerCase() === 'https' ? 'https' : 'http'
+    return withoutDefaultPort(authority.toLowerCase(), implied) === withoutDefaultPort(this.#authority, implied)
   }
 }

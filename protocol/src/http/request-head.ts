@@ -1,6 +1,6 @@
 /** The head of a request (RFC 9112 §3): request line read, fields judged. Knows nothing of tunnels and of forwarding. */
 import { TARGET_BYTES } from '../limits.ts'
-import { hostEnd } from './authority.ts'
+import { hostEnd, withoutDefaultPort } from './authority.ts'
 import { CR, LF, LOWER, SP, TARGET, TOKEN } from './character-tables.ts'
 import { INCOMPLETE } from './field-lines.ts'
 import { FIELD, spells } from './field-names.ts'
@@ -137,15 +137,17 @@ export class RequestHead extends MessageHead {
       if (end - start !== 1 || this.method !== 'OPTIONS') refuse('request', 'target-form')
       return
     }
-    const authority = start + schemeLength(buffer, start, end)
-    if (authority === start) refuse('request', 'target-form')
+    const scheme = schemeAt(buffer, start, end)
+    if (scheme === undefined) refuse('request', 'target-form')
+    const authority = start + scheme.length + '://'.length
     let authorityEnd = authority
     while (authorityEnd < end && buffer[authorityEnd] !== SLASH && buffer[authorityEnd] !== QUESTION) authorityEnd++
     if (authorityEnd === authority) refuse('request', 'target-form')
     if (hostLine === -1) this.#setHost(authority, authorityEnd)
     else {
       hostEnd(buffer, authority, authorityEnd)
-      if (buffer.toString('latin1', authority, authorityEnd).toLowerCase() !== this.host)
+      const named = buffer.toString('latin1', authority, authorityEnd).toLowerCase()
+      if (named !== this.host && withoutDefaultPort(named, scheme) !== withoutDefaultPort(this.host, scheme))
         refuse('request', 'host-differs')
     }
     this.pathStart = authorityEnd - base
@@ -176,11 +178,9 @@ export class RequestHead extends MessageHead {
   }
 }
 
-function schemeLength(buffer: Buffer, start: number, end: number): number {
-  for (const scheme of [HTTP_SCHEME, HTTPS_SCHEME]) {
-    if (end - start > scheme.length && spellsScheme(buffer, start, scheme)) return scheme.length
-  }
-  return 0
+function schemeAt(buffer: Buffer, start: number, end: number): 'http' | 'https' | undefined {
+  const begins = (scheme: Buffer): boolean => end - start > scheme.length && spellsScheme(buffer, start, scheme)
+  return begins(HTTP_SCHEME) ? 'http' : begins(HTTPS_SCHEME) ? 'https' : undefined
 }
 
 /** Letters in any case; the rest must be equal, since adding the case bit would make other bytes look like `:` and `/`. */

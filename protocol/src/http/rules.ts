@@ -59,7 +59,9 @@ export const RULES = {
   'host-repeated': rule('a request has one Host (RFC 9112 §3.2)'),
   'host-syntax': rule('Host is a name or an address, with or without a port (RFC 9110 §7.2)'),
   'host-userinfo': rule('an authority has no user information (RFC 9110 §4.2.4)'),
-  'host-differs': rule('a URL as the target names the same authority as Host (RFC 9112 §3.2.2)'),
+  'host-differs': rule(
+    'a URL as the target names the same authority as Host, but for a default port (RFC 9112 §3.2.2)',
+  ),
 
   // framing
   'content-length-syntax': rule('Content-Length is one decimal number (RFC 9110 §8.6)'),

@@ -366,7 +366,22 @@ export const REFUSED_REQUESTS: readonly RefusedRequest[] = [
   ['RFC 9112 §3.2.2: a file URL', line('GET file:///etc/passwd HTTP/1.1'), 'target-form'],
   ['RFC 9112 §3.2.2: one slash behind the scheme', line('GET http:/a.example/ HTTP/1.1'), 'target-form'],
   ['RFC 9112 §3.2.2: another authority in capitals', line('GET HTTP://B.EXAMPLE/ HTTP/1.1'), 'host-differs'],
-  ['RFC 9112 §3.2.2: the default port in the target alone', line('GET http://a.example:80/ HTTP/1.1'), 'host-differs'],
+  [
+    'RFC 9112 §3.2.2: the port of http in a target of https',
+    line('GET https://a.example:80/ HTTP/1.1'),
+    'host-differs',
+  ],
+  [
+    'RFC 9112 §3.2.2: the port of https in a target of http',
+    line('GET http://a.example:443/ HTTP/1.1'),
+    'host-differs',
+  ],
+  [
+    'RFC 9112 §3.2.2: a port that only begins like the default',
+    line('GET http://a.example:800/ HTTP/1.1'),
+    'host-differs',
+  ],
+  ['RFC 9112 §3.2.2: a name that ends like the default port', line('GET http://a.example80/ HTTP/1.1'), 'host-differs'],
   ['RFC 9112 §3.2.2: a dot behind the authority', line('GET http://a.example./ HTTP/1.1'), 'host-differs'],
   ['RFC 9112 §3.2.2: another authority for OPTIONS', line('OPTIONS http://b.example HTTP/1.1'), 'host-differs'],
   [
