@@ -281,6 +281,7 @@ export const PASSED: readonly Passed[] = [
     ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__'],
     [],
   ),
+  fields('RFC 2817 §3: an upgrade to TLS', ['Connection: Upgrade', 'Upgrade: TLS/1.0, HTTP/1.1'], []),
   fields(
     'RFC 9110 §7.8: another upgrade',
     ['Upgrade: a/1, b', 'Connection: keep-alive, UPGRADE'],

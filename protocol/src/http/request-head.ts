@@ -16,8 +16,8 @@ const ASTERISK = 0x2a
 const QUESTION = 0x3f
 const HTTP_SCHEME = Buffer.from('http://')
 const HTTPS_SCHEME = Buffer.from('https://')
-/** `h2c`, its drafts, and `HTTP` of any version. */
-const HTTP_ITSELF = /(?:^|,)[ \t]*(?:h2|http[ \t]*(?:[/,]|$))/i
+/** `h2c`, its drafts, and `HTTP` and `TLS` of any version. */
+const HTTP_ITSELF = /(?:^|,)[ \t]*(?:h2|(?:http|tls)[ \t]*(?:[/,]|$))/i
 const CONTINUE = Buffer.from('100-continue')
 /** More is written as this many: no chain of intermediaries is as long. */
 const MOST_FORWARDS = 1_000_000
@@ -154,7 +154,7 @@ export class RequestHead extends MessageHead {
   }
 
   /**
-   * An upgrade to HTTP itself is never passed on: behind it came requests that nobody reads on the way, with fields of their own about
+   * An upgrade to HTTP itself, or to TLS with HTTP inside (RFC 2817), is never passed on: behind it came requests that nobody reads on the way, with fields of their own about
    * who visits. RFC 9110 §7.8 leaves a server free to ignore it, and RFC 9113 §3.1 has withdrawn it.
    */
   #upgradeAsked(): string | undefined {
