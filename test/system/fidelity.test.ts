@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Compared, type Comparison, compare, sending, textOf } from '../support/comparison.ts'
 import { HttpClient } from '../support/http-client.ts'
-import { chunkSizes, fieldOf, fieldsOf } from '../support/http-message.ts'
+import { chunkSizes, fieldOf, fieldsOf, readResponse } from '../support/http-message.ts'
+import { RawConnection } from '../support/raw-connection.ts'
 import { type Script, ScriptedOrigin } from '../support/scripted-origin.ts'
 import { type System, startSystem } from '../support/start-system.ts'
 import { ask } from '../support/visits.ts'
@@ -125,20 +126,24 @@ describe('what the visitor sends arrives as it was sent', () => {
     expect(textOf(tunnelled.response)).toBe('body')
   })
 
-  test('Expect: 100-continue: a refusal reaches the visitor, and the body is never asked for', async () => {
-    await visiting(
-      async (client) => {
-        client.send(`POST / HTTP/1.1\r\nHost: ${host}\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n`)
-        const response = await client.next('POST')
-        client.send('body')
-        return { interim: [], response }
-      },
-      async ({ connection, whole }) => {
-        connection.write('HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n')
-        await whole()
-      },
-    )
-  })
+  test.each(['waits on', 'sends its body after all'])(
+    'Expect: 100-continue: a refusal reaches the visitor whole, and the connection ends in good order: it %s',
+    async (what) => {
+      const refusal = 'no'.repeat(500_000)
+      origin.play(({ connection }) => {
+        connection.write(`HTTP/1.1 417 Expectation Failed\r\nContent-Length: ${refusal.length}\r\n\r\n${refusal}`)
+      })
+      const visitor = await RawConnection.open(system.publicPort)
+      visitor.write(`POST / HTTP/1.1\r\nHost: ${host}\r\nExpect: 100-continue\r\nContent-Length: 400000\r\n\r\n`)
+      await visitor.saw('\r\n\r\n')
+      if (what !== 'waits on') visitor.write(Buffer.alloc(400_000))
+      expect(await visitor.over()).toBe('ended')
+      const answer = readResponse(visitor.bytes, 0, { method: 'POST' })!
+      expect(fieldOf(answer, 'connection')).toBe('close')
+      expect(answer.body.toString()).toBe(refusal)
+      visitor.close()
+    },
+  )
 })
 
 describe('what the local server answers arrives as it was sent', () => {

@@ -95,7 +95,16 @@ export class Exchange implements StreamListener, Asker {
     this.#mayMove = mayMove
     this.#movable = head.idempotent && head.framing === 'none'
     this.#request = new RequestSender(head, headBytes, body)
-    this.#response = new ResponseRelay({ reader, request: head, record, mayKeepAlive, cookies, changes, visitor })
+    this.#response = new ResponseRelay({
+      reader,
+      request: head,
+      record,
+      mayKeepAlive,
+      cookies,
+      changes,
+      visitor,
+      sent: this.#request,
+    })
     this.#lease = route.lease(head.version === 10 ? 'fresh' : this.#idempotent ? 'idle' : 'young', this)
     this.#lease.stream.listen(this)
     this.#request.begin(
@@ -296,11 +305,11 @@ export class Exchange implements StreamListener, Asker {
   /** `atOnce`: it came in one piece. */
   #responseWhole(atOnce = false): void {
     if (this.#request.done) this.#bothWhole(atOnce ? this.#record.answeredAt : undefined)
-    else if (this.#originEnded) this.#endEarly()
+    else if (this.#originEnded || this.#response.unasked) this.#endEarly()
     // Otherwise the local server answered early; it may still want the rest of the request, and the visitor may still send it.
   }
 
-  /** The local server answered and hung up while the request was still coming: the rest of it goes nowhere. */
+  /** The local server answered, and hung up or asked for no body, while the request was still coming: the rest of it goes nowhere. */
   #endEarly(): void {
     this.#lease.stream.reset()
     this.#end({ kind: 'complete', keepAlive: false, at: undefined })

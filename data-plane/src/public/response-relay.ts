@@ -36,6 +36,8 @@ export interface ResponseRelayOptions {
   readonly cookies: CookieFence
   readonly changes: ResponseChanges | undefined
   readonly visitor: ResponseReceiver
+  /** How far the request has come. */
+  readonly sent: { readonly done: boolean; readonly sentBytes: number }
 }
 
 /** Who gets the response. */
@@ -65,6 +67,11 @@ export class ResponseRelay {
   state: ResponseState = 'awaited'
   /** Whether the visitor's connection may carry another request after this response. */
   keepAlive = false
+  /**
+   * The visitor waits for a 100 that does not come: whether it still sends its body is not known (RFC 9110 §10.1.1), so the response says close
+   * and the connection ends behind it.
+   */
+  unasked = false
   /** How long the local server keeps the connection for another request: 0 if it does not, or if it has sent more than the response. */
   originIdleMs = 0
   readonly #options: ResponseRelayOptions
@@ -79,6 +86,8 @@ export class ResponseRelay {
   /** The body is delimited by the close, and the visitor gets it in chunks. */
   #chunking = false
   #interims = 0
+  /** A 100 was passed on. */
+  #continued = false
   #visitorFull = false
   /** Bytes that wait in the visitor's socket and are not yet given back to the stream's window. */
   #owed = 0
@@ -168,6 +177,7 @@ export class ResponseRelay {
       // Bytes of this chunk that belonged to heads have moved on; the rest is credited with the body.
       if (!head.interim) return this.#begin(head, buffer, from, to, chunk.length - (to - from), stream)
       if (++this.#interims > INTERIM_RESPONSES) throw new TunnelFault('origin-invalid', 'Too many interim responses.')
+      this.#continued ||= head.status === 100
       if (this.#visitorVersion === 11) this.#options.visitor.write(this.#written(head, true))
     }
   }
@@ -181,7 +191,7 @@ export class ResponseRelay {
 
   /** `credit`: bytes of the stream's window that the heads took. */
   #begin(head: ResponseHead, buffer: Buffer, from: number, to: number, credit: number, stream: ByteStream): void {
-    const { record, request, mayKeepAlive } = this.#options
+    const { record, request, mayKeepAlive, sent } = this.#options
     if (head.status > HTTP2_HIGHEST_STATUS && record.protocol === 'HTTP/2.0')
       throw new TunnelFault('origin-invalid', `node:http2 sends no status above ${HTTP2_HIGHEST_STATUS}.`)
     record.answered(head.status)
@@ -195,7 +205,8 @@ export class ResponseRelay {
       }
       return this.#deliver(written, credit + to - from, stream)
     }
-    this.keepAlive = mayKeepAlive && request.keepAlive && keepsVisitor(head, this.#visitorVersion)
+    this.unasked = request.expectContinue && !this.#continued && !sent.done && sent.sentBytes === 0
+    this.keepAlive = mayKeepAlive && !this.unasked && request.keepAlive && keepsVisitor(head, this.#visitorVersion)
     // Node's servers read nothing further on a connection on which they have declined an upgrade.
     this.originIdleMs = head.keepAlive && request.upgrade === undefined ? idleTime(head) : 0
     if (needsDechunking(head, this.#visitorVersion)) this.#dechunker = this.#newDechunker()

@@ -109,7 +109,7 @@ const ACCEPTED: [title: string, message: string, expected: Partial<ReturnType<ty
   ['RFC 9110 §7.8: an upgrade to HTTP/2.0 is none', upgrading('HTTP/2.0, a'), { upgrade: undefined }],
   ['RFC 9110 §7.8: an upgrade to HTTP is none', upgrading('http'), { upgrade: undefined }],
   ['RFC 2817 §3: an upgrade to TLS is none', upgrading('TLS/1.0'), { upgrade: undefined }],
-  ['RFC 2817 §3: an upgrade to TLS among others is none', upgrading('websocket, tls / 1.3'), { upgrade: undefined }],
+  ['RFC 2817 §3: an upgrade to TLS among others is none', upgrading('websocket, tls/1.3'), { upgrade: undefined }],
   ['RFC 2817 §3: nor without a version', upgrading('Tls'), { upgrade: undefined }],
   ['RFC 9110 §7.8: a name that begins like TLS', upgrading('tlsx/1'), { upgrade: 'tlsx/1' }],
   ['RFC 9110 §7.8: a name that begins like HTTP', upgrading('httpx/1'), { upgrade: 'httpx/1' }],

@@ -212,6 +212,22 @@ test('an answer of ours to a request whose body still comes is read to its end; 
   expect(request.stream.rstCode).toBe(0)
 })
 
+test('a final answer before 100 Continue ends the request, and the connection goes on', async () => {
+  const route = new ScriptedRoute()
+  const { port, wait, recorded } = await serve(route)
+  const session = visit(port)
+  const request = new SeenRequest(session, { ':method': 'POST', expect: '100-continue', 'content-length': '5' }, false)
+  const { stream } = await route.leased(0)
+  stream.answer('HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno')
+  await until(() => request.ended)
+  expect(request).toMatchObject({ status: 417, text: 'no' })
+  expect(recorded).toEqual(['HTTP/2.0 417 whole -'])
+  wait(LINGER_MS + 2 * SWEEP_MS)
+  await request.closed
+  expect(request.stream.rstCode).toBe(0)
+  expect(session.closed).toBe(false)
+})
+
 test('a local server that says nothing is 504', async () => {
   const route = new ScriptedRoute()
   const { port, wait } = await serve(route)
