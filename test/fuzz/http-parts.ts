@@ -217,6 +217,9 @@ export const NAMES = [
   'Content-Length\0',
   'Proxy-Connection',
   'Keep-Alive',
+  'Max-Forwards',
+  'Date',
+  'Set_Cookie',
 ]
 export const VALUES = [
   '',

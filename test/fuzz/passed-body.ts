@@ -1,6 +1,7 @@
 /** Reads the body of a message in pieces, with what passes on of it; and what should, by a slow and obvious reading. */
 import type { BodyBoundary, RequestHead, ResponseHead } from '@postern/protocol/http'
 import { dataBytes, trailersAt } from './coded-body.ts'
+import { isOurs } from './our-fields.ts'
 
 export interface Span {
   readonly from: number
@@ -44,10 +45,6 @@ export function readBody(
   return { end: at, dataBytes: counted, wrong, dropped }
 }
 
-/** Of framing, routing, forwarding and the connection, as our documents list them. */
-const FORBIDDEN =
-  /^(?:host|content-length|transfer-encoding|connection|keep-alive|upgrade|te|expect|forwarded|x-real-ip|x-request-id|set-cookie|tunnel-error|location|x-forwarded-.+|proxy|proxy-.+)$/
-
 function withoutForbidden(bytes: Buffer, from: number, to: number): { wanted: string; dropped: Span[] } {
   const trailers = from + trailersAt(bytes.subarray(from, to))
   const dropped: Span[] = []
@@ -55,8 +52,7 @@ function withoutForbidden(bytes: Buffer, from: number, to: number): { wanted: st
   let at = trailers
   for (const line of bytes.toString('latin1', trailers, to).split(/(?<=\r\n)/)) {
     const [name = ''] = line.split(':', 1)
-    if (FORBIDDEN.test(name.toLowerCase().replaceAll(/[^0-9a-z]/g, '-')))
-      dropped.push({ from: at, to: at + name.length })
+    if (isOurs(name)) dropped.push({ from: at, to: at + name.length })
     else wanted += line
     at += line.length
   }

@@ -1,6 +1,7 @@
 /** Compares our reading of requests with node:http's: what we accept it accepts with the same meaning. */
 import { ForwardedFields, type RequestHead, RequestHeadParser, writeRequestHead } from '@postern/protocol/http'
 import { difference } from './message-seen.ts'
+import { resemblesOurs } from './our-fields.ts'
 import { withoutDropped } from './passed-body.ts'
 import { REFUSED_REQUESTS, stopsNode } from './refused-by-us.ts'
 import { RequestOracle, withKnownMethods } from './request-oracle.ts'
@@ -64,6 +65,8 @@ export class RequestDifferential {
     if (read === undefined || read.bytes !== written.length) return 'has no end, or an early one'
     for (const key of ['method', 'path', 'framing', 'contentLength', 'upgrade', 'expectContinue'] as const)
       if (read[key] !== head[key]) return `${key}: ${read[key]} ≠ ${head[key]}`
+    for (let i = 0; i < read.fieldCount; i++)
+      if (resemblesOurs(read.fieldName(i))) return `passes ${read.fieldName(i)} on`
     if (read.version !== 11) return `version: ${read.version}`
     if (head.host !== read.host) return `host: ${read.host} ≠ ${head.host}`
     return undefined

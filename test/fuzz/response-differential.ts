@@ -60,6 +60,9 @@ export class ResponseDifferential {
       if (read[key] !== head[key]) return `${key}: ${read[key]} ≠ ${head[key]}`
     const framing = needsChunking(head, 11) ? 'chunked' : head.framing
     if (read.framing !== framing) return `framing: ${read.framing} ≠ ${framing}`
+    const dates = head.fieldValues('date').length
+    const wanted = dates === 0 && head.status >= 200 ? 1 : dates
+    if (read.fieldValues('date').length !== wanted) return `${read.fieldValues('date').length} Dates, not ${wanted}`
     return undefined
   }
 }
