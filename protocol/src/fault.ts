@@ -80,7 +80,7 @@ export const FAULTS = {
     'The token is not known here.',
     'Ask an administrator of this server for a token.',
   ),
-  'token-expired': entry(false, 401, 3, 'The token has expired.', 'Rotate it, or ask an administrator for a new one.'),
+  'token-expired': entry(false, 401, 3, 'The token has expired.', 'Ask an administrator for a new one.'),
   'token-revoked': entry(false, 401, 3, 'The token has been revoked.', 'Ask an administrator for a new one.'),
   'too-many-failures': entry(
     true,
@@ -102,6 +102,13 @@ export const FAULTS = {
     3,
     'The token does not allow this call.',
     'Use a token with the scope that the detail names.',
+  ),
+  'token-life-exceeded': entry(
+    false,
+    403,
+    3,
+    'The new token would end later than the token that asks.',
+    'Ask for fewer days, or ask an administrator for the token.',
   ),
   'username-mismatch': entry(
     false,
@@ -293,7 +300,7 @@ export const FAULTS = {
     'The local server of this tunnel speaks HTTP/2, which has no Upgrade.',
     'Ask without Upgrade; or run the agent without --upstream-protocol h2c.',
   ),
-  'http1-required': entry(
+  'connection-sign-in': entry(
     false,
     505,
     1,

@@ -108,7 +108,16 @@ export class Exchange implements StreamListener, ResponseSink {
     this.#bindsStreams = bindsStreams
     this.#bound = bound !== undefined || requestSignsIn(head)
     this.#request = new RequestBody(head, headBytes, body)
-    this.#response = new Response({ reader, request: head, record, mayKeepAlive, cookies, changes, sink: this })
+    this.#response = new Response({
+      reader,
+      request: head,
+      record,
+      mayKeepAlive,
+      cookies,
+      changes,
+      sink: this,
+      sent: this.#request,
+    })
     this.#lease = bound ?? route.lease(this.#freshness(request.first), asker)
     this.#lease.stream.listen(this)
     this.#request.begin(this.#lease.stream, this.#mayBeStale || (mayMove && head.idempotent))
@@ -144,7 +153,7 @@ export class Exchange implements StreamListener, ResponseSink {
       return to
     }
     this.#record.bytesIn += end - from
-    if (end > from) this.#sendBody(chunk.subarray(from, end))
+    if (end > from) this.#sendBody(chunk, from)
     if (this.#request.done && this.#response.state === 'whole') this.#deliver()
     else this.#setDeadline()
     return end
@@ -291,9 +300,10 @@ export class Exchange implements StreamListener, ResponseSink {
     return first ? 'fresh' : 'young'
   }
 
-  #sendBody(piece: Buffer): void {
+  /** What was measured of the chunk, from `from` on. */
+  #sendBody(chunk: Buffer, from: number): void {
     const { stream, tentative = false } = this.#lease
-    if (!this.#request.send(piece, stream, tentative)) this.#host.setReading(false)
+    if (!this.#request.send(chunk, from, stream, tentative)) this.#host.setReading(false)
   }
 
   get #mayBeStale(): boolean {
@@ -380,8 +390,7 @@ export class Exchange implements StreamListener, ResponseSink {
   /** `atOnce`: it came in one piece. */
   #responseWhole(atOnce = false): void {
     // A local server that answers early may still want the rest of the request, and the visitor may still send it.
-    const requestOver =
-      this.#request.done || this.#originEnded || (this.#response.declined && this.#request.sentBytes === 0)
+    const requestOver = this.#request.done || this.#originEnded || this.#response.declined
     if (requestOver) this.#deliver(atOnce ? this.#record.answeredAt : undefined)
     else this.#setDeadline()
   }
@@ -397,7 +406,7 @@ export class Exchange implements StreamListener, ResponseSink {
     const keepAlive = this.#response.keepAlive && !this.#visitorEnded && this.#request.done
     if (reusable && this.#bound && keepAlive) return this.#end({ kind: 'complete', keepAlive, at, bound: lease })
     if (reusable && !this.#bound) lease.keep(this.#response.originIdleMs)
-    else if (this.#request.done || this.#response.declined) lease.leave(this.#early)
+    else if (this.#request.done) lease.leave(this.#early)
     else lease.reset()
     this.#end({ kind: 'complete', keepAlive, at })
   }

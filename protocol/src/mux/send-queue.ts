@@ -1,11 +1,11 @@
 /** Bytes a stream's writer has handed over and that have not left yet. Knows nothing of windows or frames. */
+import { Fifo } from './fifo.ts'
 import type { Output } from './output.ts'
 
 export class SendQueue {
   bytes = 0
-  readonly #chunks: Buffer[] = []
-  /** The first chunk not yet gone, and how much of it is. */
-  #head = 0
+  readonly #chunks = new Fifo<Buffer>()
+  /** How much of the first chunk has gone. */
   #offset = 0
 
   push(chunk: Buffer): void {
@@ -17,30 +17,20 @@ export class SendQueue {
   moveTo(output: Output, count: number): void {
     this.bytes -= count
     while (count > 0) {
-      const chunk = this.#chunks[this.#head]!
+      const chunk = this.#chunks.first!
       const to = Math.min(chunk.length, this.#offset + count)
       output.payload(chunk, this.#offset, to)
       count -= to - this.#offset
       this.#offset = to
-      if (to === chunk.length) this.#next()
+      if (to === chunk.length) {
+        this.#chunks.drop()
+        this.#offset = 0
+      }
     }
   }
 
   clear(): void {
-    this.#chunks.length = 0
-    this.#head = this.#offset = this.bytes = 0
-  }
-
-  #next(): void {
-    this.#offset = 0
-    this.#head++
-    if (this.#head === this.#chunks.length) {
-      // Mostly one: to take it out is cheaper than to set the length.
-      while (this.#chunks.pop() !== undefined) {}
-      this.#head = 0
-    } else if (this.#head >= 64) {
-      this.#chunks.splice(0, this.#head)
-      this.#head = 0
-    }
+    this.#chunks.clear()
+    this.#offset = this.bytes = 0
   }
 }
