@@ -440,14 +440,14 @@ export const UPGRADE_END_MS = seconds(2)
 
 // ── channels that are replaced ──────────────────────────────────────────────────────────────────────────────────────
 
-/** Node cannot change the keys of a TLS 1.3 connection (RFC 8446 §5.5): a channel is replaced after a day, ± CHANNEL_AGE_SPREAD of it. */
+/** Node cannot change the keys of a TLS 1.3 connection (RFC 8446 §5.5): a channel, of an agent or between nodes, is replaced after a day, ± CHANNEL_AGE_SPREAD of it. */
 export const CHANNEL_AGE_MS = seconds(86_400)
 export const CHANNEL_AGE_SPREAD = 0.1
 /** Or after so many bytes in one direction: some 2^22 records of 16 KiB, of the 2^24.5 that AES-GCM may protect with one key (RFC 8446 §5.5). */
 export const CHANNEL_BYTES = 64 * 1024 * MiB
 /** Age and bytes are looked at this often: at 10 Gbit/s a fifth of the bytes more. */
 export const CHANNEL_WEAR_CHECK_MS = seconds(10)
-/** What is in flight on a channel that was replaced by its own agent may take this long; what is left then is ended as at the end of a drain. */
+/** What is in flight on a channel that was replaced by the end that opened it may take this long; what is left then is ended as at the end of a drain. */
 export const REPLACED_CHANNEL_MS = seconds(600)
 /** Tasks that an agent looks at for one that has none of its channels, with one ticket: of two tasks it misses the other one time in 256. */
 export const TASK_DRAWS = 8

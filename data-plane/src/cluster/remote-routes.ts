@@ -25,7 +25,11 @@ export interface RemoteRoutesDeps {
   readonly tasks: Pick<TaskView, 'find' | 'knows' | 'triedWithin' | 'look' | 'goneSince'>
   /** Undefined where this task has no key of the hop: it serves what it holds, and nothing else. */
   readonly peers:
-    | { channel(peer: HopPeer): Hop | undefined; state(peer: HopPeer): PeerState; reach(task: Task): Promise<void> }
+    | {
+        channel(peer: HopPeer, tenant: string): Hop | undefined
+        state(peer: HopPeer): PeerState
+        reach(task: Task): Promise<void>
+      }
     | undefined
   /** Whether a channel of this task is about to have the name: the table may say so before its answer is here. */
   claiming(name: string): boolean
@@ -72,7 +76,7 @@ export class RemoteRoutes {
         if (row.routeState === 'online' && !this.#isOurs(row) && !tasks.knows(row.taskId, row.bootId)) isStranger = true
         continue
       }
-      const hop = this.#isRefused(row) ? undefined : peers?.channel(task)
+      const hop = this.#isRefused(row) ? undefined : peers?.channel(task, row.username)
       if (hop !== undefined) {
         const route = this.#routeOver(hop, name, row.epoch)
         if (best === undefined || route.outstanding < best.outstanding) best = route
@@ -116,7 +120,7 @@ export class RemoteRoutes {
     for (const row of known ?? []) {
       const task = this.#taskOf(row)
       if (task === undefined || row.routeState !== 'online' || !row.pool || this.#isRefused(row)) continue
-      const hop = peers?.channel(task)
+      const hop = peers?.channel(task, row.username)
       if (hop === undefined) {
         if (peers?.state(task) === 'unknown') void this.#reach(task)
         continue
@@ -236,7 +240,8 @@ export class RemoteRoutes {
   }
 
   #endOn(route: PeerRoute): void {
-    this.withdrawn(route.name, route.epoch)
+    // Otherwise only its channel ends, which was replaced: its task serves the name as before.
+    if (route.hop.open) this.withdrawn(route.name, route.epoch)
     this.#deps.endOn(route)
   }
 

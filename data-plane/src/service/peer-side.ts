@@ -42,6 +42,7 @@ export class PeerSide {
         keys: hopKeys,
         budget,
         now,
+        random: Math.random,
         withdrawn: ({ name, epoch }) => this.remote.withdrawn(name, epoch),
         failed: ({ taskId }, how, fault) => {
           counts.hopFailed()
@@ -50,6 +51,16 @@ export class PeerSide {
             'the channel to another task is lost',
           )
         },
+        replaced: ({ taskId }) => {
+          // At once, so that idle streams of the former channel do not take up the places of new ones.
+          this.remote.sweep()
+          log.info({ peer: taskId }, 'the channel to another task was replaced')
+        },
+        notReplaced: ({ taskId }, fault) =>
+          log.warn(
+            { peer: taskId, fault: fault.code, detail: fault.detail },
+            'the channel to another task could not be replaced; it serves on',
+          ),
       })
     const table = new RouteTable({
       routes: stores.routes,
@@ -63,9 +74,10 @@ export class PeerSide {
     })
   }
 
-  /** Channels of both directions. */
-  get channels(): Iterable<Yielding> {
-    return [...(this.#listener?.channels ?? []), ...(this.#peers?.channels ?? [])]
+  /** What each tenant holds on the channels of both directions. */
+  get shares(): Iterable<Yielding> {
+    const calling = [...(this.#peers?.channels ?? [])].flatMap((channel) => [...channel.shares])
+    return [...(this.#listener?.shares ?? []), ...calling]
   }
 
   /** The listener for other tasks, which `stop` closes; undefined where there is no key of the hop. Called once. */
