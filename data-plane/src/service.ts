@@ -102,6 +102,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   const peers = new PeerSide({
     ...deps,
     self,
+    ownAddr: () => addr,
     budget,
     view,
     counts,

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import type { TunnelFault } from '@postern/protocol/fault'
 import {
   CHANNEL_AGE_MS,
@@ -6,12 +8,14 @@ import {
   REPLACED_CHANNEL_MS,
   UPGRADE_END_MS,
 } from '@postern/protocol/limits'
+import type { Task } from '@postern/protocol/store'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { MemoryGuard } from '../channel/memory-guard.ts'
 import type { Lease } from '../route/route.ts'
 import { PeerPair } from '../testing/peer-pair.ts'
 
 let pair: PeerPair
+const cleanups: (() => void)[] = []
 
 beforeEach(async () => {
   pair = await PeerPair.start()
@@ -19,6 +23,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   vi.useRealTimers()
+  for (const cleanup of cleanups.splice(0)) cleanup()
   await pair.stop()
 })
 
@@ -147,6 +152,42 @@ test('what is open on a replaced channel has REPLACED_CHANNEL_MS; then it is end
   expect(await over).toBe('channel-closed')
   await inTurn(() => pair.peers.channels.size === 1)
   expect(pair.peers.state(pair.task)).toBe('open')
+})
+
+/** Listens on a port of its own, and does so much with whoever comes. */
+async function elsewhere(accept: (socket: Socket) => void): Promise<Task> {
+  const sockets: Socket[] = []
+  const server = createServer((socket) => {
+    sockets.push(socket.on('error', () => {}))
+    accept(socket)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  cleanups.push(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  const addr = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  return { ...pair.task, taskId: 'elsewhere', addr }
+}
+
+test.each([
+  ['hangs up', (socket: Socket) => void socket.end(), 'foreign'],
+  ['answers something else', (socket: Socket) => void socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'), 'foreign'],
+  ['resets the connection', (socket: Socket) => void socket.resetAndDestroy(), 'gone'],
+  ['says nothing', () => {}, 'silent'],
+])('an address whose process %s', async (_what, accept, how) => {
+  const task = await elsewhere(accept)
+  await pair.peers.reach(task)
+  expect([pair.peers.state(task), pair.reports, pair.opened]).toEqual([how, [how], ['holder']])
+})
+
+test('an address where nobody listens, or that is not one, or that is our own now', async () => {
+  const task = await elsewhere(() => {})
+  cleanups.pop()!()
+  const none = { ...task, taskId: 'none', addr: '' }
+  const own = { ...task, taskId: 'former', addr: 'asking:7100' }
+  for (const each of [task, none, own]) await pair.peers.reach(each)
+  expect([task, none, own].map((each) => pair.peers.state(each))).toEqual(['gone', 'silent', 'gone'])
 })
 
 test('a replaced channel that breaks cuts what is open on it and says nothing of the task', async () => {

@@ -11,6 +11,8 @@ import { PeerChannel, type PeerChannelOptions } from './peer-channel.ts'
 
 export interface PeersDeps {
   readonly self: HopPeer
+  /** Where other tasks reach this one. */
+  ownAddr(): string
   readonly keys: DeploymentKeys
   readonly budget: WindowBudget
   /** Monotonic milliseconds. */
@@ -19,20 +21,26 @@ export interface PeersDeps {
   random(): number
   withdrawn: PeerChannelOptions['withdrawn']
   /** The channel to a task ended, or could not be opened. */
-  failed(peer: HopPeer, how: 'silent' | 'gone', fault: TunnelFault | undefined): void
+  failed(peer: HopPeer, how: Unreached, fault: TunnelFault | undefined): void
+  /** A channel to that task is open. */
+  opened(peer: HopPeer): void
   /** Another channel to that task takes new requests from now on; or could not be opened, which is tried again. */
   replaced(peer: HopPeer): void
   notReplaced(peer: HopPeer, fault: TunnelFault): void
 }
 
-/** `gone`: its process is no more, as its machine says. `silent`: nothing is heard of it, which a partition looks like too. */
-export type PeerState = 'open' | 'unknown' | 'gone' | 'silent'
+/**
+ * `gone`: its process is no more, as its machine says. `silent`: nothing is heard of it, which a partition looks like too. `foreign`: a process is
+ * there, and does not take the key of this one.
+ */
+type Unreached = 'gone' | 'silent' | 'foreign'
+export type PeerState = 'open' | 'unknown' | Unreached
 
 type Entry =
   | { readonly kind: 'opening'; readonly opened: Promise<void> }
   /** `replaceAt`: not before is another channel opened in the place of this one. */
   | { readonly kind: 'open'; readonly task: Task; readonly channel: PeerChannel; replaceAt: number }
-  | { readonly kind: 'suspect'; readonly how: 'gone' | 'silent'; readonly until: number }
+  | { readonly kind: 'suspect'; readonly how: Unreached; readonly until: number }
 
 export class Peers {
   readonly #deps: PeersDeps
@@ -69,6 +77,11 @@ export class Peers {
     const entry = this.#entries.get(key)
     if (entry?.kind === 'opening') return entry.opened
     if (this.state(task) !== 'unknown') return Promise.resolve()
+    // The address is this process's now: the one that had it before is no more.
+    if (task.addr === this.#deps.ownAddr()) {
+      this.#entries.set(key, { kind: 'suspect', how: 'gone', until: this.#deps.now() + PEER_SUSPECT_MS })
+      return Promise.resolve()
+    }
     const opened = this.#open(key, task)
     this.#entries.set(key, { kind: 'opening', opened })
     return opened
@@ -97,7 +110,7 @@ export class Peers {
     } catch (error) {
       if (this.#stopping.signal.aborted) return
       const fault = toFault(error, 'peer-unreachable')
-      this.#suspect(key, task, isRefusal(fault) ? 'gone' : 'silent', fault)
+      this.#suspect(key, task, howFailed(fault), fault)
     }
   }
 
@@ -138,10 +151,11 @@ export class Peers {
       ended: () => this.#channels.delete(channel),
     })
     this.#channels.add(channel)
+    this.#deps.opened(task)
     return channel
   }
 
-  #suspect(key: string, peer: HopPeer, how: 'silent' | 'gone', fault: TunnelFault | undefined): void {
+  #suspect(key: string, peer: HopPeer, how: Unreached, fault: TunnelFault | undefined): void {
     this.#entries.set(key, { kind: 'suspect', how, until: this.#deps.now() + PEER_SUSPECT_MS })
     this.#deps.failed(peer, how, fault)
   }
@@ -156,7 +170,11 @@ function placeOf(addr: string): { host: string; port: number } {
   return { host: addr.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(addr.slice(colon + 1)) }
 }
 
-/** Its machine answers, and nobody listens there: the process has ended. */
-function isRefusal({ cause }: TunnelFault): boolean {
-  return cause instanceof Error && 'code' in cause && (cause.code === 'ECONNREFUSED' || cause.code === 'ECONNRESET')
+function howFailed({ code, cause }: TunnelFault): Unreached {
+  const reason = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  // Its machine answers, and nobody listens there.
+  if (reason === 'ECONNREFUSED' || reason === 'ECONNRESET') return 'gone'
+  // It was connected, and hung up without an error of the network.
+  const isDropped = code === 'channel-lost' && cause === undefined
+  return isDropped || code === 'key-mismatch' ? 'foreign' : 'silent'
 }

@@ -23,6 +23,8 @@ export class PeerPair {
   readonly peers: Peers
   /** What the calling node reports of its channels, in order. */
   readonly reports: string[] = []
+  /** Nodes to which it has opened a channel. */
+  readonly opened: string[] = []
   readonly ending: PeerRoute[] = []
   task!: Task
   #ended: (route: PeerRoute) => void = () => {}
@@ -48,9 +50,11 @@ export class PeerPair {
     })
     this.peers = new Peers({
       ...{ self: { taskId: 'asking', bootId: 'b' }, keys, budget, now },
+      ownAddr: () => 'asking:7100',
       random: () => 0.5,
       withdrawn: () => {},
       failed: (_peer, how) => this.reports.push(how),
+      opened: ({ taskId }) => void this.opened.push(taskId),
       replaced: () => this.reports.push('replaced'),
       notReplaced: (_peer, fault: TunnelFault) => this.reports.push(`not replaced ${fault.code}`),
     })
