@@ -57,7 +57,8 @@ export interface TunnelEvents {
 type Withdraw = (parting: Parting) => void
 
 type TunnelState =
-  | { readonly kind: 'greeting'; readonly deadline: NodeJS.Timeout }
+  /** `refusal`: what its hello is answered with, whatever it says. */
+  | { readonly kind: 'greeting'; readonly deadline: NodeJS.Timeout; readonly refusal?: TunnelFault }
   | { readonly kind: 'claiming' }
   /** It will not serve, and its agent has been told so or has gone: the channel closes. Its claim, if there is one, is given back at the end. */
   | { readonly kind: 'refused'; readonly parting: Parting }
@@ -259,7 +260,8 @@ export class Tunnel {
 
   /** GOAWAY, a moment for what is queued, the end. An agent that was not welcomed yet is sent elsewhere. Resolves when the channel is over. */
   async close(): Promise<void> {
-    if (this.#isAwaited()) this.#refuse(new TunnelFault('server-draining'))
+    const { kind } = this.#state
+    if (kind === 'greeting' || kind === 'claiming') this.#refuse(new TunnelFault('server-draining'))
     this.#leave(partingOf(this.#cutBy?.code))
     await this.#channel.close()
   }
@@ -283,28 +285,35 @@ export class Tunnel {
     if (this.#state.kind === 'serving') await this.#state.claim.relist()
   }
 
-  /** Whether its agent waits for a welcome. */
-  #isAwaited(): boolean {
-    return this.#state.kind === 'greeting' || this.#state.kind === 'claiming'
-  }
-
   /** `why` is for the log. `refusal` goes to an agent that was not welcomed yet, `tell` sends a welcomed one the reason. */
   #cut(why: TunnelFault, refusal: TunnelFault, tell?: () => void): void {
-    if (this.#cutBy !== undefined || this.#state.kind === 'refused' || this.#isOver()) return
+    const state = this.#state
+    if (this.#cutBy !== undefined || state.kind === 'refused' || state.kind === 'over') return
     this.#cutBy = why
-    if (this.#isAwaited()) return this.#refuse(refusal)
-    tell?.()
-    void this.close()
+    switch (state.kind) {
+      case 'greeting':
+        // Before its hello the agent cannot be told why.
+        this.#state = { ...state, refusal }
+        return
+      case 'claiming':
+        return this.#refuse(refusal)
+      case 'serving':
+      case 'leaving':
+        tell?.()
+        void this.close()
+    }
   }
 
   #greet(hello: Hello): void {
-    if (this.#state.kind === 'greeting') {
-      clearTimeout(this.#state.deadline)
-      this.#hello = hello
-      this.#state = { kind: 'claiming' }
-      this.#claimed = this.#claim(hello)
-    } else if (this.#state.kind !== 'refused')
-      this.#channel.destroy(new TunnelFault('protocol-violation', 'A second hello.'))
+    const state = this.#state
+    if (state.kind === 'refused') return
+    if (state.kind !== 'greeting')
+      return this.#channel.destroy(new TunnelFault('protocol-violation', 'A second hello.'))
+    if (state.refusal !== undefined) return this.#refuse(state.refusal)
+    clearTimeout(state.deadline)
+    this.#hello = hello
+    this.#state = { kind: 'claiming' }
+    this.#claimed = this.#claim(hello)
   }
 
   #misheard(fault: TunnelFault): void {
