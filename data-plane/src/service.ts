@@ -102,6 +102,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   const peers = new PeerSide({
     ...deps,
     self,
+    ownAddr: () => addr,
     budget,
     view,
     counts,
@@ -131,10 +132,13 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     },
   })
   const memory = new MemoryGuard({
-    holders: (): Iterable<Yielding> => [...tunnels(), ...peers.channels],
+    holders: (): Iterable<Yielding> => [...tunnels(), ...peers.shares],
     memoryLimit: deps.memoryLimit,
     reset: (holder) =>
-      log.warn(holder instanceof Tunnel ? tunnelFacts(holder) : {}, 'a stalled stream was reset for want of memory'),
+      log.warn(
+        holder instanceof Tunnel ? tunnelFacts(holder) : { username: holder.tenant },
+        'a stalled stream was reset for want of memory',
+      ),
   })
   const memoryCheck = setInterval(() => memory.check(), MEMORY_CHECK_MS)
   const { remote } = peers

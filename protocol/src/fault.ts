@@ -328,7 +328,7 @@ export const FAULTS = {
     503,
     1,
     'The agent of this tunnel is away.',
-    'It is back within seconds if it runs; reload.',
+    'Reload in a few seconds: an agent that runs comes back by itself. If the tunnel is yours, start its agent.',
   ),
   'tunnel-moved': entry(
     true,

@@ -143,7 +143,7 @@ export const VISITOR_IDLE_MS = seconds(75)
 export const ORIGIN_FIRST_BYTE_MS = seconds(60)
 /** A body that does not move at all. */
 export const BODY_IDLE_MS = seconds(600)
-/** A name whose agent left so recently is answered "away", not "unknown": it restarts, or its network does. */
+/** Requests for a name whose agent left so recently may wait for it: it restarts, or its network does. Later ones are answered at once. */
 export const AWAY_MS = seconds(60)
 /** A request for such a name waits this long for the agent, unless the agent said otherwise: a restart or a new network fits, a visitor's patience ends. */
 export const HOLD_MS = seconds(10)
@@ -393,13 +393,13 @@ export const HOP_REFUSED_MS = seconds(1)
 export const ROUTE_FRESH_MS = seconds(60)
 /** While the table cannot be read, what it said before is believed this long, of routes and of leases. */
 export const TABLE_OUTAGE_MS = seconds(600)
-/** That a name does not exist: a new tunnel is reached on every task within this. */
+/** That nothing serves a name, or that nobody has it: a new tunnel is reached on every task within this. */
 export const ROUTE_ABSENT_MS = seconds(3)
 /** The list of tasks is read before its turn, for a route to a task that nobody has heard of, at most this often. */
 export const STRANGER_LOOK_MS = seconds(1)
-/** Names whose place is remembered: some 500 bytes each. */
+/** Names that somebody has whose place is remembered, and as many that nobody has: some 500 bytes each. */
 export const ROUTES_REMEMBERED = 20_000
-/** Reads of the table for names that are not remembered, per second and in one burst: a scan of random names costs 100 reads a second, not 10,000. */
+/** Reads of the table for names that are not remembered as somebody's, per second and in one burst: a scan of random names costs 100 reads a second, not 10,000. */
 export const LOOKUPS_PER_SECOND = 100
 export const LOOKUPS_AT_ONCE = 500
 /** A visitor waits this long for the table. Not scaled, like one of its calls. */
@@ -463,14 +463,14 @@ export const UPGRADE_END_MS = seconds(2)
 
 // ── channels that are replaced ──────────────────────────────────────────────────────────────────────────────────────
 
-/** Node cannot change the keys of a TLS 1.3 connection (RFC 8446 §5.5): a channel is replaced after a day, ± CHANNEL_AGE_SPREAD of it. */
+/** Node cannot change the keys of a TLS 1.3 connection (RFC 8446 §5.5): a channel, of an agent or between nodes, is replaced after a day, ± CHANNEL_AGE_SPREAD of it. */
 export const CHANNEL_AGE_MS = seconds(86_400)
 export const CHANNEL_AGE_SPREAD = 0.1
 /** Or after so many bytes in one direction: some 2^22 records of 16 KiB, of the 2^24.5 that AES-GCM may protect with one key (RFC 8446 §5.5). */
 export const CHANNEL_BYTES = 64 * 1024 * MiB
 /** Age and bytes are looked at this often: at 10 Gbit/s a fifth of the bytes more. */
 export const CHANNEL_WEAR_CHECK_MS = seconds(10)
-/** What is in flight on a channel that was replaced by its own agent may take this long; what is left then is ended as at the end of a drain. */
+/** What is in flight on a channel that was replaced by the end that opened it may take this long; what is left then is ended as at the end of a drain. */
 export const REPLACED_CHANNEL_MS = seconds(600)
 /** Tasks that an agent looks at for one that has none of its channels, with one ticket: of two tasks it misses the other one time in 256. */
 export const TASK_DRAWS = 8

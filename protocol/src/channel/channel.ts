@@ -155,9 +155,14 @@ export class Channel {
     this.#mux.refusing = refusing
   }
 
-  /** Resets the stream whose reader has moved nothing for the longest time. False if none holds anything. */
-  resetLongestStalled(): boolean {
-    return this.#mux.resetLongestStalled()
+  /** As `Mux.eachHeld`: what `heldBytes` is made of. */
+  eachHeld(visit: (stream: RawStream, heldBytes: number) => void): void {
+    this.#mux.eachHeld(visit)
+  }
+
+  /** Resets the stream whose reader has moved nothing for the longest time. False if none holds anything. @param among all streams unless told */
+  resetLongestStalled(among?: (stream: RawStream) => boolean): boolean {
+    return this.#mux.resetLongestStalled(among)
   }
 
   /** Throws `channel-closed` if closing or ended, `streams-exhausted` at the ceiling. */

@@ -102,6 +102,11 @@ export class Mux {
     return held
   }
 
+  /** Calls back for each live stream whose reader holds memory, with that memory in bytes. */
+  eachHeld(visit: (stream: RawStream, heldBytes: number) => void): void {
+    for (const stream of this.#streams.values()) if (stream.receives.held > 0) visit(stream, stream.receives.held)
+  }
+
   /** Whether a `pull` would bring something, room permitting. */
   get outputWaiting(): boolean {
     return this.#writeSide.waiting
@@ -177,11 +182,11 @@ export class Mux {
     this.#queue(FrameType.goAway, 0, 0, code)
   }
 
-  /** Resets the stream whose reader has moved nothing for the longest time; it hears `reset`. False if no stream holds anything. */
-  resetLongestStalled(): boolean {
+  /** Resets the stream whose reader has moved nothing for the longest time; it hears `reset`. False if no stream holds anything. @param among all streams unless told */
+  resetLongestStalled(among?: (stream: RawStream) => boolean): boolean {
     let longest: MuxStream | undefined
     for (const stream of this.#streams.values()) {
-      if (stream.receives.unconsumed === 0) continue
+      if (stream.receives.unconsumed === 0 || among?.(stream) === false) continue
       if (longest === undefined || stream.receives.heldSince < longest.receives.heldSince) longest = stream
     }
     longest?.abandon(new TunnelFault('stream-reset', 'its reader stalled while memory was short'), true)
