@@ -43,7 +43,7 @@ export const OPENING_TIMEOUT_MS = seconds(10)
 export const PROXY_HEADER_TIMEOUT_MS = seconds(5)
 /** PROXY v2 allows 64 KiB; addresses and every TLV that balancers send fit in 4 KiB. */
 export const PROXY_HEADER_BYTES = 4 * KiB
-/** Openings under way from one address: a NAT full of agents after a deploy, but not a flood. */
+/** Openings under way from one address (one IPv6 /64): a NAT full of agents after a deploy, but not a flood. */
 export const OPENINGS_PER_ADDRESS = 200
 /** Openings under way on one task: 0.5 ms of CPU each, so at most about two seconds of work in line. */
 export const OPENINGS_PER_TASK = 4000
