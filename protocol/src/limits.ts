@@ -59,6 +59,9 @@ export const CONTROL_LINE_BYTES = 8 * KiB
 /** One stream-fault per failing request is the busiest honest use. Counted over a sliding second. */
 export const CONTROL_LINES_PER_SECOND = 50
 
+/** Of a fault's detail, everywhere: with each character escaped as six it fits into a control line. */
+export const FAULT_DETAIL_CHARACTERS = 1024
+
 // ── rules for visitors ──────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Of one list of a tunnel's rules. Whoever needs more networks than that has a firewall. */

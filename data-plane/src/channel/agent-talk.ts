@@ -3,6 +3,7 @@ import {
   type AgentMessage,
   type ControlStream,
   type Hello,
+  refusedBy,
   type ServerMessage,
   type StreamFaultMessage,
   serverControlStream,
@@ -54,13 +55,8 @@ export class AgentTalk {
     this.#control?.send({ type: 'welcome', ...welcome, heartbeatMs: HEARTBEAT_MS })
   }
 
-  refuse({ code, detail, retryAfterMs }: TunnelFault): void {
-    this.#control?.send({
-      type: 'refused',
-      fault: code,
-      ...(detail === undefined ? {} : { detail }),
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    })
+  refuse(fault: TunnelFault): void {
+    this.#control?.send(refusedBy(fault))
   }
 
   /** False if it could not be said. */

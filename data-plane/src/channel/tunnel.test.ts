@@ -4,7 +4,14 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import type { Subdomain } from '@postern/protocol/address'
 import { acceptOpening, agentControlStream, Channel, openChannel, type ServerMessage } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
-import { CLOSE_GRACE_MS, HEARTBEAT_MS, HOLD_MS, REPLACED_CHANNEL_MS, SILENCE_MS } from '@postern/protocol/limits'
+import {
+  CLOSE_GRACE_MS,
+  FAULT_DETAIL_CHARACTERS,
+  HEARTBEAT_MS,
+  HOLD_MS,
+  REPLACED_CHANNEL_MS,
+  SILENCE_MS,
+} from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
 import { afterEach, expect, test, vi } from 'vitest'
 import type { Claim } from './claim.ts'
@@ -178,10 +185,11 @@ test('its streams for visitors are counted without the control stream', async ()
 
 test('a claim that is refused is told, and the tunnel is over', async () => {
   const { control, hello, said, overs, published, refusals } = await setup(async () => {
-    throw new TunnelFault('subdomain-taken')
+    throw new TunnelFault('subdomain-taken', 'x'.repeat(1500), { retryAfterMs: 1.5 })
   })
   control.send(hello)
-  expect(await said.first()).toMatchObject({ type: 'refused', fault: 'subdomain-taken' })
+  const detail = 'x'.repeat(FAULT_DETAIL_CHARACTERS)
+  expect(await said.first()).toEqual({ type: 'refused', fault: 'subdomain-taken', detail, retryAfterMs: 2 })
   expect(refusals).toEqual([['subdomain-taken', '127.0.0.1']])
   expect((await overs.first()).release).toBeUndefined()
   expect(published).toEqual([])

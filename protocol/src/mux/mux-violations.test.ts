@@ -124,6 +124,21 @@ describe('a violation', () => {
   })
 })
 
+describe('id 0, which is the session’s', () => {
+  it.each<[string, Sent]>([
+    ['data', { type: 'data', id: 0, payload }],
+    ['a window update', { type: 'windowUpdate', id: 0, length: 5 }],
+    ['RST', { type: 'windowUpdate', flags: ['rst'], id: 0 }],
+    ['SYN', syn(0)],
+  ])('takes no %s, on either side', (_title, frame) => {
+    for (const side of ['agent', 'server'] as const) {
+      const solo = new Solo({ side })
+      solo.receive(frame)
+      expect(solo.faults.map((fault) => fault.code)).toEqual(['protocol-violation'])
+    }
+  })
+})
+
 describe('a flood', () => {
   it('of pings ends the session after two seconds’ worth at most', () => {
     const solo = busy()

@@ -83,6 +83,7 @@ export class StreamTable {
 
   /** Whether a frame of a stream that is not open may still come in good faith: the peer may not know yet that it is gone. */
   wasOpen(id: number): boolean {
+    if (id === 0) return false
     if (!this.#isOwn(id)) return this.#peerIds.wasUsed(id)
     return id >= this.#firstId && id < this.#nextId
   }
