@@ -41,6 +41,11 @@ export class AgentTalk {
     return this.#control !== undefined
   }
 
+  /** A stream to the agent was opened, of which it may say something. */
+  streamOpened(): void {
+    this.#control?.streamOpened()
+  }
+
   /** The stream that the agent has opened for it. */
   begin(stream: RawStream): void {
     this.#control = serverControlStream({
@@ -59,9 +64,8 @@ export class AgentTalk {
     this.#control?.send(refusedBy(fault))
   }
 
-  /** False if it could not be said. */
-  askToMove(deadlineMs: number): boolean {
-    return this.#control?.send({ type: 'draining', deadlineMs: Math.max(0, Math.round(deadlineMs)) }) ?? false
+  askToMove(deadlineMs: number): void {
+    this.#control?.send({ type: 'draining', deadlineMs: Math.max(0, Math.round(deadlineMs)) })
   }
 
   superseded(byInstance: string, by: string | undefined): void {

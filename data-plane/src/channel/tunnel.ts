@@ -102,7 +102,9 @@ export class Tunnel {
     this.#state = { kind: 'greeting', deadline }
     this.#talk = new AgentTalk(deps.now, {
       hello: (hello) => this.#hello(hello),
-      streamFault: (message) => this.#failures.note(message),
+      streamFault: (message) => {
+        if (this.#channel.has(message.streamId)) this.#failures.note(message)
+      },
       leaving: (moved) => (moved ? this.#moveOn() : this.#leave('left')),
       unintelligible: (fault) => this.#misheard(fault),
       broken: (fault) => {
@@ -223,7 +225,9 @@ export class Tunnel {
 
   /** @throws TunnelFault `streams-exhausted`, `channel-closed` */
   openStream(): RawStream {
-    return this.#channel.openStream()
+    const stream = this.#channel.openStream()
+    this.#talk.streamOpened()
+    return stream
   }
 
   /** What the agent said of a stream just before it reset it; told once. */
@@ -251,8 +255,9 @@ export class Tunnel {
   /** Asks the agent to open another channel, and to leave this one when that stands. Once; false if it serves no more, or was asked before. */
   askToMove(deadlineMs: number): boolean {
     if (this.#state.kind !== 'serving' || this.#askedToMove) return false
-    this.#askedToMove = this.#talk.askToMove(deadlineMs)
-    return this.#askedToMove
+    this.#talk.askToMove(deadlineMs)
+    this.#askedToMove = true
+    return true
   }
 
   /** GOAWAY, a moment for what is queued, the end. Resolves when the channel is over. */

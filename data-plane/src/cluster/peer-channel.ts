@@ -29,6 +29,7 @@ export class PeerChannel implements Hop {
   readonly #watch: Heartbeat
   /** What was said of streams that were then reset; each is asked for at once, or never. */
   readonly #failures = new Map<number, Failure>()
+  #notes: ControlStream<never, HopNote> | undefined
   #busy = 0
   #over = false
   #isSilent = false
@@ -83,7 +84,9 @@ export class PeerChannel implements Hop {
 
   openStream(): RawStream {
     if (this.#over) throw new TunnelFault('channel-closed')
-    return this.#channel.openStream()
+    const stream = this.#channel.openStream()
+    this.#notes?.streamOpened()
+    return stream
   }
 
   add(stream: HopStream): void {
@@ -112,10 +115,11 @@ export class PeerChannel implements Hop {
   }
 
   #listenToNotes(stream: RawStream): void {
-    new ControlStream<never, HopNote>(
+    this.#notes = new ControlStream<never, HopNote>(
       {
         stream,
         linesPerSecond: HOP_NOTES_PER_SECOND,
+        answersStream: ({ type }) => type === 'returned',
         now: this.#options.now,
         message: (note) => this.#hear(note),
         ended: (fault) => {
@@ -129,6 +133,7 @@ export class PeerChannel implements Hop {
   #hear(note: HopNote): void {
     if (note.type === 'withdrawn') return this.#options.withdrawn(note)
     if (note.type === 'ending') return this.#tellRoutes(note)
+    if (!this.#channel.has(note.streamId)) return
     this.#failures.set(note.streamId, failureOf(note))
     if (this.#failures.size <= HOP_STREAMS) return
     const [oldest] = this.#failures.keys()

@@ -102,6 +102,11 @@ export class MuxStream implements RawStream {
     return this.opening !== 0 || (this.#sends.bytes === 0 && this.state.outbound === 'ending')
   }
 
+  /** Whether bytes of its writer have not left yet. */
+  get queues(): boolean {
+    return this.#sends.bytes > 0
+  }
+
   get writerHasRoom(): boolean {
     return this.#writerWaits && this.#sends.bytes <= STREAM_BACKLOG_BYTES / 2
   }
