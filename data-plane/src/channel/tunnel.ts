@@ -196,7 +196,7 @@ export class Tunnel {
     return this.#channel.roundTripMs
   }
 
-  /** Bytes from the agent that no visitor has taken yet. */
+  /** Bytes that wait in the channel, for a visitor or for the agent. */
   get heldBytes(): number {
     return this.#channel.heldBytes
   }

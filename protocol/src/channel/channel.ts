@@ -148,7 +148,7 @@ export class Channel {
     return this.#mux.has(streamId)
   }
 
-  /** Bytes received and not yet consumed, for `judgeHeld`. */
+  /** Bytes received and not yet consumed, or written and not yet sent, for `judgeHeld`. */
   get heldBytes(): number {
     return this.#mux.heldBytes
   }
@@ -162,7 +162,7 @@ export class Channel {
     this.#mux.refusing = refusing
   }
 
-  /** Resets the stream whose reader has moved nothing for the longest time. False if none holds anything. */
+  /** Resets the stream in which nothing has moved for the longest time. False if none holds anything. */
   resetLongestStalled(): boolean {
     return this.#mux.resetLongestStalled()
   }

@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { TunnelFault } from '../fault.ts'
-import { FRAME_PAYLOAD_BYTES, INITIAL_WINDOW_BYTES, STREAM_BACKLOG_BYTES } from '../limits.ts'
+import { FRAME_PAYLOAD_BYTES, HELD_PIECE_BYTES, INITIAL_WINDOW_BYTES, STREAM_BACKLOG_BYTES } from '../limits.ts'
 import type { StreamListener } from './stream.ts'
 import { line, Recorder, Solo } from './testing/solo.ts'
 import { WindowBudget } from './window-budget.ts'
@@ -295,6 +295,20 @@ describe('flow control', () => {
     expect(solo.mux.heldBytes).toBe(0)
   })
 
+  it('measures what waits to be sent', () => {
+    const solo = new Solo()
+    const { stream } = solo.open()
+    stream.write(Buffer.alloc(INITIAL_WINDOW_BYTES))
+    expect(solo.mux.heldBytes).toBe(INITIAL_WINDOW_BYTES + HELD_PIECE_BYTES)
+    solo.sent()
+    expect(solo.mux.heldBytes).toBe(0)
+    for (let bytes = 0; bytes < STREAM_BACKLOG_BYTES; bytes++) stream.write(Buffer.from('x'))
+    expect(solo.mux.heldBytes).toBeGreaterThan(STREAM_BACKLOG_BYTES)
+    expect(solo.mux.heldBytes).toBeLessThan(1.1 * STREAM_BACKLOG_BYTES)
+    stream.reset()
+    expect(solo.mux.heldBytes).toBe(0)
+  })
+
   it('copies small pieces for a reader that is behind, so that it does not keep the whole chunk', () => {
     const solo = new Solo()
     solo.consume = false
@@ -329,6 +343,26 @@ describe('flow control', () => {
     expect(solo.mux.resetLongestStalled()).toBe(true)
     expect(solo.mux.resetLongestStalled()).toBe(false)
     expect(idle.endings).toEqual([])
+  })
+
+  it('resets the stream whose bytes have waited for the peer’s window for the longest time', () => {
+    const solo = new Solo()
+    const [first, second, third] = [solo.open(), solo.open(), solo.open()]
+    for (const { stream } of [first, second]) {
+      stream.write(Buffer.alloc(INITIAL_WINDOW_BYTES + 100))
+      solo.sent()
+      solo.time += 10
+    }
+    solo.receive({ type: 'windowUpdate', id: first.stream.id, length: 50 })
+    solo.sent()
+    solo.time += 10
+    solo.receive({ type: 'ping', flags: ['syn'] })
+    third.stream.write(Buffer.from('just now'))
+    const reset = () => [first, second, third].map(({ endings }) => endings.length)
+    expect([solo.mux.resetLongestStalled(), reset()]).toEqual([true, [0, 1, 0]])
+    expect([solo.mux.resetLongestStalled(), reset()]).toEqual([true, [1, 1, 0]])
+    expect([solo.mux.resetLongestStalled(), reset()]).toEqual([true, [1, 1, 1]])
+    expect(solo.mux.resetLongestStalled()).toBe(false)
   })
 })
 

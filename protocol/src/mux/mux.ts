@@ -102,10 +102,10 @@ export class Mux {
     return this.#streams.size
   }
 
-  /** Memory that readers of live streams hold, in bytes: what was received and not yet consumed, and what keeping its pieces costs. */
+  /** Memory that live streams hold, in bytes: received and not yet consumed, or written and not yet sent, and what keeping the pieces costs. */
   get heldBytes(): number {
     let held = 0
-    for (const stream of this.#streams.values()) held += stream.receives.held
+    for (const stream of this.#streams.values()) held += stream.held
     return held
   }
 
@@ -200,14 +200,17 @@ export class Mux {
     this.#queue(FrameType.goAway, 0, 0, code)
   }
 
-  /** Resets the stream whose reader has moved nothing for the longest time; it hears `reset`. False if no stream holds anything. */
+  /** Resets the stream in which nothing has moved for the longest time; it hears `reset`. False if no stream holds anything. */
   resetLongestStalled(): boolean {
     let longest: MuxStream | undefined
+    let since = Infinity
     for (const stream of this.#streams.values()) {
-      if (stream.receives.unconsumed === 0) continue
-      if (longest === undefined || stream.receives.heldSince < longest.receives.heldSince) longest = stream
+      const { stalledSince } = stream
+      if (stalledSince >= since) continue
+      longest = stream
+      since = stalledSince
     }
-    longest?.abandon(new TunnelFault('stream-reset', 'its reader stalled while memory was short'), true)
+    longest?.abandon(new TunnelFault('stream-reset', 'it stalled while memory was short'), true)
     return longest !== undefined
   }
 

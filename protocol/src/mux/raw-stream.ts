@@ -44,6 +44,8 @@ export class MuxStream implements RawStream {
   readonly #sends = new SendQueue()
   #sendWindow = INITIAL_WINDOW_BYTES
   #writerWaits = false
+  /** When a frame last left others behind; monotonic ms, undefined while nothing waits but what was written since the last flush. */
+  #leftBehindAt: number | undefined
   #listener: StreamListener | undefined
 
   constructor(host: StreamHost, id: number, opening: number) {
@@ -91,6 +93,17 @@ export class MuxStream implements RawStream {
     return this.state.kind === 'live'
   }
 
+  /** Memory that its reader and its queue hold, in bytes. */
+  get held(): number {
+    return this.receives.held + this.#sends.held
+  }
+
+  /** Since when nothing of what it holds has moved; monotonic ms. Infinity if it holds nothing, later than any time if that is not known. */
+  get stalledSince(): number {
+    const unread = this.receives.unconsumed > 0 ? this.receives.heldSince : Infinity
+    return this.queues ? Math.min(unread, this.#leftBehindAt ?? Number.MAX_VALUE) : unread
+  }
+
   get heard(): boolean {
     return this.#listener !== undefined
   }
@@ -122,6 +135,8 @@ export class MuxStream implements RawStream {
       this.#sends.moveTo(output, bytes)
       this.#sendWindow -= bytes
       this.#host.sentPayload()
+      if (this.queues) this.#leftBehindAt = this.#host.now()
+      else if (this.#leftBehindAt !== undefined) this.#leftBehindAt = undefined
     }
     if (this.state.kind === 'live' && this.state.outbound === 'ending' && this.#sends.bytes === 0) {
       output.header(FrameType.windowUpdate, this.#takeOpening() | Flag.fin, this.id, 0)
