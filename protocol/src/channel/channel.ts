@@ -94,7 +94,10 @@ export class Channel {
       },
     })
     this.#heartbeat = new Heartbeat({
-      ping: () => this.#mux.ping(),
+      ping: () => {
+        this.#mux.sweep()
+        this.#mux.ping()
+      },
       received: () => this.#bytesIn,
       silent: () => this.destroy(new TunnelFault('channel-lost', 'The other end has fallen silent.')),
     })

@@ -84,6 +84,12 @@ export class ReceiveWindow {
     return credit
   }
 
+  /** Its reader is gone, with all that it held. */
+  abandon(): void {
+    this.release()
+    this.unconsumed = this.pieces = 0
+  }
+
   /** Nothing further will come: what the window had grown goes back to the budget. Harmless when repeated. */
   release(): void {
     if (this.#grown > 0) this.#budget.giveBack(this.#grown)

@@ -1,6 +1,6 @@
 /** Many streams over one ordered flow of bytes: bytes in, events and bytes out. */
 import { TunnelFault } from '../fault.ts'
-import { CONTROL_BACKLOG_FRAMES, STREAMS_PER_CHANNEL } from '../limits.ts'
+import { BODY_IDLE_MS, CONTROL_BACKLOG_FRAMES, STREAMS_PER_CHANNEL } from '../limits.ts'
 import { ControlAllowance } from './control-allowance.ts'
 import { Flag, FrameType, GoAwayCode } from './frame.ts'
 import { Inbound, type Session } from './inbound.ts'
@@ -92,6 +92,9 @@ export class Mux {
       arrivedAt: now(),
       ready: (stream) => writeSide.ready(stream),
       credit: (stream) => this.#credit(stream),
+      delivers: (stream) => {
+        if (this.#streams.isOwn(stream.id)) this.#streams.delivering.add(stream)
+      },
       gone: (stream, tellPeer) => this.#gone(stream, tellPeer),
       sentPayload: () => allowance.earn(1),
     }
@@ -191,6 +194,14 @@ export class Mux {
   ping(): void {
     this.#allowance.earn(1)
     this.#queue(FrameType.ping, Flag.syn, 0, this.#roundTrip.start(this.#now()))
+  }
+
+  /** Resets streams of our own that nobody uses and of which nothing has left for BODY_IDLE_MS. Called now and then. */
+  sweep(): void {
+    if (this.#streams.delivering.size === 0) return
+    const expired = this.#now() - BODY_IDLE_MS
+    for (const stream of [...this.#streams.delivering])
+      if (stream.stalledSince < expired) stream.abandon(new TunnelFault('stream-reset', 'its peer took nothing'), true)
   }
 
   /** Tells the peer that this side opens and accepts nothing further. Open streams go on. Harmless when repeated. */

@@ -20,6 +20,8 @@ export interface StreamHost {
   ready(stream: MuxStream): void
   /** Half a window or more has been consumed: tell the peer. */
   credit(stream: MuxStream): void
+  /** Its user has left it. What it was given before its end still goes. */
+  delivers(stream: MuxStream): void
   /** The stream is gone; `tellPeer` asks for an RST. */
   gone(stream: MuxStream, tellPeer: boolean): void
   /** A frame with payload has left, which frames of the peer may answer. */
@@ -44,6 +46,8 @@ export class MuxStream implements RawStream {
   readonly #sends = new SendQueue()
   #sendWindow = INITIAL_WINDOW_BYTES
   #writerWaits = false
+  /** Its user has left it: nothing is read any more. */
+  #delivering = false
   /** When a frame last left others behind; monotonic ms, undefined while nothing waits but what was written since the last flush. */
   #leftBehindAt: number | undefined
   #listener: StreamListener | undefined
@@ -77,11 +81,14 @@ export class MuxStream implements RawStream {
   }
 
   reset(): void {
-    if (this.state.kind === 'live') this.#leave('reset', true)
+    if (this.state.kind === 'gone' || this.#delivering) return
+    // Of a stream that the peer has not heard of, nobody expects anything.
+    if (this.state.outbound === 'ending' && this.opening !== Flag.syn) this.#deliver()
+    else this.#leave('reset', true)
   }
 
   consume(bytes: number): void {
-    if (this.state.kind === 'gone') return
+    if (this.state.kind === 'gone' || this.#delivering) return
     if (this.receives.consume(bytes)) this.receives.heldSince = this.#host.now()
     const peerMaySend = this.state.inbound === 'open' && this.opening !== Flag.syn
     if (peerMaySend && this.receives.creditDue) this.#host.credit(this)
@@ -141,6 +148,7 @@ export class MuxStream implements RawStream {
     if (this.state.kind === 'live' && this.state.outbound === 'ending' && this.#sends.bytes === 0) {
       output.header(FrameType.windowUpdate, this.#takeOpening() | Flag.fin, this.id, 0)
       this.#sent('fin-sent')
+      if (this.#delivering && this.live) this.#delivered(output)
     } else if (this.opening !== 0) {
       output.header(FrameType.windowUpdate, this.#takeOpening(), this.id, 0)
     }
@@ -162,6 +170,7 @@ export class MuxStream implements RawStream {
   }
 
   delivered(chunk: Buffer, from: number, to: number): void {
+    if (this.#delivering) return
     if (this.#listener === undefined) return this.abandon(new TunnelFault('stream-reset', 'nobody listens'), true)
     const isBehind = this.receives.unconsumed > 0
     this.receives.deliver(to - from, this.#host.arrivedAt)
@@ -194,6 +203,19 @@ export class MuxStream implements RawStream {
     if (!this.writerHasRoom || this.state.kind === 'gone' || this.state.outbound !== 'open') return
     this.#writerWaits = false
     this.#listener?.writable()
+  }
+
+  #deliver(): void {
+    this.#delivering = true
+    this.#listener = undefined
+    this.receives.abandon()
+    this.#host.delivers(this)
+  }
+
+  /** Behind its FIN, so that the peer has all before it is told that nobody reads what it still sends. */
+  #delivered(output: Output): void {
+    output.header(FrameType.windowUpdate, Flag.rst, this.id, 0)
+    this.#leave('reset', false)
   }
 
   #takeOpening(): number {

@@ -17,6 +17,8 @@ export class StreamTable {
   /** While true no stream is opened in either direction. */
   refusing = false
   readonly #streams = new Map<number, MuxStream>()
+  /** Of our own, those that nobody uses and that still deliver what they were given; the oldest first. */
+  readonly delivering = new Set<MuxStream>()
   readonly #ownStreams: number
   readonly #peerStreams: number
   /** `id % 2` of the streams this side opens. */
@@ -52,10 +54,17 @@ export class StreamTable {
   takeOwnId(): number {
     if (this.#nextId > LAST_ID) throw new TunnelFault('channel-closed', 'its stream ids are used up')
     if (this.refusing) throw new TunnelFault('streams-exhausted', 'the tunnel holds too much memory')
+    if (this.#ownOpen >= this.#ownStreams) this.#endOldestDelivery()
     if (this.#ownOpen >= this.#ownStreams) throw new TunnelFault('streams-exhausted')
     const id = this.#nextId
     this.#nextId += 2
     return id
+  }
+
+  /** Who uses a stream comes before what nobody waits for. */
+  #endOldestDelivery(): void {
+    const [oldest] = this.delivering
+    oldest?.abandon(new TunnelFault('stream-reset', 'its place was needed'), true)
   }
 
   /** Takes the id of a stream the peer opens. Returns the rule it breaks, if any. */
@@ -79,6 +88,7 @@ export class StreamTable {
   remove(stream: MuxStream): boolean {
     if (!this.#streams.delete(stream.id)) return false
     if (this.isOwn(stream.id)) this.#ownOpen--
+    this.delivering.delete(stream)
     return true
   }
 
