@@ -1,4 +1,5 @@
 /** Every way a thing can fail, as one closed table: code, who may try again, what each audience is told. */
+import { FAULT_DETAIL_CHARACTERS } from './limits.ts'
 
 export interface FaultEntry {
   /** Whether the same call may succeed later without anybody changing anything. */
@@ -439,7 +440,7 @@ export type FaultCode = keyof typeof FAULTS
 /** Whether a text that came from outside is a code of the table. */
 export const isFaultCode = (text: string): text is FaultCode => Object.hasOwn(FAULTS, text)
 
-/** The one error class of the project. `detail` is for people and never holds a secret. */
+/** The one error class of the project. `detail` is for people, never holds a secret, and is cut at FAULT_DETAIL_CHARACTERS. */
 export class TunnelFault extends Error {
   override readonly name = 'TunnelFault'
   readonly code: FaultCode
@@ -448,9 +449,10 @@ export class TunnelFault extends Error {
   readonly retryAfterMs: number | undefined
 
   constructor(code: FaultCode, detail?: string, options?: { cause?: unknown; retryAfterMs?: number }) {
-    super(detail ? `${FAULTS[code].title} ${detail}` : FAULTS[code].title, { cause: options?.cause })
+    const cut = detail?.slice(0, FAULT_DETAIL_CHARACTERS)
+    super(cut ? `${FAULTS[code].title} ${cut}` : FAULTS[code].title, { cause: options?.cause })
     this.code = code
-    this.detail = detail
+    this.detail = cut
     this.retryAfterMs = options?.retryAfterMs
   }
 

@@ -56,8 +56,11 @@ export const HELLO_TIMEOUT_MS = seconds(5)
 
 /** Visitor rules fit; a log file does not. */
 export const CONTROL_LINE_BYTES = 8 * KiB
-/** One stream-fault per failing request is the busiest honest use. Counted over a sliding second. */
+/** Lines besides those about streams, which may be as many as there were streams: an honest end sends a handful in the life of a channel. */
 export const CONTROL_LINES_PER_SECOND = 50
+
+/** Of a fault's detail, everywhere: with each character escaped as six it fits into a control line. */
+export const FAULT_DETAIL_CHARACTERS = 1024
 
 // ── rules for visitors ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -111,15 +114,24 @@ export const FRAME_PAYLOAD_BYTES = 32 * KiB
 export const STREAM_BACKLOG_BYTES = 64 * KiB
 /** Requests at once through one channel, and for one name over one hop; the 257th is answered 503. Bounds what one tenant can hold: 256 windows. */
 export const STREAMS_PER_CHANNEL = 256
-/** Control frames (ping, window update for unknown streams, resets) a peer may send per second beyond those its data justifies. */
+/** Frames without payload that a peer may send per second beyond those that answer frames of ours: pings, and streams beyond its ceiling. */
 export const CONTROL_FRAMES_PER_SECOND = 1000
-/** Control frames waiting for a peer that does not read: beyond this it is not a peer. */
+/**
+ * Answers that a peer may still owe us, in frames or in lines of the control stream. The buffers of a path hold some 14,000 small requests, each
+ * answered by ACK and RST at most. A peer that saves its answers up costs a tenth of a second.
+ */
+export const EARNED_ANSWERS = 64 * KiB
+/** Frames that answer a peer and wait for it to read, beyond one for each stream that it may open: above this nothing further is read from it. */
 export const CONTROL_BACKLOG_FRAMES = 4096
+/** A peer that takes nothing for so long while its answers wait does not read. Below SILENCE_MS, since nothing of it is read either. */
+export const CONTROL_STALL_MS = seconds(10)
 /**
  * Pieces a reader may hold unconsumed while keeping them costs more than their bytes. A window of 256 KiB in single bytes would cost
  * 50 MB; a stalled reader of messages above 32 bytes never comes here.
  */
 export const HELD_PIECES_PER_STREAM = 8192
+/** What keeping a piece costs beside its bytes: a Buffer object and its place in some queue (measured: 130–220 bytes). */
+export const HELD_PIECE_BYTES = 192
 
 // ── HTTP ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -376,7 +388,7 @@ export const HOP_HEAD_ADDED = { bytes: 4 * KiB, fields: 8 }
 export const HOP_STREAMS = 2 * VISITORS_PER_TASK
 /** Channels of other tasks: three times as many as there are tasks behind one balancer, so that old ones may linger. */
 export const HOP_CHANNELS = 500
-/** Notes that one task tells another per second: a reset stream each, so as many as it answers requests. */
+/** Notes from one task to another per second besides those about streams: a task that loses its agents tells of each tunnel once. */
 export const HOP_NOTES_PER_SECOND = 20_000
 /** Whether all that came by hops has ended is looked at this often at the end of a drain. */
 export const HOP_END_LOOK_MS = ms(50)

@@ -4,7 +4,14 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import type { Subdomain } from '@postern/protocol/address'
 import { acceptOpening, agentControlStream, Channel, openChannel, type ServerMessage } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
-import { CLOSE_GRACE_MS, HEARTBEAT_MS, HOLD_MS, REPLACED_CHANNEL_MS, SILENCE_MS } from '@postern/protocol/limits'
+import {
+  CLOSE_GRACE_MS,
+  FAULT_DETAIL_CHARACTERS,
+  HEARTBEAT_MS,
+  HOLD_MS,
+  REPLACED_CHANNEL_MS,
+  SILENCE_MS,
+} from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
 import { afterEach, expect, test, vi } from 'vitest'
 import type { Claim } from './claim.ts'
@@ -178,10 +185,11 @@ test('its streams for visitors are counted without the control stream', async ()
 
 test('a claim that is refused is told, and the tunnel is over', async () => {
   const { control, hello, said, overs, published, refusals } = await setup(async () => {
-    throw new TunnelFault('subdomain-taken')
+    throw new TunnelFault('subdomain-taken', 'x'.repeat(1500), { retryAfterMs: 1.5 })
   })
   control.send(hello)
-  expect(await said.first()).toMatchObject({ type: 'refused', fault: 'subdomain-taken' })
+  const detail = 'x'.repeat(FAULT_DETAIL_CHARACTERS)
+  expect(await said.first()).toEqual({ type: 'refused', fault: 'subdomain-taken', detail, retryAfterMs: 2 })
   expect(refusals).toEqual([['subdomain-taken', '127.0.0.1']])
   expect((await overs.first()).release).toBeUndefined()
   expect(published).toEqual([])
@@ -368,15 +376,34 @@ test('leaving takes visitors away at once, and the end releases the name', async
   expect(released).toEqual(['released'])
 })
 
-test('what the agent says of a stream is kept until it is asked for, whatever was never asked for', async () => {
+test('what the agent says of an open stream is kept until it is asked for, whatever it says of others', async () => {
   const { control, hello, said, channel, tunnel } = await setup(async () => granted())
   control.send(hello)
   await said.first()
-  for (let id = 2; id <= 20; id += 2)
-    control.send({ type: 'stream-fault', streamId: id, fault: 'origin-refused', unsent: true })
+  const { id } = tunnel.openStream()
+  for (let other = id; other <= id + 1000; other += 2)
+    control.send({ type: 'stream-fault', streamId: other, fault: 'origin-refused', unsent: true })
   await channel.roundTrip()
-  expect(tunnel.takeFailure(20)).toMatchObject({ fault: { code: 'origin-refused' }, unsent: true })
-  expect(tunnel.takeFailure(20)).toBeUndefined()
+  expect(tunnel.takeFailure(id + 2)).toBeUndefined()
+  expect(tunnel.takeFailure(id)).toMatchObject({ fault: { code: 'origin-refused' }, unsent: true })
+  expect(tunnel.takeFailure(id)).toBeUndefined()
+})
+
+test('an agent says of thousands of streams a second why it resets them, and goes on saying so', async () => {
+  const { control, hello, said, channel, tunnel, channelEvents } = await setup(async () => granted())
+  control.send(hello)
+  await said.first()
+  for (let round = 0; round < 2000; round++) {
+    const stream = tunnel.openStream()
+    control.send({ type: 'stream-fault', streamId: stream.id, fault: 'origin-refused', unsent: true })
+    if (round % 50 === 49) await channel.roundTrip()
+    stream.reset()
+  }
+  const last = tunnel.openStream()
+  control.send({ type: 'stream-fault', streamId: last.id, fault: 'origin-closed', unsent: false })
+  await channel.roundTrip()
+  expect(tunnel.takeFailure(last.id)).toMatchObject({ fault: { code: 'origin-closed' }, unsent: false })
+  expect(channelEvents.all).toEqual([])
 })
 
 test('a release that fails is reported, not lost', async () => {

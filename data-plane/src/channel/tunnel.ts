@@ -103,7 +103,9 @@ export class Tunnel {
     this.#state = { kind: 'greeting', deadline }
     this.#talk = new AgentTalk(deps.now, {
       hello: (hello) => this.#greet(hello),
-      streamFault: (message) => this.#failures.note(message),
+      streamFault: (message) => {
+        if (this.#channel.has(message.streamId)) this.#failures.note(message)
+      },
       leaving: (moved) => (moved ? this.#moveOn() : this.#leave('left')),
       unintelligible: (fault) => this.#misheard(fault),
       broken: (fault) => {
@@ -201,7 +203,7 @@ export class Tunnel {
     return this.#channel.roundTripMs
   }
 
-  /** Bytes from the agent that no visitor has taken yet. */
+  /** Bytes that wait in the channel, for a visitor or for the agent. */
   get heldBytes(): number {
     return this.#channel.heldBytes
   }
@@ -230,7 +232,9 @@ export class Tunnel {
 
   /** @throws TunnelFault `streams-exhausted`, `channel-closed` */
   openStream(): RawStream {
-    return this.#channel.openStream()
+    const stream = this.#channel.openStream()
+    this.#talk.streamOpened()
+    return stream
   }
 
   /** Calls `run` after each stream that is gone, and so may be opened anew. One listener; a second one takes the place of the first. */
@@ -261,8 +265,9 @@ export class Tunnel {
   /** Asks the agent to open another channel, and to leave this one when that stands. Once; false if it serves no more, or was asked before. */
   askToMove(deadlineMs: number): boolean {
     if (this.#state.kind !== 'serving' || this.#askedToMove) return false
-    this.#askedToMove = this.#talk.askToMove(deadlineMs)
-    return this.#askedToMove
+    this.#talk.askToMove(deadlineMs)
+    this.#askedToMove = true
+    return true
   }
 
   /** GOAWAY, a moment for what is queued, the end. An agent that was not welcomed yet is sent elsewhere. Resolves when the channel is over. */

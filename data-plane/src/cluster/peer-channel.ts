@@ -42,6 +42,7 @@ export class PeerChannel {
   readonly #watch: Heartbeat
   /** What was said of streams that were then reset; each is asked for at once, or never. */
   readonly #failures = new Map<number, Failure>()
+  #notes: ControlStream<never, HopNote> | undefined
   #busy = 0
   #over = false
   #isSilent = false
@@ -142,6 +143,7 @@ export class PeerChannel {
     if (this.#over) throw new TunnelFault('channel-closed')
     if (share.refusing) throw new TunnelFault('streams-exhausted', 'the tunnel holds too much memory')
     const stream = this.#channel.openStream()
+    this.#notes?.streamOpened()
     this.#shares.assign(stream, share)
     return stream
   }
@@ -164,10 +166,11 @@ export class PeerChannel {
   }
 
   #listenToNotes(stream: RawStream): void {
-    new ControlStream<never, HopNote>(
+    this.#notes = new ControlStream<never, HopNote>(
       {
         stream,
         linesPerSecond: HOP_NOTES_PER_SECOND,
+        answersStream: ({ type }) => type === 'returned',
         now: this.#options.now,
         message: (note) => this.#hear(note),
         ended: (fault) => {
@@ -181,6 +184,7 @@ export class PeerChannel {
   #hear(note: HopNote): void {
     if (note.type === 'withdrawn') return this.#options.withdrawn(note)
     if (note.type === 'ending') return this.#tellRoutes(note)
+    if (!this.#channel.has(note.streamId)) return
     this.#failures.set(note.streamId, failureOf(note))
     if (this.#failures.size <= HOP_STREAMS) return
     const [oldest] = this.#failures.keys()

@@ -2,7 +2,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { acceptHop, Channel, ControlStream, type HopPeer } from '@postern/protocol/channel'
 import { type TunnelFault, toFault } from '@postern/protocol/fault'
-import { HOP_CHANNELS, HOP_END_LOOK_MS, HOP_NOTES_PER_SECOND, HOP_STREAMS } from '@postern/protocol/limits'
+import { HOP_CHANNELS, HOP_END_LOOK_MS, HOP_STREAMS } from '@postern/protocol/limits'
 import type { RawStream, WindowBudget } from '@postern/protocol/mux'
 import type { DeploymentKeys } from '@postern/protocol/ticket'
 import { type EndingNote, type HopNote, returnedNote, type WithdrawnNote } from './hop-notes.ts'
@@ -114,7 +114,6 @@ export class PeerListener {
     const notes = new ControlStream<HopNote, never>(
       {
         stream: channel.openControlStream(),
-        linesPerSecond: HOP_NOTES_PER_SECOND,
         now,
         message: () => {},
         ended: () => {},

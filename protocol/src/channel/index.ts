@@ -11,7 +11,7 @@ export type {
   UpstreamProtocol,
   Welcome,
 } from './control-messages.ts'
-export { UPSTREAM_PROTOCOLS } from './control-messages.ts'
+export { refusedBy, UPSTREAM_PROTOCOLS } from './control-messages.ts'
 export type { ControlStreamOptions } from './control-stream.ts'
 export { agentControlStream, ControlStream, serverControlStream } from './control-stream.ts'
 export { hashCredentials } from './credential-hash.ts'

@@ -12,6 +12,15 @@ export class Fifo<Item extends NonNullable<unknown>> {
     this.#items.push(item)
   }
 
+  get length(): number {
+    return this.#items.length - this.#first
+  }
+
+  /** `item` takes the place of the last one. Only where there is one. */
+  replaceLast(item: Item): void {
+    this.#items[this.#items.length - 1] = item
+  }
+
   get first(): Item | undefined {
     return this.#items[this.#first]
   }
