@@ -91,6 +91,8 @@ export class LiveChannel implements AgentChannel {
       peerStreams: STREAMS_PER_CHANNEL,
       events: {
         streamOpened: (stream) => this.#streams.serve(stream),
+        // A defect: its stream ends and nothing else, and it is shown with its stack.
+        streamCrashed: ({ cause, message }) => process.emitWarning(cause instanceof Error ? cause : message),
         goAway: () => this.#over(new TunnelFault('channel-closed', 'The server said so.')),
         closed: () => {
           this.#over(new TunnelFault('channel-closed'))

@@ -106,6 +106,7 @@ async function setup(claim: TunnelDeps['claim']) {
       events: {
         welcomed: () => {},
         refused: (fault, address) => refusals.push([fault.code, address]),
+        streamCrashed: (_tunnel, { cause }) => expect.unreachable(String(cause)),
         moved: () => moves.put('moved'),
         lastStretchOver: () => moves.put('over'),
         over: (_tunnel, why) => overs.put(why),

@@ -45,6 +45,8 @@ export interface TunnelEvents {
   refused(fault: TunnelFault, address: string | undefined): void
   /** Its agent has another channel in its place, and it finishes what it has. */
   moved(tunnel: Tunnel): void
+  /** Code of one of its streams threw; the channel goes on. */
+  streamCrashed(tunnel: Tunnel, fault: TunnelFault): void
   /** It has had its time for that: what is still open is to be ended, and then the channel. */
   lastStretchOver(tunnel: Tunnel): void
   /** After everything else: the channel is over and the claim is released (or its release has failed with `release`). */
@@ -121,6 +123,7 @@ export class Tunnel {
       events: {
         streamOpened: (stream) => this.#talk.begin(stream),
         streamGone: () => this.#streamGone?.(),
+        streamCrashed: (fault) => deps.events.streamCrashed(this, fault),
         goAway: () => this.#leave('left'),
         closed: () => this.#finish(undefined),
         lost: (fault) => this.#finish(fault),

@@ -26,6 +26,8 @@ export interface PeerChannelOptions {
   readonly longestMs: number
   /** The other task no longer serves that channel of a name. */
   withdrawn(note: Extract<HopNote, { type: 'withdrawn' }>): void
+  /** Code of a stream threw; the channel goes on. */
+  streamCrashed(fault: TunnelFault): void
   /** No further streams: called once. `silent`: its task is out of reach, and what is open may or may not end; otherwise all of it has. */
   over(how: 'silent' | 'gone' | 'leaving', fault: TunnelFault | undefined): void
   /** Nothing is left of it. After `over`, once. */
@@ -60,6 +62,7 @@ export class PeerChannel {
       ownStreams: HOP_STREAMS,
       events: {
         streamOpened: (stream) => this.#listenToNotes(stream),
+        streamCrashed: options.streamCrashed,
         goAway: () => this.#end('leaving', undefined),
         closed: () => this.#ended(undefined),
         lost: (fault) => this.#ended(fault),

@@ -20,6 +20,8 @@ export interface PeerListenerOptions {
     /** A connection that has not proven the key, or not in time; `address` is where it came from. */
     refused(fault: TunnelFault, address: string | undefined): void
     over(peer: HopPeer, fault: TunnelFault | undefined): void
+    /** Code of a stream threw; the channel goes on. */
+    streamCrashed(fault: TunnelFault): void
   }
 }
 
@@ -107,6 +109,7 @@ export class PeerListener {
       peerStreams: HOP_STREAMS,
       events: {
         streamOpened: (stream) => receiveHop(stream, house, desk),
+        streamCrashed: events.streamCrashed,
         closed: () => over(undefined),
         lost: over,
       },

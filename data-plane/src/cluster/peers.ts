@@ -20,6 +20,7 @@ export interface PeersDeps {
   /** Uniform in [0, 1). */
   random(): number
   withdrawn: PeerChannelOptions['withdrawn']
+  streamCrashed: PeerChannelOptions['streamCrashed']
   /** The channel to a task ended, or could not be opened. */
   failed(peer: HopPeer, how: Unreached, fault: TunnelFault | undefined): void
   /** A channel to that task is open. */
@@ -141,6 +142,7 @@ export class Peers {
       now,
       longestMs: replacementAge(random),
       withdrawn,
+      streamCrashed: this.#deps.streamCrashed,
       over: (how, fault) => {
         const entry = this.#entries.get(key)
         // The end of a channel that was replaced says nothing of the task.

@@ -1,5 +1,6 @@
 /** The side of a task that faces the other tasks: where names are that it has not, the hop to them, and the hops that come. Knows nothing of visitors' connections. */
 import type { HopPeer } from '@postern/protocol/channel'
+import type { TunnelFault } from '@postern/protocol/fault'
 import type { WindowBudget } from '@postern/protocol/mux'
 import type { Yielding } from '../channel/memory-guard.ts'
 import type { HopHouse } from '../cluster/incoming-hop.ts'
@@ -46,6 +47,7 @@ export class PeerSide {
         budget,
         now,
         random: Math.random,
+        streamCrashed: this.#streamCrashed,
         withdrawn: ({ name, epoch }) => this.remote.withdrawn(name, epoch),
         failed: ({ taskId }, how, fault) => {
           counts.hopFailed()
@@ -102,12 +104,16 @@ export class PeerSide {
         },
         refused: (fault, address) =>
           log.warn({ fault: fault.code, from: address }, 'a channel of another task was refused'),
+        streamCrashed: this.#streamCrashed,
         over: ({ taskId }, fault) =>
           log.debug({ peer: taskId, fault: fault?.code }, 'the channel of another task is over'),
       },
     })
     return this.#listener
   }
+
+  readonly #streamCrashed = (fault: TunnelFault): void =>
+    this.#deps.log.error({ err: fault.cause }, 'a stream ended by an exception')
 
   /** Lets idle streams go whose time is over. Called about once a second. */
   sweep(): void {

@@ -46,9 +46,15 @@ export class PeerPair {
         fence: { closed: () => false, whenLifted: () => () => {} },
         judge: () => expect.unreachable('it has no rules'),
       },
-      events: { opened: () => {}, refused: (fault) => this.reports.push(`refused ${fault.code}`), over: () => {} },
+      events: {
+        opened: () => {},
+        refused: (fault) => this.reports.push(`refused ${fault.code}`),
+        over: () => {},
+        streamCrashed: ({ cause }) => expect.unreachable(String(cause)),
+      },
     })
     this.peers = new Peers({
+      streamCrashed: ({ cause }) => expect.unreachable(String(cause)),
       ...{ self: { taskId: 'asking', bootId: 'b' }, keys, budget, now },
       ownAddr: () => 'asking:7100',
       random: () => 0.5,

@@ -23,6 +23,8 @@ export interface ChannelEvents {
   streamOpened?(stream: RawStream): void
   /** A stream is gone, and its place free. */
   streamGone?(): void
+  /** A listener of a stream threw; its stream is reset, and the channel goes on. */
+  streamCrashed?(fault: TunnelFault): void
   /** The peer takes no new streams and is about to close. */
   goAway?(): void
   /** The orderly end: GOAWAY said and answered, or `close` was called. */
@@ -91,6 +93,7 @@ export class Channel {
           events.streamOpened?.(stream)
         },
         streamGone: () => events.streamGone?.(),
+        streamCrashed: (fault) => events.streamCrashed?.(fault),
         pong: () => this.#roundTripDone(),
         goAway: (code) => this.#heardGoAway(code),
         violated: (fault) => this.#violated(fault),

@@ -22,12 +22,14 @@ export interface MuxEvents {
   streamOpened(stream: RawStream): void
   /** A stream is gone, and its place free. */
   streamGone?(): void
+  /** A listener threw (`internal-error`, with its cause). Its stream is reset, and nothing else ends. */
+  streamCrashed?(fault: TunnelFault): void
   /** A ping was answered; `roundTripMs` is also what window growth goes by. */
   pong(roundTripMs: number): void
   /** The peer opens and accepts nothing further (a `GoAwayCode`). Open streams go on. Called at most once. */
   goAway(code: number): void
   /**
-   * The peer broke the protocol (`protocol-violation`), or a listener threw (`internal-error`, with its cause). A GOAWAY is in the
+   * The peer broke the protocol (`protocol-violation`), or this session has a defect (`internal-error`, with its cause). A GOAWAY is in the
    * output, every stream has heard `reset(fault)`, nothing further is read. Called at most once, and not after `close`.
    */
   violated(fault: TunnelFault): void
@@ -93,6 +95,7 @@ export class Mux {
       now,
       arrivedAt: now(),
       ready: (stream) => writeSide.ready(stream),
+      crashed: (fault) => events.streamCrashed?.(fault),
       credit: (stream) => this.#credit(stream),
       delivers: (stream) => {
         if (this.#streams.isOwn(stream.id)) this.#streams.delivering.add(stream)
@@ -170,11 +173,7 @@ export class Mux {
   pull(maxBytes: number): Buffer[] {
     const roomy = this.#roomy
     const pieces = this.#writeSide.pull(maxBytes, roomy)
-    try {
-      for (let at = 0; at < roomy.length; at++) roomy[at]!.tellRoom()
-    } catch (error) {
-      this.#failInside(error)
-    }
+    for (let at = 0; at < roomy.length; at++) roomy[at]!.tellRoom()
     if (roomy.length > 0) roomy.length = 0
     return pieces
   }
@@ -255,7 +254,11 @@ export class Mux {
   #accept(id: number): void {
     if (this.#wentAway || this.#streams.refusing) return this.#refuse(id)
     const stream = this.#begin(id, Flag.ack)
-    this.#events.streamOpened(stream)
+    try {
+      this.#events.streamOpened(stream)
+    } catch (error) {
+      stream.crashed(error)
+    }
     if (!stream.heard) stream.reset()
   }
 
@@ -300,7 +303,7 @@ export class Mux {
   }
 
   #failInside(error: unknown): void {
-    const fault = new TunnelFault('internal-error', 'a listener of a stream threw', { cause: error })
+    const fault = new TunnelFault('internal-error', undefined, { cause: error })
     this.#fail(fault, GoAwayCode.internalError)
   }
 
@@ -314,16 +317,8 @@ export class Mux {
     this.#events.violated(fault)
   }
 
-  /** Every stream hears it, whatever a listener does; what one throws surfaces as any exception in an event handler would. */
+  /** Every stream hears it, whatever a listener does. */
   #abandonAll(fault: TunnelFault): void {
-    for (const stream of [...this.#streams.values()]) {
-      try {
-        stream.abandon(fault, false)
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error
-        })
-      }
-    }
+    for (const stream of [...this.#streams.values()]) stream.abandon(fault, false)
   }
 }
