@@ -150,7 +150,9 @@ export class PeerStream implements Downstream, Expirable {
   #feed(): void {
     if (this.#feeding) return
     this.#feeding = true
-    for (let chunk = this.#waiting.take(); chunk !== undefined; chunk = this.#waiting.take()) {
+    while (this.#takesBytes) {
+      const chunk = this.#waiting.take()
+      if (chunk === undefined) break
       const taken = this.#take(chunk)
       if (taken < chunk.length) this.#waiting.prepend([chunk.subarray(taken)])
       if (taken === 0) break
@@ -159,11 +161,15 @@ export class PeerStream implements Downstream, Expirable {
     this.#feeding = false
   }
 
+  /** Whether what waits is wanted just now. */
+  get #takesBytes(): boolean {
+    return this.#state !== 'request' || (!this.#held && this.#request.takesBytes)
+  }
+
   /** How many bytes of the chunk were taken; 0: none for now. */
   #take(chunk: Buffer): number {
     if (this.#state === 'head') return this.#readHead(chunk)
     if (this.#state === 'over') return chunk.length
-    if (this.#held || !this.#request.takesBytes) return 0
     return this.#request.bodyBytes(chunk, 0, chunk.length)
   }
 

@@ -98,7 +98,9 @@ export class ProxyRequest implements ExchangeHost, Evictable {
     this.#since = this.#record.begin(requestId, head, bytes, protocol)
     this.#context.records.begun()
     this.#enter(BEGUN)
-    if (head.maxForwards === 0) this.#answerWhole(LAST_HOP_STATUS, lastHopAnswer(head, requestId))
+    // A peer has counted it down already.
+    const lastHop = head.maxForwards === 0 && this.#downstream.fromPeer !== true
+    if (lastHop) this.#answerWhole(LAST_HOP_STATUS, lastHopAnswer(head, requestId))
     else this.#lookUp(0)
     this.#waited = true
   }
