@@ -20,7 +20,7 @@ export interface Answer {
   readonly headEnd: number
   /** After so many bytes of `wire` (all: none is missing) the server does that. */
   readonly stopsAt: number
-  readonly then: 'keeps' | 'ends' | 'resets'
+  readonly afterwards: 'keeps' | 'ends' | 'resets'
   /** The connection may carry another request. */
   readonly keepAlive: boolean
   /** Bytes behind the response that belong to none. */
@@ -60,9 +60,7 @@ export function makeAnswer(random: SeededRandom, plan: Plan, request: PlannedReq
   const cut = wrong && !invalid && random.below(3) > 0
   const never = wrong && !invalid && !cut && random.once(2)
   const hints = interims(random, request, declines, benign)
-  // On the way through another node a reset overtakes what is not read yet.
-  const mayReset = framing !== 'close' && !(benign && plan.inbound === 'peer' && plan.gate === 'none')
-  const last = mayReset && random.once(6) ? 'resets' : 'ends'
+  const last = framing !== 'close' && mayReset(plan) && random.once(6) ? 'resets' : 'ends'
   return {
     begins: never ? 'never' : declines || random.once(8) ? 'early' : 'whole',
     interims: hints,
@@ -72,12 +70,15 @@ export function makeAnswer(random: SeededRandom, plan: Plan, request: PlannedReq
     wire,
     headEnd: head.length,
     stopsAt: cut ? random.below(wire.length) : wire.length,
-    then: cut || never ? random.pick(['ends', 'resets', 'keeps'] as const) : keeps ? 'keeps' : last,
+    afterwards: cut || never ? random.pick(['ends', 'resets', 'keeps'] as const) : keeps ? 'keeps' : last,
     keepAlive: keeps,
     excess: keeps && !benign && !cut && !never && random.once(15) ? 'excess' : '',
     invalid: invalid || hints.length > INTERIM_RESPONSES,
   }
 }
+
+/** Where nothing is read on the way through another node, a reset behind a response overtakes what has not passed yet. */
+export const mayReset = ({ benign, inbound, gate }: Plan): boolean => !(benign && inbound === 'peer' && gate === 'none')
 
 const FRAMINGS = ['length', 'length', 'chunked', 'chunked', 'close'] as const
 const FRAMINGS_10 = ['length', 'close'] as const
@@ -102,7 +103,7 @@ function upgraded(random: SeededRandom, plan: Plan, request: PlannedRequest, att
     wire,
     headEnd: head.length,
     stopsAt: cut ? random.below(wire.length) : wire.length,
-    then: cut ? random.pick(['ends', 'resets'] as const) : 'ends',
+    afterwards: cut ? random.pick(['ends', 'resets'] as const) : 'ends',
     keepAlive: false,
     excess: '',
     invalid: false,

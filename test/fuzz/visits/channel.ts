@@ -64,7 +64,7 @@ export class Channel {
       this.#streamGone()
     }
     this.#host.opened(near)
-    const server = new LocalServer(far, random, plan.closesIdle, this.#host)
+    const server = new LocalServer(far, random, plan, this.#host)
     this.servers.push(server)
     if (!plan.benign && random.once(12)) {
       // Nothing was read, and the agent says so before it resets the stream.

@@ -1,7 +1,8 @@
 /** The listener, its sweeper and the routes under test, with a count of what was handed out and not given back. */
-import type { Evictable } from '../../../data-plane/src/proxy/eviction.ts'
+
 import { PublicListener } from '../../../data-plane/src/inbound/public-listener.ts'
 import { type Expirable, Sweeper } from '../../../data-plane/src/inbound/sweeper.ts'
+import type { Evictable } from '../../../data-plane/src/proxy/eviction.ts'
 import type { Asker, Freshness, Lease, Route } from '../../../data-plane/src/route/route.ts'
 
 export class CountedSweeper extends Sweeper {

@@ -1,7 +1,7 @@
 /** A visitor by HTTP/1: sends its requests one behind the other, in pieces, and reads, pauses or leaves as was drawn. */
 import type { Server } from 'node:net'
-import { VirtualSocket } from '../../support/virtual-socket.ts'
 import type { SeededRandom } from '../../support/seeded-random.ts'
+import { VirtualSocket } from '../../support/virtual-socket.ts'
 import type { PlannedVisitor } from './plan.ts'
 import { type Over, ResponseReading } from './response-reading.ts'
 import type { SeenResponse, Visit, Visitor } from './visitor.ts'
@@ -36,12 +36,15 @@ export class Http1Visitor implements Visitor {
   #silent = false
   #deaf = false
   #over: Over = 'open'
+  /** It sends no more of a request once it has a response that is the last. */
+  readonly #stopsAtLast: boolean
 
   constructor(planned: PlannedVisitor, host: VisitorHost, server: Server) {
     this.index = host.visitors.length
     this.planned = planned
     this.#host = host
     this.#reading = new ResponseReading(planned.requests)
+    this.#stopsAtLast = host.random.once(2)
     this.socket = new VirtualSocket(planned.capacity, planned.address)
     server.emit('connection', this.socket.asSocket)
   }
@@ -64,7 +67,7 @@ export class Http1Visitor implements Visitor {
       peer.deliver(this.#host.random.once(4) ? 1 + this.#host.random.below(20) : undefined)
       moved = true
     }
-    const sent = this.#send()
+    const sent = this.#send(hurries)
     return this.#read(hurries) || sent || moved
   }
 
@@ -78,6 +81,7 @@ export class Http1Visitor implements Visitor {
       request,
       begun: index < this.#request || (index === this.#request && this.#sent > 0),
       sentWhole: index < this.#request,
+      behind: index === this.planned.requests.length - 1 ? this.planned.garbage : '',
       response: responses[index] ?? (index === responses.length ? this.#seenLast(partial) : undefined),
     }))
   }
@@ -111,7 +115,7 @@ export class Http1Visitor implements Visitor {
 
   // ── sending ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #send(): boolean {
+  #send(hurries: boolean): boolean {
     if (this.#ended || this.#silent || this.#over !== 'open') return false
     const { requests, pipelines, garbage, sendBytes } = this.planned
     const request = requests[this.#request]
@@ -121,14 +125,14 @@ export class Http1Visitor implements Visitor {
       this.socket.peer.send(Buffer.from(garbage, 'latin1'))
       return true
     }
-    if (this.#reading.responses.some(({ last }) => last)) return false
+    if (this.#last && (this.#sent === 0 || this.#stopsAtLast)) return false
     const answered = this.#reading.responses.length
     if (this.#sent === 0 && !pipelines && answered < this.#request) return false
     if (this.#declined) return false
     const text = request.head + request.wireBody
     const limit = this.#mayOnlySendHead(request) ? request.head.length : text.length
     if (this.#sent >= limit) return this.#sent < text.length && this.#waitedFor100++ < EXPECT_TURNS
-    const to = Math.min(limit, this.#sent + sendBytes)
+    const to = Math.min(limit, this.#sent + (hurries ? Math.max(sendBytes, 500) : sendBytes))
     this.socket.peer.send(Buffer.from(text.slice(this.#sent, to), 'latin1'))
     this.#sent = to
     if (to === text.length) {
@@ -141,9 +145,13 @@ export class Http1Visitor implements Visitor {
 
   /** Its request awaits 100, and got a final answer instead: RFC 9110 §10.1.1 lets it keep its body. */
   get #declined(): boolean {
-    const request = this.planned.requests[this.#request]!
-    if (!request.expect || this.#sent !== request.head.length) return false
+    const request = this.planned.requests[this.#request]
+    if (request === undefined || !request.expect || this.#sent !== request.head.length) return false
     return this.#reading.responses.length > this.#request || this.#reading.partial !== undefined
+  }
+
+  get #last(): boolean {
+    return this.#reading.responses.at(-1)?.last === true
   }
 
   #mayOnlySendHead({ expect }: { expect: boolean }): boolean {
@@ -173,7 +181,11 @@ export class Http1Visitor implements Visitor {
   /** It has what it came for. */
   #finish(): boolean {
     const { requests, garbage } = this.planned
-    if (this.#finished || this.#reading.responses.length < requests.length || garbage !== '') return false
+    // RFC 9112 §9.6: a visitor that has a response which is the last closes the connection.
+    const has = this.#last
+      ? this.#sent === 0 || this.#stopsAtLast || this.#declined
+      : this.#reading.responses.length === requests.length
+    if (this.#finished || !has || garbage !== '') return false
     this.#finished = true
     this.#end()
     return true

@@ -67,19 +67,20 @@ function judgeResponse(visited: VisitCase, visit: Visit, response: SeenResponse,
   const { answer } = attempt
   if (answer.invalid) say('a response that breaks the rules was passed on')
   if (response.status !== answer.status) say(`status ${response.status}, not ${answer.status}`)
-  if (!answer.body.startsWith(response.body)) say(`a body that was not sent: …${JSON.stringify(response.body.slice(-60))}, ${response.body.length} of ${answer.body.length}, ${answer.wire.slice(0, answer.headEnd)}`)
+  if (!answer.body.startsWith(response.body))
+    say(
+      `a body that was not sent: …${JSON.stringify(response.body.slice(-60))}, ${response.body.length} of ${answer.body.length}, ${answer.wire.slice(0, answer.headEnd)}`,
+    )
   // Where the body ends with its connection, what an orderly end cuts off is nobody's to see.
-  const ended = answer.then === 'ends' && attempt.server.ended
-  const body = answer.byClose ? answer.body.slice(0, answer.stopsAt - answer.headEnd) : answer.body
-  const sentWhole = attempt.sent >= (answer.byClose ? answer.stopsAt : answer.wire.length) && (!answer.byClose || ended)
+  const body = answer.byClose ? answer.body.slice(0, Math.max(0, attempt.sent - answer.headEnd)) : answer.body
+  const sentWhole = answer.byClose ? attempt.server.endedByFin : attempt.sent >= answer.wire.length
   if (response.ending === 'whole' && (response.body !== body || !sentWhole))
     say(`${response.body.length} bytes look whole, of ${body.length}; ${attempt.sent} of ${answer.wire.length} sent`)
-  if (response.interims.some((status) => status === 100) && !answer.interims.includes(100)) say('a 100 that nobody sent')
-  if (answer.status === 101 && !talk(visit).startsWith(attempt.spliced)) say('bytes after the upgrade that were not sent')
+  if (response.interims.some((status) => status === 100) && !answer.interims.includes(100))
+    say('a 100 that nobody sent')
+  if (answer.status === 101 && !visit.behind.startsWith(attempt.spliced))
+    say('bytes after the upgrade that were not sent')
 }
-
-/** What the visitor sends after an upgrade: nothing, in these cases. */
-const talk = (_visit: Visit): string => ''
 
 /** By which events each fault is explained; an entry that is a function looks at the request. */
 function judgeFault(
@@ -91,11 +92,12 @@ function judgeFault(
 ): void {
   const { plan, happened, clock } = visited
   const attempts = visited.attempts.filter((each) => each.request === request)
-  const broken = attempts.some(({ answer }) => answer.stopsAt < answer.wire.length || answer.then === 'resets')
+  const broken = attempts.some(({ answer }) => answer.stopsAt < answer.wire.length || answer.afterwards === 'resets')
   const stale = plan.closesIdle || visited.book.leases.some(({ lease }) => lease.reused)
   const explained: Record<string, boolean> = {
     'visitor-not-allowed': request.refused,
-    'origin-invalid': attempts.some(({ answer }) => answer.invalid) || visited.attempts.some(({ answer }) => answer.excess !== ''),
+    'origin-invalid':
+      attempts.some(({ answer }) => answer.invalid) || visited.attempts.some(({ answer }) => answer.excess !== ''),
     'origin-closed': broken || stale || attempts.some(({ answer }) => answer.begins === 'never'),
     'origin-refused': !plan.benign,
     'origin-timeout': clock.passed >= 60_000,
@@ -115,7 +117,9 @@ function judgeFault(
   if (explained[code] !== true) say(`${code} is explained by nothing`)
   if (response.status < 400) say(`${code} with status ${response.status}`)
   if (code === 'visitor-not-allowed') return
-  const answered = attempts.find(({ answer, sent }) => !answer.invalid && sent >= answer.wire.length && answer.begins !== 'never')
+  const answered = attempts.find(
+    ({ answer, sent }) => !answer.invalid && sent >= answer.wire.length && answer.begins !== 'never',
+  )
   // It was all out, and its stream stood: that it comes too late has to have a reason.
   if (answered !== undefined && plan.benign) say(`${code}, though ${answered.index} was answered whole`)
 }
@@ -126,7 +130,8 @@ function judgeBenign(visited: VisitCase, visit: Visit, legitimate: boolean, say:
   if (response === undefined) return say('not answered, though nothing went wrong')
   if (response.ending !== 'whole') return say(`its response is ${response.ending}, though nothing went wrong`)
   const code = response.head.fields.get('tunnel-error')
-  if (code !== undefined && !(request.refused && code === 'visitor-not-allowed')) say(`${code}, though nothing went wrong`)
+  if (code !== undefined && !(request.refused && code === 'visitor-not-allowed'))
+    say(`${code}, though nothing went wrong`)
   if (response.last && !legitimate) say('its connection was closed for no reason')
   void visited
 }
@@ -150,7 +155,8 @@ function judgeStreams(visited: VisitCase): void {
     const { server, request } = attempt
     if (!request.signsIn) continue
     const others = server.attempts.filter((each) => ownerOf(visited, each) !== ownerOf(visited, attempt))
-    if (others.length > 0) visited.violated(`/${request.id}: its sign-in shares a stream with /${others[0]!.request.id}`)
+    if (others.length > 0)
+      visited.violated(`/${request.id}: its sign-in shares a stream with /${others[0]!.request.id}`)
   }
 }
 
@@ -159,7 +165,8 @@ const ownerOf = (visited: VisitCase, { request }: Attempt): number =>
 
 function judgeRecords(visited: VisitCase): void {
   const headed = visited.records.filter(({ path }) => path !== undefined)
-  if (headed.length !== visited.begun) visited.violated(`${visited.begun} requests began and ${headed.length} were over`)
+  if (headed.length !== visited.begun)
+    visited.violated(`${visited.begun} requests began and ${headed.length} were over`)
   const seen = new Map<string, NotedRecord>()
   for (const record of headed) {
     if (seen.has(record.id)) visited.violated(`${record.path} was over twice`)
@@ -179,7 +186,7 @@ function judgeRecords(visited: VisitCase): void {
       const whole = response.ending === 'whole'
       if (whole && record.status !== response.status)
         visited.violated(`/${request.id}: ${record.status} is recorded, ${response.status} was seen`)
-      if (whole && (record.end === 'cut' || record.end === 'abandoned'))
+      if (whole && visitOf(visited, request.id).sentWhole && (record.end === 'cut' || record.end === 'abandoned'))
         visited.violated(`/${request.id}: ${record.end} is recorded, and its visitor has it whole`)
       if (!whole && response.ending === 'cut' && record.end === 'refused')
         visited.violated(`/${request.id}: refused is recorded, and its visitor was cut off`)

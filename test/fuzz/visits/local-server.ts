@@ -1,8 +1,8 @@
 /** The local server at the far end of one stream: reads requests slowly and obviously, and answers as was drawn. */
 import type { StreamListener } from '@postern/protocol/mux'
 import type { SeededRandom } from '../../support/seeded-random.ts'
-import type { Answer } from './answer.ts'
-import type { PlannedRequest } from './plan.ts'
+import { type Answer, mayReset } from './answer.ts'
+import type { Plan, PlannedRequest } from './plan.ts'
 import type { VirtualStream } from './virtual-stream.ts'
 import { type HeadRead, readHead, unchunked } from './wire.ts'
 
@@ -38,8 +38,11 @@ export class LocalServer implements StreamListener {
   /** All that arrived here, in order. */
   readonly attempts: Attempt[] = []
   ended = false
+  /** In good order. */
+  endedByFin = false
   readonly #host: ServerHost
   readonly #closesIdle: boolean
+  readonly #mayReset: boolean
   readonly #random: SeededRandom
   #text = ''
   #unconsumed = 0
@@ -52,11 +55,12 @@ export class LocalServer implements StreamListener {
   #sleeps = 0
   #served = false
 
-  constructor(stream: VirtualStream, random: SeededRandom, closesIdle: boolean, host: ServerHost) {
+  constructor(stream: VirtualStream, random: SeededRandom, plan: Plan, host: ServerHost) {
     this.stream = stream
     this.#host = host
     this.#random = random
-    this.#closesIdle = closesIdle
+    this.#closesIdle = plan.closesIdle
+    this.#mayReset = mayReset(plan)
     this.#sleeps = random.once(3) ? random.below(8) : 0
     stream.listen(this)
   }
@@ -123,7 +127,8 @@ export class LocalServer implements StreamListener {
     const head = readHead(this.#text.slice(0, end))
     const id = Number(/^[A-Z]+ \/(\d+) HTTP\/1\.[01]$/.exec(head.start)?.[1] ?? Number.NaN)
     const attempt = this.#host.arrived(this, id, head)
-    if (attempt === undefined) return this.#host.violated(`a local server got ${JSON.stringify(this.#text.slice(0, 80))}`)
+    if (attempt === undefined)
+      return this.#host.violated(`a local server got ${JSON.stringify(this.#text.slice(0, 80))}`)
     if (this.#served && attempt.request.method !== 'never' && this.attempts.at(-1)?.answer.keepAlive === false)
       this.#host.violated(`/${id} came behind a response that was the last of its connection`)
     this.attempts.push(attempt)
@@ -151,7 +156,7 @@ export class LocalServer implements StreamListener {
   #wholeAt(attempt: Attempt, end: number): void {
     attempt.whole = true
     this.#text = this.#text.slice(end)
-    if (this.#text !== '' && attempt.answer.status !== 101)
+    if (this.#text !== '' && attempt.answer.status !== 101 && attempt.sent < attempt.answer.stopsAt)
       this.#host.violated(`bytes came behind /${attempt.request.id} before it was answered`)
     if (attempt.answer.status === 101) {
       attempt.spliced += this.#text
@@ -193,8 +198,8 @@ export class LocalServer implements StreamListener {
     if (this.stream.backlog > 0) return false
     // It waits for the rest of the request before it lets go of the connection, unless that ends.
     if (answer.begins === 'never' ? !attempt.whole : attempt.sent < answer.stopsAt) return this.#endIfVisitorHas()
-    if (answer.then === 'resets') this.hangUp()
-    else if (answer.then === 'ends') this.#end()
+    if (answer.afterwards === 'resets') this.hangUp()
+    else if (answer.afterwards === 'ends') this.#end()
     else if (answer.begins === 'never' || answer.stopsAt < answer.wire.length) return this.#endIfVisitorHas()
     else if (attempt.whole) this.#restAgain()
     else return this.#endIfVisitorHas()
@@ -210,7 +215,7 @@ export class LocalServer implements StreamListener {
   /** Between two requests. */
   #rest(): boolean {
     if (this.#served && this.#closesIdle && this.#random.once(6)) {
-      if (this.#random.once(2)) this.hangUp()
+      if (this.#random.once(2) && this.#mayReset) this.hangUp()
       else this.#end()
       return true
     }
@@ -221,13 +226,20 @@ export class LocalServer implements StreamListener {
     if (!this.#visitorEnded || this.stream.backlog > 0) return false
     const attempt = this.#attempt
     // Half a request: nothing will come of it.
-    if (attempt !== undefined && attempt.answer.begins === 'whole' && attempt.whole && attempt.sent < attempt.answer.stopsAt) return false
+    if (
+      attempt !== undefined &&
+      attempt.answer.begins === 'whole' &&
+      attempt.whole &&
+      attempt.sent < attempt.answer.stopsAt
+    )
+      return false
     this.#end()
     return true
   }
 
   #end(): void {
     this.ended = true
+    this.endedByFin = true
     this.stream.end()
     // What still comes is read and dropped.
     this.stream.listen({

@@ -100,7 +100,7 @@ export function makePlan(random: SeededRandom): Plan {
       const last = more === 1
       requests.push(makeRequest(random, id++, { inbound, gate, last, benign, onlyIdempotent, limited }))
     }
-    const wrong = benign ? random.once(6) : random.once(2)
+    const wrong = benign ? !limited && random.once(6) : random.once(2)
     const leaving = wrong ? random.pick(LEAVINGS) : 'never'
     return {
       address: `192.0.2.${1 + (random.once(3) ? 0 : index)}`,
@@ -112,7 +112,7 @@ export function makePlan(random: SeededRandom): Plan {
       leaving: leaving === 'half-closes' && benign && !mayHalfClose ? 'never' : leaving,
       leavesAfter: random.below(30),
       garbage: !benign && random.once(10) ? random.pick(GARBAGE) : '',
-      capacity: random.pick([1, 20, 100, 2000, 65_536, 65_536, 65_536]),
+      capacity: random.pick([30, 200, 2000, 65_536, 65_536, 65_536]),
     }
   }
   const visitors = Array.from({ length: 1 + random.below(random.once(2) ? 3 : 1) }, (_, index) => visitor(index))
@@ -139,7 +139,14 @@ export function makePlan(random: SeededRandom): Plan {
 
 const LEAVINGS: readonly Leaving[] = ['resets', 'closes', 'half-closes', 'stops-reading', 'stops-sending']
 const ENDS = ['drain', 'drain', 'cut', 'terminate', 'terminate', 'disable-keep-alive', 'fence'] as const
-const GARBAGE = ['\x00\r\n\r\n', 'GET', 'GET / HTTP/9.9\r\n\r\n', 'GET / HTTP/1.1\r\nHost: x', 'A B C\r\n', 'PRI * HTTP/2.0\r\n\r\nS']
+const GARBAGE = [
+  '\x00\r\n\r\n',
+  'GET',
+  'GET / HTTP/9.9\r\n\r\n',
+  'GET / HTTP/1.1\r\nHost: x',
+  'A B C\r\n',
+  'PRI * HTTP/2.0\r\n\r\nS',
+]
 
 export const isIdempotent = (method: string): boolean => method !== 'POST' && method !== 'PATCH'
 
@@ -165,7 +172,8 @@ function makeRequest(random: SeededRandom, id: number, place: Place): PlannedReq
   const expect = bodied && version === 11 && body.length > 0 && random.once(8)
   // Its stream is its visitor's alone until that leaves: where streams are few, the others wait.
   const signsIn = !upgrade && random.once(25) && !(place.benign && (place.limited || http2))
-  const connection = http2 || upgrade ? undefined : random.pick([undefined, undefined, undefined, 'close', 'keep-alive'] as const)
+  const connection =
+    http2 || upgrade ? undefined : random.pick([undefined, undefined, undefined, 'close', 'keep-alive'] as const)
   const lines = [
     `${method} /${id} HTTP/${version === 11 ? '1.1' : '1.0'}`,
     'Host: demo.example.com',

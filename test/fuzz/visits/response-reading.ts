@@ -39,7 +39,13 @@ export class ResponseReading {
         continue
       }
       const request = this.#requests[this.responses.length]
-      const { body, end, byClose } = bodyOfResponse(this.#text, headEnd + 4, status, request?.method ?? 'GET', head.fields)
+      const { body, end, byClose } = bodyOfResponse(
+        this.#text,
+        headEnd + 4,
+        status,
+        request?.method ?? 'GET',
+        head.fields,
+      )
       const whole = end !== undefined || (byClose && over === 'ended')
       const version = request?.version ?? 11
       const connection = head.fields.get('connection') ?? ''

@@ -44,10 +44,12 @@ export interface CaseResult {
 }
 
 /** While nothing happens: so many turns until nothing will. */
-const IDLE_TURNS = { http1: 3, peer: 4, http2: 12 } as const
-const MOST_TURNS = 20_000
+const IDLE_TURNS = { http1: 3, peer: 4, http2: 20 } as const
+const MOST_TURNS = 10_000
 /** How far the clock moves, one after the other, until everything has ended by its deadlines. */
-const WAITS = [1000, 1000, 3000, 12_000, 12_000, 65_000, 80_000, 80_000, 620_000, 620_000, 3000, 3000, 80_000, 80_000, 3000, 3000]
+const WAITS = [
+  1000, 1000, 3000, 12_000, 12_000, 65_000, 80_000, 80_000, 620_000, 620_000, 3000, 3000, 80_000, 80_000, 3000, 3000,
+]
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
@@ -115,7 +117,8 @@ export class VisitCase implements ChannelHost {
     })
     const failed = (_id: string, fault: TunnelFault): void => {
       this.note(() => `failed: ${fault.code} ${fault.detail ?? ''}`)
-      if (fault.code === 'internal-error') this.violated(`internal-error: ${(fault.cause as Error)?.stack ?? fault.stack}`)
+      if (fault.code === 'internal-error')
+        this.violated(`internal-error: ${(fault.cause as Error)?.stack ?? fault.stack}`)
     }
     const context: ProxyContext = {
       dispatcher: { find: (host) => this.#find(host) },
@@ -187,7 +190,10 @@ export class VisitCase implements ChannelHost {
     const answer = makeAnswer(this.random, this.plan, request, index)
     const attempt: Attempt = { request, index, head, server, answer, body: '', whole: false, sent: 0, spliced: '' }
     this.attempts.push(attempt)
-    this.note(() => `arrived: /${id}.${index} by stream ${server.stream.id}: ${answer.begins} ${answer.status} stops at ${answer.stopsAt} of ${answer.wire.length}, ${answer.then}`)
+    this.note(
+      () =>
+        `arrived: /${id}.${index} by stream ${server.stream.id}: ${answer.begins} ${answer.status} stops at ${answer.stopsAt} of ${answer.wire.length}, ${answer.afterwards}`,
+    )
     return attempt
   }
 
@@ -195,6 +201,7 @@ export class VisitCase implements ChannelHost {
 
   async run(): Promise<CaseResult> {
     const { random, plan } = this
+    for (const visitor of this.visitors) await visitor.connect?.()
     for (let left = plan.turns; left > 0; left--) {
       this.#randomTurn()
       const rest = random.below(4)
@@ -412,7 +419,9 @@ export class VisitCase implements ChannelHost {
     const { gate } = this.plan
     if (gate === 'none') return undefined
     const verdict = (head: RequestHead): Verdict =>
-      this.requests.find(({ id }) => head.path === `/${id}`)?.refused ? new TunnelFault('visitor-not-allowed') : undefined
+      this.requests.find(({ id }) => head.path === `/${id}`)?.refused
+        ? new TunnelFault('visitor-not-allowed')
+        : undefined
     return {
       request: {},
       response: () => ({}),

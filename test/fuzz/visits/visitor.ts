@@ -21,6 +21,8 @@ export interface Visit {
   /** Bytes of its body that the visitor has sent, before their coding; and whether all of it is out. */
   readonly begun: boolean
   readonly sentWhole: boolean
+  /** What it sends behind its request that is none. */
+  readonly behind: string
   readonly response: SeenResponse | undefined
 }
 
@@ -31,6 +33,8 @@ export interface Visitor {
   readonly over: boolean
   /** It left before it had everything, or stopped reading or sending. */
   readonly hasLeft: boolean
+  /** Where present, to be awaited before anything else. */
+  connect?(): Promise<void>
   /** One turn of its own. True: it has done something. `hurries`: it does not dawdle. */
   step(hurries?: boolean): boolean
   /** Leaves, whatever is under way. */
