@@ -137,18 +137,31 @@ class Beginning implements StreamListener {
           stopWaiting = fence.whenLifted(() => hop.resume())
           return false
         },
-        over,
+        over: () => {
+          over()
+          // The local server has ended first, and may still be reading.
+          lease.leave(true)
+        },
         broken: () => {
           over()
-          lease.stream.reset()
+          lease.reset()
         },
       },
       lease.stream,
       {
-        over,
+        mayPass: () => {
+          lease.answered?.()
+          return true
+        },
+        over: () => {
+          over()
+          lease.leave()
+        },
         broken: (_end, why) => {
           over()
-          this.#giveBack(lease.failure() ?? failureBy(why))
+          const failure = lease.failure() ?? failureBy(why)
+          lease.reset()
+          this.#giveBack(failure)
         },
       },
     )

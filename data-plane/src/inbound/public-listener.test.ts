@@ -258,7 +258,8 @@ test('after a 101 bytes pass both ways until both ends have finished', async () 
   const route = new ScriptedRoute()
   const { port } = await serve(route)
   const browser = new Browser(port).send(get('/ws', 'Connection: Upgrade\r\nUpgrade: echo\r\n'))
-  const { stream } = await route.leased(0)
+  const lease = await route.leased(0)
+  const { stream } = lease
   browser.send('too early?')
   stream.answer('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhi')
   await browser.until(({ text }) => text.endsWith('hi'))
@@ -267,6 +268,8 @@ test('after a 101 bytes pass both ways until both ends have finished', async () 
   await browser.until(({ ended }) => ended)
   browser.socket.end('bye')
   await stream.until(({ received, state }) => received.endsWith('bye') && state === 'ended')
+  // Given back to the route, which resets it in time if the local server does not read to its end.
+  expect(lease).toMatchObject({ left: true, unread: true })
 })
 
 test('a stream on which an upgrade was declined carries no further request', async () => {

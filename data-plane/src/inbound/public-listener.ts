@@ -23,6 +23,8 @@ export interface PublicListenerOptions {
   now(): number
   /** Those in which this process was not stopped, for what visitors have time for; `now` unless told. */
   awake?(): number
+  /** Looks at deadlines; one by `awake` unless given. It ends with the drain. */
+  readonly sweeper?: Sweeper
   /** How many visitors there may be at once; as in limits.ts unless told. */
   readonly ceilings?: VisitorCeilings
   /** A connection that came to nothing before its first request, for the log. */
@@ -49,7 +51,7 @@ export class PublicListener {
   constructor(options: PublicListenerOptions) {
     this.#options = options
     this.#ceilings = options.ceilings ?? new VisitorCeilings()
-    this.#sweeper = new Sweeper(options.awake ?? options.now, SWEEP_MS, options.crashed)
+    this.#sweeper = options.sweeper ?? new Sweeper(options.awake ?? options.now, SWEEP_MS, options.crashed)
     this.#host = {
       deadlineIn: (ms) => this.#sweeper.deadlineIn(ms),
       now: options.now,

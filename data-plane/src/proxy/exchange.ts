@@ -428,8 +428,10 @@ export class Exchange implements StreamListener, ResponseSink {
   }
 
   #endIfBothEnded(): void {
-    const both = this.#visitorEnded && this.#originEnded
-    if (this.#response.state === 'spliced' && both) this.#end({ kind: 'complete', keepAlive: false, at: undefined })
+    if (this.#response.state !== 'spliced' || !this.#visitorEnded || !this.#originEnded) return
+    // The local server may still be reading.
+    this.#lease.leave(true)
+    this.#end({ kind: 'complete', keepAlive: false, at: undefined })
   }
 
   /** Gives the stream up. The visitor gets the fault, or is cut off if it has a part of the response already. */

@@ -124,11 +124,6 @@ export class ProxyRequest implements ExchangeHost, Evictable {
     return this.#state.kind === 'sending' && this.#state.exchange.takesBytes
   }
 
-  /** Whether bytes of its body may be wanted later. */
-  get mayTakeBytes(): boolean {
-    return this.#state.kind !== 'idle' && this.#state.kind !== 'answered'
-  }
-
   /** Whether it waits for its agent or for a stream. */
   get waits(): boolean {
     return this.#state.kind === 'held' || this.#state.kind === 'queued'

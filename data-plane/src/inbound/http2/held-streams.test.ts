@@ -78,6 +78,22 @@ test('a small body that came meanwhile follows its head, with the trailers behin
   stream.close()
 })
 
+test('an empty body whose end came meanwhile is whole', async () => {
+  const { tunnel, session } = await serve()
+  const upload = new SeenRequest(session, { ':method': 'POST' }, false)
+  await tunnel.holding(1)
+  upload.stream.end()
+  // Behind the answer to a PING everything before it has been read.
+  await new Promise((resolve) => session.ping(resolve))
+  const route = new ScriptedRoute()
+  tunnel.arrive(route)
+  const { stream } = await route.leased(0)
+  await stream.until(({ received }) => received.endsWith('\r\n\r\n0\r\n\r\n'))
+  stream.answer(ok('done'))
+  await upload.closed
+  expect(upload).toMatchObject({ status: 200, text: 'done' })
+})
+
 test('of a body that waits a window is taken and no more; then all of it goes through', async () => {
   const { tunnel, session } = await serve()
   const length = 4 * 1024 * 1024

@@ -200,6 +200,8 @@ export class Http2Stream implements Downstream, Expirable {
     this.#on('data', (chunk: Buffer) => this.#read(chunk))
     this.#on('end', () => this.#readEnd())
     if (this.#held) this.#stream.pause()
+    // The end of an empty body is not held back until somebody reads: the event has been, and does not come again.
+    if (this.#stream.readableEnded && !this.#requestEnded) this.#readEnd()
   }
 
   #read(chunk: Buffer): void {
