@@ -55,7 +55,6 @@ export class Http1Connection implements Downstream, InboundConnection {
   #feeding = false
   /** An empty write waits behind what the visitor has not taken. */
   #probing = false
-  #idleSince: number
 
   /**
    * `socket` is paused; `first` is what was read from it. `speakHttp2` is called, later than in the constructor, if the visitor turns out to speak
@@ -75,7 +74,6 @@ export class Http1Connection implements Downstream, InboundConnection {
     this.clientAddress = address
     this.addressKey = key
     this.request = new ProxyRequest(this, context, host)
-    this.#idleSince = host.now()
     this.deadline = host.deadlineIn(FIRST_BYTE_MS)
     this.#stopReading = onBytes(socket, (chunk) => this.#read(chunk))
     socket.on('end', () => this.#readEnd())
@@ -85,7 +83,8 @@ export class Http1Connection implements Downstream, InboundConnection {
   }
 
   get idleSince(): number | undefined {
-    return this.#state === 'head' && !this.#heads.begun ? this.#idleSince : undefined
+    if (this.#state !== 'head' || this.#heads.begun) return undefined
+    return this.deadline - (this.#begun ? VISITOR_IDLE_MS : FIRST_BYTE_MS)
   }
 
   drain(): void {
@@ -299,7 +298,6 @@ export class Http1Connection implements Downstream, InboundConnection {
   #nextHead(): void {
     this.#state = 'head'
     this.#heads.clear()
-    this.#idleSince = this.#host.now()
     this.expireIn(VISITOR_IDLE_MS)
     if (this.#ended) this.#socket.end()
     if (this.#waiting.length > 0) this.#feedWaiting()

@@ -19,6 +19,7 @@ import type { Evictable } from './eviction.ts'
 import { Exchange, type ExchangeHost, type ExchangeRequest, type Outcome } from './exchange.ts'
 import { faultAnswer } from './fault-answer.ts'
 import { keptWaiting } from './kept-waiting.ts'
+import { LAST_HOP_STATUS, lastHopAnswer } from './last-hop-answer.ts'
 import type { ProxyContext, ProxyHost } from './proxy-context.ts'
 import { REDIRECT_STATUS, redirectAnswer } from './redirect-answer.ts'
 import { type Protocol, type RequestEnd, RequestRecord } from './request-record.ts'
@@ -97,7 +98,8 @@ export class ProxyRequest implements ExchangeHost, Evictable {
     this.#since = this.#record.begin(requestId, head, bytes, protocol)
     this.#context.records.begun()
     this.#enter(BEGUN)
-    this.#lookUp(0)
+    if (head.maxForwards === 0) this.#answerWhole(LAST_HOP_STATUS, lastHopAnswer(head, requestId))
+    else this.#lookUp(0)
     this.#waited = true
   }
 
@@ -488,7 +490,7 @@ export class ProxyRequest implements ExchangeHost, Evictable {
       case 'abandoned':
         return this.#finish(this.#goneAs, 'abandoned')
       case 'http1-required':
-        this.#record.fault = this.#logged(new TunnelFault('http1-required')).code
+        this.#record.fault = this.#logged(new TunnelFault('connection-sign-in')).code
         return this.#finish('refused', 'http1-required')
     }
   }
@@ -496,8 +498,12 @@ export class ProxyRequest implements ExchangeHost, Evictable {
   // ── done ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #redirect({ origin }: Redirect): void {
-    this.#record.status = REDIRECT_STATUS
-    this.#writeLast(redirectAnswer(origin, this.#head!, this.requestId), 'whole', 'close')
+    this.#answerWhole(REDIRECT_STATUS, redirectAnswer(origin, this.#head!, this.requestId))
+  }
+
+  #answerWhole(status: number, answer: Buffer): void {
+    this.#record.status = status
+    this.#writeLast(answer, 'whole', 'close')
   }
 
   #refuse(fault: TunnelFault): void {

@@ -38,9 +38,10 @@ export class RequestBody {
     stream.write(this.#head)
   }
 
-  /** What was sent of the body, as far as it is kept. */
+  /** What has come of the body, as far as it is kept. */
   get kept(): readonly Buffer[] {
-    return this.#kept ?? NO_PIECES
+    const { held } = this.#boundary
+    return held.length === 0 ? (this.#kept ?? NO_PIECES) : [...(this.#kept ?? NO_PIECES), held]
   }
 
   /** The index behind the last byte of [from, to) that belongs to this request. @throws TunnelFault `request-invalid` */
@@ -48,8 +49,15 @@ export class RequestBody {
     return this.#boundary.advance(chunk, from, to)
   }
 
-  /** Sends a piece of the body. False: enough for now. `keepAll`: the stream takes little until its peer has answered, and all of it must be kept. */
-  send(piece: Buffer, stream: ByteStream, keepAll: boolean): boolean {
+  /** Sends what was measured of the chunk, from `from` on. False: enough for now. `keepAll`: the stream takes little until its peer has answered, and all of it must be kept. */
+  send(chunk: Buffer, from: number, stream: ByteStream, keepAll: boolean): boolean {
+    const { passTo } = this.#boundary
+    const room = passTo === from || this.#sendPiece(chunk.subarray(from, passTo), stream, keepAll)
+    const tail = this.#boundary.takeTail()
+    return tail === undefined ? room : this.#sendPiece(tail, stream, keepAll)
+  }
+
+  #sendPiece(piece: Buffer, stream: ByteStream, keepAll: boolean): boolean {
     this.sentBytes += piece.length
     if (this.#kept !== undefined) {
       this.#keptBytes += piece.length

@@ -1,9 +1,6 @@
 /** What a peer may send on one stream, what of it has come, and when it may send more. Knows nothing of frames. */
-import { HELD_PIECES_PER_STREAM, INITIAL_WINDOW_BYTES, MAX_WINDOW_BYTES } from '../limits.ts'
+import { HELD_PIECE_BYTES, HELD_PIECES_PER_STREAM, INITIAL_WINDOW_BYTES, MAX_WINDOW_BYTES } from '../limits.ts'
 import type { WindowBudget } from './window-budget.ts'
-
-/** What keeping one delivered piece costs beside its bytes: a Buffer object and its place in some queue (measured: 130–220 bytes). */
-const PIECE_COST_BYTES = 192
 
 /**
  * At every moment `size = available + unconsumed + owed`: what the peer may still send, what the reader holds, and what
@@ -29,12 +26,12 @@ export class ReceiveWindow {
 
   /** Memory held by a reader that has not moved on, in bytes. */
   get held(): number {
-    return this.unconsumed + this.pieces * PIECE_COST_BYTES
+    return this.unconsumed + this.pieces * HELD_PIECE_BYTES
   }
 
   /** Whether keeping the pieces costs more than the window promises to bound. */
   get shredded(): boolean {
-    return this.pieces > HELD_PIECES_PER_STREAM && this.pieces * PIECE_COST_BYTES > this.unconsumed
+    return this.pieces > HELD_PIECES_PER_STREAM && this.pieces * HELD_PIECE_BYTES > this.unconsumed
   }
 
   /** A frame's length is judged when its header is read. False: the peer overruns its window. */
@@ -85,6 +82,12 @@ export class ReceiveWindow {
     this.#epoch = now
     this.available += credit
     return credit
+  }
+
+  /** Its reader is gone, with all that it held. */
+  abandon(): void {
+    this.release()
+    this.unconsumed = this.pieces = 0
   }
 
   /** Nothing further will come: what the window had grown goes back to the budget. Harmless when repeated. */

@@ -106,6 +106,7 @@ test('fields that HTTP/2 forbids are dropped from heads and trailers, in both di
     'x-request-id',
     'server-timing',
     'via',
+    'date',
   ])
   expect(Object.keys(request.trailers!)).toEqual(['x-sum'])
   expect(faults).toEqual([])
@@ -157,6 +158,22 @@ test.each([
   expect(request).toMatchObject({ status, text: '', ended: true })
   expect(request.stream.rstCode).toBe(0)
 })
+
+test.each([599, 600, 799, 999])(
+  'a status of %i is passed on up to 599, which is as far as HTTP/2 goes here',
+  async (status) => {
+    const route = new ScriptedRoute()
+    const { port, faults } = await serve(route)
+    const request = new SeenRequest(visit(port), {})
+    const { stream } = await route.leased(0)
+    stream.answer(`HTTP/1.1 ${status} X\r\nContent-Length: 2\r\n\r\nhi`)
+    await request.closed
+    expect(request).toMatchObject({ status: status < 600 ? status : 502, ended: true })
+    expect(request.headers['tunnel-error']).toBe(status < 600 ? undefined : 'origin-invalid')
+    expect(faults).toEqual(status < 600 ? [] : ['origin-invalid'])
+    expect(request.stream.rstCode).toBe(0)
+  },
+)
 
 test.each([
   ['with a length', 'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf'],
@@ -247,6 +264,22 @@ test('an answer of ours to a request whose body still comes is read to its end; 
   wait(LINGER_MS + 2 * SWEEP_MS)
   await request.closed
   expect(request.stream.rstCode).toBe(0)
+})
+
+test('a final answer before 100 Continue ends the request, and the connection goes on', async () => {
+  const route = new ScriptedRoute()
+  const { port, wait, recorded } = await serve(route)
+  const session = visit(port)
+  const request = new SeenRequest(session, { ':method': 'POST', expect: '100-continue', 'content-length': '5' }, false)
+  const { stream } = await route.leased(0)
+  stream.answer('HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno')
+  await until(() => request.ended)
+  expect(request).toMatchObject({ status: 417, text: 'no' })
+  expect(recorded).toEqual(['HTTP/2.0 417 whole -'])
+  wait(LINGER_MS + 2 * SWEEP_MS)
+  await request.closed
+  expect(request.stream.rstCode).toBe(0)
+  expect(session.closed).toBe(false)
 })
 
 test('a local server that says nothing is 504', async () => {

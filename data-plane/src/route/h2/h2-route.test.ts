@@ -228,12 +228,12 @@ test('a session takes no more requests than the local server says, and others ar
   await Promise.all(crowd)
 })
 
-test('visitors of HTTP/2 get trailers, interim responses and the end as the local server sent them', async () => {
+test('visitors of HTTP/2 get trailers but those that may not stand there, interim responses and the end as the local server sent them', async () => {
   const { port } = await stand((stream, fields) => {
     stream.additionalHeaders({ ':status': 103, link: '</a.css>' })
     stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
     stream.on('wantTrailers', () =>
-      stream.sendTrailers({ 'grpc-status': '0', 'grpc-message': String(fields['x-own']) }),
+      stream.sendTrailers({ 'grpc-status': '0', 'x-request-id': '1', 'grpc-message': String(fields['x-own']) }),
     )
     stream.on('trailers', (trailers) => {
       stream.write(`trailers ${trailers['x-check']}`)
@@ -248,14 +248,21 @@ test('visitors of HTTP/2 get trailers, interim responses and the end as the loca
   const seen: unknown[] = []
   stream.on('headers', (headers) => seen.push(headers[':status']))
   stream.on('response', (headers) => seen.push(headers[':status']))
-  stream.on('trailers', (headers) => seen.push([headers['grpc-status'], headers['grpc-message']]))
-  stream.on('wantTrailers', () => stream.sendTrailers({ 'x-check': '42' }))
+  stream.on('trailers', (headers) => seen.push(Object.entries(headers)))
+  stream.on('wantTrailers', () => stream.sendTrailers({ 'x-forwarded-for': '10.0.0.1', 'x-check': '42' }))
   stream.write('ping')
   const [echo] = await once(stream, 'data')
   expect(String(echo)).toBe('ping')
   stream.end()
   expect(await bodyOf(stream)).toBe('trailers 42')
-  expect(seen).toEqual([103, 200, ['0', 'hi']])
+  expect(seen).toEqual([
+    103,
+    200,
+    [
+      ['grpc-status', '0'],
+      ['grpc-message', 'hi'],
+    ],
+  ])
 })
 
 test('trailers that HTTP/2 forbids are dropped in both directions, and the rest passes', async () => {
