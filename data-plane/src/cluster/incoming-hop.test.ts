@@ -21,12 +21,12 @@ function join() {
   receiveHop(
     hop,
     {
-      routes: { ofClaim: () => route },
+      routes: { ofClaim: () => ({ route, tenant: 'ann' }) },
       fence: { closed: () => false, whenLifted: () => () => {} },
       draining: () => false,
       judge: () => expect.unreachable('it has no rules'),
     },
-    { returned: () => {}, withdrawn: () => {}, violated: (fault) => expect.unreachable(fault.message) },
+    { admits: () => true, returned: () => {}, withdrawn: () => {}, violated: (fault) => expect.unreachable(fault.message) },
   )
   const asker = { visitorAddress: '192.0.2.1', requestId: 'r' }
   hop.listener?.data(writePreamble({ name: 'demo' as Subdomain, epoch: 1, ...asker }))

@@ -55,6 +55,7 @@ export class HopWay implements Hop {
     const [near, far] = streamPair(this.#host.newStreamId(), plan, violated)
     this.#host.opened(near)
     receiveHop(far, this.#house, {
+      admits: () => true,
       returned: (id, failure) => void this.#failures.set(id, failure),
       withdrawn: ({ epoch }) => this.#withdrawn(epoch),
       violated: (fault) => violated(`a hop stream broke the protocol: ${fault.detail}`),

@@ -435,7 +435,12 @@ export class VisitCase implements ChannelHost {
 
   #house(context: PeerStreamContext): HopHouse {
     return {
-      routes: { ofClaim: (_name, epoch) => (epoch === this.#epoch ? this.#channel?.route : undefined) },
+      routes: {
+        ofClaim: (_name, epoch) => {
+          const route = epoch === this.#epoch ? this.#channel?.route : undefined
+          return route && { route, tenant: 'ann' }
+        },
+      },
       fence: {
         closed: () => this.#fenced,
         whenLifted: (run) => {
