@@ -20,7 +20,6 @@ export class ControlQueue {
 
   moveTo(output: Output): void {
     const words = this.#words
-    if (words.length === 0) return
     for (let at = 0; at < words.length; at += WORDS) {
       output.header(words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!)
     }

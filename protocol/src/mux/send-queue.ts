@@ -3,23 +3,24 @@ import { HELD_PIECE_BYTES } from '../limits.ts'
 import { Fifo } from './fifo.ts'
 import { COPY_BYTES, type Output } from './output.ts'
 
-/** So many pieces are kept as they came, which costs nothing. Beyond them small ones are copied together: each would cost more than its bytes. */
-const PIECES_AS_THEY_CAME = 4
+/** So many pieces wait as they came, which costs nothing. Behind them small ones are copied together: each would cost more than its bytes. */
+const PIECES_AS_THEY_CAME = 3
 /** Twice what is copied, so that at most half of a slab is left empty. */
 const SLAB_BYTES = 2 * COPY_BYTES
 
 export class SendQueue {
   bytes = 0
-  readonly #chunks = new Fifo<Buffer>()
-  /** How much of the first chunk has gone. */
+  /** What leaves next, from this offset on. Mostly it is all there is, so it needs no place in a list. */
+  #first: Buffer | undefined
   #offset = 0
+  readonly #behind = new Fifo<Buffer>()
   /** The last chunk, if small pieces are copied into it, and how much of it is filled. */
   #slab: Buffer | undefined
   #slabUsed = 0
 
   /** Pieces of memory that it keeps. */
   get pieces(): number {
-    return this.#chunks.length
+    return this.#behind.length + (this.#first === undefined ? 0 : 1)
   }
 
   /** Memory that it keeps, in bytes. */
@@ -27,53 +28,68 @@ export class SendQueue {
     return this.bytes + this.pieces * HELD_PIECE_BYTES
   }
 
+  /** @param chunk of one byte at least */
   push(chunk: Buffer): void {
     this.bytes += chunk.length
-    if (chunk.length <= COPY_BYTES && this.#chunks.length >= PIECES_AS_THEY_CAME) return this.#copy(chunk)
-    if (this.#slab !== undefined) this.#closeSlab(this.#slab)
-    this.#chunks.push(chunk)
+    if (this.#first === undefined) this.#first = chunk
+    else this.#pushBehind(chunk)
   }
 
-  /** Moves exactly `count` bytes (at most `bytes`) to the output, as the payload of the header just written. */
+  /** Moves exactly `count` bytes (at least one, at most `bytes`) to the output, as the payload of the header just written. */
   moveTo(output: Output, count: number): void {
     this.bytes -= count
-    while (count > 0) {
-      const chunk = this.#chunks.first!
-      const end = chunk === this.#slab ? this.#slabUsed : chunk.length
-      const to = Math.min(end, this.#offset + count)
-      output.payload(chunk, this.#offset, to)
-      count -= to - this.#offset
-      this.#offset = to
-      if (to === end) this.#next(chunk)
+    let chunk = this.#first!
+    let from = this.#offset
+    let left = count
+    while (left >= chunk.length - from) {
+      output.payload(chunk, from, chunk.length)
+      left -= chunk.length - from
+      from = 0
+      const following = this.#takeNext()
+      this.#first = following
+      if (following === undefined) break
+      chunk = following
     }
+    if (left > 0) {
+      output.payload(chunk, from, from + left)
+      from += left
+    }
+    this.#offset = from
   }
 
   clear(): void {
-    this.#chunks.clear()
-    this.#slab = undefined
+    this.#first = this.#slab = undefined
+    this.#behind.clear()
     this.#offset = this.bytes = 0
   }
 
-  #copy(chunk: Buffer): void {
-    let slab = this.#slab
-    if (slab === undefined || this.#slabUsed + chunk.length > SLAB_BYTES) {
-      if (slab !== undefined) this.#closeSlab(slab)
-      slab = this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
-      this.#slabUsed = 0
-      this.#chunks.push(slab)
-    }
-    this.#slabUsed += chunk.copy(slab, this.#slabUsed)
+  #pushBehind(chunk: Buffer): void {
+    if (chunk.length <= COPY_BYTES && this.#behind.length >= PIECES_AS_THEY_CAME) return this.#copy(chunk)
+    this.#closeSlab()
+    this.#behind.push(chunk)
   }
 
-  /** What follows goes behind the slab, which is as long as it is filled from now on. */
-  #closeSlab(slab: Buffer): void {
-    this.#chunks.replaceLast(slab.subarray(0, this.#slabUsed))
+  #copy(chunk: Buffer): void {
+    if (this.#slab === undefined || this.#slabUsed + chunk.length > SLAB_BYTES) {
+      this.#closeSlab()
+      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
+      this.#slabUsed = 0
+      this.#behind.push(this.#slab)
+    }
+    this.#slabUsed += chunk.copy(this.#slab, this.#slabUsed)
+  }
+
+  /** Nothing further goes into the slab: it is as long as it is filled. */
+  #closeSlab(): void {
+    if (this.#slab === undefined) return
+    this.#behind.replaceLast(this.#slab.subarray(0, this.#slabUsed))
     this.#slab = undefined
   }
 
-  #next(gone: Buffer): void {
-    this.#offset = 0
-    this.#chunks.drop()
-    if (gone === this.#slab) this.#slab = undefined
+  #takeNext(): Buffer | undefined {
+    if (this.#behind.length === 1) this.#closeSlab()
+    const chunk = this.#behind.first
+    this.#behind.drop()
+    return chunk
   }
 }

@@ -84,8 +84,8 @@ export class WriteSide {
   pull(maxBytes: number, roomy: MuxStream[]): Buffer[] {
     this.#output.begin()
     while (this.#expedited.first !== undefined) this.#sendFrame(this.#expedited.first, roomy)
-    this.#control.moveTo(this.#output)
-    if (!this.#holdsResets) this.#resets.moveTo(this.#output)
+    if (!this.#control.empty) this.#control.moveTo(this.#output)
+    if (!this.#resets.empty && !this.#holdsResets) this.#resets.moveTo(this.#output)
     let bytes = 0
     while (this.#inTurn.first !== undefined && bytes < maxBytes) bytes += this.#sendFrame(this.#inTurn.first, roomy)
     this.#announced = this.#inTurn.first !== undefined
