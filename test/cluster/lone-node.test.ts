@@ -44,7 +44,7 @@ type Changes = Record<string, string | undefined>
 /** A node without a key for others, as `npm start` has it. */
 const withoutKey = async (): Promise<Changes> => ({ [ENV.hopSecretFile]: undefined })
 const withKey = async (): Promise<Changes> => ({})
-/** Other nodes are told an address at which packets go nowhere, as that of a machine that is gone. */
+/** Its row names an address at which nothing answers, as that of a machine that is gone. */
 async function lostAddress(): Promise<Changes> {
   const sockets: Socket[] = []
   const silent = createServer((socket) => {

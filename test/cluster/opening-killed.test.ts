@@ -164,7 +164,7 @@ test('row 11: killed between any two steps of an opening, no ticket works twice,
     else orphans.push(name)
   }
 
-  // A route whose task or agent died leads nowhere after a minute: its visitors are told so at once, and are not sent there.
+  // A route whose task or agent died leads nowhere after a minute: its visitors are answered at once, and are not sent there.
   await delay(ORPHAN_MS)
   const answers = await Promise.all(orphans.map(async (name) => [name, await ask(name)] as const))
   for (const name of orphans) await recovers(name)

@@ -253,7 +253,7 @@ async function claiming() {
   return { ...rig, did, grant: () => answer(granted), fail: (fault: TunnelFault) => answer(fault) }
 }
 
-/** What a tunnel is told while its name is claimed; what its agent hears, the log reads, and the table is told of how it went. */
+/** What ends a tunnel while its name is claimed; the message to its agent, the fault in the log, and the release in the table. */
 type Claiming = Awaited<ReturnType<typeof claiming>>
 const WHILE_CLAIMING: [what: string, act: (of: Claiming) => unknown, said: unknown, why: string, released: string][] = [
   [
@@ -351,7 +351,7 @@ test('a task that stops while a name is claimed sends the agent elsewhere and gi
   expect([did, partings]).toEqual([['settled', `released lost ${HOLD_MS}`], []])
 })
 
-test('a tunnel that is revoked before its hello is told so when the hello comes, and claims nothing', async () => {
+test('a tunnel that is revoked before its hello is refused when the hello comes, and claims nothing', async () => {
   let claims = 0
   const { tunnel, control, hello, said, overs } = await setup(async () => {
     claims += 1

@@ -59,10 +59,10 @@ export interface TunnelEvents {
 type Withdraw = (parting: Parting) => void
 
 type TunnelState =
-  /** `refusal`: what its hello is answered with, whatever it says. */
+  /** `refusal`: the answer to any hello, once the right to the tunnel is gone. */
   | { readonly kind: 'greeting'; readonly deadline: NodeJS.Timeout; readonly refusal?: TunnelFault }
   | { readonly kind: 'claiming' }
-  /** It will not serve, and its agent has been told so or has gone: the channel closes. Its claim, if there is one, is given back at the end. */
+  /** The channel never serves, and closes. Its claim, if there is one, is released at the end. */
   | { readonly kind: 'refused'; readonly parting: Parting }
   | { readonly kind: 'serving'; readonly claim: Claim; readonly withdraw: Withdraw }
   /** No new visitors; what is open finishes. */
@@ -79,7 +79,7 @@ export class Tunnel {
   readonly #channel: Channel
   readonly #talk: AgentTalk
   #state: TunnelState
-  /** What its agent has said of itself. */
+  /** Undefined until the agent has sent it. */
   #hello: Hello | undefined
   /** What came of its claim: undefined before there is one, and where it failed. Never rejects. */
   #claimed: Promise<Claim | undefined> = Promise.resolve(undefined)
@@ -307,7 +307,7 @@ export class Tunnel {
     this.#cutBy = why
     switch (state.kind) {
       case 'greeting':
-        // Before its hello the agent cannot be told why.
+        // The stream for messages may not be open yet: the agent opens it with its hello.
         this.#state = { ...state, refusal }
         return
       case 'claiming':
@@ -346,9 +346,9 @@ export class Tunnel {
       else this.#cutBy ??= fault
       return undefined
     }
-    // The channel may have lost the name, or ended, while the table was asked.
+    // Otherwise the channel has lost the name, or has ended, while the table was asked.
     if (this.#state.kind === 'claiming') this.#serve(claim)
-    // Agents that this claim replaced have lost the name in any case.
+    // The agents that this claim replaced have lost the name in any case.
     await claim.settle()
     return claim
   }

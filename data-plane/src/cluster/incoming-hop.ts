@@ -31,7 +31,7 @@ export interface HopDesk {
   /** Said before the stream is reset. */
   returned(streamId: number, failure: Failure): void
   withdrawn(preamble: HopPreamble): void
-  /** The stream is for a tunnel of that tenant. False: the tenant gets no new stream on this channel, because memory is short. */
+  /** Assigns the stream to that tenant. False: memory is short, and the tenant gets no new stream on this channel. */
   admits(stream: RawStream, tenant: string): boolean
   /** Rule of the protocol that the other task broke. */
   violated(fault: TunnelFault): void

@@ -48,7 +48,7 @@ export class PeerChannel {
   #busy = 0
   #over = false
   #isSilent = false
-  /** Runs once another channel has taken its place. */
+  /** Runs from the moment another channel has taken its place. */
   #lastStretch: NodeJS.Timeout | undefined
 
   constructor(options: PeerChannelOptions) {

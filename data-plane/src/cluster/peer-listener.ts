@@ -27,7 +27,7 @@ export interface PeerListenerOptions {
 
 /** What belongs to a channel of another task. */
 interface Accepted {
-  /** The stream by which that task is told something. */
+  /** The stream for notes to that task. */
   readonly notes: ControlStream<HopNote, never>
   readonly shares: TenantShares
 }

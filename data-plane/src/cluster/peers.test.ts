@@ -154,7 +154,7 @@ test('what is open on a replaced channel has REPLACED_CHANNEL_MS; then it is end
   expect(pair.peers.state(pair.task)).toBe('open')
 })
 
-/** Listens on a port of its own, and does so much with whoever comes. */
+/** A server on a port of its own that does so much with each connection. */
 async function elsewhere(accept: (socket: Socket) => void): Promise<Task> {
   const sockets: Socket[] = []
   const server = createServer((socket) => {
@@ -174,7 +174,7 @@ test.each([
   ['hangs up', (socket: Socket) => void socket.end(), 'foreign'],
   ['answers something else', (socket: Socket) => void socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'), 'foreign'],
   ['resets the connection', (socket: Socket) => void socket.resetAndDestroy(), 'gone'],
-  ['says nothing', () => {}, 'silent'],
+  ['sends nothing', () => {}, 'silent'],
 ])('an address whose process %s', async (_what, accept, how) => {
   const task = await elsewhere(accept)
   await pair.peers.reach(task)
@@ -190,7 +190,7 @@ test('an address where nobody listens, or that is not one, or that is our own no
   expect([task, none, own].map((each) => pair.peers.state(each))).toEqual(['gone', 'silent', 'gone'])
 })
 
-test('a replaced channel that breaks cuts what is open on it and says nothing of the task', async () => {
+test('the end of a replaced channel does not make its task suspect', async () => {
   await pair.begin(pair.routeTo('demo', 7))
   const former = [...pair.peers.channels][0]!
   await replace()

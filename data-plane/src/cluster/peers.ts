@@ -1,4 +1,4 @@
-/** The channels to other tasks: one each, opened when it is needed, kept, and replaced in time; who cannot be reached is left alone for a moment. Knows nothing of names. */
+/** The channels to other nodes: one for each, opened when it is needed, kept, and replaced in time. A node that cannot be reached is not tried again for a moment. */
 import { connect } from 'node:net'
 import { type HopPeer, openHop, replacementAge } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
@@ -31,8 +31,8 @@ export interface PeersDeps {
 }
 
 /**
- * `gone`: its process is no more, as its machine says. `silent`: nothing is heard of it, which a partition looks like too. `foreign`: a process is
- * there, and does not take the key of this one.
+ * `gone`: its machine answers that nobody listens, so its process has ended. `silent`: nothing answers, as in a partition. `foreign`: a process
+ * listens there that does not accept our key.
  */
 type Unreached = 'gone' | 'silent' | 'foreign'
 export type PeerState = 'open' | 'unknown' | Unreached
@@ -78,7 +78,7 @@ export class Peers {
     const entry = this.#entries.get(key)
     if (entry?.kind === 'opening') return entry.opened
     if (this.state(task) !== 'unknown') return Promise.resolve()
-    // The address is this process's now: the one that had it before is no more.
+    // This process listens there now, so the former one has ended.
     if (task.addr === this.#deps.ownAddr()) {
       this.#entries.set(key, { kind: 'suspect', how: 'gone', until: this.#deps.now() + PEER_SUSPECT_MS })
       return Promise.resolve()
@@ -145,7 +145,7 @@ export class Peers {
       streamCrashed: this.#deps.streamCrashed,
       over: (how, fault) => {
         const entry = this.#entries.get(key)
-        // The end of a channel that was replaced says nothing of the task.
+        // The end of a replaced channel does not make the node suspect: another channel to it is open.
         if (entry?.kind !== 'open' || entry.channel !== channel) return
         if (how === 'leaving') this.#entries.delete(key)
         else this.#suspect(key, task, how, fault)
@@ -176,7 +176,7 @@ function howFailed({ code, cause }: TunnelFault): Unreached {
   const reason = cause instanceof Error && 'code' in cause ? cause.code : undefined
   // Its machine answers, and nobody listens there.
   if (reason === 'ECONNREFUSED' || reason === 'ECONNRESET') return 'gone'
-  // It was connected, and hung up without an error of the network.
+  // The connection stood, and ended without an error of the network.
   const isDropped = code === 'channel-lost' && cause === undefined
   return isDropped || code === 'key-mismatch' ? 'foreign' : 'silent'
 }

@@ -46,7 +46,7 @@ export interface RemoteRoutesDeps {
 
 /** What stands in the way of a name that is on line somewhere, the hopeful first. */
 type Obstacle =
-  /** Its channel says that it is not it, or its process is gone, or nothing shows that it is not: another is about to take its place. */
+  /** The channel does not serve the name, or its process has ended or may have: another channel is about to take its place. */
   | 'moving'
   /** Its task is there, and cannot be reached. */
   | 'silent'
@@ -242,7 +242,7 @@ export class RemoteRoutes {
   }
 
   #endOn(route: PeerRoute): void {
-    // Otherwise only its channel ends, which was replaced: its task serves the name as before.
+    // The end of a replaced channel concerns only what is open on it: its node still serves the name.
     if (route.hop.open) this.withdrawn(route.name, route.epoch)
     this.#deps.endOn(route)
   }

@@ -1,4 +1,4 @@
-/** Where names are, and whether they are somebody's, as the table said last. */
+/** Cache of the table: where each name is served, and whether it has an owner. */
 import type { Subdomain } from '@postern/protocol/address'
 import { RateBucket } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
@@ -28,7 +28,7 @@ export interface RouteTableDeps {
 
 interface Known {
   readonly routes: readonly Route[]
-  /** When the read began that found an owner; undefined: the name is nobody's, and its routes were not read. */
+  /** When the read began that found an owner. Undefined: the name has none, and its routes were not read. */
   readonly ownedAt: number | undefined
   readonly readAt: number
   /** When the latest read began, whatever came of it. */
@@ -45,7 +45,7 @@ interface Reading {
 
 export class RouteTable {
   readonly #deps: RouteTableDeps
-  /** Apart from each other, so that a scan of random names does not make this node forget real ones. */
+  /** Two caches, so that a scan of random names evicts no name with an owner. */
   readonly #owned = new LRUCache<Subdomain, Known>({ max: ROUTES_REMEMBERED })
   readonly #unowned = new LRUCache<Subdomain, Known>({ max: ROUTES_REMEMBERED })
   readonly #readings = new Map<Subdomain, Reading>()
@@ -67,7 +67,7 @@ export class RouteTable {
     return this.#find(name)?.routes
   }
 
-  /** Whether the name is somebody's, as was read last. */
+  /** Whether the name had an owner when it was last read. */
   isOwned(name: Subdomain): boolean {
     return this.#owned.has(name)
   }
@@ -134,8 +134,8 @@ export class RouteTable {
   }
 
   /**
-   * A name that is not known to have an owner costs one read while nobody has it. One that has an owner is asked for that owner again when nothing
-   * serves it and the last answer is old.
+   * A name without an owner costs one read: its routes are not asked for. The owner of a name is read again only when no node serves the name and the
+   * last answer is old.
    */
   async #ask(
     name: Subdomain,

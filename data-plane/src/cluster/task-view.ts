@@ -17,7 +17,7 @@ interface Seen {
   readonly task: Task
   /** How long its lease was watched without a change; milliseconds. */
   readonly silentMs: number
-  /** Its process was there after this one had begun to watch: its lease has changed since, or it has answered. */
+  /** Its process was alive after this one had begun to watch: its lease has changed since, or it has answered. */
   readonly met: boolean
 }
 
@@ -107,13 +107,13 @@ export class TaskView {
     return this.#seen.get(taskId)?.task.bootId === bootId || this.#goneSince.has(keyOf({ taskId, bootId }))
   }
 
-  /** Whether that process was there since this one watches. The row of one that was killed looks like any other at first. */
+  /** Whether that process was alive at some time since this one began to watch. At first the row of a killed process looks like any other. */
   hasMet(taskId: string, bootId: string): boolean {
     const seen = this.#seen.get(taskId)
     return seen !== undefined && seen.task.bootId === bootId && seen.met
   }
 
-  /** That process has shown by another way than its lease that it is there. */
+  /** That process has answered, which proves its life without its lease. */
   meet(taskId: string, bootId: string): void {
     const seen = this.#seen.get(taskId)
     if (seen?.task.bootId === bootId) this.#seen.set(taskId, { ...seen, met: true })

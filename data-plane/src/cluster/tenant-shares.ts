@@ -8,9 +8,9 @@ type SharedChannel = Pick<Channel, 'eachHeld' | 'resetLongestStalled'>
 /** What one tenant has on the channel. */
 export class TenantShare implements Yielding {
   readonly tenant: string
-  /** The tenant gets no new stream on this channel. Read by whoever opens streams or takes them. */
+  /** The tenant gets no new stream on this channel. */
   refusing = false
-  /** As `TenantShares.all` counted it last. */
+  /** As of the last `TenantShares.all`. */
   heldBytes = 0
   readonly #shares: TenantShares
 
@@ -26,7 +26,7 @@ export class TenantShare implements Yielding {
 
 export class TenantShares {
   readonly #channel: SharedChannel
-  /** As many as there are accounts; a channel lives for a day. */
+  /** At most one for each account; a channel lives for a day. */
   readonly #byTenant = new Map<string, TenantShare>()
   readonly #ofStream = new WeakMap<RawStream, TenantShare>()
 
@@ -43,7 +43,7 @@ export class TenantShares {
     return share
   }
 
-  /** The stream is that tenant's from now on. A stream without a tenant holds less than a preamble, and is not judged. */
+  /** The stream belongs to that tenant from now on. A stream without a tenant holds less than a preamble, and is not counted. */
   assign(stream: RawStream, share: TenantShare): void {
     this.#ofStream.set(stream, share)
   }

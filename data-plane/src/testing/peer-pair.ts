@@ -108,7 +108,7 @@ export class PeerPair {
     })
   }
 
-  /** An exchange begins on it, and has what the local server says first. */
+  /** An exchange begins on the route, and receives the first bytes of the local server. */
   async begin(route: PeerRoute): Promise<Lease> {
     const leased = this.local.leased(this.local.leases.length)
     const lease = route.lease('fresh', { visitorAddress: '192.0.2.1', requestId: 'r' })
