@@ -106,6 +106,10 @@ export const INITIAL_WINDOW_BYTES = 256 * KiB
 export const MAX_WINDOW_BYTES = 16 * MiB
 /** What all grown windows of a process may promise beyond their initial size, unless a quarter of the memory limit is less. */
 export const WINDOW_BUDGET_BYTES = 32 * MiB
+/** A grown window that was not credited for so long, or for four round trips, does not limit its flow, which would use it up in one: its growth is for others. */
+export const WINDOW_REST_MS = seconds(1)
+/** Who has less growth than others and got too little is served first for so long: others give back when they are credited, within a round trip or two. */
+export const WINDOW_SHORT_MS = seconds(1)
 /** What all channels hold is weighed against the memory limit this often: between two looks little more than a window per stream can come. */
 export const MEMORY_CHECK_MS = ms(250)
 /** Larger frames delay the streams beside them; smaller ones cost a header each. */

@@ -118,6 +118,7 @@ export class Tunnel {
       socket: opening.socket,
       side: 'server',
       budget: deps.budget,
+      tenant: opening.ticket.username,
       now: deps.now,
       peerStreams: 1,
       events: {

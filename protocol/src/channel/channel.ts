@@ -38,6 +38,8 @@ export interface ChannelOptions {
   readonly side: 'agent' | 'server'
   /** Shared by all channels of the process. */
   readonly budget: WindowBudget
+  /** Whose channels share in the budget together; without it the channel has a share of its own. */
+  readonly tenant?: string
   /** Milliseconds of a monotonic clock. */
   now(): number
   readonly events: ChannelEvents
@@ -74,7 +76,7 @@ export class Channel {
   #awaitingPong: (() => void)[] = []
 
   constructor(options: ChannelOptions) {
-    const { socket, side, budget, now, events, peerStreams, ownStreams = STREAMS_PER_CHANNEL } = options
+    const { socket, side, budget, tenant, now, events, peerStreams, ownStreams = STREAMS_PER_CHANNEL } = options
     this.#socket = socket
     this.#events = events
     this.#now = now
@@ -83,6 +85,7 @@ export class Channel {
       side,
       now,
       budget,
+      ...(tenant !== undefined && { tenant }),
       peerStreams,
       ownStreams,
       events: {

@@ -42,6 +42,8 @@ export interface MuxOptions {
   /** Monotonic milliseconds. */
   readonly now: () => number
   readonly budget: WindowBudget
+  /** Whose sessions share in the budget together; without it the session has a share of its own. */
+  readonly tenant?: string
   /** Streams the peer may have open at once; one more is answered by a reset. */
   readonly peerStreams: number
   /** Streams this side may have open at once. STREAMS_PER_CHANNEL unless told. */
@@ -71,7 +73,7 @@ export class Mux {
   #peerWentAway = false
 
   constructor(options: MuxOptions) {
-    const { events, now, budget, side, peerStreams, ownStreams = STREAMS_PER_CHANNEL, firstId } = options
+    const { events, now, budget, tenant, side, peerStreams, ownStreams = STREAMS_PER_CHANNEL, firstId } = options
     const allowance = new ControlAllowance(now())
     const writeSide = new WriteSide(() => events.outputReady())
     const session: Session = {
@@ -91,7 +93,7 @@ export class Mux {
     this.#streams = new StreamTable({ side, ownStreams, peerStreams, firstId })
     this.#inbound = new Inbound(session, this.#streams, allowance)
     this.#host = {
-      budget,
+      windows: budget.share(tenant),
       now,
       arrivedAt: now(),
       ready: (stream) => writeSide.ready(stream),
@@ -266,6 +268,7 @@ export class Mux {
     const now = this.#now()
     if (this.#roundTrip.isDue(now)) this.ping()
     const credit = stream.receives.takeCredit(now, this.#roundTrip.latestMs)
+    if (credit === 0) return
     const opening = stream.opening
     stream.opening = 0
     this.#queue(FrameType.windowUpdate, opening, stream.id, credit)

@@ -8,11 +8,11 @@ import type { ReadyList } from './ready-list.ts'
 import { SendQueue } from './send-queue.ts'
 import type { RawStream, StreamListener } from './stream.ts'
 import { OPENED, type StreamState, step } from './stream-state.ts'
-import type { WindowBudget } from './window-budget.ts'
+import type { WindowShare } from './window-budget.ts'
 
 /** What a stream needs of its multiplexer. */
 export interface StreamHost {
-  readonly budget: WindowBudget
+  readonly windows: WindowShare
   readonly now: () => number
   /** When the bytes at hand arrived: one look at the clock for all frames of a chunk. */
   readonly arrivedAt: number
@@ -58,7 +58,7 @@ export class MuxStream implements RawStream {
     this.#host = host
     this.id = id
     this.opening = opening
-    this.receives = new ReceiveWindow(host.budget)
+    this.receives = new ReceiveWindow(host.windows)
   }
 
   // ── what its user calls ───────────────────────────────────────────────────────────────────────────────────────────
