@@ -10,12 +10,11 @@ import {
   LINGER_MS,
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
-import { onBytes } from '@postern/protocol/socket'
+import { ByteQueue, onBytes } from '@postern/protocol/socket'
 import type { Downstream, Ending } from '../proxy/downstream.ts'
 import type { ProxyContext } from '../proxy/proxy-context.ts'
 import { ProxyRequest } from '../proxy/proxy-request.ts'
 import { prefaceIn } from './http2/preface.ts'
-import { InboundBuffer } from './inbound-buffer.ts'
 import type { InboundConnection, VisitorAddress, VisitorHost } from './inbound-context.ts'
 import { RequestHeads } from './request-heads.ts'
 
@@ -41,7 +40,8 @@ export class Http1Connection implements Downstream, InboundConnection {
   readonly #socket: Socket
   readonly #host: VisitorHost
   readonly #heads = new RequestHeads()
-  readonly #waiting = new InboundBuffer()
+  /** Bytes that were read before they were wanted: the next pipelined request, or what waits for an upgrade. */
+  readonly #waiting = new ByteQueue()
   readonly #speakHttp2: (bytes: Buffer) => void
   readonly #stopReading: () => void
   #state: State = 'head'

@@ -5,11 +5,11 @@ import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { type CookieFence, HeadCarry, type RequestHead, RequestHeadParser } from '@postern/protocol/http'
 import { HEAD_TIMEOUT_MS, HOP_HEAD_ADDED } from '@postern/protocol/limits'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
+import { ByteQueue } from '@postern/protocol/socket'
 import type { Downstream, Ending } from '../proxy/downstream.ts'
 import type { Evictable } from '../proxy/eviction.ts'
 import { ProxyRequest } from '../proxy/proxy-request.ts'
 import type { Asker, Failure, Route } from '../route/route.ts'
-import { InboundBuffer } from './inbound-buffer.ts'
 import type { Expirable, Sweeper } from './sweeper.ts'
 
 export interface PeerStreamContext {
@@ -51,7 +51,7 @@ export class PeerStream implements Downstream, Expirable {
   readonly #leave: () => void
   #state: State = 'head'
   /** Bytes of the body that are not wanted yet: no more than the stream's window, which is not credited for them. */
-  readonly #waiting = new InboundBuffer()
+  readonly #waiting = new ByteQueue()
   #held = false
   #feeding = false
 
@@ -150,27 +150,23 @@ export class PeerStream implements Downstream, Expirable {
   #feed(): void {
     if (this.#feeding) return
     this.#feeding = true
-    while (this.#takesBytes) {
-      const chunk = this.#waiting.take()
-      if (chunk === undefined) break
+    while (this.#waiting.length > 0 && this.#wantsBytes) {
+      const chunk = this.#waiting.take()!
       const taken = this.#take(chunk)
       if (taken < chunk.length) this.#waiting.prepend([chunk.subarray(taken)])
-      if (taken === 0) break
       this.#stream.consume(taken)
     }
     this.#feeding = false
   }
 
-  /** Whether what waits is wanted just now. */
-  get #takesBytes(): boolean {
+  get #wantsBytes(): boolean {
     return this.#state !== 'request' || (!this.#held && this.#request.takesBytes)
   }
 
-  /** How many bytes of the chunk were taken; 0: none for now. */
+  /** How many bytes of the chunk were taken. */
   #take(chunk: Buffer): number {
     if (this.#state === 'head') return this.#readHead(chunk)
-    if (this.#state === 'over') return chunk.length
-    return this.#request.bodyBytes(chunk, 0, chunk.length)
+    return this.#state === 'over' ? chunk.length : this.#request.bodyBytes(chunk, 0, chunk.length)
   }
 
   #readHead(chunk: Buffer): number {

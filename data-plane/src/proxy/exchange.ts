@@ -341,7 +341,7 @@ export class Exchange implements StreamListener, ResponseSink {
     switch (retry) {
       case 'elsewhere':
         this.#lease.reset()
-        return this.#end({ kind: 'elsewhere', fault: failure?.fault ?? why, body: this.#request.kept })
+        return this.#end({ kind: 'elsewhere', fault: failure?.fault ?? why, body: this.#request.takeKept() })
       case 'same-route':
         return this.#repeat()
       case 'none': {
@@ -359,7 +359,7 @@ export class Exchange implements StreamListener, ResponseSink {
     } catch (error) {
       const fault = toFault(error)
       if (!CHANNEL_GONE.has(fault.code) || !this.#mayMove || this.#visitorEnded) return this.#abandon(fault)
-      return this.#end({ kind: 'elsewhere', fault, body: this.#request.kept })
+      return this.#end({ kind: 'elsewhere', fault, body: this.#request.takeKept() })
     }
     this.#lease.stream.listen(this)
     this.#record.retries += 1

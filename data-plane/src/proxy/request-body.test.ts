@@ -28,7 +28,7 @@ test('a body that is sent again elsewhere is the same, wherever in its trailers 
     const first = sending()
     first.send(BODY.slice(0, cut))
     const second = sending()
-    for (const piece of first.sender.kept) second.send(piece.toString())
+    for (const piece of first.sender.takeKept()) second.send(piece.toString())
     second.send(BODY.slice(cut))
     expect([cut, second.sender.done, second.sent()]).toEqual([
       cut,
