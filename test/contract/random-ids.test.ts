@@ -3,15 +3,13 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { type DataPlane, startDataPlane } from '@postern/data-plane'
-import { ENV } from '@postern/protocol/environment'
-import { createDynamoClient, type DynamoClient, openStore } from '@postern/protocol/store'
+import type { DataPlane } from '@postern/data-plane'
+import { createDynamoClient, type DynamoClient } from '@postern/protocol/store'
 import { channelTicketSchema, newWorkerId } from '@postern/protocol/ticket'
-import pino from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { readConfig } from '../../data-plane/src/config.ts'
 import { tryOpening } from '../support/cut-short-agent.ts'
 import { callApp, type Deployment, deploy, grant, START } from './control-plane/deployment.ts'
+import { startPlane } from './start-plane.ts'
 
 const IDS = 10_000
 /** Handshakes under way at once; the ceiling is 200 from one address. */
@@ -45,26 +43,7 @@ beforeAll(async () => {
   deployment.caller.ip = '127.0.0.1'
   bearer = await grant(deployment.stores, 'ann')
   client = counted(createDynamoClient({ endpoint: deployment.endpoint }))
-  const config = await readConfig({
-    [ENV.table]: deployment.tableName,
-    [ENV.base]: 'example.com',
-    [ENV.publicUrl]: 'https://{subdomain}.example.com',
-    [ENV.publicHosts]: '127.0.0.1',
-    ...{ [ENV.publicPort]: '0', [ENV.channelPort]: '0', [ENV.opsPort]: '0' },
-    [ENV.proxyProtocol]: 'off',
-    [ENV.channelSecret]: JSON.stringify({ current: 'ab'.repeat(32), accepted: [] }),
-  })
-  plane = await startDataPlane(config, {
-    stores: openStore({ tableName: deployment.tableName, client }),
-    keys: deployment.keys,
-    hopKeys: undefined,
-    log: pino({ level: 'silent' }),
-    clock: () => deployment.at.now,
-    now: () => performance.now(),
-    memoryLimit: 512 * 1024 * 1024,
-    metrics: undefined,
-    lines: { begin: () => undefined, flush: () => {}, dropped: 0 },
-  })
+  plane = await startPlane(deployment, client)
 })
 afterAll(async () => {
   await plane?.stop()

@@ -1,6 +1,6 @@
 /**
  * The process of a data plane with a memory limit, and of its desk: `{limit}` starts it, `{subdomain, port, username}` gets a ticket, `'weigh'` what it
- * holds in memory.
+ * holds in memory, SIGTERM ends it.
  */
 import { once } from 'node:events'
 import { setImmediate as turn } from 'node:timers/promises'
@@ -36,11 +36,15 @@ async function weigh(): Promise<Weight> {
 }
 
 const [{ limit }] = (await once(process, 'message')) as [{ limit: number }]
-const { plane, desk } = await startMemoryTask(limit)
+const { plane, desk, stop } = await startMemoryTask(limit)
 process.on('message', async (message: TicketOrder | 'weigh') => {
   if (message === 'weigh') return process.send!(await weigh())
   const { subdomain, port, username } = message
   return process.send!(await desk.issue(subdomain, port, username))
+})
+process.on('SIGTERM', async () => {
+  await stop(0)
+  process.exit(0)
 })
 process.on('disconnect', () => process.exit(0))
 process.send!(plane.ports)

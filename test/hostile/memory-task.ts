@@ -1,8 +1,9 @@
-/** Data planes in this process whose table is memory. Their sockets are real. */
+/** Data planes in this process whose table is memory. Their sockets are real. When one stops, its counters must be back at 0. */
 import { randomBytes } from 'node:crypto'
 import { type DataPlane, type PlaneStores, startDataPlane } from '@postern/data-plane'
 import { newDeploymentSecret, parseDeploymentKeys } from '@postern/protocol/ticket'
 import pino from 'pino'
+import { ResourceCheck } from '../support/resources/resource-check.ts'
 import { memoryStores } from './memory-stores.ts'
 import { type TicketDesk, ticketDesk } from './ticket-desk.ts'
 
@@ -12,6 +13,8 @@ export const BASE = 'test.localhost'
 export interface MemoryTask {
   readonly plane: DataPlane
   readonly desk: TicketDesk
+  /** Ends this process's visits and channels, then the task. @throws Error that names what is left of them */
+  stop(graceMs?: number): Promise<void>
 }
 
 /** @param memoryLimit what it takes for the memory of its process, in bytes */
@@ -72,5 +75,16 @@ async function startTask(
       lines: { begin: () => undefined, flush: () => {}, dropped: 0 },
     },
   )
-  return { plane, desk: ticketDesk(stores.tickets, keys) }
+  const { ports } = plane
+  const resources = new ResourceCheck()
+  let over = false
+  await resources.watch({ name: 'the task', ports: { ...ports, peer: 0 }, calls: [], over: () => over })
+  const stop = async (graceMs?: number): Promise<void> => {
+    await resources.visitorsGone()
+    await resources.agentsGone()
+    over = true
+    await plane.stop(graceMs)
+    resources.verdict()
+  }
+  return { plane, desk: ticketDesk(stores.tickets, keys), stop }
 }
