@@ -7,6 +7,7 @@ import { newDeploymentSecret, parseDeploymentKeys } from '@postern/protocol/tick
 import { afterEach, expect, test } from 'vitest'
 import { PeerRoute } from '../route/peer-route.ts'
 import type { Lease } from '../route/route.ts'
+import { StreamQueue } from '../route/stream-queue.ts'
 import type { TunnelRoute } from '../route/tunnel-route.ts'
 import { ScriptedRoute } from '../testing/scripted-route.ts'
 import { PeerListener } from './peer-listener.ts'
@@ -25,6 +26,7 @@ async function setup() {
   const budget = new WindowBudget(1024 * 1024)
   const local = new ScriptedRoute()
   const route: TunnelRoute = Object.assign(local, {
+    queue: new StreamQueue(),
     idleStreams: 0,
     sweep: () => {},
     retire: () => {},

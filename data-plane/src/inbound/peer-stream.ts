@@ -6,7 +6,6 @@ import { type CookieFence, HeadCarry, type RequestHead, RequestHeadParser } from
 import { HEAD_TIMEOUT_MS, HOP_HEAD_ADDED } from '@postern/protocol/limits'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
 import type { Downstream, Ending } from '../proxy/downstream.ts'
-import type { Evictable } from '../proxy/eviction.ts'
 import { ProxyRequest } from '../proxy/proxy-request.ts'
 import type { Asker, Failure, Route } from '../route/route.ts'
 import { InboundBuffer } from './inbound-buffer.ts'
@@ -19,10 +18,6 @@ export interface PeerStreamContext {
   failed(requestId: string, fault: TunnelFault): void
   /** Monotonic milliseconds. */
   now(): number
-  /** As `ProxyHost.makeRoom`. */
-  makeRoom(route: Route, forWhom: Evictable): boolean
-  /** A request that may have a stream of a tunnel. Returns the removal. */
-  enter(request: Evictable): () => void
 }
 
 type State = 'head' | 'request' | 'over'
@@ -48,7 +43,7 @@ export class PeerStream implements Downstream, Expirable {
   readonly #request: ProxyRequest
   readonly #parser = new RequestHeadParser(HOP_HEAD_ADDED)
   readonly #carry = new HeadCarry()
-  readonly #leave: () => void
+  readonly #unwatch: () => void
   #state: State = 'head'
   /** Bytes of the body that are not wanted yet: no more than the stream's window, which is not credited for them. */
   readonly #waiting = new InboundBuffer()
@@ -63,7 +58,7 @@ export class PeerStream implements Downstream, Expirable {
     context: PeerStreamContext,
     returned: (failure: Failure) => void,
   ) {
-    const { proto, cookies, failed, now, makeRoom } = context
+    const { proto, cookies, failed, now } = context
     this.#stream = stream
     this.#context = context
     this.#requestId = asker.requestId
@@ -75,15 +70,10 @@ export class PeerStream implements Downstream, Expirable {
     this.#request = new ProxyRequest(
       this,
       { dispatcher, proto, cookies, records: NO_RECORDS, failed, newRequestId: () => asker.requestId },
-      { now, makeRoom },
+      { now },
     )
     this.deadline = context.sweeper.deadlineIn(HEAD_TIMEOUT_MS)
-    const unwatch = context.sweeper.add(this)
-    const removeUser = context.enter(this.#request)
-    this.#leave = () => {
-      unwatch()
-      removeUser()
-    }
+    this.#unwatch = context.sweeper.add(this)
     this.listener = {
       data: (chunk) => this.#read(chunk),
       end: () => this.#readEnd(),
@@ -202,6 +192,6 @@ export class PeerStream implements Downstream, Expirable {
     this.#state = 'over'
     this.#waiting.take()
     this.#parser.release()
-    this.#leave()
+    this.#unwatch()
   }
 }

@@ -4,10 +4,8 @@ import { addressKey } from '@postern/protocol/address'
 import { type ProxyPolicy, readProxyHeader } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { EVICTION_SEARCH_MS, SWEEP_MS, TCP_KEEPALIVE_MS } from '@postern/protocol/limits'
-import { chooseEvicted, type Evictable } from '../proxy/eviction.ts'
 import { faultAnswer } from '../proxy/fault-answer.ts'
 import type { ProxyContext } from '../proxy/proxy-context.ts'
-import type { Route } from '../route/route.ts'
 import { Http1Connection } from './http1-connection.ts'
 import { Http2Connection, type Http2Host } from './http2/http2-connection.ts'
 import { idlestOfLargestCrowd } from './idle-connection.ts'
@@ -36,8 +34,6 @@ export class PublicListener {
   readonly #servers = new Set<Server>()
   readonly #sockets = new Set<Socket>()
   readonly #visitors = new Set<InboundConnection>()
-  /** Requests that may have a stream of a tunnel. */
-  readonly #users = new Set<Evictable>()
   readonly #sweeper: Sweeper
   readonly #ceilings: VisitorCeilings
   /** `retiring` is asked with each response. */
@@ -55,15 +51,7 @@ export class PublicListener {
       now: options.now,
       retiring: false,
       crashed: options.crashed,
-      makeRoom: (route, forWhom) => this.makeRoom(route, forWhom),
-      enter: (stream, request) => {
-        const unwatch = this.#sweeper.add(stream)
-        const leave = this.enter(request)
-        return () => {
-          unwatch()
-          leave()
-        }
-      },
+      watch: (stream) => this.#sweeper.add(stream),
     }
   }
 
@@ -94,11 +82,6 @@ export class PublicListener {
   disableKeepAlive(): void {
     this.#host.retiring = true
     for (const visitor of this.#visitors) visitor.disableKeepAlive()
-  }
-
-  /** What is open on this route ends as at the end of a drain. */
-  endOn(route: Route): void {
-    for (const user of this.#users) if (user.uses(route)) user.terminate()
   }
 
   /**
@@ -162,7 +145,6 @@ export class PublicListener {
     if (leave === undefined) return this.#refuse(socket, address)
     const from = { address, key }
     const speakHttp2 = (bytes: Buffer): void => {
-      forgetUser()
       remove()
       try {
         remove = this.#add(new Http2Connection(socket, bytes, from, context, this.#host))
@@ -172,11 +154,9 @@ export class PublicListener {
       }
     }
     const visitor = new Http1Connection(socket, from, first, context, this.#host, speakHttp2)
-    const forgetUser = this.enter(visitor.request)
     let remove = this.#add(visitor)
     socket.on('close', () => {
       remove()
-      forgetUser()
       leave()
     })
   }
@@ -188,21 +168,6 @@ export class PublicListener {
       unwatch()
       this.#visitors.delete(visitor)
     }
-  }
-
-  /** A request that may have a stream of a tunnel, and from which it may be taken. Returns the removal. */
-  enter(request: Evictable): () => void {
-    this.#users.add(request)
-    return () => {
-      this.#users.delete(request)
-    }
-  }
-
-  /** As `ProxyHost.makeRoom`. */
-  makeRoom(route: Route, forWhom: Evictable): boolean {
-    const evicted = chooseEvicted(this.#users, route, forWhom.addressKey)
-    evicted?.evict()
-    return evicted !== undefined
   }
 
   /** Counts a connection whose address has too many, if an idle one of them can end instead. */

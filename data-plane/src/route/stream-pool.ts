@@ -201,6 +201,15 @@ class PoolLease implements Lease {
     if (!this.reused) this.#home.answered(this)
   }
 
+  bind(): void {
+    this.reused = true
+    this.stream.rest?.()
+  }
+
+  wake(): void {
+    this.stream.begin?.()
+  }
+
   leave(unread = false): void {
     this.#atRest()
     this.#home.leave(this, unread)
