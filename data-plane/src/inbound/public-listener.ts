@@ -39,8 +39,10 @@ export class PublicListener {
   /** `retiring` is asked with each response. */
   readonly #host: Http2Host & { retiring: boolean }
   #emptied: (() => void) | undefined
-  /** No idle connection was found a moment ago. */
-  #searchAgainAt = -Infinity
+  /** Sockets of which the balancer has yet to say whom they are for. */
+  #unnamed = 0
+  /** Of which address no connection was idle a moment ago, undefined for all: when it is looked for again. */
+  readonly #noneIdleUntil = new Map<string | undefined, number>()
 
   constructor(options: PublicListenerOptions) {
     this.#options = options
@@ -119,18 +121,21 @@ export class PublicListener {
       this.#sockets.delete(socket)
       if (this.#sockets.size === 0) this.#emptied?.()
     })
-    if (this.#sockets.size > this.#ceilings.perTask && !this.#evictIdle()) return this.#refuse(socket)
     if (this.#options.proxyProtocol === 'off') this.#welcome(socket, socket.remoteAddress, Buffer.alloc(0), context)
+    else if (this.#unnamed >= this.#ceilings.perTask) this.#refuse(socket)
     else void this.#acceptProxied(socket, context)
   }
 
   async #acceptProxied(socket: Socket, context: ProxyContext): Promise<void> {
     const { remoteAddress } = socket
+    this.#unnamed += 1
     try {
       const reading = readProxyHeader(socket, this.#options.proxyProtocol)
       // Accepted paused, which a 'data' listener alone does not undo.
       socket.resume()
-      const { source, rest } = await reading
+      const { source, rest } = await reading.finally(() => {
+        this.#unnamed -= 1
+      })
       this.#welcome(socket, source.address, rest, context)
     } catch (error) {
       this.#options.refused(toFault(error, 'proxy-header-invalid'), remoteAddress)
@@ -141,7 +146,7 @@ export class PublicListener {
     // No address: the visitor left before its connection was looked at.
     if (address === undefined || socket.destroyed) return void socket.destroy()
     const key = addressKey(address, 'observed')
-    const leave = this.#ceilings.enterFrom(key) ?? this.#enterInPlaceOf(key)
+    const leave = this.#admit(key)
     if (leave === undefined) return this.#refuse(socket, address)
     const from = { address, key }
     const speakHttp2 = (bytes: Buffer): void => {
@@ -170,17 +175,22 @@ export class PublicListener {
     }
   }
 
-  /** Counts a connection whose address has too many, if an idle one of them can end instead. */
-  #enterInPlaceOf(key: string): (() => void) | undefined {
-    return this.#evictIdle(key) ? this.#ceilings.replaceFrom(key) : undefined
+  /** Counts a connection from that address. Where there are too many, an idle one ends for it. Returns the removal; undefined if there is none. */
+  #admit(key: string): (() => void) | undefined {
+    const leave = this.#ceilings.enterFrom(key)
+    if (leave === undefined) return this.#evictIdle(key) ? this.#ceilings.replaceFrom(key) : undefined
+    if (this.#visitors.size < this.#ceilings.perTask || this.#evictIdle(undefined)) return leave
+    leave()
+    return undefined
   }
 
   /** Ends a connection without a request, of this address if it is given. False if there is none. */
-  #evictIdle(key?: string): boolean {
+  #evictIdle(key: string | undefined): boolean {
     const now = this.#options.now()
-    if (now < this.#searchAgainAt) return false
+    if (now < (this.#noneIdleUntil.get(key) ?? -Infinity)) return false
+    for (const [each, until] of this.#noneIdleUntil) if (until <= now) this.#noneIdleUntil.delete(each)
     const visitor = idlestOfLargestCrowd(this.#visitors, key)
-    if (visitor === undefined) this.#searchAgainAt = now + EVICTION_SEARCH_MS
+    if (visitor === undefined) this.#noneIdleUntil.set(key, now + EVICTION_SEARCH_MS)
     visitor?.evict()
     return visitor !== undefined
   }
@@ -190,7 +200,9 @@ export class PublicListener {
     const requestId = this.#options.context.newRequestId()
     socket.end(faultAnswer(fault, { accept: undefined, method: 'GET', requestId, keepAlive: false }))
     socket.resume()
-    socket.setTimeout(SWEEP_MS, () => socket.destroy())
+    // Whatever it sends meanwhile.
+    const end = setTimeout(() => socket.destroy(), SWEEP_MS)
+    socket.on('close', () => clearTimeout(end))
     this.#options.refused(fault, address)
   }
 }
