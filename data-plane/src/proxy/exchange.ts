@@ -334,8 +334,10 @@ export class Exchange implements StreamListener {
       case 'same-route':
         return this.#repeat()
       case 'none': {
-        const fault = why.code === 'stream-reset' ? new TunnelFault('origin-closed', undefined, { cause: why }) : why
-        return this.#abandon(failure?.fault ?? fault)
+        if (failure !== undefined) return this.#abandon(failure.fault, failure.fault.code === 'streams-exhausted')
+        return this.#abandon(
+          why.code === 'stream-reset' ? new TunnelFault('origin-closed', undefined, { cause: why }) : why,
+        )
       }
     }
   }

@@ -72,7 +72,7 @@ export class PeerSide {
   }
 
   /** The listener for other tasks, which `stop` closes; undefined where there is no key of the hop. Called once. */
-  listener(house: Omit<HopHouse, 'draining'>): PeerListener | undefined {
+  listener(house: Omit<HopHouse, 'draining' | 'now'>): PeerListener | undefined {
     const { hopKeys, budget, log, now } = this.#deps
     if (hopKeys === undefined) return undefined
     this.#listener = new PeerListener({
