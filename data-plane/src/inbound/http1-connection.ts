@@ -312,6 +312,8 @@ export class Http1Connection implements Downstream, InboundConnection {
   #close(): void {
     if (this.#state === 'lingering' || this.#state === 'gone') return
     this.#state = 'lingering'
+    // No request follows that could take the stream which this connection may have for itself.
+    this.request.visitorGone()
     this.#waiting.take()
     this.expireIn(BODY_IDLE_MS)
     this.#socket.end(() => this.expireIn(LINGER_MS))

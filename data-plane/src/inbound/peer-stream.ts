@@ -1,12 +1,16 @@
-/** One request that a peer has forwarded for a tunnel with rules: authorised and proxied as any visitor's, and answered to the peer. */
+/**
+ * One request that a peer has forwarded for a tunnel with rules: authorised and proxied as any visitor's, and answered to the peer. Where it carries a sign-in
+ * that belongs to a connection, the further requests of that visitor's connection follow.
+ */
 
 import { addressKey } from '@postern/protocol/address'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { type CookieFence, HeadCarry, type RequestHead, RequestHeadParser } from '@postern/protocol/http'
-import { HEAD_TIMEOUT_MS, HOP_HEAD_ADDED } from '@postern/protocol/limits'
+import { HEAD_TIMEOUT_MS, HOP_HEAD_ADDED, VISITOR_IDLE_MS } from '@postern/protocol/limits'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
 import type { Downstream, Ending } from '../proxy/downstream.ts'
 import { ProxyRequest } from '../proxy/proxy-request.ts'
+import { requestSignsIn } from '../route/connection-sign-in.ts'
 import type { Asker, Failure, Route } from '../route/route.ts'
 import { InboundBuffer } from './inbound-buffer.ts'
 import type { Expirable, Sweeper } from './sweeper.ts'
@@ -32,7 +36,6 @@ export class PeerStream implements Downstream, Expirable {
   readonly fromPeer = true
   /** For a stream of its tunnel. For an agent the peer waits. */
   readonly mayWait = true
-  readonly mayKeepAlive = false
   readonly bindsStreams = true
   /** For the stream that the request comes by. */
   readonly listener: StreamListener
@@ -42,9 +45,11 @@ export class PeerStream implements Downstream, Expirable {
   readonly #returned: (failure: Failure) => void
   readonly #request: ProxyRequest
   readonly #parser = new RequestHeadParser(HOP_HEAD_ADDED)
-  readonly #carry = new HeadCarry()
+  #carry = new HeadCarry()
   readonly #unwatch: () => void
   #state: State = 'head'
+  /** A request of its visitor's connection has signed in. */
+  #signsIn = false
   /** Bytes of the body that are not wanted yet: no more than the stream's window, which is not credited for them. */
   readonly #waiting = new InboundBuffer()
   #held = false
@@ -83,11 +88,16 @@ export class PeerStream implements Downstream, Expirable {
   }
 
   expire(): void {
-    if (this.#state === 'head') this.returnFault(new TunnelFault('head-timeout'))
-    else if (this.#state === 'request') this.#request.expire()
+    if (this.#state === 'request') this.#request.expire()
+    else if (this.#signsIn) this.#gone()
+    else this.returnFault(new TunnelFault('head-timeout'))
   }
 
   // ── what its request asks for ─────────────────────────────────────────────────────────────────────────────────────
+
+  get mayKeepAlive(): boolean {
+    return this.#signsIn
+  }
 
   write(bytes: Buffer): boolean {
     return this.#stream.write(bytes)
@@ -115,6 +125,7 @@ export class PeerStream implements Downstream, Expirable {
 
   done(ending: Ending): void {
     if (this.#state === 'over') return
+    if (ending === 'keep-alive' && this.#signsIn) return this.#nextHead()
     this.#end()
     if (ending === 'keep-alive' || ending === 'close') this.#stream.end()
     else this.#stream.reset()
@@ -171,9 +182,19 @@ export class PeerStream implements Downstream, Expirable {
     }
     if (head === undefined) return chunk.length
     this.#state = 'request'
+    this.#signsIn ||= requestSignsIn(head)
     const { bytes } = head
     this.#request.begin(head, bytes, 'HTTP/1.1', this.#requestId)
     return bytes - before
+  }
+
+  /** The peer ends the stream with its visitor's connection. */
+  #nextHead(): void {
+    this.#state = 'head'
+    this.#held = false
+    this.#carry = new HeadCarry()
+    this.expireIn(2 * VISITOR_IDLE_MS)
+    this.#feed()
   }
 
   #readEnd(): void {
