@@ -88,6 +88,7 @@ export class H2Route implements TunnelRoute {
       gone: () => {
         this.#sessions.delete(session)
         this.#closed.add(session)
+        this.queue.freed()
       },
     })
     this.#sessions.add(session)
