@@ -75,7 +75,7 @@ export class OriginConnection implements StreamListener, LocalServerListener {
 
   /** Ends a delivery: its place is needed. Harmless when repeated, and for a connection that does not only deliver. */
   cut(): void {
-    if (this.#local.kind === 'delivering') this.#local.socket.resetAndDestroy()
+    if (this.#local.kind === 'delivering') resetSocket(this.#local.socket)
   }
 
   writable(): void {

@@ -188,11 +188,13 @@ export const FIRST_BYTE_MS = seconds(10)
 /** Where a node has as many connections as it may have and none of them was idle, an idle one is looked for again after this long: a look at 8,000 takes a tenth of a millisecond. */
 export const EVICTION_SEARCH_MS = 100
 /** Where a tunnel has no stream left, what has moved nothing for so long goes first: WebSockets and event streams that live send something every 30 s or so. */
-export const IDLE_UPGRADE_MS = seconds(60)
+export const IDLE_EXCHANGE_MS = seconds(60)
 /** Where a tunnel has no stream left, a request waits this long for one: as long as for an agent. */
 export const STREAM_WAIT_MS = seconds(10)
-/** Requests that wait for a stream of one tunnel: a page of 400 modules asked for at once, while 256 are under way; 40 MB with what is read of each. */
+/** Requests that wait for a stream of one tunnel: a page of 400 modules asked for at once, while 256 are under way. */
 export const QUEUED_PER_TUNNEL = 512
+/** Of all tunnels of a node, as many as may wait for agents: with what is read of each 16 MB by HTTP/1.1, and below 200 MB in the worst case (by HTTP/2: a head and a window). */
+export const QUEUED_PER_NODE = 1024
 /** Spellings of hosts whose tunnel's name is remembered, some 100 bytes each; more than a task has tunnels that are visited at once. */
 export const KNOWN_HOSTS = 4096
 /** Deadlines of visitors and idle streams are looked at this often: they are met up to so much late. */

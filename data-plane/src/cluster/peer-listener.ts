@@ -12,7 +12,7 @@ import { type TenantShare, TenantShares } from './tenant-shares.ts'
 export interface PeerListenerOptions {
   readonly keys: DeploymentKeys
   readonly budget: WindowBudget
-  readonly house: Omit<HopHouse, 'draining'>
+  readonly house: Omit<HopHouse, 'draining' | 'now'>
   /** Monotonic milliseconds. */
   now(): number
   readonly events: {
@@ -96,7 +96,7 @@ export class PeerListener {
 
   #serve(socket: Awaited<ReturnType<typeof acceptHop>>['socket'], peer: HopPeer): void {
     const { budget, now, events } = this.#options
-    const house = { ...this.#options.house, draining: () => this.#draining }
+    const house = { ...this.#options.house, draining: () => this.#draining, now }
     const over = (fault: TunnelFault | undefined): void => {
       this.#channels.delete(channel)
       events.over(peer, fault)

@@ -14,6 +14,7 @@ import {
 import type { OnlineRoute, Route as TableRoute, Task } from '@postern/protocol/store'
 import { Sought } from '../dispatch/sought.ts'
 import { type Hop, PeerRoute } from '../route/peer-route.ts'
+import type { QueuePlaces } from '../route/queue-places.ts'
 import type { Route } from '../route/route.ts'
 import type { PeerState } from './peers.ts'
 import type { RouteTable } from './route-table.ts'
@@ -41,6 +42,8 @@ export interface RemoteRoutesDeps {
   after(ms: number, run: () => void): () => void
   /** What is under way on that route is to be ended as at the end of a drain. */
   endOn(route: Route): void
+  /** Where requests wait for streams. */
+  readonly places?: QueuePlaces
   readonly counts: { hop(): void; hopFailed(): void }
 }
 
@@ -220,13 +223,14 @@ export class RemoteRoutes {
     if (routes !== undefined) {
       for (const route of routes) if (route.epoch === epoch && route.hop === hop) return route
     }
-    const { now, counts } = this.#deps
+    const { now, counts, places } = this.#deps
     const route = new PeerRoute({
       hop,
       name,
       epoch,
       now,
       counts,
+      ...(places && { places }),
       refused: (refused) => this.#hearNo(refused),
       ending: (ending) => this.#endOn(ending),
     })

@@ -10,7 +10,7 @@ import {
   LINGER_MS,
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
-import { ByteQueue, onBytes } from '@postern/protocol/socket'
+import { ByteQueue, onBytes, resetSocket } from '@postern/protocol/socket'
 import type { Downstream, Ending } from '../proxy/downstream.ts'
 import type { ProxyContext } from '../proxy/proxy-context.ts'
 import { ProxyRequest } from '../proxy/proxy-request.ts'
@@ -169,7 +169,7 @@ export class Http1Connection implements Downstream, InboundConnection {
         return this.#close()
       case 'cut':
         this.#state = 'gone'
-        this.#socket.resetAndDestroy()
+        resetSocket(this.#socket)
         return
       default:
         this.#state = 'gone'
@@ -310,6 +310,8 @@ export class Http1Connection implements Downstream, InboundConnection {
   #close(): void {
     if (this.#state === 'lingering' || this.#state === 'gone') return
     this.#state = 'lingering'
+    // No request follows that could take the stream which this connection may have for itself.
+    this.request.visitorGone()
     this.#waiting.take()
     this.expireIn(BODY_IDLE_MS)
     this.#socket.end(() => this.expireIn(LINGER_MS))
@@ -327,7 +329,7 @@ export class Http1Connection implements Downstream, InboundConnection {
   /** Code of this connection threw: it ends, and nothing else. */
   #crash(error: unknown): void {
     this.#state = 'gone'
-    this.#socket.resetAndDestroy()
+    resetSocket(this.#socket)
     if (this.request.active) this.request.abort(toFault(error))
     else this.#host.crashed(error)
   }

@@ -1,14 +1,17 @@
-/** One request that a peer has forwarded for a tunnel with rules: authorised and proxied as any visitor's, and answered to the peer. */
+/**
+ * One request that a peer has forwarded for a tunnel with rules: authorised and proxied as any visitor's, and answered to the peer. Where it carries a sign-in
+ * that belongs to a connection, the further requests of that visitor's connection follow.
+ */
 
 import { addressKey } from '@postern/protocol/address'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { type CookieFence, HeadCarry, type RequestHead, RequestHeadParser } from '@postern/protocol/http'
-import { HEAD_TIMEOUT_MS, HOP_HEAD_ADDED } from '@postern/protocol/limits'
+import { HEAD_TIMEOUT_MS, HOP_HEAD_ADDED, VISITOR_IDLE_MS } from '@postern/protocol/limits'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
 import { ByteQueue } from '@postern/protocol/socket'
 import type { Downstream, Ending } from '../proxy/downstream.ts'
-import type { Evictable } from '../proxy/eviction.ts'
 import { ProxyRequest } from '../proxy/proxy-request.ts'
+import { requestSignsIn } from '../route/connection-sign-in.ts'
 import type { Asker, Failure, Route } from '../route/route.ts'
 import type { Expirable, Sweeper } from './sweeper.ts'
 
@@ -19,10 +22,6 @@ export interface PeerStreamContext {
   failed(requestId: string, fault: TunnelFault): void
   /** Monotonic milliseconds. */
   now(): number
-  /** As `ProxyHost.makeRoom`. */
-  makeRoom(route: Route, forWhom: Evictable): boolean
-  /** A request that may have a stream of a tunnel. Returns the removal. */
-  enter(request: Evictable): () => void
 }
 
 type State = 'head' | 'request' | 'over'
@@ -37,7 +36,6 @@ export class PeerStream implements Downstream, Expirable {
   readonly fromPeer = true
   /** For a stream of its tunnel. For an agent the peer waits. */
   readonly mayWait = true
-  readonly mayKeepAlive = false
   readonly bindsStreams = true
   /** For the stream that the request comes by. */
   readonly listener: StreamListener
@@ -47,9 +45,11 @@ export class PeerStream implements Downstream, Expirable {
   readonly #returned: (failure: Failure) => void
   readonly #request: ProxyRequest
   readonly #parser = new RequestHeadParser(HOP_HEAD_ADDED)
-  readonly #carry = new HeadCarry()
-  readonly #leave: () => void
+  #carry = new HeadCarry()
+  readonly #unwatch: () => void
   #state: State = 'head'
+  /** A request of its visitor's connection has signed in. */
+  #signsIn = false
   /** Bytes of the body that are not wanted yet: no more than the stream's window, which is not credited for them. */
   readonly #waiting = new ByteQueue()
   #held = false
@@ -63,7 +63,7 @@ export class PeerStream implements Downstream, Expirable {
     context: PeerStreamContext,
     returned: (failure: Failure) => void,
   ) {
-    const { proto, cookies, failed, now, makeRoom } = context
+    const { proto, cookies, failed, now } = context
     this.#stream = stream
     this.#context = context
     this.#requestId = asker.requestId
@@ -75,15 +75,10 @@ export class PeerStream implements Downstream, Expirable {
     this.#request = new ProxyRequest(
       this,
       { dispatcher, proto, cookies, records: NO_RECORDS, failed, newRequestId: () => asker.requestId },
-      { now, makeRoom },
+      { now },
     )
     this.deadline = context.sweeper.deadlineIn(HEAD_TIMEOUT_MS)
-    const unwatch = context.sweeper.add(this)
-    const removeUser = context.enter(this.#request)
-    this.#leave = () => {
-      unwatch()
-      removeUser()
-    }
+    this.#unwatch = context.sweeper.add(this)
     this.listener = {
       data: (chunk) => this.#read(chunk),
       end: () => this.#readEnd(),
@@ -93,11 +88,16 @@ export class PeerStream implements Downstream, Expirable {
   }
 
   expire(): void {
-    if (this.#state === 'head') this.returnFault(new TunnelFault('head-timeout'))
-    else if (this.#state === 'request') this.#request.expire()
+    if (this.#state === 'request') this.#request.expire()
+    else if (this.#signsIn) this.#gone()
+    else this.returnFault(new TunnelFault('head-timeout'))
   }
 
   // ── what its request asks for ─────────────────────────────────────────────────────────────────────────────────────
+
+  get mayKeepAlive(): boolean {
+    return this.#signsIn
+  }
 
   write(bytes: Buffer): boolean {
     return this.#stream.write(bytes)
@@ -125,6 +125,7 @@ export class PeerStream implements Downstream, Expirable {
 
   done(ending: Ending): void {
     if (this.#state === 'over') return
+    if (ending === 'keep-alive' && this.#signsIn) return this.#nextHead()
     this.#end()
     if (ending === 'keep-alive' || ending === 'close') this.#stream.end()
     else this.#stream.reset()
@@ -183,9 +184,19 @@ export class PeerStream implements Downstream, Expirable {
     }
     if (head === undefined) return chunk.length
     this.#state = 'request'
+    this.#signsIn ||= requestSignsIn(head)
     const { bytes } = head
     this.#request.begin(head, bytes, 'HTTP/1.1', this.#requestId)
     return bytes - before
+  }
+
+  /** The peer ends the stream with its visitor's connection. */
+  #nextHead(): void {
+    this.#state = 'head'
+    this.#held = false
+    this.#carry = new HeadCarry()
+    this.expireIn(2 * VISITOR_IDLE_MS)
+    this.#feed()
   }
 
   #readEnd(): void {
@@ -204,6 +215,6 @@ export class PeerStream implements Downstream, Expirable {
     this.#state = 'over'
     this.#waiting.take()
     this.#parser.release()
-    this.#leave()
+    this.#unwatch()
   }
 }

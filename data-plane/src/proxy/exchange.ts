@@ -3,10 +3,10 @@ import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
 import type { BodyBoundary, CookieFence, RequestHead, ResponseHead } from '@postern/protocol/http'
 import { BODY_IDLE_MS, ORIGIN_FIRST_BYTE_MS, UPGRADE_END_MS } from '@postern/protocol/limits'
 import type { StreamListener } from '@postern/protocol/mux'
+import { requestSignsIn, responseOffersSignIn } from '../route/connection-sign-in.ts'
 import { Leftover } from '../route/leftover.ts'
 import type { Asker, Freshness, Lease, Route } from '../route/route.ts'
 import type { ResponseChanges } from '../route/visitor-gate.ts'
-import { requestSignsIn, responseOffersSignIn } from './connection-sign-in.ts'
 import { RequestBody } from './request-body.ts'
 import type { RequestRecord } from './request-record.ts'
 import { Response, type ResponseReader, type ResponseSink } from './response.ts'
@@ -91,7 +91,7 @@ export class Exchange implements StreamListener, ResponseSink {
   #originEnded = false
   #terminating = false
   #over = false
-  /** When the latest byte passed after an upgrade. */
+  /** When the latest byte passed of a body, or after an upgrade. */
   #movedAt = 0
 
   /** Sends the head at once, by `bound` if the visitor's connection has a stream of its own. @throws TunnelFault when the route has no stream. */
@@ -144,6 +144,7 @@ export class Exchange implements StreamListener, ResponseSink {
       if (!this.#lease.stream.write(chunk.subarray(from, to))) this.#host.setReading(false)
       return to
     }
+    this.#movedAt = this.#host.now()
     let end: number
     try {
       end = this.#request.measure(chunk, from, to)
@@ -188,15 +189,15 @@ export class Exchange implements StreamListener, ResponseSink {
     return this.#request.done ? undefined : this.#request.sentBytes
   }
 
-  /** Since when nothing has passed after an upgrade, in monotonic milliseconds; undefined before one. */
-  get idleSince(): number | undefined {
-    return this.#response.state === 'spliced' ? this.#movedAt : undefined
+  /** When the latest byte of a body passed, or the latest after an upgrade, in monotonic milliseconds; 0 before any. */
+  get movedAt(): number {
+    return this.#movedAt
   }
 
-  /** Its stream is needed for another visitor. A WebSocket gets a Close frame if it is between two frames. */
-  evict(): void {
+  /** Its stream is needed for another visitor. A WebSocket gets a Close frame if it is between two frames. The visitor's next request does not take the stream back. */
+  evict(why: TunnelFault): void {
     if (this.#response.sendClose() && this.#response.closeSent) return this.#endClosed()
-    this.#abandon(new TunnelFault('body-timeout', 'The visitor kept its stream waiting while others needed it.'))
+    this.#abandon(why, true)
   }
 
   /** The node stops. A WebSocket is closed with 1012 between two frames, so that its visitor comes again; everything else ends now. */
@@ -260,7 +261,6 @@ export class Exchange implements StreamListener, ResponseSink {
       this.#lease.answered?.()
     }
     const before = this.#response.state
-    if (before === 'spliced') this.#movedAt = this.#host.now()
     try {
       this.#response.read(chunk, this.#lease.stream)
     } catch (error) {
@@ -269,12 +269,10 @@ export class Exchange implements StreamListener, ResponseSink {
     }
     const { state } = this.#response
     if (state === 'whole') return before === 'whole' ? undefined : this.#responseWhole(before === 'awaited')
+    if (state !== 'awaited') this.#movedAt = this.#host.now()
     this.#setDeadline(before === 'awaited')
     if (this.#terminating) this.#endIfClosed()
-    if (state === 'spliced' && before !== 'spliced') {
-      this.#movedAt = this.#host.now()
-      this.#host.setReading(true)
-    }
+    if (state === 'spliced' && before !== 'spliced') this.#host.setReading(true)
   }
 
   #readEnd(): void {
@@ -345,8 +343,10 @@ export class Exchange implements StreamListener, ResponseSink {
       case 'same-route':
         return this.#repeat()
       case 'none': {
-        const fault = why.code === 'stream-reset' ? new TunnelFault('origin-closed', undefined, { cause: why }) : why
-        return this.#abandon(failure?.fault ?? fault)
+        if (failure !== undefined) return this.#abandon(failure.fault, failure.fault.code === 'streams-exhausted')
+        return this.#abandon(
+          why.code === 'stream-reset' ? new TunnelFault('origin-closed', undefined, { cause: why }) : why,
+        )
       }
     }
   }
@@ -374,10 +374,11 @@ export class Exchange implements StreamListener, ResponseSink {
     return this.#host.write(bytes)
   }
 
+  /** A sign-in that the head offers begins with the visitor's next request, which takes the same stream. */
   answered(final: ResponseHead): void {
-    if (!this.#bound && !responseOffersSignIn(final)) return
+    if (this.#bound || !responseOffersSignIn(final)) return
     if (!this.#bindsStreams) throw HTTP1_REQUIRED
-    this.#bound = true
+    this.#bound = this.#lease.bind !== undefined
   }
 
   // ── when it is over ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -434,12 +435,12 @@ export class Exchange implements StreamListener, ResponseSink {
     this.#end({ kind: 'complete', keepAlive: false, at: undefined })
   }
 
-  /** Gives the stream up. The visitor gets the fault, or is cut off if it has a part of the response already. */
-  #abandon(fault: TunnelFault): void {
+  /** Gives the stream up. The visitor gets the fault, or is cut off if it has a part of the response already. `last`: no further request of its connection is read. */
+  #abandon(fault: TunnelFault, last = false): void {
     if (this.#over) return
     this.#lease.reset()
     if (this.#response.state !== 'awaited') return this.#end({ kind: 'cut', fault })
-    this.#end({ kind: 'fault', fault, requestEnded: this.#request.done && !this.#visitorEnded })
+    this.#end({ kind: 'fault', fault, requestEnded: this.#request.done && !this.#visitorEnded && !last })
   }
 
   #end(outcome: Outcome): void {

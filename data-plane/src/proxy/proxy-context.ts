@@ -5,7 +5,6 @@ import type { Redirect } from '../dispatch/redirector.ts'
 import type { Sought } from '../dispatch/sought.ts'
 import type { Away } from '../dispatch/waiting-room.ts'
 import type { Route } from '../route/route.ts'
-import type { Evictable } from './eviction.ts'
 import type { RecordKeeper } from './request-record.ts'
 
 export interface ProxyContext {
@@ -22,6 +21,4 @@ export interface ProxyContext {
 export interface ProxyHost {
   /** Monotonic milliseconds. */
   now(): number
-  /** Frees a stream of `route` for that visitor by an eviction. False if no visitor is to be evicted. */
-  makeRoom(route: Route, forWhom: Evictable): boolean
 }

@@ -11,11 +11,13 @@ import { BODY_IDLE_MS, HEAD_TIMEOUT_MS, LOOKUP_ROUNDS, STREAM_WAIT_MS, SWEEP_MS 
 import { Redirect } from '../dispatch/redirector.ts'
 import { Sought } from '../dispatch/sought.ts'
 import { Away } from '../dispatch/waiting-room.ts'
+import { BoundStream } from '../route/bound-stream.ts'
+import { requestSignsIn } from '../route/connection-sign-in.ts'
+import { type Evictable, evictFor } from '../route/eviction.ts'
 import type { Lease, Route } from '../route/route.ts'
+import type { QueuedRequest } from '../route/stream-queue.ts'
 import type { Verdict } from '../route/visitor-gate.ts'
-import { BoundStream } from './bound-stream.ts'
 import type { Downstream, Ending } from './downstream.ts'
-import type { Evictable } from './eviction.ts'
 import { Exchange, type ExchangeHost, type ExchangeRequest, type Outcome } from './exchange.ts'
 import { faultAnswer } from './fault-answer.ts'
 import { keptWaiting } from './kept-waiting.ts'
@@ -36,8 +38,8 @@ type State =
   | { readonly kind: 'held'; readonly leave: () => void }
   /** Its visitor leaves too much unread on its connection. */
   | { readonly kind: 'deferred'; readonly leave: () => void }
-  /** The tunnel has no stream left. `until` is in monotonic milliseconds. */
-  | { readonly kind: 'queued'; readonly leave: () => void; readonly until: number; readonly fault: TunnelFault }
+  /** The tunnel has no stream left. */
+  | { readonly kind: 'queued'; readonly leave: () => void; readonly fault: TunnelFault }
   | { readonly kind: 'sending'; readonly exchange: Exchange; readonly route: Route }
   /** An answer of ours is out, and the visitor has yet to take it. */
   | { readonly kind: 'answered'; readonly end: RequestEnd; readonly ending: Ending }
@@ -45,7 +47,7 @@ type State =
 const IDLE: State = { kind: 'idle' }
 const BEGUN: State = { kind: 'lookup' }
 
-export class ProxyRequest implements ExchangeHost, Evictable {
+export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
   readonly addressKey: string
   /** Names the request when a stream is opened for it. */
   readonly visitorAddress: string
@@ -69,6 +71,8 @@ export class ProxyRequest implements ExchangeHost, Evictable {
   #visitorEnded = false
   /** When the request, or its latest exchange, began. */
   #since = 0
+  /** When it began to wait for a stream; undefined if it has not. */
+  #queuedAt: number | undefined
   /** Since when the visitor has not taken all that it was given. */
   #fullSince: number | undefined
   #bound: BoundStream | undefined
@@ -95,6 +99,7 @@ export class ProxyRequest implements ExchangeHost, Evictable {
     this.#lost = undefined
     this.#waited = false
     this.#visitorEnded = false
+    this.#queuedAt = undefined
     this.#since = this.#record.begin(requestId, head, bytes, protocol)
     this.#context.records.begun()
     this.#enter(BEGUN)
@@ -197,7 +202,7 @@ export class ProxyRequest implements ExchangeHost, Evictable {
       case 'authorising':
         return this.#refuse(new TunnelFault('visitor-checks-busy'))
       case 'queued':
-        if (this.#host.now() >= state.until) return this.#leaveQueue(state)
+        if (this.#host.now() - this.#queuedAt! >= STREAM_WAIT_MS) return this.#leaveQueue(state)
         return this.#keepWaiting()
       case 'held':
         return this.#keepWaiting()
@@ -219,30 +224,23 @@ export class ProxyRequest implements ExchangeHost, Evictable {
 
   // ── what others need of its stream ────────────────────────────────────────────────────────────────────────────────
 
-  uses(route: Route): boolean {
-    if (this.#state.kind === 'sending') return this.#state.route === route
-    return this.#bound?.present === true && this.#bound.route === route
-  }
-
   get streamAge(): number {
     return this.#host.now() - this.#since
   }
 
   get slowFor(): number {
-    const now = this.#host.now()
-    if (this.#state.kind !== 'sending') return this.#bound === undefined ? 0 : now - this.#bound.idleSince
+    if (this.#state.kind !== 'sending') return 0
     const { uploaded } = this.#state.exchange
-    return keptWaiting(now, { since: this.#since, fullSince: this.#fullSince, uploaded })
+    return keptWaiting(this.#host.now(), { since: this.#since, fullSince: this.#fullSince, uploaded })
   }
 
   get idleFor(): number {
-    const idleSince = this.#state.kind === 'sending' ? this.#state.exchange.idleSince : undefined
-    return idleSince === undefined ? 0 : this.#host.now() - idleSince
+    if (this.#state.kind !== 'sending') return 0
+    return this.#host.now() - Math.max(this.#since, this.#state.exchange.movedAt)
   }
 
-  evict(): void {
-    if (this.#state.kind === 'sending') this.#state.exchange.evict()
-    else this.#bound?.release()
+  evict(why: TunnelFault): void {
+    if (this.#state.kind === 'sending') this.#state.exchange.evict(why)
   }
 
   terminate(): void {
@@ -258,7 +256,13 @@ export class ProxyRequest implements ExchangeHost, Evictable {
     if (found instanceof Redirect) return this.#redirect(found)
     if (found instanceof Sought) return void this.#awaitLookup(found, rounds)
     if (found instanceof Away) return this.#hold(found)
-    this.#authorise(found)
+    this.#authorise(this.#boundRoute ?? found)
+  }
+
+  /** Of several channels of the name, the one where the visitor's connection has signed in. */
+  get #boundRoute(): Route | undefined {
+    const bound = this.#bound
+    return bound?.present && bound.host === this.#head!.host ? bound.route : undefined
   }
 
   async #awaitLookup(lookup: Sought, rounds: number): Promise<void> {
@@ -352,13 +356,20 @@ export class ProxyRequest implements ExchangeHost, Evictable {
 
   /** The tunnel has no stream: waits for the next one that is free, in a queue that is fair by visitor. */
   #queue(route: Route, fault: TunnelFault): void {
-    const { until = this.#host.now() + STREAM_WAIT_MS } = this.#state.kind === 'queued' ? this.#state : {}
-    const leave = this.#mayWait
-      ? route.queue?.enter(this.addressKey, () => this.#guarded(() => this.#lookUp(0)))
-      : undefined
+    this.#queuedAt ??= this.#host.now()
+    const leave = this.#mayWait ? route.queue?.enter(this) : undefined
     if (leave === undefined) return this.#refuse(this.#logged(fault))
-    this.#enter({ kind: 'queued', leave, until, fault })
+    this.#enter({ kind: 'queued', leave, fault })
     this.#downstream.expireIn(SWEEP_MS)
+  }
+
+  retry(): void {
+    if (this.#state.kind === 'queued') this.#guarded(() => this.#lookUp(0))
+  }
+
+  /** The connection's next request does not take the place back. */
+  displaced(): void {
+    if (this.#state.kind === 'queued') this.#answer(this.#logged(this.#state.fault), false)
   }
 
   #leaveQueue({ leave, fault }: Extract<State, { kind: 'queued' }>): void {
@@ -381,6 +392,7 @@ export class ProxyRequest implements ExchangeHost, Evictable {
       return downstream.expireIn(Infinity)
     }
     const head = this.#head!
+    if (!downstream.bindsStreams && requestSignsIn(head)) return this.#requireHttp1()
     const { proto, cookies } = this.#context
     const { gate } = route
     const passedOn = downstream.fromPeer === true
@@ -417,6 +429,7 @@ export class ProxyRequest implements ExchangeHost, Evictable {
       return this.#refuse(this.#logged(fault))
     }
     this.#first = false
+    route.users?.add(this)
     this.#record.admitted(this.#since, route.roundTripMs)
     this.#enter({ kind: 'sending', exchange, route })
     if (!exchange.requestDone) downstream.setReading(true)
@@ -428,18 +441,22 @@ export class ProxyRequest implements ExchangeHost, Evictable {
     try {
       return new Exchange(this, route, request, bound)
     } catch (error) {
-      if (toFault(error).code !== 'streams-exhausted' || !this.#host.makeRoom(route, this)) throw error
+      if (toFault(error).code !== 'streams-exhausted' || !this.#evictFrom(route)) throw error
       return new Exchange(this, route, request)
     }
+  }
+
+  #evictFrom({ users }: Route): boolean {
+    const { addressKey } = this
+    const waitedMs = this.#queuedAt === undefined ? 0 : this.#host.now() - this.#queuedAt
+    return users !== undefined && evictFor(users, { addressKey, waitedMs })
   }
 
   #takeBound(route: Route): Lease | undefined {
     const bound = this.#bound
     if (bound === undefined) return undefined
     this.#bound = undefined
-    const lease = bound.take(route)
-    bound.release()
-    return lease
+    return bound.take(route)
   }
 
   // ── what the exchange asks for ────────────────────────────────────────────────────────────────────────────────────
@@ -469,10 +486,11 @@ export class ProxyRequest implements ExchangeHost, Evictable {
 
   exchangeOver(outcome: Outcome): void {
     if (this.#state.kind !== 'sending') return
+    const { route } = this.#state
+    route.users?.delete(this)
     switch (outcome.kind) {
       case 'complete':
-        if (outcome.bound !== undefined)
-          this.#bound = new BoundStream(this.#state.route, outcome.bound, this.#host.now())
+        if (outcome.bound !== undefined) this.#bind(route, outcome.bound)
         return this.#finish('whole', outcome.keepAlive ? 'keep-alive' : 'close', outcome.at)
       case 'fault':
         return this.#answer(this.#logged(outcome.fault), outcome.requestEnded)
@@ -487,12 +505,21 @@ export class ProxyRequest implements ExchangeHost, Evictable {
       case 'abandoned':
         return this.#finish(this.#goneAs, 'abandoned')
       case 'http1-required':
-        this.#record.fault = this.#logged(new TunnelFault('connection-sign-in')).code
-        return this.#finish('refused', 'http1-required')
+        return this.#requireHttp1()
     }
   }
 
+  #bind(route: Route, lease: Lease): void {
+    const { addressKey } = this
+    this.#bound = new BoundStream({ route, host: this.#head!.host, addressKey, lease, now: () => this.#host.now() })
+  }
+
   // ── done ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #requireHttp1(): void {
+    this.#record.fault = this.#logged(new TunnelFault('connection-sign-in')).code
+    this.#finish('refused', 'http1-required')
+  }
 
   #redirect({ origin }: Redirect): void {
     this.#answerWhole(REDIRECT_STATUS, redirectAnswer(origin, this.#head!, this.requestId))

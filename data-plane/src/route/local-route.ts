@@ -1,5 +1,7 @@
 /** The route to a tunnel whose channel is in this process: its rules, and the streams of its channel. */
 import type { Tunnel } from '../channel/tunnel.ts'
+import type { Evictable } from './eviction.ts'
+import type { QueuePlaces } from './queue-places.ts'
 import type { Asker, Freshness, Lease } from './route.ts'
 import { StreamPool } from './stream-pool.ts'
 import { StreamQueue } from './stream-queue.ts'
@@ -12,14 +14,16 @@ export type AgentStreams = Pick<Tunnel, 'openStream' | 'takeFailure'> &
 
 export class LocalRoute implements TunnelRoute {
   readonly gate: VisitorGate | undefined
-  readonly queue = new StreamQueue()
+  readonly queue: StreamQueue
+  readonly users = new Set<Evictable>()
   readonly #source: AgentStreams
   readonly #pool: StreamPool
   readonly #retirement = new Retirement()
 
   /** `now` is monotonic, in milliseconds. */
-  constructor(source: AgentStreams, now: () => number, gate?: VisitorGate) {
+  constructor(source: AgentStreams, now: () => number, gate?: VisitorGate, places?: QueuePlaces) {
     this.gate = gate
+    this.queue = new StreamQueue(places)
     this.#source = source
     this.#pool = new StreamPool(source, now, this.queue)
     source.whenStreamGone?.(() => this.queue.freed())
@@ -31,6 +35,7 @@ export class LocalRoute implements TunnelRoute {
 
   sweep(): void {
     this.#pool.sweep()
+    this.queue.sweep()
   }
 
   retire(): void {

@@ -3,11 +3,14 @@ import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import { STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
 import type { RawStream } from '@postern/protocol/mux'
+import type { Evictable } from './eviction.ts'
 import { writePreamble } from './hop-preamble.ts'
 import { type HopHost, HopStream } from './hop-stream.ts'
+import type { QueuePlaces } from './queue-places.ts'
 import type { Asker, Failure, Freshness, Lease, Route } from './route.ts'
 import { StreamPool } from './stream-pool.ts'
 import { StreamQueue } from './stream-queue.ts'
+import { Retirement } from './tunnel-route.ts'
 
 /** The channel to that task. */
 export interface Hop {
@@ -36,6 +39,7 @@ export interface PeerRouteOptions {
   /** The other task ends the tunnel's channel in a moment: what is under way on the route is to be ended before. */
   ending(route: PeerRoute): void
   readonly counts: { hop(): void }
+  readonly places?: QueuePlaces
 }
 
 const MOVED: Failure = { fault: new TunnelFault('tunnel-moved'), unsent: true, next: 'elsewhere' }
@@ -44,10 +48,12 @@ export class PeerRoute implements Route, HopHost {
   readonly name: Subdomain
   readonly epoch: number
   readonly hop: Hop
-  readonly queue = new StreamQueue()
+  readonly queue: StreamQueue
+  readonly users = new Set<Evictable>()
   readonly #options: PeerRouteOptions
   readonly #pool: StreamPool
   readonly #refused = new Set<number>()
+  readonly #retirement = new Retirement()
   #open = 0
   #outstanding = 0
 
@@ -55,6 +61,7 @@ export class PeerRoute implements Route, HopHost {
     this.name = options.name
     this.epoch = options.epoch
     this.hop = options.hop
+    this.queue = new StreamQueue(options.places)
     this.#options = options
     this.#pool = new StreamPool(
       { openStream: (asker) => this.#openStream(asker), takeFailure: (id) => this.#takeFailure(id) },
@@ -77,11 +84,17 @@ export class PeerRoute implements Route, HopHost {
   /** Called about once a second. */
   sweep(): void {
     this.#pool.sweep()
+    this.queue.sweep()
   }
 
   /** No further requests take it. */
   retire(): void {
     this.#pool.retire()
+    this.#retirement.begin()
+  }
+
+  whenRetired(tell: () => void): () => void {
+    return this.#retirement.whenBegun(tell)
   }
 
   begun(): void {

@@ -1,6 +1,7 @@
 /** How a request gets a stream to a local server, wherever that server's channel is. Knows nothing of HTTP. */
 import type { TunnelFault } from '@postern/protocol/fault'
 import type { ByteStream } from '@postern/protocol/mux'
+import type { Evictable } from './eviction.ts'
 import type { StreamQueue } from './stream-queue.ts'
 import type { VisitorGate } from './visitor-gate.ts'
 
@@ -43,6 +44,12 @@ export interface Lease {
   reset(): void
   /** The first byte of the response has come. */
   answered?(): void
+  /**
+   * Where present, the stream can carry further requests of the same visitor's connection, and of that alone: `bind` after an exchange, `wake` before the
+   * next. Its user listens on it meanwhile, and still ends with one of `leave` and `reset`.
+   */
+  bind?(): void
+  wake?(): void
   /** Why the far end reset the stream, where it said so. */
   failure(): Failure | undefined
 }
@@ -55,6 +62,10 @@ export interface Route {
   readonly roundTripMs?: number | undefined
   /** Where requests wait while the route has no stream; absent where it always has. */
   readonly queue?: StreamQueue
+  /** Those that have a stream of it; absent where it always has one. */
+  readonly users?: Set<Evictable>
+  /** Where present: tells once, when no further request takes this route; at once if it is so. Returns the removal. */
+  whenRetired?(tell: () => void): () => void
   /** `again`: for a request that has just given up a stream of this route, and waits behind nobody. @throws TunnelFault `streams-exhausted`, `channel-closed` */
   lease(freshness: Freshness, asker: Asker, again?: boolean): Lease
 }

@@ -37,7 +37,7 @@ export class StreamPool {
   readonly #idle: PoolLease[] = []
   /** Ended by us, waiting for the local server to end as well; each with the end of its time. */
   readonly #leaving = new Map<PoolLease, number>()
-  /** Opened for a request, and no byte of the response has come; the longest first. */
+  /** Opened for a request, and neither it nor a later one has a byte of its response; the longest first. */
   readonly #unanswered = new Set<PoolLease>()
   readonly #queue: StreamQueue
   #retired = false
@@ -117,13 +117,22 @@ export class StreamPool {
     return longest !== undefined && now - longest.openedAt >= ONE_AT_A_TIME_MS
   }
 
+  /** Those that were opened before it wait for their own sake: a local server that serves one connection at a time would have answered them first. */
+  #answered(lease: PoolLease): void {
+    if (!this.#unanswered.has(lease)) return
+    for (const earlier of this.#unanswered) {
+      this.#unanswered.delete(earlier)
+      if (earlier === lease) return
+    }
+  }
+
   #leaveIdle(): void {
     for (const lease of this.#idle.splice(0)) lease.leave()
   }
 
   #wrap(stream: PooledStream): PoolLease {
     return new PoolLease(stream, {
-      answered: (lease) => this.#unanswered.delete(lease),
+      answered: (lease) => this.#answered(lease),
       keep: (lease, idleMs) => this.#keep(lease, idleMs),
       leave: (lease, unread) => {
         this.#unanswered.delete(lease)
@@ -199,6 +208,15 @@ class PoolLease implements Lease {
 
   answered(): void {
     if (!this.reused) this.#home.answered(this)
+  }
+
+  bind(): void {
+    this.reused = true
+    this.stream.rest?.()
+  }
+
+  wake(): void {
+    this.stream.begin?.()
   }
 
   leave(unread = false): void {

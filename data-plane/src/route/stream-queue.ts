@@ -1,17 +1,31 @@
 /** Requests that wait for the next free stream of one tunnel, fair by visitor: each address has its turn, whatever the number of its requests. */
 import { TunnelFault } from '@postern/protocol/fault'
 import { QUEUED_PER_TUNNEL } from '@postern/protocol/limits'
+import { QueuePlaces } from './queue-places.ts'
 
-type Ready = () => void
+export interface QueuedRequest {
+  readonly addressKey: string
+  /** A stream may be free: it asks for one, and enters again if there is none. */
+  retry(): void
+  /** Its place goes to a request of another address, or of another tunnel. */
+  displaced(): void
+}
 
 export class StreamQueue {
-  /** By address, in the order of their turns; each list in the order of arrival. */
-  readonly #waiting = new Map<string, Ready[]>()
+  readonly #places: QueuePlaces
+  /** By address, in the order of their turns; each set in the order of arrival. */
+  readonly #waiting = new Map<string, Set<QueuedRequest>>()
   #size = 0
   #scheduled = false
-  #offering = false
-  /** The request that was offered a stream found none. */
-  #full = false
+  /** Asks for a stream just now. */
+  #offered: QueuedRequest | undefined
+  /** It found none. */
+  #refused = false
+
+  /** `places`: shared by all tunnels of the node. */
+  constructor(places = new QueuePlaces()) {
+    this.#places = places
+  }
 
   /** Requests that wait. */
   get size(): number {
@@ -20,26 +34,15 @@ export class StreamQueue {
 
   /** To be called before a stream is handed out: nobody overtakes those that wait. @throws TunnelFault `streams-exhausted` */
   guard(): void {
-    if (this.#size > 0 && !this.#offering) throw new TunnelFault('streams-exhausted')
+    if (this.#size > 0 && this.#offered === undefined) throw new TunnelFault('streams-exhausted')
   }
 
-  /**
-   * `ready` is called once, when a stream may be free; it tries again, and enters again if there is none. Returns the leaving, harmless when repeated or
-   * late; undefined if too many wait.
-   */
-  enter(addressKey: string, ready: Ready): (() => void) | undefined {
-    if (this.#size >= QUEUED_PER_TUNNEL) return undefined
-    const list = this.#waiting.get(addressKey) ?? []
-    if (this.#offering) {
-      this.#full = true
-      this.#putFirst(addressKey, list)
-      list.unshift(ready)
-    } else {
-      this.#waiting.set(addressKey, list)
-      list.push(ready)
-    }
-    this.#size += 1
-    return () => this.#remove(addressKey, list, ready)
+  /** Returns the leaving, harmless when repeated or late; undefined if too many wait. A request that found no stream on `retry` keeps its place. */
+  enter(request: QueuedRequest): (() => void) | undefined {
+    if (request === this.#offered) this.#refused = true
+    else if (!this.#places.take(this, request.addressKey)) return undefined
+    else this.#add(request)
+    return () => this.#remove(request)
   }
 
   /** A stream may be free: those that wait are asked, one after the other, until one finds none. */
@@ -49,42 +52,79 @@ export class StreamQueue {
     // What frees a stream has yet to finish its own work.
     queueMicrotask(() => {
       this.#scheduled = false
-      this.#offer()
+      let found = true
+      while (found && this.#size > 0) found = this.#offer(this.#nextAddress()!)
     })
   }
 
-  #offer(): void {
-    this.#offering = true
-    this.#full = false
+  /**
+   * Called about once a second: what a request may evict changes with time, and not every free stream is reported. Each address asks in its turn until
+   * it finds none.
+   */
+  sweep(): void {
+    let asking = [...this.#waiting.keys()]
+    while (asking.length > 0) asking = asking.filter((key) => this.#offer(key))
+  }
+
+  /** How many requests of that address wait. */
+  waitingFrom(addressKey: string): number {
+    return this.#waiting.get(addressKey)?.size ?? 0
+  }
+
+  /** Ends the latest request of the address that has the most, if that has more than `least`. False if none has. */
+  displace(least: number): boolean {
+    let most: Set<QueuedRequest> | undefined
+    for (const requests of this.#waiting.values()) if (requests.size > (most?.size ?? least)) most = requests
+    const last = most && [...most].at(-1)
+    if (last === undefined) return false
+    this.#remove(last)
+    last.displaced()
+    return true
+  }
+
+  get full(): boolean {
+    return this.#size >= QUEUED_PER_TUNNEL
+  }
+
+  #nextAddress(): string | undefined {
+    const [first] = this.#waiting.keys()
+    return first
+  }
+
+  /** The first request of that address asks for a stream. If it finds one, the address goes behind the others. False if it finds none. */
+  #offer(addressKey: string): boolean {
+    const [request] = this.#waiting.get(addressKey) ?? []
+    if (request === undefined) return false
+    this.#offered = request
+    this.#refused = false
     try {
-      for (let left = this.#size; left > 0 && this.#size > 0 && !this.#full; left--) this.#takeFirst()()
+      request.retry()
     } finally {
-      this.#offering = false
+      this.#offered = undefined
+      if (!this.#refused) this.#remove(request)
     }
+    if (this.#refused) return false
+    const others = this.#waiting.get(addressKey)
+    if (others !== undefined) {
+      this.#waiting.delete(addressKey)
+      this.#waiting.set(addressKey, others)
+    }
+    return true
   }
 
-  /** Its address goes behind the others. */
-  #takeFirst(): Ready {
-    const [key, list] = this.#waiting.entries().next().value!
-    const ready = list.shift()!
+  #add(request: QueuedRequest): void {
+    const requests = this.#waiting.get(request.addressKey)
+    if (requests === undefined) this.#waiting.set(request.addressKey, new Set([request]))
+    else requests.add(request)
+    this.#size += 1
+    this.#places.changed(this, 1)
+  }
+
+  #remove(request: QueuedRequest): void {
+    const requests = this.#waiting.get(request.addressKey)
+    if (requests === undefined || !requests.delete(request)) return
+    if (requests.size === 0) this.#waiting.delete(request.addressKey)
     this.#size -= 1
-    this.#waiting.delete(key)
-    if (list.length > 0) this.#waiting.set(key, list)
-    return ready
-  }
-
-  #putFirst(key: string, list: Ready[]): void {
-    const others = [...this.#waiting].filter(([each]) => each !== key)
-    this.#waiting.clear()
-    this.#waiting.set(key, list)
-    for (const [each, theirs] of others) this.#waiting.set(each, theirs)
-  }
-
-  #remove(key: string, list: Ready[], ready: Ready): void {
-    const at = list.indexOf(ready)
-    if (at === -1) return
-    list.splice(at, 1)
-    this.#size -= 1
-    if (list.length === 0 && this.#waiting.get(key) === list) this.#waiting.delete(key)
+    this.#places.changed(this, -1)
   }
 }

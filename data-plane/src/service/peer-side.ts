@@ -11,6 +11,7 @@ import { RouteTable } from '../cluster/route-table.ts'
 import type { TaskView } from '../cluster/task-view.ts'
 import type { TaskCounts } from '../ops/task-counts.ts'
 import type { DataPlaneDeps } from '../plane-deps.ts'
+import type { QueuePlaces } from '../route/queue-places.ts'
 import type { Route } from '../route/route.ts'
 
 export interface PeerSideDeps extends Pick<DataPlaneDeps, 'stores' | 'hopKeys' | 'log' | 'clock' | 'now'> {
@@ -24,6 +25,8 @@ export interface PeerSideDeps extends Pick<DataPlaneDeps, 'stores' | 'hopKeys' |
   claiming(name: string): boolean
   /** Ends the visitors whose requests are on that route. */
   endOn(route: Route): void
+  /** Where requests wait for streams. */
+  readonly places: QueuePlaces
   /** Runs once after so many milliseconds. Returns the removal. */
   after(ms: number, run: () => void): () => void
 }
@@ -36,7 +39,8 @@ export class PeerSide {
   #listener: PeerListener | undefined
 
   constructor(deps: PeerSideDeps) {
-    const { self, ownAddr, hopKeys, budget, view, stores, log, claiming, clock, now, after, endOn, counts } = deps
+    const { self, ownAddr, hopKeys, budget, view, stores, log, claiming, clock, now, after, endOn, places, counts } =
+      deps
     this.#deps = deps
     this.#peers =
       hopKeys &&
@@ -78,7 +82,7 @@ export class PeerSide {
     })
     this.remote = new RemoteRoutes({
       ...{ self, table, tasks: view, peers: this.#peers },
-      ...{ claiming, clock, now, after, endOn, counts },
+      ...{ claiming, clock, now, after, endOn, places, counts },
     })
   }
 
@@ -89,7 +93,7 @@ export class PeerSide {
   }
 
   /** The listener for other tasks, which `stop` closes; undefined where there is no key of the hop. Called once. */
-  listener(house: Omit<HopHouse, 'draining'>): PeerListener | undefined {
+  listener(house: Omit<HopHouse, 'draining' | 'now'>): PeerListener | undefined {
     const { hopKeys, budget, view, log, now } = this.#deps
     if (hopKeys === undefined) return undefined
     this.#listener = new PeerListener({

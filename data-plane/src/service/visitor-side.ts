@@ -98,11 +98,7 @@ export function visitorSide({
   })
   const { proto, cookies, failed } = context
   const sweeper = new Sweeper(() => fence.awake(), SWEEP_MS, crashed)
-  const peerStreams: PeerStreamContext = {
-    ...{ proto, cookies, sweeper, failed, now },
-    makeRoom: (route, forWhom) => listener.makeRoom(route, forWhom),
-    enter: (request) => listener.enter(request),
-  }
+  const peerStreams: PeerStreamContext = { proto, cookies, sweeper, failed, now }
   return {
     listener,
     redirecting: {

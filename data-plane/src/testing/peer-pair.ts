@@ -12,6 +12,7 @@ import { PeerListener } from '../cluster/peer-listener.ts'
 import { Peers } from '../cluster/peers.ts'
 import { type Hop, PeerRoute } from '../route/peer-route.ts'
 import type { Lease } from '../route/route.ts'
+import { StreamQueue } from '../route/stream-queue.ts'
 import type { TunnelRoute } from '../route/tunnel-route.ts'
 import { ScriptedRoute } from './scripted-route.ts'
 
@@ -34,6 +35,7 @@ export class PeerPair {
     const keys = parseDeploymentKeys(newDeploymentSecret(randomBytes))
     const now = (): number => this.clock.ms
     const route: TunnelRoute = Object.assign(this.local, {
+      queue: new StreamQueue(),
       idleStreams: 0,
       sweep: () => {},
       retire: () => {},

@@ -2,6 +2,7 @@
 import { EventEmitter, once } from 'node:events'
 import type { TunnelFault } from '@postern/protocol/fault'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
+import type { Evictable } from '../route/eviction.ts'
 import type { Freshness, Lease, Route } from '../route/route.ts'
 import type { Verdict, VisitorGate } from '../route/visitor-gate.ts'
 
@@ -66,6 +67,7 @@ type Plan = (index: number) => {
 /** Hands out streams as planned. */
 export class ScriptedRoute implements Route {
   readonly leases: ScriptedLease[] = []
+  readonly users = new Set<Evictable>()
   gate: VisitorGate | undefined
   readonly #plan: Plan
   readonly #leased = new EventEmitter()

@@ -1,8 +1,5 @@
-/** The listener, its sweeper and the routes under test, with a count of what was handed out and not given back. */
-
-import { PublicListener } from '../../../data-plane/src/inbound/public-listener.ts'
+/** The sweeper and the routes under test, with a count of what was handed out and not given back. */
 import { type Expirable, Sweeper } from '../../../data-plane/src/inbound/sweeper.ts'
-import type { Evictable } from '../../../data-plane/src/proxy/eviction.ts'
 import type { Asker, Freshness, Lease, Route } from '../../../data-plane/src/route/route.ts'
 
 export class CountedSweeper extends Sweeper {
@@ -14,25 +11,6 @@ export class CountedSweeper extends Sweeper {
     let there = true
     return () => {
       if (there) this.items -= 1
-      there = false
-      remove()
-    }
-  }
-}
-
-export class CountedListener extends PublicListener {
-  readonly users = new Map<Evictable, number>()
-
-  override enter(request: Evictable): () => void {
-    const remove = super.enter(request)
-    this.users.set(request, (this.users.get(request) ?? 0) + 1)
-    let there = true
-    return () => {
-      if (there) {
-        const left = this.users.get(request)! - 1
-        if (left === 0) this.users.delete(request)
-        else this.users.set(request, left)
-      }
       there = false
       remove()
     }
@@ -100,6 +78,8 @@ export class LeaseBook {
       answered: () => {
         lease.answered?.()
       },
+      ...(lease.bind && { bind: () => lease.bind?.() }),
+      ...(lease.wake && { wake: () => lease.wake?.() }),
       failure: () => {
         noted.failure = lease.failure()
         return noted.failure

@@ -7,6 +7,7 @@ import type { HopHouse } from '../../../data-plane/src/cluster/incoming-hop.ts'
 import { Sought } from '../../../data-plane/src/dispatch/sought.ts'
 import { Away, WaitingRoom } from '../../../data-plane/src/dispatch/waiting-room.ts'
 import { PeerStream, type PeerStreamContext } from '../../../data-plane/src/inbound/peer-stream.ts'
+import { PublicListener } from '../../../data-plane/src/inbound/public-listener.ts'
 import type { ProxyContext } from '../../../data-plane/src/proxy/proxy-context.ts'
 import { RequestIds } from '../../../data-plane/src/proxy/request-ids.ts'
 import type { RequestEnd } from '../../../data-plane/src/proxy/request-record.ts'
@@ -16,7 +17,7 @@ import { SeededRandom } from '../../support/seeded-random.ts'
 import { makeAnswer } from './answer.ts'
 import { Channel, type ChannelHost } from './channel.ts'
 import { CaseClock } from './clock.ts'
-import { CountedListener, CountedSweeper, LeaseBook } from './counted-parts.ts'
+import { CountedSweeper, LeaseBook } from './counted-parts.ts'
 import { HopWay } from './hop-way.ts'
 import { Http1Visitor } from './http1-visitor.ts'
 import { Http2Visitor } from './http2-visitor.ts'
@@ -67,7 +68,7 @@ export class VisitCase implements ChannelHost {
   readonly happened = new Set<string>()
   readonly requests: PlannedRequest[]
   begun = 0
-  readonly #listener: CountedListener
+  readonly #listener: PublicListener
   readonly #sweeper: CountedSweeper
   readonly #peerSweeper: CountedSweeper
   readonly #room: WaitingRoom
@@ -136,7 +137,7 @@ export class VisitCase implements ChannelHost {
         },
       },
     }
-    this.#listener = new CountedListener({
+    this.#listener = new PublicListener({
       proxyProtocol: 'off',
       context,
       now,
@@ -150,8 +151,6 @@ export class VisitCase implements ChannelHost {
       sweeper: this.#peerSweeper,
       failed,
       now,
-      makeRoom: (route, forWhom) => this.#listener.makeRoom(route, forWhom),
-      enter: (request) => this.#listener.enter(request),
     }
     if (plan.inbound === 'peer') this.#hop = new HopWay(this, this.#house(peerStreams))
     if (!plan.away) this.#arrive()
@@ -381,8 +380,7 @@ export class VisitCase implements ChannelHost {
         this.#drained = this.#listener.drain(0)
         return
       case 'terminate':
-        for (const { route } of this.#channels) this.#listener.endOn(route)
-        for (const route of this.#hop?.routes ?? []) this.#listener.endOn(route)
+        for (const { users } of this.#routes()) for (const user of [...users]) user.terminate()
         return
       case 'disable-keep-alive':
         return this.#listener.disableKeepAlive()
@@ -449,6 +447,7 @@ export class VisitCase implements ChannelHost {
         },
       },
       draining: () => false,
+      now: this.now,
       judge: (stream, preamble, route, returned) => new PeerStream(stream, preamble, route, context, returned).listener,
     }
   }
@@ -478,7 +477,7 @@ export class VisitCase implements ChannelHost {
   #expectNothingLeft(): void {
     const left = {
       visitors: this.#listener.visitors,
-      users: this.#listener.users.size,
+      users: this.#routes().reduce((sum, { users }) => sum + users.size, 0),
       'items of the sweeper': this.#sweeper.items,
       'items of the sweeper of peers': this.#peerSweeper.items,
       'held requests': this.#room.size,
@@ -495,8 +494,11 @@ export class VisitCase implements ChannelHost {
   }
 
   #queued(): number {
-    const routes = [...this.#channels.map(({ route }) => route), ...(this.#hop?.routes ?? [])]
-    return routes.reduce((sum, { queue }) => sum + queue.size, 0)
+    return this.#routes().reduce((sum, { queue }) => sum + queue.size, 0)
+  }
+
+  #routes() {
+    return [...this.#channels.map(({ route }) => route), ...(this.#hop?.routes ?? [])]
   }
 
   #counts(): Record<string, number> {

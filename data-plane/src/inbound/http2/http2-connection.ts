@@ -24,7 +24,6 @@ import {
 } from '@postern/protocol/limits'
 import { containedEvents } from '../../h2/contained-events.ts'
 import { Liveness } from '../../h2/liveness.ts'
-import type { Evictable } from '../../proxy/eviction.ts'
 import type { ProxyContext } from '../../proxy/proxy-context.ts'
 import type { InboundConnection, VisitorAddress, VisitorHost } from '../inbound-context.ts'
 import type { Expirable } from '../sweeper.ts'
@@ -32,8 +31,8 @@ import { Http2Stream, type Http2StreamHost } from './http2-stream.ts'
 
 /** The listener, as such a connection sees it. */
 export interface Http2Host extends VisitorHost {
-  /** A stream that has a deadline, and whose request may have a stream of a tunnel. Returns the removal. */
-  enter(stream: Expirable, request: Evictable): () => void
+  /** A stream that has a deadline. Returns the removal. */
+  watch(stream: Expirable): () => void
 }
 
 /** While so few responses are awaited or unread, they need not be weighed. */
@@ -172,9 +171,9 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     const stream = new Http2Stream(duplex, raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0, this)
     this.begun = true
     this.#streams.add(stream)
-    const leave = this.host.enter(stream, stream.request)
+    const unwatch = this.host.watch(stream)
     duplex.on('close', () => {
-      leave()
+      unwatch()
       this.#streams.delete(stream)
       this.relieved()
       if (this.#streams.size > 0) return

@@ -20,6 +20,7 @@ import {
 } from '@postern/protocol/http'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
 import { containedEvents, type Subscribe } from '../../h2/contained-events.ts'
+import { requestSignsIn } from '../connection-sign-in.ts'
 
 /** The session, as a request sees it. */
 export interface H2StreamHost {
@@ -102,6 +103,9 @@ export class H2OriginStream implements ByteStream {
 
   #begin(head: RequestHead): boolean {
     if (head.upgrade !== undefined) throw new TunnelFault('upgrade-unsupported')
+    // Its connection carries requests of other visitors as well.
+    if (requestSignsIn(head))
+      throw new TunnelFault('connection-sign-in', 'The tunnel reaches its local server by HTTP/2.')
     this.#method = head.method
     const endStream = head.framing === 'none' || (head.framing === 'length' && head.contentLength === 0)
     const options = { endStream, waitForTrailers: head.framing === 'chunked' }

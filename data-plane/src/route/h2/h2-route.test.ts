@@ -195,11 +195,11 @@ test('requests share a session, side by side, and the answers are not mixed up',
   expect(sockets).toHaveLength(1)
 })
 
-test('a session takes no more requests than the local server says, and others are opened', async () => {
+test('a session takes no more requests than the local server says, others are opened, and the rest waits', async () => {
   let most = 0
   const open = new Map<unknown, number>()
   let full = Promise.resolve()
-  const { port, sockets } = await stand(
+  const { port, sockets, route } = await stand(
     async (stream) => {
       const { session } = stream
       open.set(session, (open.get(session) ?? 0) + 1)
@@ -216,16 +216,54 @@ test('a session takes no more requests than the local server says, and others ar
   expect(answers.map(({ status }) => status)).toEqual(Array(6).fill(200))
   expect(most).toBeLessThanOrEqual(2)
   expect(sockets.length).toBeGreaterThanOrEqual(3)
-  // Nobody is answered until somebody was sent away.
   let release: () => void = () => {}
   full = new Promise((resolve) => {
     release = resolve
   })
-  const crowd = Array.from({ length: 2 * H2_SESSIONS_PER_TUNNEL + 4 }, () => ask(port))
-  const { status, headers } = await Promise.race(crowd)
+  const crowd = Array.from({ length: 2 * H2_SESSIONS_PER_TUNNEL + 40 }, () => ask(port))
+  await expect.poll(() => route.queue.size).toBe(40)
   release()
-  expect([status, headers['tunnel-error']]).toEqual([503, 'streams-exhausted'])
-  await Promise.all(crowd)
+  const served = await Promise.all(crowd)
+  expect(new Set(served.map(({ status }) => status))).toEqual(new Set([200]))
+  expect([most, route.queue.size, route.users.size]).toEqual([2, 0, 0])
+})
+
+test('where the local server says later that it takes more, those that wait are served within a sweep', async () => {
+  const { port, route, sessions } = await stand(
+    async (stream, fields) => {
+      if (fields[':path'] === '/held') return
+      stream.respond({ ':status': 200 })
+      stream.end('ok')
+    },
+    { settings: { maxConcurrentStreams: 1 } },
+  )
+  await ask(port)
+  const held = visit(port)
+  for (let n = 1; n <= H2_SESSIONS_PER_TUNNEL; n += 1) {
+    held.request({ ':authority': 'demo.example.com', ':path': '/held' })
+    await expect.poll(() => [route.users.size, sessions.length], { interval: 5 }).toEqual([n, n])
+  }
+  const waiting = ask(port)
+  await expect.poll(() => route.queue.size).toBe(1)
+  await new Promise<void>((resolve) => sessions[0]!.settings({ maxConcurrentStreams: 9 }, () => resolve()))
+  route.sweep()
+  expect((await waiting).status).toBe(200)
+})
+
+test('a sign-in that belongs to a connection is not sent by one that others share', async () => {
+  const seen: unknown[] = []
+  const { port, route } = await stand((stream, fields) => {
+    seen.push(fields[':path'])
+    stream.respond({ ':status': 401, 'www-authenticate': 'Negotiate' })
+    stream.end()
+  })
+  const offered = await ask(port, { path: '/offered' })
+  expect([offered.status, offered.headers['www-authenticate']]).toEqual([401, 'Negotiate'])
+  const headers = { host: 'demo.example.com', authorization: 'Negotiate YII=' }
+  const refused = await ask(port, { path: '/signed', headers })
+  expect([refused.status, refused.headers['tunnel-error']]).toEqual([505, 'connection-sign-in'])
+  expect((await ask(port, { path: '/next' })).status).toBe(401)
+  expect([seen, route.users.size]).toEqual([['/offered', '/next'], 0])
 })
 
 test('visitors of HTTP/2 get trailers but those that may not stand there, interim responses and the end as the local server sent them', async () => {

@@ -1,7 +1,9 @@
 /** The route to a tunnel whose local server speaks HTTP/2: a few sessions, each with many requests. Knows nothing of what HTTP/2 is made of. */
 import { TunnelFault } from '@postern/protocol/fault'
 import { H2_SESSION_IDLE_MS, H2_SESSIONS_PER_TUNNEL, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
+import type { Evictable } from '../eviction.ts'
 import type { AgentStreams } from '../local-route.ts'
+import type { QueuePlaces } from '../queue-places.ts'
 import type { Asker, Freshness, Lease } from '../route.ts'
 import { StreamQueue } from '../stream-queue.ts'
 import { Retirement, type TunnelRoute } from '../tunnel-route.ts'
@@ -10,7 +12,8 @@ import { H2Session } from './h2-session.ts'
 
 export class H2Route implements TunnelRoute {
   readonly gate: VisitorGate | undefined
-  readonly queue = new StreamQueue()
+  readonly queue: StreamQueue
+  readonly users = new Set<Evictable>()
   readonly #source: AgentStreams
   readonly #now: () => number
   readonly #retirement = new Retirement()
@@ -19,8 +22,9 @@ export class H2Route implements TunnelRoute {
   readonly #closed = new Set<H2Session>()
 
   /** `now` is monotonic, in milliseconds. */
-  constructor(source: AgentStreams, now: () => number, gate?: VisitorGate) {
+  constructor(source: AgentStreams, now: () => number, gate?: VisitorGate, places?: QueuePlaces) {
     this.gate = gate
+    this.queue = new StreamQueue(places)
     this.#source = source
     this.#now = now
     source.whenStreamGone?.(() => this.queue.freed())
@@ -47,6 +51,8 @@ export class H2Route implements TunnelRoute {
       session.sweep()
       if (session.open === 0 && session.idleSince <= before) session.leave()
     }
+    // A local server may have said meanwhile that it takes more.
+    this.queue.sweep()
   }
 
   /** Sessions end with the requests that they have. */
@@ -82,6 +88,7 @@ export class H2Route implements TunnelRoute {
       gone: () => {
         this.#sessions.delete(session)
         this.#closed.add(session)
+        this.queue.freed()
       },
     })
     this.#sessions.add(session)
