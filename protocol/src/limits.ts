@@ -149,6 +149,8 @@ export const TARGET_BYTES = 16 * KiB
 export const CHUNK_LINE_BYTES = 256
 /** A trailer section is a head without a start line. */
 export const TRAILER_BYTES = 8 * KiB
+/** A greater Max-Forwards counts as this one (RFC 9110 §7.6.2): no chain of intermediaries is as long. */
+export const MOST_FORWARDS = 1_000_000
 /** Interim (1xx) responses to one request; early hints need one or two. */
 export const INTERIM_RESPONSES = 16
 /** A visitor that has sent a first byte gets this long for the rest of the head. */

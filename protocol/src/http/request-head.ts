@@ -1,5 +1,5 @@
 /** The head of a request (RFC 9112 §3): request line read, fields judged. Knows nothing of tunnels and of forwarding. */
-import { TARGET_BYTES } from '../limits.ts'
+import { MOST_FORWARDS, TARGET_BYTES } from '../limits.ts'
 import { hostEnd, withoutDefaultPort } from './authority.ts'
 import { CR, LF, LOWER, SP, TARGET, TOKEN } from './character-tables.ts'
 import { INCOMPLETE } from './field-lines.ts'
@@ -19,8 +19,6 @@ const HTTPS_SCHEME = Buffer.from('https://')
 /** `h2c`, its drafts, and `HTTP` and `TLS` of any version. */
 const HTTP_ITSELF = /(?:^|,)[ \t]*(?:h2|(?:http|tls)[ \t]*(?:[/,]|$))/i
 const CONTINUE = Buffer.from('100-continue')
-/** More is written as this many: no chain of intermediaries is as long. */
-const MOST_FORWARDS = 1_000_000
 
 export class RequestHead extends MessageHead {
   method = ''
@@ -80,7 +78,7 @@ export class RequestHead extends MessageHead {
     return methodIsIdempotent(this.method)
   }
 
-  /** How often it may be passed on (RFC 9110 §7.6.2), at most 1,000,000; undefined where nothing limits that. */
+  /** How often it may be passed on (RFC 9110 §7.6.2), at most MOST_FORWARDS; undefined where nothing limits that. */
   get maxForwards(): number | undefined {
     if (!this.lines.has(FIELD.maxForwards) || (this.method !== 'OPTIONS' && this.method !== 'TRACE')) return undefined
     const text = this.lines.joined(FIELD.maxForwards) ?? ''
