@@ -107,10 +107,14 @@ export class Mux {
     return this.#streams.size
   }
 
-  /** Memory that live streams hold, in bytes: received and not yet consumed, or written and not yet sent, and what keeping the pieces costs. */
+  /**
+   * Memory that live streams hold, in bytes: received and not yet consumed, or written and not yet sent, and what keeping the pieces costs. What was
+   * written to streams of the peer's is the answer of another stream, which counts it until it has left.
+   */
   get heldBytes(): number {
     let held = 0
-    for (const stream of this.#streams.values()) held += stream.held
+    for (const stream of this.#streams.values())
+      held += this.#streams.isOwn(stream.id) ? stream.held : stream.receives.held
     return held
   }
 
@@ -218,7 +222,7 @@ export class Mux {
     let longest: MuxStream | undefined
     let since = Infinity
     for (const stream of this.#streams.values()) {
-      const { stalledSince } = stream
+      const stalledSince = this.#streams.isOwn(stream.id) ? stream.stalledSince : stream.unreadSince
       if (stalledSince >= since) continue
       longest = stream
       since = stalledSince
