@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { TunnelFault } from '@postern/protocol/fault'
 import { BODY_IDLE_MS } from '@postern/protocol/limits'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
-import { onBytes } from '@postern/protocol/socket'
+import { onBytes, resetSocket } from '@postern/protocol/socket'
 import type { LocalServer, LocalServerListener, OriginConnectFault } from './local-server.ts'
 
 export interface OriginConnectionOptions {
@@ -69,7 +69,7 @@ export class OriginConnection implements StreamListener, LocalServerListener {
     if (local.kind === 'connected' && this.#peerEnded) return this.#deliver(local.socket)
     this.#local = { kind: 'over' }
     if (local.kind === 'connecting') local.cancel()
-    else if (local.kind === 'connected') local.socket.resetAndDestroy()
+    else if (local.kind === 'connected') resetSocket(local.socket)
     this.#finish()
   }
 

@@ -116,7 +116,7 @@ function tunnelTo(port: number, addresses: readonly string[] = ['127.0.0.1']) {
     for (const mux of [dataPlane, agent]) mux.close(new TunnelFault('channel-lost'))
   }
   cleanUps.push(lose)
-  return { open: () => new Visitor(dataPlane.openStream()), served, faults, changes, lose, agent }
+  return { open: () => new Visitor(dataPlane.openStream()), served, faults, changes, lose, agent, dataPlane }
 }
 
 function pump(from: Mux, to: () => Mux): void {
@@ -135,6 +135,8 @@ async function localServer(onSocket: (socket: net.Socket) => void, host = '127.0
   await once(server, 'listening')
   cleanUps.push(() => {
     for (const socket of sockets) socket.destroy()
+    // What has been connected and not accepted yet comes after this.
+    server.on('connection', (socket: net.Socket) => socket.destroy())
     server.close()
   })
   return (server.address() as AddressInfo).port
@@ -213,6 +215,29 @@ describe('a served stream', () => {
     visitor.stream.reset()
     expect((await error).code).toBe('ECONNRESET')
     await tunnel.served.idle()
+  })
+
+  test('an abort right behind the end of a request closes the local connection: its descriptor does not stay', async () => {
+    let atLocalServer: net.Socket | undefined
+    const port = await localServer((socket) => {
+      atLocalServer = socket
+    })
+    const { open, agent, dataPlane } = tunnelTo(port)
+    const visitor = open()
+    visitor.stream.write(Buffer.from('request'))
+    await expect.poll(() => atLocalServer).toBeDefined()
+    await once(atLocalServer!, 'data')
+    const closed = new Promise((resolve) => atLocalServer!.once('close', resolve))
+    // Behind an end a reset shows only to whoever writes.
+    const answer = (): void => void atLocalServer!.write('answer', (error) => error ?? setImmediate(answer))
+    atLocalServer!.once('end', answer)
+    visitor.stream.end()
+    const fin = [...dataPlane.pull(1024)].map((piece) => Buffer.from(piece))
+    visitor.stream.reset()
+    const rst = [...dataPlane.pull(1024)].map((piece) => Buffer.from(piece))
+    expect([fin, rst].map(({ length }) => length)).toEqual([1, 1])
+    agent.receive(Buffer.concat([...fin, ...rst]))
+    await closed
   })
 
   test('an abort before the local connection stands leaves nothing behind', async () => {
@@ -391,7 +416,7 @@ describe('a local server that cannot be reached', () => {
     expect(await again.whole()).toBe('reset')
     expect(tunnel.changes).toEqual(['origin-refused'])
 
-    const server = net.createServer((socket) => socket.end('here')).listen(port, '127.0.0.1')
+    const server = net.createServer((socket) => socket.resume().end('here')).listen(port, '127.0.0.1')
     cleanUps.push(() => server.close())
     await once(server, 'listening')
     const served = tunnel.open()

@@ -81,7 +81,7 @@ export const FAULTS = {
     'The token is not known here.',
     'Ask an administrator of this server for a token.',
   ),
-  'token-expired': entry(false, 401, 3, 'The token has expired.', 'Rotate it, or ask an administrator for a new one.'),
+  'token-expired': entry(false, 401, 3, 'The token has expired.', 'Ask an administrator for a new one.'),
   'token-revoked': entry(false, 401, 3, 'The token has been revoked.', 'Ask an administrator for a new one.'),
   'too-many-failures': entry(
     true,
@@ -103,6 +103,13 @@ export const FAULTS = {
     3,
     'The token does not allow this call.',
     'Use a token with the scope that the detail names.',
+  ),
+  'token-life-exceeded': entry(
+    false,
+    403,
+    3,
+    'The new token would end later than the token that asks.',
+    'Ask for fewer days, or ask an administrator for the token.',
   ),
   'username-mismatch': entry(
     false,
@@ -294,6 +301,13 @@ export const FAULTS = {
     'The local server of this tunnel speaks HTTP/2, which has no Upgrade.',
     'Ask without Upgrade; or run the agent without --upstream-protocol h2c.',
   ),
+  'connection-sign-in': entry(
+    false,
+    505,
+    1,
+    'The local server signs visitors in by connection, which HTTP/2 does not have.',
+    'Ask over HTTP/1.1; browsers do so by themselves.',
+  ),
   'head-timeout': entry(true, 408, 1, 'The request did not arrive in time.', 'Send the header section within 10 s.'),
   'body-timeout': entry(true, 408, 1, 'The body stood still for too long.', 'Send it without pauses of minutes.'),
   'host-unknown': entry(
@@ -315,7 +329,7 @@ export const FAULTS = {
     503,
     1,
     'The agent of this tunnel is away.',
-    'It is back within seconds if it runs; reload.',
+    'Reload in a few seconds: an agent that runs comes back by itself. If the tunnel is yours, start its agent.',
   ),
   'tunnel-moved': entry(
     true,

@@ -43,7 +43,7 @@ export const OPENING_TIMEOUT_MS = seconds(10)
 export const PROXY_HEADER_TIMEOUT_MS = seconds(5)
 /** PROXY v2 allows 64 KiB; addresses and every TLV that balancers send fit in 4 KiB. */
 export const PROXY_HEADER_BYTES = 4 * KiB
-/** Openings under way from one address: a NAT full of agents after a deploy, but not a flood. */
+/** Openings under way from one address (one IPv6 /64): a NAT full of agents after a deploy, but not a flood. */
 export const OPENINGS_PER_ADDRESS = 200
 /** Openings under way on one task: 0.5 ms of CPU each, so at most about two seconds of work in line. */
 export const OPENINGS_PER_TASK = 4000
@@ -159,7 +159,7 @@ export const VISITOR_IDLE_MS = seconds(75)
 export const ORIGIN_FIRST_BYTE_MS = seconds(60)
 /** A body that does not move at all. */
 export const BODY_IDLE_MS = seconds(600)
-/** A name whose agent left so recently is answered "away", not "unknown": it restarts, or its network does. */
+/** Requests for a name whose agent left so recently may wait for it: it restarts, or its network does. Later ones are answered at once. */
 export const AWAY_MS = seconds(60)
 /** A request for such a name waits this long for the agent, unless the agent said otherwise: a restart or a new network fits, a visitor's patience ends. */
 export const HOLD_MS = seconds(10)
@@ -183,6 +183,16 @@ export const SLOW_VISITOR_MS = seconds(1)
 export const SLOW_UPLOAD_BYTES_PER_SECOND = 500
 /** How long what a visitor still sends is read and dropped after its last answer, so that the answer is not lost to a reset (RFC 9112 §9.6). */
 export const LINGER_MS = seconds(2)
+/** A new connection is due to send its first byte: an address that opens connections and says nothing holds them no longer. */
+export const FIRST_BYTE_MS = seconds(10)
+/** Where a node has as many connections as it may have and none of them was idle, an idle one is looked for again after this long: a look at 8,000 takes a tenth of a millisecond. */
+export const EVICTION_SEARCH_MS = 100
+/** Where a tunnel has no stream left, what has moved nothing for so long goes first: WebSockets and event streams that live send something every 30 s or so. */
+export const IDLE_UPGRADE_MS = seconds(60)
+/** Where a tunnel has no stream left, a request waits this long for one: as long as for an agent. */
+export const STREAM_WAIT_MS = seconds(10)
+/** Requests that wait for a stream of one tunnel: a page of 400 modules asked for at once, while 256 are under way; 40 MB with what is read of each. */
+export const QUEUED_PER_TUNNEL = 512
 /** Spellings of hosts whose tunnel's name is remembered, some 100 bytes each; more than a task has tunnels that are visited at once. */
 export const KNOWN_HOSTS = 4096
 /** Deadlines of visitors and idle streams are looked at this often: they are met up to so much late. */
@@ -204,6 +214,11 @@ export const H2_STREAMS_PER_VISITOR = 100
  * 128 MB. Half of a mux stream's first window: it keeps a 40 ms path busy at 25 Mbit/s.
  */
 export const H2_STREAM_WINDOW_BYTES = 128 * KiB
+/**
+ * Of the responses on one connection that their visitor leaves unread: each counts with all that its local server may send at once until it begins. Beyond it further
+ * requests of the connection wait. 12 MiB are 48 first windows of the multiplexer.
+ */
+export const H2_UNREAD_BYTES = 12 * MiB
 /** Of a connection. What has come is credited to it at once, so that no stalled stream delays the others; it bounds only what is under way. */
 export const H2_CONNECTION_WINDOW_BYTES = MiB
 /** Twice HEAD_BYTES: what lies between is answered 431 as in HTTP/1.1; the stream of what is larger is reset. */
@@ -221,6 +236,10 @@ export const H2_REJECTED_STREAMS = 100
 /** PING and SETTINGS of one connection that we have to acknowledge (CVE-2019-9512, -9515): a browser sends one in many seconds. */
 export const H2_CONTROL_FRAMES_PER_SECOND = 10
 export const H2_CONTROL_FRAMES_BURST = 100
+/** A session whose peer sends nothing for this long is sent a PING: one that is broken holds a visitor's place for so long. */
+export const H2_PING_MS = seconds(15)
+/** The answer to a PING; as long as an idle visitor has, since the answer may stand behind an upload, or the PING behind a download. */
+export const H2_PONG_MS = seconds(75)
 /**
  * Requests that a visitor takes back before their answer has ended (rapid reset, CVE-2023-44487). A browser that leaves a page takes back all
  * that it has open, and again on the next page.
@@ -240,6 +259,10 @@ export const H2_SESSION_IDLE_MS = seconds(60)
 export const IDLE_STREAM_MS = seconds(4)
 /** A request that must not be sent twice takes only a stream idle for less than this, or a fresh one. */
 export const FRESH_ENOUGH_MS = seconds(1)
+/** A fresh stream without an answer for so long, beside idle ones: the local server may serve one connection at a time, and wait on a kept one. Then none is kept. */
+export const ONE_AT_A_TIME_MS = ms(300)
+/** A local server that has answered may go on reading the request for so long. */
+export const UNREAD_REQUEST_MS = seconds(60)
 /** Idle streams kept for one tunnel. */
 export const IDLE_STREAMS_PER_TUNNEL = 64
 
@@ -386,13 +409,13 @@ export const HOP_REFUSED_MS = seconds(1)
 export const ROUTE_FRESH_MS = seconds(60)
 /** While the table cannot be read, what it said before is believed this long, of routes and of leases. */
 export const TABLE_OUTAGE_MS = seconds(600)
-/** That a name does not exist: a new tunnel is reached on every task within this. */
+/** That nothing serves a name, or that nobody has it: a new tunnel is reached on every task within this. */
 export const ROUTE_ABSENT_MS = seconds(3)
 /** The list of tasks is read before its turn, for a route to a task that nobody has heard of, at most this often. */
 export const STRANGER_LOOK_MS = seconds(1)
-/** Names whose place is remembered: some 500 bytes each. */
+/** Names that somebody has whose place is remembered, and as many that nobody has: some 500 bytes each. */
 export const ROUTES_REMEMBERED = 20_000
-/** Reads of the table for names that are not remembered, per second and in one burst: a scan of random names costs 100 reads a second, not 10,000. */
+/** Reads of the table for names that are not remembered as somebody's, per second and in one burst: a scan of random names costs 100 reads a second, not 10,000. */
 export const LOOKUPS_PER_SECOND = 100
 export const LOOKUPS_AT_ONCE = 500
 /** A visitor waits this long for the table. Not scaled, like one of its calls. */
@@ -456,14 +479,14 @@ export const UPGRADE_END_MS = seconds(2)
 
 // ── channels that are replaced ──────────────────────────────────────────────────────────────────────────────────────
 
-/** Node cannot change the keys of a TLS 1.3 connection (RFC 8446 §5.5): a channel is replaced after a day, ± CHANNEL_AGE_SPREAD of it. */
+/** Node cannot change the keys of a TLS 1.3 connection (RFC 8446 §5.5): a channel, of an agent or between nodes, is replaced after a day, ± CHANNEL_AGE_SPREAD of it. */
 export const CHANNEL_AGE_MS = seconds(86_400)
 export const CHANNEL_AGE_SPREAD = 0.1
 /** Or after so many bytes in one direction: some 2^22 records of 16 KiB, of the 2^24.5 that AES-GCM may protect with one key (RFC 8446 §5.5). */
 export const CHANNEL_BYTES = 64 * 1024 * MiB
 /** Age and bytes are looked at this often: at 10 Gbit/s a fifth of the bytes more. */
 export const CHANNEL_WEAR_CHECK_MS = seconds(10)
-/** What is in flight on a channel that was replaced by its own agent may take this long; what is left then is ended as at the end of a drain. */
+/** What is in flight on a channel that was replaced by the end that opened it may take this long; what is left then is ended as at the end of a drain. */
 export const REPLACED_CHANNEL_MS = seconds(600)
 /** Tasks that an agent looks at for one that has none of its channels, with one ticket: of two tasks it misses the other one time in 256. */
 export const TASK_DRAWS = 8

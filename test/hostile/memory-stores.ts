@@ -49,6 +49,7 @@ export function memoryStores(): PlaneStores {
       },
       list: async (name): ReturnType<RouteStore['list']> => [...rows.values()].filter((row) => row.name === name),
     },
+    reservations: { hasOwner: async (name) => [...rows.values()].some((row) => row.name === name) },
     tokens: { find: async () => ({ ...deskToken(Date.now()), tokenStatus: 'active' }) },
     tasks: {
       renew: async ({ now, ...task }) => {

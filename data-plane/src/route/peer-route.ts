@@ -1,4 +1,4 @@
-/** The route to a tunnel whose channel another task holds: streams to that task, kept for further requests. Knows nothing of the table. */
+/** The route to a tunnel whose channel another task holds: streams to that task, kept for further requests. */
 import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import { STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
@@ -7,6 +7,7 @@ import { writePreamble } from './hop-preamble.ts'
 import { type HopHost, HopStream } from './hop-stream.ts'
 import type { Asker, Failure, Freshness, Lease, Route } from './route.ts'
 import { StreamPool } from './stream-pool.ts'
+import { StreamQueue } from './stream-queue.ts'
 
 /** The channel to that task. */
 export interface Hop {
@@ -43,6 +44,7 @@ export class PeerRoute implements Route, HopHost {
   readonly name: Subdomain
   readonly epoch: number
   readonly hop: Hop
+  readonly queue = new StreamQueue()
   readonly #options: PeerRouteOptions
   readonly #pool: StreamPool
   readonly #refused = new Set<number>()
@@ -57,6 +59,7 @@ export class PeerRoute implements Route, HopHost {
     this.#pool = new StreamPool(
       { openStream: (asker) => this.#openStream(asker), takeFailure: (id) => this.#takeFailure(id) },
       options.now,
+      this.queue,
     )
   }
 
@@ -65,8 +68,8 @@ export class PeerRoute implements Route, HopHost {
     return this.#outstanding
   }
 
-  lease(freshness: Freshness, asker: Asker): Lease {
-    const lease = this.#pool.lease(freshness, asker)
+  lease(freshness: Freshness, asker: Asker, again = false): Lease {
+    const lease = this.#pool.lease(freshness, asker, again)
     this.#options.counts.hop()
     return lease
   }
@@ -103,6 +106,7 @@ export class PeerRoute implements Route, HopHost {
   gone(stream: HopStream): void {
     this.#open -= 1
     this.hop.remove(stream)
+    this.queue.freed()
   }
 
   #openStream(asker: Asker): HopStream {

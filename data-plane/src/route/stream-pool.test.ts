@@ -4,6 +4,7 @@ import type { RawStream } from '@postern/protocol/mux'
 import { expect, test } from 'vitest'
 import { ScriptedStream } from '../testing/scripted-route.ts'
 import { StreamPool } from './stream-pool.ts'
+import { StreamQueue } from './stream-queue.ts'
 
 const asker = { visitorAddress: '127.0.0.1', requestId: 'r1' }
 
@@ -26,7 +27,7 @@ function setup(ceiling = Infinity) {
     },
     takeFailure: () => undefined,
   }
-  return { clock, opened, route: new StreamPool(source, () => clock.ms) }
+  return { clock, opened, route: new StreamPool(source, () => clock.ms, new StreamQueue()) }
 }
 
 test('a stream that was given back serves the next request', () => {

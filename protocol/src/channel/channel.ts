@@ -21,6 +21,10 @@ export type ChannelState =
 export interface ChannelEvents {
   /** The peer opened a stream; listen to it before returning. */
   streamOpened?(stream: RawStream): void
+  /** A stream is gone, and its place free. */
+  streamGone?(): void
+  /** A listener of a stream threw; its stream is reset, and the channel goes on. */
+  streamCrashed?(fault: TunnelFault): void
   /** The peer takes no new streams and is about to close. */
   goAway?(): void
   /** The orderly end: GOAWAY said and answered, or `close` was called. */
@@ -91,6 +95,8 @@ export class Channel {
           if (side === 'server' && peerStreams === 1) this.#mux.expedite(stream)
           events.streamOpened?.(stream)
         },
+        streamGone: () => events.streamGone?.(),
+        streamCrashed: (fault) => events.streamCrashed?.(fault),
         pong: () => this.#roundTripDone(),
         goAway: (code) => this.#heardGoAway(code),
         violated: (fault) => this.#violated(fault),
@@ -168,9 +174,14 @@ export class Channel {
     this.#mux.refusing = refusing
   }
 
-  /** Resets the stream in which nothing has moved for the longest time. False if none holds anything. */
-  resetLongestStalled(): boolean {
-    return this.#mux.resetLongestStalled()
+  /** As `Mux.eachHeld`: what `heldBytes` is made of. */
+  eachHeld(visit: (stream: RawStream, heldBytes: number) => void): void {
+    this.#mux.eachHeld(visit)
+  }
+
+  /** Resets the stream in which nothing has moved for the longest time. False if none holds anything. @param among all streams unless given */
+  resetLongestStalled(among?: (stream: RawStream) => boolean): boolean {
+    return this.#mux.resetLongestStalled(among)
   }
 
   /** Throws `channel-closed` if closing or ended, `streams-exhausted` at the ceiling. */

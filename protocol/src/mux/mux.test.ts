@@ -554,8 +554,12 @@ describe('the write side', () => {
     const solo = new Solo()
     const streams = [solo.open(), solo.open(), solo.open()].map(({ stream }) => stream)
     // What is written where the shared slab ends goes on in the next one: what follows then begins there.
-    do streams[0]!.write(Buffer.alloc(300))
-    while (solo.mux.pull(1e6).length === 1)
+    for (let pieces = 1; pieces === 1; ) {
+      const other = new Solo()
+      other.open().stream.write(Buffer.alloc(300))
+      pieces = other.mux.pull(1e6).length
+    }
+    solo.mux.pull(1e6)
     for (const stream of streams) stream.write(Buffer.alloc(300))
     expect(solo.mux.pull(1e6)).toHaveLength(1)
     const large = Buffer.alloc(20 * KiB, 'x')
@@ -616,7 +620,7 @@ describe('the session', () => {
     expect(() => solo.open()).toThrow(expect.objectContaining({ code: 'channel-closed' }))
   })
 
-  it('turns what a listener throws into internal-error, with the cause, and says so to the peer', () => {
+  it('resets a stream whose listener throws, with the cause, and no other', () => {
     const solo = new Solo()
     const cause = new Error('a defect')
     const beside = openedBy(solo, 1)
@@ -630,10 +634,34 @@ describe('the session', () => {
         writable: () => {},
       })
     solo.receive({ type: 'data', flags: ['syn'], id: 3, payload: Buffer.from('x') })
-    expect(solo.faults.map((fault) => [fault.code, fault.cause])).toEqual([['internal-error', cause]])
-    expect(beside.endings).toEqual(['reset internal-error'])
-    expect(lines(solo)).toEqual(['goAway 0 2'])
+    expect(solo.crashes.map((fault) => [fault.code, fault.cause])).toEqual([['internal-error', cause]])
+    expect(solo.faults).toEqual([])
+    expect(beside.endings).toEqual([])
+    expect(lines(solo)).toContain('windowUpdate 3 rst 0')
+    solo.receive({ type: 'data', id: 1, payload: Buffer.from('goes on') })
+    expect(beside.bytes.toString()).toBe('goes on')
   })
+
+  it.each(['data', 'end', 'reset', 'writable', 'streamOpened'] as const)(
+    'a listener that throws in %s, and again when it is reset, ends its own stream',
+    (callback) => {
+      const solo = new Solo()
+      const fail = (): never => {
+        throw new Error('a defect')
+      }
+      solo.onOpened = (stream) => {
+        stream.listen({ data: () => {}, end: () => {}, writable: () => {}, reset: fail, [callback]: fail })
+        if (callback === 'streamOpened') fail()
+        if (callback === 'writable') while (stream.write(Buffer.alloc(16 * KiB))) {}
+      }
+      solo.receive({ type: 'data', flags: ['syn'], id: 1, payload: Buffer.from('x') })
+      if (callback === 'end') solo.receive({ type: 'windowUpdate', flags: ['fin'], id: 1 })
+      if (callback === 'reset') solo.receive({ type: 'windowUpdate', flags: ['rst'], id: 1 })
+      solo.mux.pull(1e6)
+      expect(solo.crashes.length).toBeGreaterThan(0)
+      expect([solo.mux.openStreams, solo.faults]).toEqual([0, []])
+    },
+  )
 
   it('tells a new listener and no longer the former one', () => {
     const solo = new Solo()

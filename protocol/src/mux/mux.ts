@@ -20,12 +20,16 @@ export interface MuxEvents {
   outputReady(): void
   /** The peer opened a stream. The callee calls `stream.listen` before it returns; a stream nobody listens to is reset. */
   streamOpened(stream: RawStream): void
+  /** A stream is gone, and its place free. */
+  streamGone?(): void
+  /** A listener threw (`internal-error`, with its cause). Its stream is reset, and nothing else ends. */
+  streamCrashed?(fault: TunnelFault): void
   /** A ping was answered; `roundTripMs` is also what window growth goes by. */
   pong(roundTripMs: number): void
   /** The peer opens and accepts nothing further (a `GoAwayCode`). Open streams go on. Called at most once. */
   goAway(code: number): void
   /**
-   * The peer broke the protocol (`protocol-violation`), or a listener threw (`internal-error`, with its cause). A GOAWAY is in the
+   * The peer broke the protocol (`protocol-violation`), or this session has a defect (`internal-error`, with its cause). A GOAWAY is in the
    * output, every stream has heard `reset(fault)`, nothing further is read. Called at most once, and not after `close`.
    */
   violated(fault: TunnelFault): void
@@ -93,6 +97,7 @@ export class Mux {
       now,
       arrivedAt: now(),
       ready: (stream) => writeSide.ready(stream),
+      crashed: (fault) => events.streamCrashed?.(fault),
       credit: (stream) => this.#credit(stream),
       delivers: (stream) => {
         if (this.#streams.isOwn(stream.id)) this.#streams.delivering.add(stream)
@@ -113,9 +118,16 @@ export class Mux {
    */
   get heldBytes(): number {
     let held = 0
-    for (const stream of this.#streams.values())
-      held += this.#streams.isOwn(stream.id) ? stream.held : stream.receives.held
+    for (const stream of this.#streams.values()) held += this.#heldBy(stream)
     return held
+  }
+
+  /** Calls back for each live stream that holds memory, with that memory in bytes. */
+  eachHeld(visit: (stream: RawStream, heldBytes: number) => void): void {
+    for (const stream of this.#streams.values()) {
+      const held = this.#heldBy(stream)
+      if (held > 0) visit(stream, held)
+    }
   }
 
   /** Whether a `pull` would bring something, room permitting. */
@@ -169,11 +181,7 @@ export class Mux {
   pull(maxBytes: number): Buffer[] {
     const roomy = this.#roomy
     const pieces = this.#writeSide.pull(maxBytes, roomy)
-    try {
-      for (let at = 0; at < roomy.length; at++) roomy[at]!.tellRoom()
-    } catch (error) {
-      this.#failInside(error)
-    }
+    for (let at = 0; at < roomy.length; at++) roomy[at]!.tellRoom()
     if (roomy.length > 0) roomy.length = 0
     return pieces
   }
@@ -217,13 +225,13 @@ export class Mux {
     this.#queue(FrameType.goAway, 0, 0, code)
   }
 
-  /** Resets the stream in which nothing has moved for the longest time; it hears `reset`. False if no stream holds anything. */
-  resetLongestStalled(): boolean {
+  /** Resets the stream in which nothing has moved for the longest time; it hears `reset`. False if no stream holds anything. @param among all streams unless given */
+  resetLongestStalled(among?: (stream: RawStream) => boolean): boolean {
     let longest: MuxStream | undefined
     let since = Infinity
     for (const stream of this.#streams.values()) {
       const stalledSince = this.#streams.isOwn(stream.id) ? stream.stalledSince : stream.unreadSince
-      if (stalledSince >= since) continue
+      if (stalledSince >= since || among?.(stream) === false) continue
       longest = stream
       since = stalledSince
     }
@@ -240,6 +248,10 @@ export class Mux {
     this.#abandonAll(fault)
   }
 
+  #heldBy(stream: MuxStream): number {
+    return this.#streams.isOwn(stream.id) ? stream.held : stream.receives.held
+  }
+
   #begin(id: number, opening: number): MuxStream {
     const stream = new MuxStream(this.#host, id, opening)
     this.#streams.add(stream)
@@ -254,7 +266,11 @@ export class Mux {
   #accept(id: number): void {
     if (this.#wentAway || this.#streams.refusing) return this.#refuse(id)
     const stream = this.#begin(id, Flag.ack)
-    this.#events.streamOpened(stream)
+    try {
+      this.#events.streamOpened(stream)
+    } catch (error) {
+      stream.crashed(error)
+    }
     if (!stream.heard) stream.reset()
   }
 
@@ -271,6 +287,7 @@ export class Mux {
   #gone(stream: MuxStream, tellPeer: boolean): void {
     this.#writeSide.gone(stream)
     const wasOpen = this.#streams.remove(stream)
+    if (wasOpen) this.#events.streamGone?.()
     const peerKnows = stream.opening !== Flag.syn
     if (wasOpen && tellPeer && peerKnows) this.#queue(FrameType.windowUpdate, Flag.rst, stream.id, 0)
   }
@@ -299,7 +316,7 @@ export class Mux {
   }
 
   #failInside(error: unknown): void {
-    const fault = new TunnelFault('internal-error', 'a listener of a stream threw', { cause: error })
+    const fault = new TunnelFault('internal-error', undefined, { cause: error })
     this.#fail(fault, GoAwayCode.internalError)
   }
 
@@ -313,16 +330,8 @@ export class Mux {
     this.#events.violated(fault)
   }
 
-  /** Every stream hears it, whatever a listener does; what one throws surfaces as any exception in an event handler would. */
+  /** Every stream hears it, whatever a listener does. */
   #abandonAll(fault: TunnelFault): void {
-    for (const stream of [...this.#streams.values()]) {
-      try {
-        stream.abandon(fault, false)
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error
-        })
-      }
-    }
+    for (const stream of [...this.#streams.values()]) stream.abandon(fault, false)
   }
 }

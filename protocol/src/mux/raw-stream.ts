@@ -24,6 +24,8 @@ export interface StreamHost {
   delivers(stream: MuxStream): void
   /** The stream is gone; `tellPeer` asks for an RST. */
   gone(stream: MuxStream, tellPeer: boolean): void
+  /** A listener threw; the stream ends. */
+  crashed(fault: TunnelFault): void
   /** A frame with payload has left, which frames of the peer may answer. */
   sentPayload(): void
 }
@@ -180,7 +182,11 @@ export class MuxStream implements RawStream {
     this.receives.deliver(to - from, this.#host.arrivedAt)
     if (this.receives.shredded)
       return this.abandon(new TunnelFault('stream-reset', 'its reader stalled over too many small pieces'), true)
-    this.#listener.data(isBehind ? pieceOfItsOwn(chunk, from, to) : slice(chunk, from, to))
+    try {
+      this.#listener.data(isBehind ? pieceOfItsOwn(chunk, from, to) : slice(chunk, from, to))
+    } catch (error) {
+      this.crashed(error)
+    }
   }
 
   /** The peer's FIN. Returns the rule it breaks, if any. */
@@ -190,7 +196,11 @@ export class MuxStream implements RawStream {
     const listener = this.#listener
     this.receives.release()
     this.#sent('fin-received')
-    listener?.end()
+    try {
+      listener?.end()
+    } catch (error) {
+      this.crashed(error)
+    }
     return undefined
   }
 
@@ -199,14 +209,29 @@ export class MuxStream implements RawStream {
     if (this.state.kind === 'gone') return
     const listener = this.#listener
     this.#leave('reset', tellPeer)
-    listener?.reset(why)
+    try {
+      listener?.reset(why)
+    } catch (error) {
+      this.crashed(error)
+    }
+  }
+
+  /** Its listener threw: the stream ends, and nothing else. */
+  crashed(error: unknown): void {
+    const fault = new TunnelFault('internal-error', 'a listener of a stream threw', { cause: error })
+    this.#host.crashed(fault)
+    this.abandon(fault, true)
   }
 
   /** Asks the writer to go on, if it was told to wait and there is room. */
   tellRoom(): void {
     if (!this.writerHasRoom || this.state.kind === 'gone' || this.state.outbound !== 'open') return
     this.#writerWaits = false
-    this.#listener?.writable()
+    try {
+      this.#listener?.writable()
+    } catch (error) {
+      this.crashed(error)
+    }
   }
 
   #deliver(): void {

@@ -1,5 +1,6 @@
 /** Bytes a stream's writer has handed over and that have not left yet. */
 import { HELD_PIECE_BYTES } from '../limits.ts'
+import { Fifo } from './fifo.ts'
 import { COPY_BYTES, type Output } from './output.ts'
 
 /** So many pieces wait as they came, which costs nothing. Behind them small ones are copied together: each would cost more than its bytes. */
@@ -12,16 +13,14 @@ export class SendQueue {
   /** What leaves next, from this offset on. Mostly it is all there is, so it needs no place in a list. */
   #first: Buffer | undefined
   #offset = 0
-  readonly #behind: Buffer[] = []
-  /** Index in `#behind` of what follows the first. */
-  #next = 0
+  readonly #behind = new Fifo<Buffer>()
   /** The last chunk, if small pieces are copied into it, and how much of it is filled. */
   #slab: Buffer | undefined
   #slabUsed = 0
 
   /** Pieces of memory that it keeps. */
   get pieces(): number {
-    return this.#behind.length - this.#next + (this.#first === undefined ? 0 : 1)
+    return this.#behind.length + (this.#first === undefined ? 0 : 1)
   }
 
   /** Memory that it keeps, in bytes. */
@@ -60,12 +59,12 @@ export class SendQueue {
 
   clear(): void {
     this.#first = this.#slab = undefined
-    this.#behind.length = 0
-    this.#next = this.#offset = this.bytes = 0
+    this.#behind.clear()
+    this.#offset = this.bytes = 0
   }
 
   #pushBehind(chunk: Buffer): void {
-    if (chunk.length <= COPY_BYTES && this.#behind.length - this.#next >= PIECES_AS_THEY_CAME) return this.#copy(chunk)
+    if (chunk.length <= COPY_BYTES && this.#behind.length >= PIECES_AS_THEY_CAME) return this.#copy(chunk)
     this.#closeSlab()
     this.#behind.push(chunk)
   }
@@ -83,21 +82,14 @@ export class SendQueue {
   /** Nothing further goes into the slab: it is as long as it is filled. */
   #closeSlab(): void {
     if (this.#slab === undefined) return
-    this.#behind[this.#behind.length - 1] = this.#slab.subarray(0, this.#slabUsed)
+    this.#behind.replaceLast(this.#slab.subarray(0, this.#slabUsed))
     this.#slab = undefined
   }
 
   #takeNext(): Buffer | undefined {
-    if (this.#behind.length === 0) return undefined
-    if (this.#next === this.#behind.length - 1) this.#closeSlab()
-    const chunk = this.#behind[this.#next++]
-    if (this.#next === this.#behind.length) {
-      this.#behind.length = 0
-      this.#next = 0
-    } else if (this.#next >= 64) {
-      this.#behind.splice(0, this.#next)
-      this.#next = 0
-    }
+    if (this.#behind.length === 1) this.#closeSlab()
+    const chunk = this.#behind.first
+    this.#behind.drop()
     return chunk
   }
 }

@@ -1,2 +1,3 @@
 /** The door to what all rooms do with a TCP socket. */
 export { onBytes } from './on-bytes.ts'
+export { resetSocket } from './reset-socket.ts'

@@ -19,6 +19,7 @@ import {
   RequestHeadParser,
 } from '@postern/protocol/http'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
+import { containedEvents, type Subscribe } from '../../h2/contained-events.ts'
 
 /** The session, as a request sees it. */
 export interface H2StreamHost {
@@ -30,13 +31,15 @@ export interface H2StreamHost {
   over(): void
 }
 
-const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_PROTOCOL_ERROR } = constants
+const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_INTERNAL_ERROR, NGHTTP2_PROTOCOL_ERROR } = constants
 
 export class H2OriginStream implements ByteStream {
   readonly #host: H2StreamHost
   readonly #reader: MessageReader<RequestHead>
   #listener: StreamListener | undefined
   #stream: ClientHttp2Stream | undefined
+  /** Subscribes to an event of the stream. */
+  #on: Subscribe | undefined
   #method = ''
   #trailersOut: Http2Fields = {}
   #trailersIn: RawFields = []
@@ -111,19 +114,21 @@ export class H2OriginStream implements ByteStream {
       stream = this.#host.request(joinRepeated(fields), options)
     }
     this.#stream = stream
-    stream.on('wantTrailers', () => {
-      if (this.#reader.done) stream.sendTrailers(this.#trailersOut)
-    })
-    stream.on('drain', () => this.#listener?.writable())
-    stream.on('headers', (_fields, flags, raw?: RawFields) => this.#readHead(flags, raw ?? []))
-    stream.on('response', (_fields, flags, raw?: RawFields) => this.#readHead(flags, raw ?? []))
-    stream.on('trailers', (_fields, _flags, raw?: RawFields) => {
-      this.#trailersIn = raw ?? []
-    })
     stream.on('error', (error) => {
       this.#error = error
     })
-    stream.on('close', () => this.#closed())
+    const on = containedEvents(stream, (error) => this.#refuse(toFault(error), NGHTTP2_INTERNAL_ERROR))
+    this.#on = on
+    on('wantTrailers', () => {
+      if (this.#reader.done && !stream.closed) stream.sendTrailers(this.#trailersOut)
+    })
+    on('drain', () => this.#listener?.writable())
+    on('headers', (_fields: unknown, flags: number, raw?: RawFields) => this.#readHead(flags, raw ?? []))
+    on('response', (_fields: unknown, flags: number, raw?: RawFields) => this.#readHead(flags, raw ?? []))
+    on('trailers', (_fields: unknown, _flags: number, raw?: RawFields) => {
+      this.#trailersIn = raw ?? []
+    })
+    on('close', () => this.#closed())
     return false
   }
 
@@ -135,7 +140,6 @@ export class H2OriginStream implements ByteStream {
   // ── the response ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   #readHead(flags: number, raw: RawFields): void {
-    const stream = this.#stream!
     if (this.#over) return
     const ended = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
     let head: Buffer
@@ -148,8 +152,8 @@ export class H2OriginStream implements ByteStream {
     this.#chunking = head.includes('\r\ntransfer-encoding: chunked\r\n')
     if (!interim) {
       this.#whole = ended
-      stream.on('data', (chunk: Buffer) => this.#deliver(this.#chunking ? chunkOf(chunk, 0, chunk.length) : chunk))
-      stream.on('end', () => this.#endResponse())
+      this.#on!('data', (chunk: Buffer) => this.#deliver(this.#chunking ? chunkOf(chunk, 0, chunk.length) : chunk))
+      this.#on!('end', () => this.#endResponse())
     }
     this.#deliver(head)
   }
@@ -176,15 +180,17 @@ export class H2OriginStream implements ByteStream {
 
   // ── its end ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #refuse(fault: TunnelFault): void {
+  #refuse(fault: TunnelFault, code = NGHTTP2_PROTOCOL_ERROR): void {
+    const over = this.#over
     this.#finish()
-    this.#stream?.close(NGHTTP2_PROTOCOL_ERROR)
-    this.#listener?.reset(fault)
+    this.#stream?.close(code)
+    if (!over) this.#listener?.reset(fault)
   }
 
   /** Not within the call that wrote: whoever made it has yet to take hold of this stream. */
   #failLater(fault: TunnelFault): void {
     this.#finish()
+    this.#stream?.close(NGHTTP2_CANCEL)
     process.nextTick(() => this.#listener?.reset(fault))
   }
 

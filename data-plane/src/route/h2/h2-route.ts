@@ -2,13 +2,15 @@
 import { TunnelFault } from '@postern/protocol/fault'
 import { H2_SESSION_IDLE_MS, H2_SESSIONS_PER_TUNNEL, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
 import type { AgentStreams } from '../local-route.ts'
-import type { Freshness, Lease } from '../route.ts'
+import type { Asker, Freshness, Lease } from '../route.ts'
+import { StreamQueue } from '../stream-queue.ts'
 import { Retirement, type TunnelRoute } from '../tunnel-route.ts'
 import type { VisitorGate } from '../visitor-gate.ts'
 import { H2Session } from './h2-session.ts'
 
 export class H2Route implements TunnelRoute {
   readonly gate: VisitorGate | undefined
+  readonly queue = new StreamQueue()
   readonly #source: AgentStreams
   readonly #now: () => number
   readonly #retirement = new Retirement()
@@ -21,10 +23,12 @@ export class H2Route implements TunnelRoute {
     this.gate = gate
     this.#source = source
     this.#now = now
+    source.whenStreamGone?.(() => this.queue.freed())
   }
 
   /** A request is a stream of its own, so none is older than another. */
-  lease(_freshness: Freshness): Lease {
+  lease(_freshness: Freshness, _asker?: Asker, again = false): Lease {
+    if (!again) this.queue.guard()
     let open = 0
     let chosen: H2Session | undefined
     for (const session of this.#sessions) {
@@ -39,13 +43,17 @@ export class H2Route implements TunnelRoute {
     for (const session of this.#closed) session.destroy()
     this.#closed.clear()
     const before = this.#now() - H2_SESSION_IDLE_MS
-    for (const session of this.#sessions) if (session.open === 0 && session.idleSince <= before) session.leave()
+    for (const session of this.#sessions) {
+      session.sweep()
+      if (session.open === 0 && session.idleSince <= before) session.leave()
+    }
   }
 
   /** Sessions end with the requests that they have. */
   retire(): void {
     for (const session of this.#sessions) session.leave()
     this.#retirement.begin()
+    this.queue.freed()
   }
 
   whenRetired(tell: () => void): () => void {
@@ -70,6 +78,7 @@ export class H2Route implements TunnelRoute {
       stream,
       takeFailure: () => this.#source.takeFailure(stream.id),
       now: this.#now,
+      over: () => this.queue.freed(),
       gone: () => {
         this.#sessions.delete(session)
         this.#closed.add(session)

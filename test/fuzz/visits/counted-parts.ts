@@ -1,0 +1,109 @@
+/** The listener, its sweeper and the routes under test, with a count of what was handed out and not given back. */
+
+import { PublicListener } from '../../../data-plane/src/inbound/public-listener.ts'
+import { type Expirable, Sweeper } from '../../../data-plane/src/inbound/sweeper.ts'
+import type { Evictable } from '../../../data-plane/src/proxy/eviction.ts'
+import type { Asker, Freshness, Lease, Route } from '../../../data-plane/src/route/route.ts'
+
+export class CountedSweeper extends Sweeper {
+  items = 0
+
+  override add(item: Expirable): () => void {
+    const remove = super.add(item)
+    this.items += 1
+    let there = true
+    return () => {
+      if (there) this.items -= 1
+      there = false
+      remove()
+    }
+  }
+}
+
+export class CountedListener extends PublicListener {
+  readonly users = new Map<Evictable, number>()
+
+  override enter(request: Evictable): () => void {
+    const remove = super.enter(request)
+    this.users.set(request, (this.users.get(request) ?? 0) + 1)
+    let there = true
+    return () => {
+      if (there) {
+        const left = this.users.get(request)! - 1
+        if (left === 0) this.users.delete(request)
+        else this.users.set(request, left)
+      }
+      there = false
+      remove()
+    }
+  }
+}
+
+/** How a lease was ended: by exactly one of these, but that what is not kept may be reset at any time. */
+type LeaseEnd = 'kept' | 'left' | 'reset'
+
+export class CountedLease {
+  readonly requestId: string
+  readonly lease: Lease
+  end: LeaseEnd | undefined
+  /** What the user was told of its failure. */
+  failure: ReturnType<Lease['failure']>
+
+  constructor(lease: Lease, requestId: string) {
+    this.lease = lease
+    this.requestId = requestId
+  }
+}
+
+/** Notes of each lease of the routes that it wraps. */
+export class LeaseBook {
+  readonly leases: CountedLease[] = []
+  readonly #violated: (what: string) => void
+
+  constructor(violated: (what: string) => void) {
+    this.#violated = violated
+  }
+
+  /** Makes `route` count what it lends out. */
+  watch(route: Route): void {
+    const lend = route.lease.bind(route)
+    route.lease = (freshness: Freshness, asker: Asker, again?: boolean): Lease =>
+      this.#counted(lend(freshness, asker, again), asker.requestId)
+  }
+
+  #counted(lease: Lease, requestId: string): Lease {
+    const noted = new CountedLease(lease, requestId)
+    this.leases.push(noted)
+    const endsAs = (end: LeaseEnd): void => {
+      const allowed = noted.end === undefined || (noted.end !== 'kept' && end === 'reset')
+      if (!allowed) this.#violated(`a stream of ${requestId} was ${noted.end} and then ${end}`)
+      noted.end = end
+    }
+    return {
+      stream: lease.stream,
+      reused: lease.reused,
+      get tentative() {
+        return lease.tentative === true
+      },
+      keep: (idleMs) => {
+        endsAs('kept')
+        lease.keep(idleMs)
+      },
+      leave: (unread) => {
+        endsAs('left')
+        lease.leave(unread)
+      },
+      reset: () => {
+        endsAs('reset')
+        lease.reset()
+      },
+      answered: () => {
+        lease.answered?.()
+      },
+      failure: () => {
+        noted.failure = lease.failure()
+        return noted.failure
+      },
+    }
+  }
+}
