@@ -411,6 +411,19 @@ describe('flow control', () => {
     expect(solo.mux.heldBytes).toBe(0)
   })
 
+  it('leaves what waits on a stream of the peer’s to the stream that it comes from', () => {
+    const solo = new Solo()
+    solo.consume = false
+    const { stream } = openedBy(solo, 1)
+    stream.write(Buffer.alloc(INITIAL_WINDOW_BYTES + 1000))
+    expect(solo.mux.heldBytes).toBe(0)
+    solo.sent()
+    expect(solo.mux.resetLongestStalled()).toBe(false)
+    solo.receive({ type: 'data', id: 1, payload: Buffer.alloc(10) })
+    expect(solo.mux.heldBytes).toBe(10 + HELD_PIECE_BYTES)
+    expect(solo.mux.resetLongestStalled()).toBe(true)
+  })
+
   it('copies small pieces for a reader that is behind, so that it does not keep the whole chunk', () => {
     const solo = new Solo()
     solo.consume = false

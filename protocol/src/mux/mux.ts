@@ -112,16 +112,22 @@ export class Mux {
     return this.#streams.size
   }
 
-  /** Memory that live streams hold, in bytes: received and not yet consumed, or written and not yet sent, and what keeping the pieces costs. */
+  /**
+   * Memory that live streams hold, in bytes: received and not yet consumed, or written and not yet sent, and what keeping the pieces costs. What was
+   * written to streams of the peer's is the answer of another stream, which counts it until it has left.
+   */
   get heldBytes(): number {
     let held = 0
-    for (const stream of this.#streams.values()) held += stream.held
+    for (const stream of this.#streams.values()) held += this.#heldBy(stream)
     return held
   }
 
   /** Calls back for each live stream that holds memory, with that memory in bytes. */
   eachHeld(visit: (stream: RawStream, heldBytes: number) => void): void {
-    for (const stream of this.#streams.values()) if (stream.held > 0) visit(stream, stream.held)
+    for (const stream of this.#streams.values()) {
+      const held = this.#heldBy(stream)
+      if (held > 0) visit(stream, held)
+    }
   }
 
   /** Whether a `pull` would bring something, room permitting. */
@@ -224,7 +230,7 @@ export class Mux {
     let longest: MuxStream | undefined
     let since = Infinity
     for (const stream of this.#streams.values()) {
-      const { stalledSince } = stream
+      const stalledSince = this.#streams.isOwn(stream.id) ? stream.stalledSince : stream.unreadSince
       if (stalledSince >= since || among?.(stream) === false) continue
       longest = stream
       since = stalledSince
@@ -240,6 +246,10 @@ export class Mux {
     this.#inbound.stop()
     this.#writeSide.clearControl()
     this.#abandonAll(fault)
+  }
+
+  #heldBy(stream: MuxStream): number {
+    return this.#streams.isOwn(stream.id) ? stream.held : stream.receives.held
   }
 
   #begin(id: number, opening: number): MuxStream {

@@ -107,10 +107,14 @@ export class MuxStream implements RawStream {
     return this.receives.held + this.#sends.held
   }
 
+  /** Since when its reader has moved nothing; monotonic ms, Infinity if it holds nothing. */
+  get unreadSince(): number {
+    return this.receives.unconsumed > 0 ? this.receives.heldSince : Infinity
+  }
+
   /** Since when nothing of what it holds has moved; monotonic ms. Infinity if it holds nothing, later than any time if that is not known. */
   get stalledSince(): number {
-    const unread = this.receives.unconsumed > 0 ? this.receives.heldSince : Infinity
-    return this.queues ? Math.min(unread, this.#leftBehindAt ?? Number.MAX_VALUE) : unread
+    return this.queues ? Math.min(this.unreadSince, this.#leftBehindAt ?? Number.MAX_VALUE) : this.unreadSince
   }
 
   get heard(): boolean {
