@@ -1,13 +1,16 @@
 /** Runs numbered cases of one kind one after another, and counts. */
 
+import { CaseRemains } from './case-remains.ts'
 import { caseSeed } from './case-seed.ts'
 import { type FuzzCase, type FuzzKind, makeCase } from './fuzz-case.ts'
 import { RequestDifferential } from './request-differential.ts'
 import { ResponseDifferential } from './response-differential.ts'
-import { count, emptyTally, type Tally, type Verdict } from './verdict.ts'
+import { addFinding, count, emptyTally, type Finding, type Tally, type Verdict } from './verdict.ts'
 
 /** Node's streams are taken down on later ticks: this often they get one. */
 const CASES_PER_TURN = 64
+/** This often it is looked at what they have left. A whole collection of garbage takes as long as some hundred cases. */
+const CASES_PER_LOOK = 128 * CASES_PER_TURN
 
 export class HttpDifferential {
   readonly #requests = new RequestDifferential()
@@ -36,6 +39,7 @@ export interface Run {
 
 export async function runCases({ kind, seed, shard, shards, goesOn }: Run): Promise<Tally> {
   const differential = new HttpDifferential()
+  const remains = new CaseRemains()
   const tally = emptyTally()
   const traceLimit = Error.stackTraceLimit
   // Half of all cases are refusals, and nobody reads where they were thrown.
@@ -44,7 +48,12 @@ export async function runCases({ kind, seed, shard, shards, goesOn }: Run): Prom
     for (let index = shard; ; index += shards) {
       if (tally.cases % CASES_PER_TURN === 0) {
         await new Promise((resolve) => setImmediate(resolve))
-        if (!goesOn(tally.cases)) return tally
+        const over = !goesOn(tally.cases)
+        if (tally.cases > 0 && (over || tally.cases % CASES_PER_LOOK === 0)) {
+          const left = await remains.left()
+          if (left.length > 0) addFinding(tally, leftBehind(left, tally.cases, caseSeed(seed, index)))
+        }
+        if (over) return tally
       }
       const one = caseSeed(seed, index)
       const fuzzCase = makeCase(kind, one)
@@ -55,3 +64,10 @@ export async function runCases({ kind, seed, shard, shards, goesOn }: Run): Prom
     differential.close()
   }
 }
+
+/** Some case before the one of this seed. */
+const leftBehind = (left: readonly string[], cases: number, seed: number): Finding => ({
+  seed,
+  what: `left behind by the ${cases} cases before: ${left.join(', ')}`,
+  message: '',
+})

@@ -22,7 +22,7 @@ export interface Tally {
   findings: Finding[]
 }
 
-interface Finding {
+export interface Finding {
   /** The one number that makes the case again. */
   readonly seed: number
   readonly what: string
@@ -59,9 +59,13 @@ export function count(tally: Tally, verdict: Verdict, seed: number, message: str
       tally.listed[verdict.rule] = (tally.listed[verdict.rule] ?? 0) + 1
       break
     default:
-      tally.found++
-      if (tally.findings.length < FINDINGS_KEPT) tally.findings.push({ seed, what: verdict.what, message })
+      addFinding(tally, { seed, what: verdict.what, message })
   }
+}
+
+export function addFinding(tally: Tally, finding: Finding): void {
+  tally.found++
+  if (tally.findings.length < FINDINGS_KEPT) tally.findings.push(finding)
 }
 
 export function addTally(sum: Tally, part: Tally): void {

@@ -26,8 +26,8 @@ export async function openAtRest(): Promise<OpenResources> {
 }
 
 /** Waits until there is no more of any kind than there was. Answers what there still is more of: `2 TCPSocketWrap`. */
-export async function openBeyond(base: OpenResources): Promise<string[]> {
-  const deadline = performance.now() + PATIENCE_MS
+export async function openBeyond(base: OpenResources, patienceMs = PATIENCE_MS): Promise<string[]> {
+  const deadline = performance.now() + patienceMs
   for (;;) {
     await pause(LOOK_AGAIN_MS)
     const more = [...openResources()].flatMap(([kind, count]) => {
