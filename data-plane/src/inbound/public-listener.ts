@@ -41,7 +41,8 @@ export class PublicListener {
   readonly #ceilings: VisitorCeilings
   /** `retiring` is asked with each response. */
   readonly #host: Http2Host & { retiring: boolean }
-  #emptied: (() => void) | undefined
+  /** Called when no visitor is left. */
+  readonly #emptied = new Set<() => void>()
   /** Sockets of which the balancer has yet to say whom they are for. */
   #unnamed = 0
   /** Of which address no connection was idle a moment ago, undefined for all: when it is looked for again. */
@@ -108,11 +109,13 @@ export class PublicListener {
   #emptiedIn(ms: number): Promise<void> {
     if (this.#sockets.size === 0) return Promise.resolve()
     return new Promise((resolve) => {
-      const deadline = setTimeout(resolve, ms)
-      this.#emptied = () => {
+      const over = (): void => {
         clearTimeout(deadline)
+        this.#emptied.delete(over)
         resolve()
       }
+      const deadline = setTimeout(over, ms)
+      this.#emptied.add(over)
     })
   }
 
@@ -122,7 +125,7 @@ export class PublicListener {
     socket.on('error', () => {})
     socket.on('close', () => {
       this.#sockets.delete(socket)
-      if (this.#sockets.size === 0) this.#emptied?.()
+      if (this.#sockets.size === 0) for (const emptied of this.#emptied) emptied()
     })
     if (this.#options.proxyProtocol === 'off') this.#welcome(socket, socket.remoteAddress, Buffer.alloc(0), context)
     else if (this.#unnamed >= this.#ceilings.perTask) this.#refuse(socket)
