@@ -1,4 +1,4 @@
-/** Checks that cases have left nothing in their process: neither sockets, timers and the like, nor memory that parsers and writers keep. */
+/** Checks that cases have left nothing in their process: no sockets, timers and the like, and no memory. */
 import { setImmediate as turn } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -31,7 +31,7 @@ export class CaseRemains {
     this.#patienceMs = patienceMs
   }
 
-  /** What the cases so far have left: `2 TCPSocketWrap`. The first call sets what parsers, writers and compiled code take for good. */
+  /** Returns what the cases so far have left: `2 TCPSocketWrap`. The first call sets the base of memory: what parsers, the slab of heads and compiled code take for good. */
   async left(): Promise<string[]> {
     const left = await openBeyond(this.#open, this.#patienceMs)
     const bytes = await bytesInUse()

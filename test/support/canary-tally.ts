@@ -1,4 +1,4 @@
-/** Row 19 of docs/reliability.md, over the whole run: what every system left behind is searched, and the run says what was searched in all. */
+/** Row 19 of docs/reliability.md, over the whole run: what every system left behind is searched, and the run prints what was searched in all. */
 import type { Canaries, Place } from './canaries.ts'
 import { RunTally } from './run-tally.ts'
 
@@ -12,7 +12,7 @@ interface Searched {
 const tally = new RunTally<Searched>({
   row: 19,
   variable: 'POSTERN_CANARY_TALLY',
-  tell(systems) {
+  summarise(systems) {
     const sum = (of: keyof Searched): string =>
       systems.reduce((total, system) => total + system[of], 0).toLocaleString('en')
     return `${systems.length} systems left no secret: ${sum('secrets')} of them searched in ${sum('places')} places of ${sum('bytes')} bytes`

@@ -1,4 +1,4 @@
-/** What all workers of one run have counted: each adds entries, and the last project to end says what they came to. */
+/** A count over all workers of one run: each adds entries, and the last project to end prints their sum. */
 import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,9 +6,9 @@ import { join } from 'node:path'
 export interface RunTallyOptions<Entry> {
   /** Of docs/reliability.md. */
   readonly row: number
-  /** The variable of the environment by which workers find the file. */
+  /** The environment variable that names the file. */
   readonly variable: string
-  tell(entries: readonly Entry[]): string
+  summarise(entries: readonly Entry[]): string
 }
 
 export class RunTally<Entry extends object> {
@@ -18,15 +18,15 @@ export class RunTally<Entry extends object> {
     this.#options = options
   }
 
-  /** Outside of a run that tells nothing is counted. */
+  /** Does nothing outside of a run whose projects have called `setUp`. */
   add(entry: Entry): void {
     const file = process.env[this.#options.variable]
     if (file !== undefined) appendFileSync(file, `${JSON.stringify(entry)}\n`)
   }
 
-  /** Of vitest, for each project that counts. Answers what ends it. */
+  /** A `globalSetup` of vitest, for each project that counts. */
   readonly setUp = (): (() => void) => {
-    const { row, variable, tell } = this.#options
+    const { row, variable, summarise } = this.#options
     process.env[variable] ??= join(tmpdir(), `postern-row-${row}-${process.pid}.jsonl`)
     const file = process.env[variable]
     const began = performance.now()
@@ -34,7 +34,7 @@ export class RunTally<Entry extends object> {
       if (!existsSync(file)) return
       const lines = readFileSync(file, 'utf8').trim().split('\n')
       rmSync(file)
-      const counts = tell(lines.map((line) => JSON.parse(line)))
+      const counts = summarise(lines.map((line) => JSON.parse(line)))
       process.stdout.write(`row ${row}: ${counts}\n`)
       const seconds = Math.round((performance.now() - began) / 100) / 10
       const countsFile = process.env.POSTERN_COUNTS

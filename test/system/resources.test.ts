@@ -51,7 +51,7 @@ describe('a system whose stop is told what is left', () => {
     runAside(['-e', `require('net').connect(${system.ports.public}, '127.0.0.1').write(${request})`])
     await asked
     const left = await complaints(system.stop())
-    expect(left).toMatch(/^resources that nobody has given back:\n/)
+    expect(left).toMatch(/^resources that were not given back:\n/)
     expect(left).toContain('process 1 (data plane): postern_active_streams 1\n')
     expect(left).toContain('process 1 (data plane): postern_visitor_connections 1\n')
     expect(left).toContain('1 sockets accepted on the public port, at most 0 may stay')

@@ -11,12 +11,12 @@ export class ClientSockets {
     subscribe(OPENED, this.#opened)
   }
 
-  /** Ends the connections to these ports: whoever used them has gone. */
+  /** Destroys the connections to these ports. */
   leave(ports: readonly number[]): void {
     for (const socket of this.#open) if (ports.includes(socket.remotePort ?? 0)) socket.destroy()
   }
 
-  /** Watches no longer. Harmless when repeated. */
+  /** Stops watching. Harmless when repeated. */
   stop(): void {
     unsubscribe(OPENED, this.#opened)
     this.#open.clear()

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 export type OpenResources = ReadonlyMap<string, number>
 
-/** What is being closed is gone within a turn or two, and timers of a library within seconds. The rest is for a slow machine. */
+/** A handle that is being closed takes a turn or two, and a library's timer seconds. The rest is for a slow machine. */
 const PATIENCE_MS = 15_000
 const LOOK_AGAIN_MS = 5
 const LOOKS_AT_REST = 40
@@ -14,7 +14,7 @@ export function openResources(): OpenResources {
   return counts
 }
 
-/** The least of each kind within a few looks: what is only passing does not count. */
+/** The least of each kind within a few looks, so that what is passing does not count. */
 export async function openAtRest(): Promise<OpenResources> {
   let least = openResources()
   for (let looks = 1; looks < LOOKS_AT_REST; looks += 1) {
@@ -25,7 +25,7 @@ export async function openAtRest(): Promise<OpenResources> {
   return least
 }
 
-/** Waits until there is no more of any kind than there was. Answers what there still is more of: `2 TCPSocketWrap`. */
+/** Waits until there is no more of any kind than in `base`. Returns what there still is more of: `2 TCPSocketWrap`. */
 export async function openBeyond(base: OpenResources, patienceMs = PATIENCE_MS): Promise<string[]> {
   const deadline = performance.now() + patienceMs
   for (;;) {

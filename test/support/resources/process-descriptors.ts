@@ -1,4 +1,4 @@
-/** Open descriptors of a process on this machine, as /proc tells them: its TCP sockets with their ports, and the number of all others. */
+/** Open descriptors of a process on this machine, from /proc: its TCP sockets with their ports, and the number of all others. */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 export interface TcpSocket {
@@ -15,7 +15,7 @@ export interface Descriptors {
 /** Only Linux has it. */
 export const HAS_PROC = existsSync('/proc/self/fd')
 
-/** A process that ends meanwhile has none. */
+/** Returns none for a process that has ended. */
 export function descriptorsOf(pid: number): Descriptors {
   const byInode = new Map([...tcpTable(pid, 'tcp'), ...tcpTable(pid, 'tcp6')])
   const sockets: TcpSocket[] = []
@@ -28,10 +28,10 @@ export function descriptorsOf(pid: number): Descriptors {
   return { sockets, others }
 }
 
-/** Whether it is held by SIGSTOP, and so answers nobody. */
+/** Whether SIGSTOP holds the process, so that it cannot answer. */
 export const isFrozen = (pid: number): boolean => HAS_PROC && / T /.test(ifThere(() => statOf(pid)) ?? '')
 
-/** Without the name of the program, which may hold anything. */
+/** Leaves out the name of the program, which may hold any character. */
 const statOf = (pid: number): string => readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\)/s, '')
 
 function targetsOf(pid: number): string[] {
@@ -39,7 +39,7 @@ function targetsOf(pid: number): string[] {
   return names.flatMap((name) => ifThere(() => readlinkSync(`/proc/${pid}/fd/${name}`)) ?? [])
 }
 
-/** By inode; of the network namespace that the process is in (proc_pid_net(5)). */
+/** Sockets by inode, in the network namespace of the process (proc_pid_net(5)). */
 function* tcpTable(pid: number, table: 'tcp' | 'tcp6'): Iterable<[inode: string, socket: TcpSocket]> {
   const lines = ifThere(() => readFileSync(`/proc/${pid}/net/${table}`, 'latin1'))?.split('\n') ?? []
   for (const line of lines.slice(1)) {
@@ -51,7 +51,7 @@ function* tcpTable(pid: number, table: 'tcp' | 'tcp6'): Iterable<[inode: string,
 /** Of `0100007F:1F90`. */
 const portOf = (address: string): number => Number.parseInt(address.slice(address.indexOf(':') + 1), 16)
 
-/** Undefined if the process or its descriptor has gone while it was looked at. */
+/** Returns undefined if the process or its descriptor has gone meanwhile. */
 function ifThere<T>(read: () => T): T | undefined {
   try {
     return read()

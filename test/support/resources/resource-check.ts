@@ -7,7 +7,7 @@ export class ResourceCheck {
   readonly #tasks: { readonly task: WatchedTask; readonly resources: TaskResources }[] = []
   readonly #sockets = new ClientSockets()
   readonly #left: string[] = []
-  /** Tasks, to the end. */
+  /** Tasks that were looked at to the end. */
   #looked = 0
   readonly #patienceMs: number | undefined
 
@@ -16,19 +16,19 @@ export class ResourceCheck {
     this.#patienceMs = patienceMs
   }
 
-  /** To be called when the task has just begun to listen. */
+  /** Call it when the task has just begun to listen. */
   async watch(task: WatchedTask): Promise<void> {
     this.#tasks.push({ task, resources: await TaskResources.watch(task, this.#patienceMs) })
   }
 
-  /** Ends this process's visits and waits until no task holds anything of a visitor. Agents are still there. */
+  /** Ends this process's visits, and waits until no task holds anything of a visitor. Agents still run. */
   async visitorsGone(): Promise<void> {
     this.#sockets.leave(this.#tasks.map(({ task }) => task.ports.public))
     const left = await Promise.all(this.#tasks.map(({ resources }) => resources.leftByVisitors()))
     this.#left.push(...left.flatMap((of) => of ?? []))
   }
 
-  /** Waits until every task is back at its base. The processes of agents have ended; what led to them through this process is ended here. */
+  /** Waits until every task is back at its base. Call it when agents have ended; it destroys this process's connections to channel ports. */
   async agentsGone(): Promise<void> {
     this.#sockets.leave(this.#tasks.flatMap(({ task: { ports } }) => [ports.public, ports.channel]))
     this.#sockets.stop()
@@ -42,9 +42,9 @@ export class ResourceCheck {
     this.#left.push(...looked.flat())
   }
 
-  /** @throws Error that names everything that was left */
+  /** @throws Error that names everything that is left */
   verdict(): void {
-    if (this.#left.length > 0) throw new Error(`resources that nobody has given back:\n${this.#left.join('\n')}`)
+    if (this.#left.length > 0) throw new Error(`resources that were not given back:\n${this.#left.join('\n')}`)
     if (this.#looked > 0) resourceTally.add({ tasks: this.#looked })
   }
 }

@@ -9,7 +9,7 @@ interface Looked {
 export const resourceTally = new RunTally<Looked>({
   row: 20,
   variable: 'POSTERN_RESOURCE_TALLY',
-  tell(systems) {
+  summarise(systems) {
     const tasks = systems.reduce((sum, system) => sum + system.tasks, 0)
     return `${tasks.toLocaleString('en')} tasks of ${systems.length} systems were back at their base when visitors and agents had gone: no visitor, stream, held byte, channel, timer or descriptor was left`
   },

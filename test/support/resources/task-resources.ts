@@ -1,4 +1,4 @@
-/** Checks that a task ends with what it began with: counters, timers and descriptors. What a visitor or an agent leaves behind is named. */
+/** Compares what a task holds at its end with what it held at its start: counters, timers and descriptors. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { readMetrics } from '../metric-page.ts'
 import { type Descriptors, descriptorsOf, HAS_PROC, isFrozen, type TcpSocket } from './process-descriptors.ts'
@@ -7,11 +7,11 @@ export interface WatchedTask {
   /** For messages. */
   readonly name: string
   readonly ports: { readonly public: number; readonly channel: number; readonly peer: number; readonly ops: number }
-  /** Its process, if that is not this one: here timers and descriptors are not the task's alone. */
+  /** Undefined if the task runs in this process, whose timers and descriptors are not the task's alone. */
   readonly pid?: number
-  /** Where other tasks reach it, if that is not its own port: a proxy before it. */
+  /** The port of the proxy by which other tasks reach it; its own peer port if undefined. */
   readonly reachedAt?: number
-  /** Where it connects to by itself: the table, the control plane. */
+  /** Ports that it connects to by itself: of the table and of the control plane. */
   readonly calls: readonly number[]
   /** Whether it has been told to stop, or has ended. */
   over(): boolean
@@ -22,16 +22,16 @@ interface Holding {
   readonly descriptors: Descriptors | undefined
 }
 
-/** Gauges of the metrics page that a visitor is counted by, and that are back at 0 while agents stay. */
+/** Gauges of the metrics page that return to 0 when visitors have gone, while agents still run. */
 const OF_VISITORS = ['postern_active_streams', 'postern_held_bytes'] as const
-/** An agent asks for tickets through the public port, and keeps that connection. */
+/** Visitors are counted only when agents have gone: an agent keeps its connection to the public port, by which it gets tickets. */
 const OF_ALL = [...OF_VISITORS, 'postern_visitor_connections', 'postern_tunnels'] as const
 const TIMERS = 'nodejs_active_resources{type="Timeout"}'
 
-/** What ends does so within milliseconds; idle streams of another task within five seconds. The rest is for a slow machine. */
+/** Most things end within milliseconds, idle streams of another task within five seconds. The rest is for a slow machine. */
 const PATIENCE_MS = 30_000
 const LOOK_AGAIN_MS = 20
-/** By then the timers of a start have fired. */
+/** By then the timers that a start sets once have fired. */
 const SETTLED_MS = 400
 
 export class TaskResources {
@@ -45,20 +45,20 @@ export class TaskResources {
     this.#patienceMs = patienceMs
   }
 
-  /** Looks at a task that has just begun to listen, for comparison. Nobody has come to it yet. */
+  /** Reads the base of a task that has just begun to listen, before any visitor or agent comes. */
   static async watch(task: WatchedTask, patienceMs = PATIENCE_MS): Promise<TaskResources> {
     const resources = new TaskResources(task, patienceMs)
     await resources.#lookAtFirst()
     return resources
   }
 
-  /** Waits until nothing of a visitor is left, agents being as they are. Answers what is left; undefined of a task that cannot be looked at. */
+  /** Waits until nothing of a visitor is left, agents being as they are. Returns what is left; undefined if the task has ended or is frozen. */
   leftByVisitors(): Promise<string[] | undefined> {
     return this.#untilNothing(({ counters }) => above0(counters, OF_VISITORS))
   }
 
   /**
-   * Waits until nothing of a visitor or an agent is left. Answers what is left; undefined of a task that cannot be looked at.
+   * Waits until nothing of a visitor or an agent is left. Returns what is left; undefined if the task has ended or is frozen.
    * @param peers where the other tasks that run are reached; one channel to each and one from each may stay
    */
   async leftByAgents(peers: readonly number[]): Promise<string[] | undefined> {
@@ -122,7 +122,7 @@ export class TaskResources {
     void this.#lookWhenSettled()
   }
 
-  /** A start has a timer or two that fire once. Whatever comes meanwhile only adds to them, so the lower number counts. */
+  /** A start sets a timer or two that fire once. Traffic only adds timers, so the lower number is the base. */
   async #lookWhenSettled(): Promise<void> {
     await pause(SETTLED_MS)
     const look = await this.#read()
@@ -130,7 +130,7 @@ export class TaskResources {
     this.#timersAtFirst = Math.min(this.#timersAtFirst, timersOf(look.counters))
   }
 
-  /** Undefined of a task that is over, or that is held and answers nobody; an error of one that should have answered. */
+  /** Returns undefined for a task that is over or frozen, and an error if another one does not answer. */
   async #read(): Promise<Holding | Error | undefined> {
     const { ports, pid, over } = this.#task
     const silent = (): boolean => over() || (pid !== undefined && isFrozen(pid))
@@ -147,7 +147,7 @@ export class TaskResources {
 const toError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)))
 const timersOf = (counters: Holding['counters']): number => counters.get(TIMERS) ?? 0
 
-/** A channel from another task has its heartbeat; one to another task also asks for a sign of life while answers are awaited. */
+/** A channel from another task has one heartbeat; a channel to another task has two (peer-channel.ts). */
 function timersOfPeers({ sockets }: Descriptors, ownPort: number, peers: readonly number[]): number {
   const from = sockets.filter(({ localPort, remotePort }) => localPort === ownPort && remotePort !== 0)
   const to = sockets.filter(({ remotePort }) => peers.includes(remotePort))
