@@ -15,9 +15,9 @@ import { BASE, lastWords, startTaskProcess, type TaskProcess } from './task-proc
 const CONNECTIONS = size(400, 8200)
 const AT_ONCE = 60
 /** Where each of them has a request at the good tunnel: more than that has streams. */
-const AT_ONCE_THERE = 300
-/** For so long they stay after the task has said something. */
-const STAY_MS = 300
+const AT_ONCE_THERE = 400
+/** For so long they have that request before they break the connection; shorter than anybody counts as slow. */
+const STAY_MS = 900
 const ATTACKERS = ['127.0.0.3', '127.0.0.4']
 const GOOD = '127.0.0.2'
 const HOST = `good.${BASE}`
@@ -60,7 +60,7 @@ function socketsFrom(addresses: readonly string[]): number {
     .filter((fields) => fields[9] !== '0').length
 }
 
-/** Asks for `host`, and leaves so long after the task has said something. Whether it was told that there are too many visitors. */
+/** Asks for `host`, breaks the connection so long after that, and leaves. Whether it was told that there are too many visitors. */
 async function breakOne(index: number, host: string, stayMs: number): Promise<boolean> {
   const localAddress = ATTACKERS[index % ATTACKERS.length]!
   const socket = connect({ port: task.publicPort, host: '127.0.0.1', localAddress })
@@ -68,9 +68,14 @@ async function breakOne(index: number, host: string, stayMs: number): Promise<bo
     // 'close' follows.
   })
   const closed = new Promise<undefined>((resolve) => socket.once('close', () => resolve(undefined)))
-  socket.write(Buffer.concat([PREFACE, ...BROKEN[index % BROKEN.length]!(upload(host))]))
-  const first = await Promise.race([once(socket, 'data').then(([bytes]) => bytes as Buffer), closed])
+  const request = upload(host)
+  const frames = BROKEN[index % BROKEN.length]!(request)
+  const asked = frames.indexOf(request) + 1
+  socket.write(Buffer.concat([PREFACE, ...frames.slice(0, asked)]))
+  const said = Promise.race([once(socket, 'data').then(([bytes]) => bytes as Buffer), closed])
   if (stayMs > 0) await Promise.race([setTimeout(stayMs), closed])
+  socket.write(Buffer.concat(frames.slice(asked)))
+  const first = await said
   socket.destroy()
   await closed
   return first?.toString('latin1').startsWith('HTTP/1.1 503') ?? false
