@@ -359,8 +359,10 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     this.#queuedAt ??= this.#host.now()
     const leave = this.#mayWait ? route.queue?.enter(this) : undefined
     if (leave === undefined) return this.#refuse(this.#logged(fault))
+    const waited = this.#state.kind === 'queued'
     this.#enter({ kind: 'queued', leave, fault })
-    this.#downstream.expireIn(SWEEP_MS)
+    // A try in vain is no reason to look later whether its time is over.
+    if (!waited) this.#downstream.expireIn(SWEEP_MS)
   }
 
   retry(): void {
