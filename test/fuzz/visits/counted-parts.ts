@@ -44,13 +44,11 @@ type LeaseEnd = 'kept' | 'left' | 'reset'
 
 export class CountedLease {
   readonly requestId: string
-  readonly lease: Lease
+  readonly reused: boolean
   end: LeaseEnd | undefined
-  /** What the user was told of its failure. */
-  failure: ReturnType<Lease['failure']>
 
   constructor(lease: Lease, requestId: string) {
-    this.lease = lease
+    this.reused = lease.reused
     this.requestId = requestId
   }
 }
@@ -100,10 +98,7 @@ export class LeaseBook {
       answered: () => {
         lease.answered?.()
       },
-      failure: () => {
-        noted.failure = lease.failure()
-        return noted.failure
-      },
+      failure: () => lease.failure(),
     }
   }
 }

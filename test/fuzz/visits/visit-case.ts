@@ -7,6 +7,7 @@ import type { HopHouse } from '../../../data-plane/src/cluster/incoming-hop.ts'
 import { Sought } from '../../../data-plane/src/dispatch/sought.ts'
 import { Away, WaitingRoom } from '../../../data-plane/src/dispatch/waiting-room.ts'
 import { PeerStream, type PeerStreamContext } from '../../../data-plane/src/inbound/peer-stream.ts'
+import { VisitorCeilings } from '../../../data-plane/src/inbound/visitor-ceilings.ts'
 import type { ProxyContext } from '../../../data-plane/src/proxy/proxy-context.ts'
 import { RequestIds } from '../../../data-plane/src/proxy/request-ids.ts'
 import type { RequestEnd } from '../../../data-plane/src/proxy/request-record.ts'
@@ -86,6 +87,7 @@ export class VisitCase implements ChannelHost {
   #lookupsLeft: number
   #left: { replaced: number; lost: number; stale: number; ends: boolean }
   #streamIds = 0
+  #peerDraining = false
   #draining = false
   readonly #verbose: boolean
 
@@ -141,7 +143,11 @@ export class VisitCase implements ChannelHost {
       context,
       now,
       sweeper: this.#sweeper,
-      refused: (fault) => this.violated(`a visitor was refused: ${fault.code}`),
+      ...(plan.places > 0 && { ceilings: new VisitorCeilings({ perTask: plan.places }) }),
+      refused: (fault) => {
+        if (plan.places === 0 || fault.code !== 'visitors-exhausted')
+          this.violated(`a visitor was refused: ${fault.code}`)
+      },
       crashed,
     })
     const peerStreams: PeerStreamContext = {
@@ -282,6 +288,9 @@ export class VisitCase implements ChannelHost {
     if (this.#channel === undefined && (this.plan.benign || this.random.once(2))) this.#arrive()
     for (const settle of this.#pending.splice(0)) settle()
     if (this.#fenced) this.#liftFence()
+    // The tunnel is elsewhere by now.
+    if (this.#peerDraining) this.#epoch += 1
+    this.#peerDraining = false
   }
 
   /** Everybody goes on until nobody can. */
@@ -361,6 +370,12 @@ export class VisitCase implements ChannelHost {
     this.#left.lost -= 1
     this.happened.add('lost')
     const old = this.#channel
+    if (old !== undefined && !old.lost && this.random.once(3)) {
+      // It takes no streams any more, and those that it has go on for a moment.
+      this.#left.lost += 1
+      old.lost = true
+      return
+    }
     this.#channel?.lose()
     this.#channel = this.random.once(2) ? this.#newChannel() : undefined
     if (this.#channel === undefined) this.happened.add('away')
@@ -388,6 +403,9 @@ export class VisitCase implements ChannelHost {
         return this.#listener.disableKeepAlive()
       case 'fence':
         this.#fenced = true
+        return
+      case 'peer-drain':
+        this.#peerDraining = true
     }
   }
 
@@ -402,10 +420,13 @@ export class VisitCase implements ChannelHost {
 
   #find(host: string): Route | Sought | Away | TunnelFault {
     if (host !== 'demo.example.com') return new TunnelFault('host-unknown')
+    const fails = this.plan.lookupsFail && this.random.once(6)
     if (this.#lookupsLeft > 0 && this.random.once(2)) {
       this.#lookupsLeft -= 1
-      return new Sought(new Promise((resolve) => this.#pending.push(() => resolve(undefined))))
+      const fault = fails ? new TunnelFault('store-unavailable') : undefined
+      return new Sought(new Promise((resolve) => this.#pending.push(() => resolve(fault))))
     }
+    if (fails) return new TunnelFault('tunnel-not-found')
     if (this.#channel !== undefined) return this.#currentRoute()
     this.happened.add('away')
     return new Away(this.#room, 'demo' as Subdomain)
@@ -443,7 +464,7 @@ export class VisitCase implements ChannelHost {
           return () => void this.#lifts.delete(run)
         },
       },
-      draining: () => false,
+      draining: () => this.#peerDraining,
       judge: (stream, preamble, route, returned) => new PeerStream(stream, preamble, route, context, returned).listener,
     }
   }
@@ -463,6 +484,8 @@ export class VisitCase implements ChannelHost {
       this.#advance(ms)
       await this.#settle()
     }
+    if (this.happened.has('cut')) await this.#drained
+    await this.#settle()
     this.#expectNothingLeft()
     this.#drained ??= this.#listener.drain(0)
     await this.#drained
@@ -500,6 +523,7 @@ export class VisitCase implements ChannelHost {
       counts[end] = (counts[end] ?? 0) + 1
       if (fault !== undefined) counts[fault] = (counts[fault] ?? 0) + 1
     }
+    counts.reused = this.book.leases.filter(({ reused }) => reused).length
     counts.sentAgain = this.attempts.filter(({ index }) => index > 0).length
     return counts
   }
