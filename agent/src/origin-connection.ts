@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import type { TunnelFault } from '@postern/protocol/fault'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
-import { onBytes } from '@postern/protocol/socket'
+import { cutSocket, onBytes } from '@postern/protocol/socket'
 import type { LocalServer, LocalServerListener, OriginConnectFault } from './local-server.ts'
 
 export interface OriginConnectionOptions {
@@ -61,7 +61,7 @@ export class OriginConnection implements StreamListener, LocalServerListener {
     const local = this.#local
     this.#local = { kind: 'over' }
     if (local.kind === 'connecting') local.cancel()
-    else if (local.kind === 'connected') local.socket.resetAndDestroy()
+    else if (local.kind === 'connected') cutSocket(local.socket)
     this.#finish()
   }
 

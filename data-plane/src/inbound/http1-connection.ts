@@ -10,7 +10,7 @@ import {
   LINGER_MS,
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
-import { onBytes } from '@postern/protocol/socket'
+import { cutSocket, onBytes } from '@postern/protocol/socket'
 import type { Downstream, Ending } from '../proxy/downstream.ts'
 import type { ProxyContext } from '../proxy/proxy-context.ts'
 import { ProxyRequest } from '../proxy/proxy-request.ts'
@@ -170,7 +170,7 @@ export class Http1Connection implements Downstream, InboundConnection {
         return this.#close()
       case 'cut':
         this.#state = 'gone'
-        this.#socket.resetAndDestroy()
+        cutSocket(this.#socket)
         return
       default:
         this.#state = 'gone'
@@ -329,7 +329,7 @@ export class Http1Connection implements Downstream, InboundConnection {
   /** Code of this connection threw: it ends, and nothing else. */
   #crash(error: unknown): void {
     this.#state = 'gone'
-    this.#socket.resetAndDestroy()
+    cutSocket(this.#socket)
     if (this.request.active) this.request.abort(toFault(error))
     else this.#host.crashed(error)
   }

@@ -272,6 +272,18 @@ test('after a 101 bytes pass both ways until both ends have finished', async () 
   expect(lease).toMatchObject({ left: true, unread: true })
 })
 
+test('an upgrade that its local server ends and breaks off in one turn leaves nothing behind', async () => {
+  const route = new ScriptedRoute()
+  const { port, listener } = await serve(route)
+  const browser = new Browser(port).send(get('/ws', 'Connection: Upgrade\r\nUpgrade: echo\r\n'))
+  const { stream } = await route.leased(0)
+  stream.answer('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhi')
+  await browser.until(({ text }) => text.endsWith('hi'))
+  stream.listener?.end()
+  stream.listener?.reset(new TunnelFault('stream-reset'))
+  await expect.poll(() => listener.visitors).toBe(0)
+})
+
 test('a stream on which an upgrade was declined carries no further request', async () => {
   const route = new ScriptedRoute()
   const { port } = await serve(route)

@@ -4,6 +4,7 @@ import { addressKey } from '@postern/protocol/address'
 import { type ProxyPolicy, readProxyHeader } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { EVICTION_SEARCH_MS, SWEEP_MS, TCP_KEEPALIVE_MS } from '@postern/protocol/limits'
+import { cutSocket } from '@postern/protocol/socket'
 import { chooseEvicted, type Evictable } from '../proxy/eviction.ts'
 import { faultAnswer } from '../proxy/fault-answer.ts'
 import type { ProxyContext } from '../proxy/proxy-context.ts'
@@ -115,7 +116,7 @@ export class PublicListener {
       for (const visitor of this.#visitors) visitor.terminate()
       await this.#emptiedIn(endMs)
     }
-    for (const socket of this.#sockets) socket.resetAndDestroy()
+    for (const socket of this.#sockets) cutSocket(socket)
     this.#sweeper.stop()
   }
 

@@ -1,2 +1,3 @@
 /** The door to what all rooms do with a TCP socket. */
+export { cutSocket } from './cut-socket.ts'
 export { onBytes } from './on-bytes.ts'
