@@ -2,9 +2,11 @@
 
 import { caseSeed } from './case-seed.ts'
 import { type FuzzCase, type FuzzKind, makeCase } from './fuzz-case.ts'
+import { MemoryWatch } from './memory-watch.ts'
 import { RequestDifferential } from './request-differential.ts'
 import { ResponseDifferential } from './response-differential.ts'
 import { count, emptyTally, type Tally, type Verdict } from './verdict.ts'
+import { runVisit } from './visits/visit-case.ts'
 
 /** Node's streams are taken down on later ticks: this often they get one. */
 const CASES_PER_TURN = 64
@@ -24,6 +26,16 @@ export class HttpDifferential {
   }
 }
 
+/** Which case this process is at. */
+export const running = { case: '' }
+
+/** The verdict on visits, and what a finding is shown with. */
+export async function judgeVisit(seed: number): Promise<{ verdict: Verdict; message: string }> {
+  const { findings, counts, plan } = await runVisit(seed)
+  if (findings.length === 0) return { verdict: { kind: 'as-modelled', counts }, message: '' }
+  return { verdict: { kind: 'finding', what: findings.join('; ') }, message: `${plan.inbound}, benign: ${plan.benign}` }
+}
+
 export interface Run {
   readonly kind: FuzzKind
   readonly seed: number
@@ -37,6 +49,7 @@ export interface Run {
 export async function runCases({ kind, seed, shard, shards, goesOn }: Run): Promise<Tally> {
   const differential = new HttpDifferential()
   const tally = emptyTally()
+  const memory = new MemoryWatch()
   const traceLimit = Error.stackTraceLimit
   // Half of all cases are refusals, and nobody reads where they were thrown.
   Error.stackTraceLimit = 0
@@ -44,9 +57,16 @@ export async function runCases({ kind, seed, shard, shards, goesOn }: Run): Prom
     for (let index = shard; ; index += shards) {
       if (tally.cases % CASES_PER_TURN === 0) {
         await new Promise((resolve) => setImmediate(resolve))
-        if (!goesOn(tally.cases)) return tally
+        memory.look(tally.cases)
+        if (!goesOn(tally.cases)) return { ...tally, memory: memory.mebibytes }
       }
       const one = caseSeed(seed, index)
+      running.case = `${kind}:${one}`
+      if (kind === 'visits') {
+        const { verdict, message } = await judgeVisit(one)
+        count(tally, verdict, one, message)
+        continue
+      }
       const fuzzCase = makeCase(kind, one)
       count(tally, await differential.judge(fuzzCase), one, fuzzCase.message)
     }

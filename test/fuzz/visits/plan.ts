@@ -145,7 +145,7 @@ export function makePlan(random: SeededRandom): Plan {
     stale: inbound === 'peer' && random.once(4) ? 1 + random.below(2) : 0,
     pace: benign ? 3 : random.pick([3, 3, 3, 400, 5000, 700_000]),
     ends: benign || !random.once(4) ? 'never' : random.pick(ENDS),
-    turns: 20 + random.below(200),
+    turns: 20 + random.below(120),
   }
 }
 

@@ -35,6 +35,7 @@ export interface NotedRecord {
   readonly status: number
   readonly end: RequestEnd
   readonly fault: string | undefined
+  readonly retries: number
 }
 
 export interface CaseResult {
@@ -45,7 +46,7 @@ export interface CaseResult {
 }
 
 /** While nothing happens: so many turns until nothing will. */
-const IDLE_TURNS = { http1: 3, peer: 4, http2: 20 } as const
+const IDLE_TURNS = { http1: 2, peer: 3, http2: 12 } as const
 const MOST_TURNS = 10_000
 /** How far the clock moves, one after the other, until everything has ended by its deadlines. */
 const WAITS = [
@@ -132,9 +133,9 @@ export class VisitCase implements ChannelHost {
         begun: () => {
           this.begun += 1
         },
-        over: ({ id, head, status, end, fault }) => {
+        over: ({ id, head, status, end, fault, retries }) => {
           this.note(() => `over: ${head?.path} ${status} ${end} ${fault ?? ''}`)
-          this.records.push({ id, path: head?.path, status, end, fault })
+          this.records.push({ id, path: head?.path, status, end, fault, retries })
         },
       },
     }
@@ -480,7 +481,7 @@ export class VisitCase implements ChannelHost {
     for (const { route } of this.#channels) route.retire()
     for (const route of this.#hop?.routes ?? []) route.retire()
     await this.#settle()
-    for (const ms of [3000, 3000, 62_000, 3000, 3000]) {
+    for (const ms of [3000, 62_000, 3000]) {
       this.#advance(ms)
       await this.#settle()
     }
@@ -518,13 +519,13 @@ export class VisitCase implements ChannelHost {
   }
 
   #counts(): Record<string, number> {
-    const counts: Record<string, number> = { [this.plan.inbound]: 1, requests: this.begun, sentAgain: 0 }
-    for (const { end, fault } of this.records) {
+    const counts: Record<string, number> = { [this.plan.inbound]: 1, requests: this.begun }
+    for (const { end, fault, retries } of this.records) {
+      counts.retries = (counts.retries ?? 0) + retries
       counts[end] = (counts[end] ?? 0) + 1
       if (fault !== undefined) counts[fault] = (counts[fault] ?? 0) + 1
     }
     counts.reused = this.book.leases.filter(({ reused }) => reused).length
-    counts.sentAgain = this.attempts.filter(({ index }) => index > 0).length
     return counts
   }
 
