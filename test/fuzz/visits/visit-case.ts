@@ -481,7 +481,7 @@ export class VisitCase implements ChannelHost {
     for (const { route } of this.#channels) route.retire()
     for (const route of this.#hop?.routes ?? []) route.retire()
     await this.#settle()
-    for (const ms of [3000, 62_000, 3000]) {
+    for (const ms of [3000, 62_000, 620_000, 3000]) {
       this.#advance(ms)
       await this.#settle()
     }
