@@ -278,6 +278,21 @@ describe.each([
     expect(seen.events).toEqual(['close'])
   })
 
+  test('reset in the turn of its end, it never closes, for which there is `resetSocket`', async () => {
+    const connection = await connect()
+    const { socket, visitor } = connection
+    const seen = accept(connection)
+    visitor.read(true)
+    socket.end()
+    socket.resetAndDestroy()
+    await turns()
+    expect(seen.events).toEqual(['EINVAL'])
+    expect(visitor.over).toBe('ended')
+    visitor.send('x')
+    await turns()
+    expect(seen.events).toEqual(['EINVAL'])
+  })
+
   test('a reset of a visitor that is read from shows as an error and the close', async () => {
     const connection = await connect()
     const { socket, visitor } = connection

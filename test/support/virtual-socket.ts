@@ -14,6 +14,7 @@ const READ_BYTES = 64 * 1024
 export class VirtualSocket extends Duplex {
   readonly remoteAddress: string
   readonly peer: SocketPeer
+  #stuck = false
 
   /** `capacity`: bytes that the system takes from the socket before its peer has read some. */
   constructor(capacity: number, remoteAddress = '127.0.0.1') {
@@ -47,10 +48,11 @@ export class VirtualSocket extends Duplex {
   }
 
   resetAndDestroy(): this {
-    if (!this.destroyed) {
-      this.peer.socketReset()
-      this.destroy()
-    }
+    if (this.destroyed) return this
+    // As libuv, which refuses it while a shutdown is under way: then the handle stays open, and no 'close' comes.
+    if (this.peer.ending) this.#stuck = true
+    else this.peer.socketReset()
+    this.destroy()
     return this
   }
 
@@ -74,6 +76,10 @@ export class VirtualSocket extends Duplex {
   }
 
   override _destroy(error: Error | null, done: Done): void {
+    if (this.#stuck) {
+      done(Object.assign(new Error('reset EINVAL'), { code: 'EINVAL' }))
+      return
+    }
     this.peer.socketClosed()
     done(error)
     setImmediate(() => this.emit('close', error !== null))
@@ -179,6 +185,11 @@ export class SocketPeer {
   /** Bytes that the socket has given to the system, which has no room for them. */
   get queued(): number {
     return this.#waiting.reduce((sum, { length }) => sum + length, 0)
+  }
+
+  /** The end of the writing is under way. */
+  get ending(): boolean {
+    return this.#final !== undefined && this.#waitingDone === undefined
   }
 
   /** Whether `settle` would do something. */

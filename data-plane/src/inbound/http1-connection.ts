@@ -136,7 +136,7 @@ export class Http1Connection implements Downstream, InboundConnection {
   }
 
   endWriting(): void {
-    this.#socket.end()
+    this.#socket.end(() => this.#written())
   }
 
   setReading(on: boolean): void {
@@ -210,9 +210,14 @@ export class Http1Connection implements Downstream, InboundConnection {
     this.#socket.write(NOTHING, (error) => {
       this.#probing = false
       if (error) return
-      if (this.#socket.writableLength > 0) this.#probeWrites()
-      else if (this.#state === 'request') this.#contained(() => this.request.drained())
+      if (this.#socket.writableLength === 0) this.#written()
+      // Behind an end nothing can be written, and its own call comes instead.
+      else if (!this.#socket.writableEnded) this.#probeWrites()
     })
+  }
+
+  #written(): void {
+    if (this.#state === 'request') this.#contained(() => this.request.drained())
   }
 
   /** Reads from the socket, or does not, as things stand. */

@@ -272,6 +272,39 @@ test('after a 101 bytes pass both ways until both ends have finished', async () 
   expect(lease).toMatchObject({ left: true, unread: true })
 })
 
+test('a visitor that reads slowly gets all that a local server sent behind a 101 before it ended', async () => {
+  const route = new ScriptedRoute()
+  const { port } = await serve(route)
+  const MiB = 1024 * 1024
+  const browser = new Browser(port).send(get('/ws', 'Connection: Upgrade\r\nUpgrade: echo\r\n'))
+  const { stream } = await route.leased(0)
+  browser.socket.pause()
+  stream.answer('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n')
+  stream.answer('1'.repeat(8 * MiB))
+  stream.answer('2'.repeat(16 * MiB))
+  browser.socket.resume()
+  // The first piece is out, and the second, which no system takes at once, is not.
+  await browser.until(({ text }) => text.length > 8 * MiB)
+  browser.socket.pause()
+  stream.answer('3'.repeat(MiB))
+  stream.listener?.end()
+  browser.socket.resume()
+  await browser.until(({ ended, closed }) => ended || closed)
+  expect(browser.text.split('\r\n\r\n')[1]).toHaveLength(25 * MiB)
+})
+
+test('an upgrade that its local server ends and breaks off in one turn leaves nothing behind', async () => {
+  const route = new ScriptedRoute()
+  const { port, listener } = await serve(route)
+  const browser = new Browser(port).send(get('/ws', 'Connection: Upgrade\r\nUpgrade: echo\r\n'))
+  const { stream } = await route.leased(0)
+  stream.answer('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhi')
+  await browser.until(({ text }) => text.endsWith('hi'))
+  stream.listener?.end()
+  stream.listener?.reset(new TunnelFault('stream-reset'))
+  await expect.poll(() => listener.visitors).toBe(0)
+})
+
 test('a stream on which an upgrade was declined carries no further request', async () => {
   const route = new ScriptedRoute()
   const { port } = await serve(route)

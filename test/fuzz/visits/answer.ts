@@ -2,7 +2,7 @@
 import { INTERIM_RESPONSES } from '@postern/protocol/limits'
 import type { SeededRandom } from '../../support/seeded-random.ts'
 import { type Plan, type PlannedRequest, size } from './plan.ts'
-import { bodyOf, chunked } from './wire.ts'
+import { bodyOf, chunked, framed } from './wire.ts'
 
 export interface Answer {
   /** Begins before the request is whole, when it is, or never. */
@@ -25,6 +25,8 @@ export interface Answer {
   readonly keepAlive: boolean
   /** Bytes behind the response that belong to none. */
   readonly excess: string
+  /** Asks for a sign-in that belongs to its connection. */
+  readonly offers: boolean
   /** Breaks a rule of HTTP/1.1. */
   readonly invalid: boolean
 }
@@ -33,21 +35,22 @@ const STATUSES = [200, 200, 200, 200, 201, 204, 304, 404, 500, 301] as const
 
 export function makeAnswer(random: SeededRandom, plan: Plan, request: PlannedRequest, attempt: number): Answer {
   const { benign } = plan
-  if (request.upgrade && random.below(4) > 0) return upgraded(random, plan, request, attempt)
+  if (request.upgrade !== '' && random.below(4) > 0) return upgraded(random, plan, request, attempt)
   const declines = request.expect && random.once(3)
-  const status = declines ? 417 : random.pick(STATUSES)
+  const offers = offersSignIn(random, plan, request)
+  const status = offers ? 401 : declines ? 417 : random.pick(STATUSES)
   const version = random.once(8) ? '1.0' : '1.1'
   const bodyless = request.method === 'HEAD' || status === 204 || status === 304
   const body = bodyless ? '' : bodyOf(`a${request.id}.${attempt}`, size(random))
-  // A server of 1.1 sends no coding to a client of 1.0.
-  const codes = version === '1.1' && request.version === 11
-  const framing = bodyless ? 'none' : random.pick(codes ? FRAMINGS : FRAMINGS_10)
+  const framings = version === '1.0' ? FRAMINGS_10 : request.version === 10 ? CODED_10 : FRAMINGS
+  const framing = bodyless ? 'none' : random.pick(framings)
   const keeps = framing !== 'close' && version === '1.1' && request.version === 11 && random.below(4) > 0
   const lines = [
     `HTTP/${version} ${status} Text`,
     `X-Attempt: ${request.id}.${attempt}`,
     ...(framing === 'length' ? [`Content-Length: ${body.length}`] : []),
     ...(framing === 'chunked' ? ['Transfer-Encoding: chunked'] : []),
+    ...(offers ? ['WWW-Authenticate: NTLM'] : []),
     ...(status === 200 && request.method === 'HEAD' && random.once(2) ? ['Content-Length: 12345'] : []),
     ...(keeps ? (random.once(8) ? ['Keep-Alive: timeout=2'] : []) : version === '1.1' ? ['Connection: close'] : []),
   ]
@@ -73,6 +76,7 @@ export function makeAnswer(random: SeededRandom, plan: Plan, request: PlannedReq
     afterwards: cut || never ? random.pick(['ends', 'resets', 'keeps'] as const) : keeps ? 'keeps' : last,
     keepAlive: keeps,
     excess: keeps && !benign && !cut && !never && random.once(15) ? 'excess' : '',
+    offers,
     invalid: invalid || hints.length > INTERIM_RESPONSES,
   }
 }
@@ -81,6 +85,8 @@ export function makeAnswer(random: SeededRandom, plan: Plan, request: PlannedReq
 export const mayReset = ({ benign, inbound, gate }: Plan): boolean => !(benign && inbound === 'peer' && gate === 'none')
 
 const FRAMINGS = ['length', 'length', 'chunked', 'chunked', 'close'] as const
+/** Some answer in chunks whoever asks. */
+const CODED_10 = ['length', 'close', 'close', 'chunked'] as const
 const FRAMINGS_10 = ['length', 'close'] as const
 
 function interims(random: SeededRandom, request: PlannedRequest, declines: boolean, benign: boolean): number[] {
@@ -90,8 +96,9 @@ function interims(random: SeededRandom, request: PlannedRequest, declines: boole
 }
 
 function upgraded(random: SeededRandom, plan: Plan, request: PlannedRequest, attempt: number): Answer {
-  const head = `HTTP/1.1 101 Text\r\nX-Attempt: ${request.id}.${attempt}\r\nConnection: Upgrade\r\nUpgrade: talk\r\n\r\n`
-  const spliced = bodyOf(`s${request.id}`, size(random))
+  const head = `HTTP/1.1 101 Text\r\nX-Attempt: ${request.id}.${attempt}\r\nConnection: Upgrade\r\nUpgrade: ${request.upgrade}\r\n\r\n`
+  const talk = bodyOf(`s${request.id}`, size(random))
+  const spliced = request.upgrade === 'websocket' ? framed(random, talk) : talk
   const cut = !plan.benign && random.once(3)
   const wire = head + spliced
   return {
@@ -106,6 +113,13 @@ function upgraded(random: SeededRandom, plan: Plan, request: PlannedRequest, att
     afterwards: cut ? random.pick(['ends', 'resets'] as const) : 'ends',
     keepAlive: false,
     excess: '',
+    offers: false,
     invalid: false,
   }
+}
+
+/** As a connection's own it would keep a stream that others wait for; and HTTP/2 has none. */
+function offersSignIn(random: SeededRandom, plan: Plan, request: PlannedRequest): boolean {
+  if (plan.benign && (plan.streams < 256 || plan.inbound === 'http2')) return false
+  return random.once(request.signsIn ? 2 : 60)
 }

@@ -22,13 +22,11 @@ type LeaseEnd = 'kept' | 'left' | 'reset'
 
 export class CountedLease {
   readonly requestId: string
-  readonly lease: Lease
+  readonly reused: boolean
   end: LeaseEnd | undefined
-  /** What the user was told of its failure. */
-  failure: ReturnType<Lease['failure']>
 
   constructor(lease: Lease, requestId: string) {
-    this.lease = lease
+    this.reused = lease.reused
     this.requestId = requestId
   }
 }
@@ -80,10 +78,7 @@ export class LeaseBook {
       },
       ...(lease.bind && { bind: () => lease.bind?.() }),
       ...(lease.wake && { wake: () => lease.wake?.() }),
-      failure: () => {
-        noted.failure = lease.failure()
-        return noted.failure
-      },
+      failure: () => lease.failure(),
     }
   }
 }

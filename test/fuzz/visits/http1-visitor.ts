@@ -34,6 +34,7 @@ export class Http1Visitor implements Visitor {
   #ended = false
   #finished = false
   #silent = false
+  #talked = false
   #deaf = false
   #over: Over = 'open'
   /** It sends no more of a request once it has a response that is the last. */
@@ -80,8 +81,8 @@ export class Http1Visitor implements Visitor {
     return this.planned.requests.map((request, index) => ({
       request,
       begun: index < this.#request || (index === this.#request && this.#sent > 0),
-      sentWhole: index < this.#request,
-      behind: index === this.planned.requests.length - 1 ? this.planned.garbage : '',
+      sentWhole: index < this.#request && !request.broken,
+      behind: index === this.planned.requests.length - 1 ? this.planned.garbage + this.planned.talk : '',
       response: responses[index] ?? (index === responses.length ? this.#seenLast(partial) : undefined),
     }))
   }
@@ -120,6 +121,7 @@ export class Http1Visitor implements Visitor {
     const { requests, pipelines, garbage, sendBytes } = this.planned
     const request = requests[this.#request]
     if (request === undefined) {
+      if (this.#talk()) return true
       if (garbage === '' || this.#sent > 0) return false
       this.#sent = garbage.length
       this.socket.peer.send(Buffer.from(garbage, 'latin1'))
@@ -140,6 +142,14 @@ export class Http1Visitor implements Visitor {
       this.#sent = 0
       this.#waitedFor100 = 0
     }
+    return true
+  }
+
+  /** Once its upgrade is granted. */
+  #talk(): boolean {
+    if (this.#talked || this.planned.talk === '' || this.#reading.partial?.status !== 101) return false
+    this.#talked = true
+    this.socket.peer.send(Buffer.from(this.planned.talk, 'latin1'))
     return true
   }
 

@@ -3,6 +3,7 @@ import type { Attempt } from './local-server.ts'
 import { isIdempotent } from './plan.ts'
 import type { NotedRecord, VisitCase } from './visit-case.ts'
 import type { SeenResponse, Visit, Visitor } from './visitor.ts'
+import { endsBetweenFrames } from './wire.ts'
 
 /** Attempts for one request beyond which it would go round for ever. */
 const MOST_ATTEMPTS = 12
@@ -67,6 +68,7 @@ function judgeResponse(visited: VisitCase, visit: Visit, response: SeenResponse,
   const { answer } = attempt
   if (answer.invalid) say('a response that breaks the rules was passed on')
   if (response.status !== answer.status) say(`status ${response.status}, not ${answer.status}`)
+  if (closedByUs(visited, request, response, answer.body)) return
   if (!answer.body.startsWith(response.body))
     say(
       `a body that was not sent: …${JSON.stringify(response.body.slice(-60))}, ${response.body.length} of ${answer.body.length}, ${answer.wire.slice(0, answer.headEnd)}`,
@@ -93,7 +95,7 @@ function judgeFault(
   const { plan, happened, clock } = visited
   const attempts = visited.attempts.filter((each) => each.request === request)
   const broken = attempts.some(({ answer }) => answer.stopsAt < answer.wire.length || answer.afterwards === 'resets')
-  const stale = plan.closesIdle || visited.book.leases.some(({ lease }) => lease.reused)
+  const stale = plan.closesIdle || visited.book.leases.some(({ reused }) => reused)
   const explained: Record<string, boolean> = {
     'visitor-not-allowed': request.refused,
     'origin-invalid':
@@ -102,16 +104,23 @@ function judgeFault(
     'origin-refused': !plan.benign,
     'origin-timeout': clock.passed >= 60_000,
     'body-timeout': clock.passed >= 1000,
-    'store-unavailable': plan.lookups > 0 && clock.passed >= 10_000,
+    'store-unavailable': plan.lookupsFail || (plan.lookups > 0 && clock.passed >= 10_000),
     'visitor-checks-busy': plan.gate === 'takes-time' && clock.passed >= 10_000,
     'tunnel-offline': happened.has('away'),
-    'tunnel-moved': happened.has('stale') || plan.replaced > 0 || happened.has('lost'),
+    'tunnel-moved':
+      happened.has('peer-drain') ||
+      happened.has('fence') ||
+      happened.has('stale') ||
+      plan.replaced > 0 ||
+      happened.has('lost'),
     'channel-lost': happened.has('lost'),
     'channel-closed': happened.has('lost'),
     'streams-exhausted': plan.streams < 256,
     'server-draining': happened.has('terminate') || happened.has('drain') || happened.has('cut'),
     'peer-unreachable': happened.has('fence'),
-    'request-invalid': false,
+    'request-invalid': request.broken,
+    'visitors-exhausted': plan.places > 0,
+    'tunnel-not-found': plan.lookupsFail,
     'head-timeout': clock.passed >= 10_000,
   }
   if (explained[code] !== true) say(`${code} is explained by nothing`)
@@ -136,11 +145,22 @@ function judgeBenign(visited: VisitCase, visit: Visit, legitimate: boolean, say:
   void visited
 }
 
+/** Of 1012, as we send it where the node or its place ends (RFC 6455 §7.4.1 and its registry). */
+const RESTART = '\x88\x02\x03\xf4'
+
+/** A WebSocket that was closed between two frames. */
+function closedByUs(visited: VisitCase, request: Visit['request'], { body }: SeenResponse, sent: string): boolean {
+  if (request.upgrade !== 'websocket' || !body.endsWith(RESTART)) return false
+  const passed = body.slice(0, -RESTART.length)
+  const ends = visited.happened.has('terminate') || visited.plan.streams < 256
+  return ends && sent.startsWith(passed) && endsBetweenFrames(passed)
+}
+
 function mayBeLast(visited: VisitCase, { request, response }: Visit): boolean {
   if (request.connection === 'close' || (request.version === 10 && request.connection !== 'keep-alive')) return true
   // A refusal before the body was read.
   if (request.refused && request.framing !== 'none') return true
-  if (request.expect || request.upgrade) return true
+  if (request.expect || request.upgrade !== '') return true
   const attempt = visited.attempts.findLast((each) => each.request === request)
   if (request.version === 10) return true
   // The rest of the request may never come.
@@ -153,8 +173,9 @@ function mayBeLast(visited: VisitCase, { request, response }: Visit): boolean {
 function judgeStreams(visited: VisitCase): void {
   for (const attempt of visited.attempts) {
     const { server, request } = attempt
-    if (!request.signsIn) continue
-    const others = server.attempts.filter((each) => ownerOf(visited, each) !== ownerOf(visited, attempt))
+    if (!request.signsIn && !(attempt.answer.offers && attempt.sent >= attempt.answer.headEnd)) continue
+    const from = server.attempts.indexOf(attempt)
+    const others = server.attempts.slice(from).filter((each) => ownerOf(visited, each) !== ownerOf(visited, attempt))
     if (others.length > 0)
       visited.violated(`/${request.id}: its sign-in shares a stream with /${others[0]!.request.id}`)
   }

@@ -107,7 +107,9 @@ export class LocalServer implements StreamListener {
     if (this.#unconsumed === 0) return false
     this.stream.consume(this.#unconsumed)
     this.#unconsumed = 0
-    this.#parse()
+    // The request and the end of a kept connection have crossed.
+    if (this.#attempt === undefined && this.#closesAtRest(3)) this.#text = ''
+    else this.#parse()
     return true
   }
 
@@ -214,12 +216,15 @@ export class LocalServer implements StreamListener {
 
   /** Between two requests. */
   #rest(): boolean {
-    if (this.#served && this.#closesIdle && this.#random.once(6)) {
-      if (this.#random.once(2) && this.#mayReset) this.hangUp()
-      else this.#end()
-      return true
-    }
-    return this.#endIfVisitorHas()
+    return this.#closesAtRest(10) || this.#endIfVisitorHas()
+  }
+
+  /** Once in so many times. */
+  #closesAtRest(often: number): boolean {
+    if (!this.#served || !this.#closesIdle || !this.#random.once(often)) return false
+    if (this.#random.once(2) && this.#mayReset) this.hangUp()
+    else this.#end()
+    return true
   }
 
   #endIfVisitorHas(): boolean {
@@ -241,9 +246,13 @@ export class LocalServer implements StreamListener {
     this.ended = true
     this.endedByFin = true
     this.stream.end()
-    // What still comes is read and dropped.
+    const upgraded = this.#attempt?.answer.status === 101 ? this.#attempt : undefined
+    // What still comes is read, and is nothing to it but after an upgrade.
     this.stream.listen({
-      data: (chunk) => this.stream.consume(chunk.length),
+      data: (chunk) => {
+        this.stream.consume(chunk.length)
+        if (upgraded !== undefined) upgraded.spliced += chunk.toString('latin1')
+      },
       end: () => {},
       reset: () => {},
       writable: () => {},

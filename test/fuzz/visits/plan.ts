@@ -15,11 +15,14 @@ export interface PlannedRequest {
   readonly body: string
   /** Waits for 100 before its body, for a while. */
   readonly expect: boolean
-  readonly upgrade: boolean
+  /** What it asks to go on with; '' for nothing else. */
+  readonly upgrade: '' | 'talk' | 'websocket'
   /** A sign-in that belongs to its connection. */
   readonly signsIn: boolean
   /** The access policy refuses it. */
   readonly refused: boolean
+  /** Its body breaks a rule on the way. */
+  readonly broken: boolean
   /** As HTTP/1 has it. */
   readonly head: string
   readonly wireBody: string
@@ -43,6 +46,8 @@ export interface PlannedVisitor {
   readonly leavesAfter: number
   /** What stands behind its last request and is none. */
   readonly garbage: string
+  /** What it says once an upgrade is granted. */
+  readonly talk: string
   /** Bytes that its system takes before it reads. */
   readonly capacity: number
 }
@@ -57,6 +62,10 @@ export interface Plan {
   readonly away: boolean
   /** Lookups that take time. */
   readonly lookups: number
+  /** They and others fail now and then. */
+  readonly lookupsFail: boolean
+  /** Visitors at once; 0: as many as come. */
+  readonly places: number
   /** Streams at once through one channel. */
   readonly streams: number
   readonly window: number
@@ -69,7 +78,7 @@ export interface Plan {
   readonly stale: number
   /** Milliseconds that pass at most between two turns. */
   readonly pace: number
-  readonly ends: 'never' | 'drain' | 'cut' | 'terminate' | 'disable-keep-alive' | 'fence'
+  readonly ends: 'never' | 'drain' | 'cut' | 'terminate' | 'disable-keep-alive' | 'fence' | 'peer-drain'
   readonly turns: number
 }
 
@@ -96,7 +105,7 @@ export function makePlan(random: SeededRandom): Plan {
   let id = 0
   const visitor = (index: number): PlannedVisitor => {
     const requests: PlannedRequest[] = []
-    for (let more = 1 + random.below(random.once(3) ? 4 : 2); more > 0; more--) {
+    for (let more = 1 + random.below(random.once(2) ? 5 : 2); more > 0; more--) {
       const last = more === 1
       requests.push(makeRequest(random, id++, { inbound, gate, last, benign, onlyIdempotent, limited }))
     }
@@ -112,6 +121,7 @@ export function makePlan(random: SeededRandom): Plan {
       leaving: leaving === 'half-closes' && benign && !mayHalfClose ? 'never' : leaving,
       leavesAfter: random.below(30),
       garbage: !benign && random.once(10) ? random.pick(GARBAGE) : '',
+      talk: random.once(2) ? bodyOf(`t${index}`, size(random)) : '',
       capacity: random.pick([30, 200, 2000, 65_536, 65_536, 65_536]),
     }
   }
@@ -124,21 +134,23 @@ export function makePlan(random: SeededRandom): Plan {
     gate,
     away,
     lookups: random.once(4) ? random.below(4) : 0,
+    lookupsFail: !benign && random.once(10),
+    places: !benign && random.once(20) ? 1 + random.below(2) : 0,
     streams: limited ? 1 + random.below(3) : 256,
     window: random.pick([200, 1000, 8000, 262_144, 262_144]),
     backlog: random.pick([1, 300, 2000, 65_536, 65_536]),
-    closesIdle: (!benign || idempotent) && random.once(2),
+    closesIdle: (!benign || idempotent) && random.below(3) > 0,
     replaced: random.once(4) ? random.below(3) : 0,
     lost: !benign && random.once(4) ? 1 + random.below(2) : 0,
     stale: inbound === 'peer' && random.once(4) ? 1 + random.below(2) : 0,
     pace: benign ? 3 : random.pick([3, 3, 3, 400, 5000, 700_000]),
     ends: benign || !random.once(4) ? 'never' : random.pick(ENDS),
-    turns: 20 + random.below(200),
+    turns: 20 + random.below(120),
   }
 }
 
 const LEAVINGS: readonly Leaving[] = ['resets', 'closes', 'half-closes', 'stops-reading', 'stops-sending']
-const ENDS = ['drain', 'drain', 'cut', 'terminate', 'terminate', 'disable-keep-alive', 'fence'] as const
+const ENDS = ['drain', 'drain', 'cut', 'terminate', 'terminate', 'disable-keep-alive', 'fence', 'peer-drain'] as const
 const GARBAGE = [
   '\x00\r\n\r\n',
   'GET',
@@ -164,16 +176,19 @@ function makeRequest(random: SeededRandom, id: number, place: Place): PlannedReq
   if (place.onlyIdempotent && !isIdempotent(method)) method = 'PUT'
   const http2 = place.inbound === 'http2'
   const version = !http2 && random.once(8) ? 10 : 11
-  const upgrade = !http2 && place.last && version === 11 && random.once(12)
-  if (upgrade) method = 'GET'
-  const bodied = !upgrade && (method === 'POST' || method === 'PUT' || method === 'PATCH' || random.once(20))
+  const upgrades = !http2 && place.last && version === 11 && random.once(8)
+  const upgrade = upgrades ? random.pick(['talk', 'websocket'] as const) : ''
+  if (upgrades) method = 'GET'
+  const bodied = !upgrades && (method === 'POST' || method === 'PUT' || method === 'PATCH' || random.once(20))
   const framing = !bodied ? 'none' : version === 11 && random.once(2) ? 'chunked' : 'length'
   const body = bodied ? bodyOf(`q${id}`, size(random)) : ''
   const expect = bodied && version === 11 && body.length > 0 && random.once(8)
   // Its stream is its visitor's alone until that leaves: where streams are few, the others wait.
-  const signsIn = !upgrade && random.once(25) && !(place.benign && (place.limited || http2))
+  const signsIn = !upgrades && random.once(25) && !(place.benign && (place.limited || http2))
+  const wireBody = framing === 'chunked' ? chunked(random, body) : body
+  const broken = !place.benign && !http2 && framing === 'chunked' && random.once(12)
   const connection =
-    http2 || upgrade ? undefined : random.pick([undefined, undefined, undefined, 'close', 'keep-alive'] as const)
+    http2 || upgrades ? undefined : random.pick([undefined, undefined, undefined, 'close', 'keep-alive'] as const)
   const lines = [
     `${method} /${id} HTTP/${version === 11 ? '1.1' : '1.0'}`,
     'Host: demo.example.com',
@@ -181,7 +196,7 @@ function makeRequest(random: SeededRandom, id: number, place: Place): PlannedReq
     ...(framing === 'chunked' ? ['Transfer-Encoding: chunked'] : []),
     ...(expect ? ['Expect: 100-continue'] : []),
     ...(signsIn ? ['Authorization: NTLM abc'] : []),
-    ...(upgrade ? ['Connection: Upgrade', 'Upgrade: talk'] : []),
+    ...(upgrades ? ['Connection: Upgrade', `Upgrade: ${upgrade}`] : []),
     ...(connection === undefined ? [] : [`Connection: ${connection}`]),
   ]
   return {
@@ -196,6 +211,7 @@ function makeRequest(random: SeededRandom, id: number, place: Place): PlannedReq
     signsIn,
     refused: place.gate !== 'none' && random.once(6),
     head: `${lines.join('\r\n')}\r\n\r\n`,
-    wireBody: framing === 'chunked' ? chunked(random, body) : body,
+    broken,
+    wireBody: broken ? wireBody.replace('\r\n', '?\r\n') : wireBody,
   }
 }

@@ -21,8 +21,6 @@ export class VirtualStream implements RawStream {
   /** Bytes that the listener was given, and those that it has given back. */
   delivered = 0
   consumed = 0
-  /** Bytes that were accepted after `write` had answered false and before `writable`. */
-  mostAfterFull = 0
   gone = false
   /** Why this end is gone, where it is gone by a reset: its own, the other end's, or one of the channel. */
   goneBy: 'finished' | 'own-reset' | TunnelFault | undefined
@@ -33,7 +31,6 @@ export class VirtualStream implements RawStream {
   #sendsBytes = 0
   #credit: number
   #full = false
-  #afterFull = 0
   #ending = false
   #ended = false
   #otherEnded = false
@@ -54,18 +51,12 @@ export class VirtualStream implements RawStream {
 
   write(chunk: Buffer): boolean {
     if (this.gone || this.#ending) return false
-    if (this.#full) {
-      this.#afterFull += chunk.length
-      this.mostAfterFull = Math.max(this.mostAfterFull, this.#afterFull)
-    }
     if (chunk.length > 0) {
       this.#sends.push(chunk)
       this.#sendsBytes += chunk.length
     }
-    const full = this.#sendsBytes >= this.#limits.backlog
-    if (!full) this.#afterFull = 0
-    this.#full = full
-    return !full
+    this.#full = this.#sendsBytes >= this.#limits.backlog
+    return !this.#full
   }
 
   end(): void {
@@ -126,22 +117,19 @@ export class VirtualStream implements RawStream {
     const room = this.#full && !this.gone && !this.#ending && this.#sendsBytes <= this.#limits.backlog / 2
     if (!room) return
     this.#full = false
-    this.#afterFull = 0
     this.#listener?.writable()
   }
 
   #frame(most: number): void {
     if (this.gone) return
-    const first = this.#sends[0]
-    if (first !== undefined && this.#credit > 0) {
-      const size = Math.min(most, this.#credit, first.length)
-      const bytes = first.subarray(0, size)
-      if (size === first.length) this.#sends.shift()
-      else this.#sends[0] = first.subarray(size)
+    const size = Math.min(most, this.#credit, this.#sendsBytes)
+    if (size > 0) {
+      const all = this.#sends.length === 1 ? this.#sends[0]! : Buffer.concat(this.#sends)
+      this.#sends = size < all.length ? [all.subarray(size)] : []
       this.#sendsBytes -= size
       this.#credit -= size
-      this.#wire.push({ kind: 'data', bytes })
-    } else if (first === undefined && this.#ending && !this.#ended) {
+      this.#wire.push({ kind: 'data', bytes: all.subarray(0, size) })
+    } else if (this.#sendsBytes === 0 && this.#ending && !this.#ended) {
       this.#ended = true
       this.#wire.push({ kind: 'end' })
       if (this.#otherEnded) this.#leave('finished')

@@ -8,6 +8,7 @@ import { Sought } from '../../../data-plane/src/dispatch/sought.ts'
 import { Away, WaitingRoom } from '../../../data-plane/src/dispatch/waiting-room.ts'
 import { PeerStream, type PeerStreamContext } from '../../../data-plane/src/inbound/peer-stream.ts'
 import { PublicListener } from '../../../data-plane/src/inbound/public-listener.ts'
+import { VisitorCeilings } from '../../../data-plane/src/inbound/visitor-ceilings.ts'
 import type { ProxyContext } from '../../../data-plane/src/proxy/proxy-context.ts'
 import { RequestIds } from '../../../data-plane/src/proxy/request-ids.ts'
 import type { RequestEnd } from '../../../data-plane/src/proxy/request-record.ts'
@@ -35,6 +36,7 @@ export interface NotedRecord {
   readonly status: number
   readonly end: RequestEnd
   readonly fault: string | undefined
+  readonly retries: number
 }
 
 export interface CaseResult {
@@ -45,7 +47,7 @@ export interface CaseResult {
 }
 
 /** While nothing happens: so many turns until nothing will. */
-const IDLE_TURNS = { http1: 3, peer: 4, http2: 20 } as const
+const IDLE_TURNS = { http1: 2, peer: 3, http2: 12 } as const
 const MOST_TURNS = 10_000
 /** How far the clock moves, one after the other, until everything has ended by its deadlines. */
 const WAITS = [
@@ -87,6 +89,7 @@ export class VisitCase implements ChannelHost {
   #lookupsLeft: number
   #left: { replaced: number; lost: number; stale: number; ends: boolean }
   #streamIds = 0
+  #peerDraining = false
   #draining = false
   readonly #verbose: boolean
 
@@ -131,9 +134,9 @@ export class VisitCase implements ChannelHost {
         begun: () => {
           this.begun += 1
         },
-        over: ({ id, head, status, end, fault }) => {
+        over: ({ id, head, status, end, fault, retries }) => {
           this.note(() => `over: ${head?.path} ${status} ${end} ${fault ?? ''}`)
-          this.records.push({ id, path: head?.path, status, end, fault })
+          this.records.push({ id, path: head?.path, status, end, fault, retries })
         },
       },
     }
@@ -142,7 +145,11 @@ export class VisitCase implements ChannelHost {
       context,
       now,
       sweeper: this.#sweeper,
-      refused: (fault) => this.violated(`a visitor was refused: ${fault.code}`),
+      ...(plan.places > 0 && { ceilings: new VisitorCeilings({ perTask: plan.places }) }),
+      refused: (fault) => {
+        if (plan.places === 0 || fault.code !== 'visitors-exhausted')
+          this.violated(`a visitor was refused: ${fault.code}`)
+      },
       crashed,
     })
     const peerStreams: PeerStreamContext = {
@@ -281,6 +288,9 @@ export class VisitCase implements ChannelHost {
     if (this.#channel === undefined && (this.plan.benign || this.random.once(2))) this.#arrive()
     for (const settle of this.#pending.splice(0)) settle()
     if (this.#fenced) this.#liftFence()
+    // The tunnel is elsewhere by now.
+    if (this.#peerDraining) this.#epoch += 1
+    this.#peerDraining = false
   }
 
   /** Everybody goes on until nobody can. */
@@ -360,6 +370,12 @@ export class VisitCase implements ChannelHost {
     this.#left.lost -= 1
     this.happened.add('lost')
     const old = this.#channel
+    if (old !== undefined && !old.lost && this.random.once(3)) {
+      // It takes no streams any more, and those that it has go on for a moment.
+      this.#left.lost += 1
+      old.lost = true
+      return
+    }
     this.#channel?.lose()
     this.#channel = this.random.once(2) ? this.#newChannel() : undefined
     if (this.#channel === undefined) this.happened.add('away')
@@ -386,6 +402,9 @@ export class VisitCase implements ChannelHost {
         return this.#listener.disableKeepAlive()
       case 'fence':
         this.#fenced = true
+        return
+      case 'peer-drain':
+        this.#peerDraining = true
     }
   }
 
@@ -400,10 +419,13 @@ export class VisitCase implements ChannelHost {
 
   #find(host: string): Route | Sought | Away | TunnelFault {
     if (host !== 'demo.example.com') return new TunnelFault('host-unknown')
+    const fails = this.plan.lookupsFail && this.random.once(6)
     if (this.#lookupsLeft > 0 && this.random.once(2)) {
       this.#lookupsLeft -= 1
-      return new Sought(new Promise((resolve) => this.#pending.push(() => resolve(undefined))))
+      const fault = fails ? new TunnelFault('store-unavailable') : undefined
+      return new Sought(new Promise((resolve) => this.#pending.push(() => resolve(fault))))
     }
+    if (fails) return new TunnelFault('tunnel-not-found')
     if (this.#channel !== undefined) return this.#currentRoute()
     this.happened.add('away')
     return new Away(this.#room, 'demo' as Subdomain)
@@ -446,7 +468,7 @@ export class VisitCase implements ChannelHost {
           return () => void this.#lifts.delete(run)
         },
       },
-      draining: () => false,
+      draining: () => this.#peerDraining,
       now: this.now,
       judge: (stream, preamble, route, returned) => new PeerStream(stream, preamble, route, context, returned).listener,
     }
@@ -463,10 +485,12 @@ export class VisitCase implements ChannelHost {
     for (const { route } of this.#channels) route.retire()
     for (const route of this.#hop?.routes ?? []) route.retire()
     await this.#settle()
-    for (const ms of [3000, 3000, 62_000, 3000, 3000]) {
+    for (const ms of [3000, 62_000, 620_000, 3000]) {
       this.#advance(ms)
       await this.#settle()
     }
+    if (this.happened.has('cut')) await this.#drained
+    await this.#settle()
     this.#expectNothingLeft()
     this.#drained ??= this.#listener.drain(0)
     await this.#drained
@@ -502,12 +526,13 @@ export class VisitCase implements ChannelHost {
   }
 
   #counts(): Record<string, number> {
-    const counts: Record<string, number> = { [this.plan.inbound]: 1, requests: this.begun, sentAgain: 0 }
-    for (const { end, fault } of this.records) {
+    const counts: Record<string, number> = { [this.plan.inbound]: 1, requests: this.begun }
+    for (const { end, fault, retries } of this.records) {
+      counts.retries = (counts.retries ?? 0) + retries
       counts[end] = (counts[end] ?? 0) + 1
       if (fault !== undefined) counts[fault] = (counts[fault] ?? 0) + 1
     }
-    counts.sentAgain = this.attempts.filter(({ index }) => index > 0).length
+    counts.reused = this.book.leases.filter(({ reused }) => reused).length
     return counts
   }
 

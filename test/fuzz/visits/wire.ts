@@ -64,3 +64,30 @@ export function readHead(text: string): HeadRead {
   }
   return { start, fields }
 }
+
+const MOST_PAYLOAD = 300
+const CLOSE_FRAME = '\x88\x02\x03\xe8'
+
+/** In frames of WebSocket from a server (RFC 6455 §5.2), a Close frame behind them now and then. */
+export function framed(random: SeededRandom, text: string): string {
+  let frames = ''
+  for (let at = 0; at < text.length; ) {
+    const length = 1 + random.below(Math.min(MOST_PAYLOAD, text.length - at))
+    const size = length < 126 ? String.fromCharCode(length) : `\x7e${String.fromCharCode(length >> 8, length & 0xff)}`
+    frames += `\x82${size}${text.slice(at, at + length)}`
+    at += length
+  }
+  return random.once(2) ? frames + CLOSE_FRAME : frames
+}
+
+/** Whether these bytes are whole frames, none of them a Close. */
+export function endsBetweenFrames(frames: string): boolean {
+  let at = 0
+  while (at < frames.length) {
+    if (frames[at] !== '\x82') return false
+    const short = frames.charCodeAt(at + 1)
+    const [head, length] = short < 126 ? [2, short] : [4, frames.charCodeAt(at + 2) * 256 + frames.charCodeAt(at + 3)]
+    at += head + length
+  }
+  return at === frames.length
+}
