@@ -1,7 +1,7 @@
 /** A VirtualSocket behaves as a socket of node:net in all that the listener of visitors uses: one suite, run over both. */
 import { once } from 'node:events'
 import net, { type AddressInfo, type Socket } from 'node:net'
-import { onBytes } from '@postern/protocol/socket'
+import { onBytes, resetSocket } from '@postern/protocol/socket'
 import { afterEach, describe, expect, test } from 'vitest'
 import { VirtualSocket } from '../support/virtual-socket.ts'
 
