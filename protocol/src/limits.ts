@@ -187,8 +187,10 @@ export const SLOW_UPLOAD_BYTES_PER_SECOND = 500
 export const LINGER_MS = seconds(2)
 /** A new connection is due to send its first byte: an address that opens connections and says nothing holds them no longer. */
 export const FIRST_BYTE_MS = seconds(10)
-/** Where a node has as many connections as it may have and none of them was idle, an idle one is looked for again after this long: a look at 8,000 takes a tenth of a millisecond. */
+/** Where a node has as many connections as it may have and none of them was idle, an idle one is looked for again after this long. */
 export const EVICTION_SEARCH_MS = 100
+/** Idle connections that one look chooses to end, one for each newcomer: a look at 8,000 takes some milliseconds, as much as 64 newcomers. */
+export const EVICTED_AT_ONCE = 64
 /** Where a tunnel has no stream left, what has moved nothing for so long goes first: WebSockets and event streams that live send something every 30 s or so. */
 export const IDLE_EXCHANGE_MS = seconds(60)
 /** Where a tunnel has no stream left, a request waits this long for one: as long as for an agent. */

@@ -3,13 +3,13 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { addressKey } from '@postern/protocol/address'
 import { type ProxyPolicy, readProxyHeader } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
-import { EVICTION_SEARCH_MS, SWEEP_MS, TCP_KEEPALIVE_MS } from '@postern/protocol/limits'
+import { SWEEP_MS, TCP_KEEPALIVE_MS } from '@postern/protocol/limits'
 import { resetSocket } from '@postern/protocol/socket'
 import { faultAnswer } from '../proxy/fault-answer.ts'
 import type { ProxyContext } from '../proxy/proxy-context.ts'
 import { Http1Connection } from './http1-connection.ts'
 import { Http2Connection, type Http2Host } from './http2/http2-connection.ts'
-import { idlestOfLargestCrowd } from './idle-connection.ts'
+import { IdleConnections } from './idle-connections.ts'
 import type { InboundConnection } from './inbound-context.ts'
 import { Sweeper } from './sweeper.ts'
 import { VisitorCeilings } from './visitor-ceilings.ts'
@@ -37,6 +37,7 @@ export class PublicListener {
   readonly #servers = new Set<Server>()
   readonly #sockets = new Set<Socket>()
   readonly #visitors = new Set<InboundConnection>()
+  readonly #idle = new IdleConnections(this.#visitors)
   readonly #sweeper: Sweeper
   readonly #ceilings: VisitorCeilings
   /** `retiring` is asked with each response. */
@@ -45,8 +46,6 @@ export class PublicListener {
   readonly #emptied = new Set<() => void>()
   /** Sockets of which the balancer has yet to say whom they are for. */
   #unnamed = 0
-  /** Of which address no connection was idle a moment ago, undefined for all: when it is looked for again. */
-  readonly #noneIdleUntil = new Map<string | undefined, number>()
 
   constructor(options: PublicListenerOptions) {
     this.#options = options
@@ -192,11 +191,7 @@ export class PublicListener {
 
   /** Ends a connection without a request, of this address if it is given. False if there is none. */
   #evictIdle(key: string | undefined): boolean {
-    const now = this.#options.now()
-    if (now < (this.#noneIdleUntil.get(key) ?? -Infinity)) return false
-    for (const [each, until] of this.#noneIdleUntil) if (until <= now) this.#noneIdleUntil.delete(each)
-    const visitor = idlestOfLargestCrowd(this.#visitors, key)
-    if (visitor === undefined) this.#noneIdleUntil.set(key, now + EVICTION_SEARCH_MS)
+    const visitor = this.#idle.next(this.#options.now(), key)
     visitor?.evict()
     return visitor !== undefined
   }
