@@ -203,6 +203,7 @@ export class ProxyRequest implements ExchangeHost, Evictable {
         if (this.#host.now() >= state.until) return this.#leaveQueue(state)
         return this.#keepWaiting()
       case 'held':
+      case 'deferred':
         return this.#keepWaiting()
       case 'sending':
         return state.exchange.expire()
@@ -381,7 +382,7 @@ export class ProxyRequest implements ExchangeHost, Evictable {
     const leave = downstream.defer?.(() => this.#guarded(() => this.#lookUp(0)))
     if (leave !== undefined) {
       this.#enter({ kind: 'deferred', leave })
-      return downstream.expireIn(Infinity)
+      return downstream.expireIn(SWEEP_MS)
     }
     const head = this.#head!
     const { proto, cookies } = this.#context

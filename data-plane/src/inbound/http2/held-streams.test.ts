@@ -78,6 +78,20 @@ test('a small body that came meanwhile follows its head, with the trailers behin
   stream.close()
 })
 
+test('a body without a byte that ends while its request waits is ended when it is sent', async () => {
+  const { tunnel, session } = await serve()
+  const upload = new SeenRequest(session, { ':method': 'POST' }, '')
+  await tunnel.holding(1)
+  await new Promise<void>((resolve) => session.ping(() => resolve()))
+  const route = new ScriptedRoute()
+  tunnel.arrive(route)
+  const { stream } = await route.leased(0)
+  await stream.until(({ received }) => received.endsWith('\r\n\r\n0\r\n\r\n'))
+  stream.answer(ok('empty'))
+  await upload.closed
+  expect(upload).toMatchObject({ status: 200, text: 'empty' })
+})
+
 test('of a body that waits a window is taken and no more; then all of it goes through', async () => {
   const { tunnel, session } = await serve()
   const length = 4 * 1024 * 1024
