@@ -203,8 +203,6 @@ export const QUEUED_PER_NODE = 1024
 export const KNOWN_HOSTS = 4096
 /** Deadlines of visitors and idle streams are looked at this often: they are met up to so much late. */
 export const SWEEP_MS = seconds(1)
-/** Bytes that may wait for a visitor that does not read before its stream is no longer credited. */
-export const VISITOR_BACKLOG_BYTES = 256 * KiB
 /** A body up to this size is kept until the first byte of the response, so that a request on a stale stream can be sent again. No more goes ahead of the answer of another task. */
 export const REPLAY_BYTES = 64 * KiB
 
@@ -220,11 +218,17 @@ export const H2_STREAMS_PER_VISITOR = 100
  * 128 MB. Half of a mux stream's first window: it keeps a 40 ms path busy at 25 Mbit/s.
  */
 export const H2_STREAM_WINDOW_BYTES = 128 * KiB
+/** Of one upload that its local server does not read: what the multiplexer takes beyond its window, the piece that fills it, and a window of the visitor. */
+export const H2_HELD_UPLOAD_BYTES = STREAM_BACKLOG_BYTES + 16 * KiB + H2_STREAM_WINDOW_BYTES
 /**
- * Of the responses on one connection that their visitor leaves unread: each counts with all that its local server may send at once until it begins. Beyond it further
- * requests of the connection wait. 12 MiB are 48 first windows of the multiplexer.
+ * What the streams of one connection hold or may soon hold, for a visitor or a local server that does not read. Beyond it further requests of the connection
+ * wait. These are 44 responses (a first window of the multiplexer each), or 24 uploads with theirs.
  */
-export const H2_UNREAD_BYTES = 12 * MiB
+export const H2_UNREAD_BYTES = 11 * MiB
+/**
+ * What the streams of one connection may hold at all. It is reached where many responses that had been read, or many bodies, come to stand still at once. Then streams are reset, first those whose request has not been sent.
+ */
+export const H2_HELD_BYTES = 12 * MiB
 /** Of a connection. What has come is credited to it at once, so that no stalled stream delays the others; it bounds only what is under way. */
 export const H2_CONNECTION_WINDOW_BYTES = MiB
 /** Twice HEAD_BYTES: what lies between is answered 431 as in HTTP/1.1; the stream of what is larger is reset. */

@@ -205,6 +205,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
         if (this.#host.now() - this.#queuedAt! >= STREAM_WAIT_MS) return this.#leaveQueue(state)
         return this.#keepWaiting()
       case 'held':
+      case 'deferred':
         return this.#keepWaiting()
       case 'sending':
         return state.exchange.expire()
@@ -391,7 +392,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     const leave = downstream.defer?.(() => this.#guarded(() => this.#lookUp(0)))
     if (leave !== undefined) {
       this.#enter({ kind: 'deferred', leave })
-      return downstream.expireIn(Infinity)
+      return downstream.expireIn(SWEEP_MS)
     }
     const head = this.#head!
     if (!downstream.bindsStreams && requestSignsIn(head)) return this.#requireHttp1()

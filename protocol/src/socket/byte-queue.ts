@@ -2,7 +2,7 @@
 
 /** Up to here pieces are copied together. */
 const SMALL_BYTES = 4 * 1024
-/** Twice that: at most half of a slab is left empty. */
+/** Twice that. */
 const SLAB_BYTES = 2 * SMALL_BYTES
 
 export class ByteQueue {
@@ -65,9 +65,9 @@ export class ByteQueue {
   }
 }
 
-/** A small part of a larger memory is copied, or it would keep all of that. */
+/** A part of a larger memory is copied, or it would keep all of that: an eighth more than its bytes is cheaper than the copy. */
 function ofItsOwn(piece: Buffer): Buffer {
-  if (piece.length * 2 >= piece.buffer.byteLength) return piece
+  if (piece.length * 8 >= piece.buffer.byteLength * 7) return piece
   const copy = Buffer.allocUnsafeSlow(piece.length)
   piece.copy(copy)
   return copy
