@@ -56,6 +56,11 @@ export class GatedInput {
       if (this.#waiting.length > 0) this.#ended = 'waits'
       else end()
     })
+    // What came in the same read as the head is with the stream already, and goes before all that waits.
+    const early: Buffer | null = stream.read()
+    if (early === null) return
+    this.#waiting.append(early)
+    waits?.(early.length)
   }
 
   /** Bytes that wait. */
