@@ -177,6 +177,23 @@ test('a channel that is about to end: what is under way on its route is ended, a
   expect(routes.isAway(name)).toBe(true)
 })
 
+test('a request that waits for a stream of a route that is withdrawn looks for another, and does not find that one', async () => {
+  const { routes, find } = await setup({ rows: [online('a')] })
+  const route = await find()
+  if (!(route instanceof PeerRoute)) throw new Error('it is not found')
+  const found: unknown[] = []
+  route.queue.enter({
+    addressKey: 'a',
+    retry: () => found.push(routes.find(name)),
+    displaced: () => expect.unreachable(),
+  })
+  routes.withdrawn(name, route.epoch)
+  await Promise.resolve()
+  expect(found).toHaveLength(1)
+  expect(found[0]).not.toBeInstanceOf(PeerRoute)
+  expect(route.queue.size).toBe(0)
+})
+
 test('a name that has a channel here too is looked for while nobody waits, and goes to another task only for less than is under way here', async () => {
   const shared = { pool: true }
   const { routes, state, epochOf } = await setup({

@@ -179,8 +179,9 @@ export class RemoteRoutes {
 
   /** The task of that channel says that it serves the name no more. */
   withdrawn(name: Subdomain, epoch: number): void {
-    for (const route of this.#byName.get(name) ?? []) if (route.epoch === epoch) this.#drop(route)
+    // Before requests that wait on the route look for another.
     this.#refuse(name, epoch)
+    for (const route of [...(this.#byName.get(name) ?? [])]) if (route.epoch === epoch) this.#drop(route)
     this.#deps.table.doubt(name)
   }
 
@@ -274,13 +275,11 @@ export class RemoteRoutes {
   }
 
   #drop(route: PeerRoute): void {
+    const others = this.#byName.get(route.name)?.filter((each) => each !== route) ?? []
+    if (others.length > 0) this.#byName.set(route.name, others)
+    else this.#byName.delete(route.name)
     route.retire()
     route.sweep()
-    const routes = this.#byName.get(route.name)
-    const at = routes?.indexOf(route) ?? -1
-    if (routes === undefined || at < 0) return
-    routes.splice(at, 1)
-    if (routes.length === 0) this.#byName.delete(route.name)
   }
 
   #isAway(row: TableRoute): boolean {

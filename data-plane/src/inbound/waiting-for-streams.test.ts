@@ -87,6 +87,8 @@ test('a request waits for STREAM_WAIT_MS at the most, however often it has been 
   // It was read to its end, so that the connection goes on.
   waiting.send(get('/third'))
   await queued(1)
+  for (let more = 0; more < 3; more += 1) pass(SWEEP_MS)
+  expect(tunnel.route.queue.size).toBe(1)
 })
 
 test.each<[who: string, leave: (browser: Browser) => unknown]>([
