@@ -2,10 +2,13 @@ import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import type { StreamFaultMessage } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
+import { STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
 import { Mux, type MuxEvents, type RawStream, WindowBudget } from '@postern/protocol/mux'
 import { afterEach, describe, expect, test } from 'vitest'
-import { LocalServer } from './local-server.ts'
+import { LocalServer, type LocalServerListener } from './local-server.ts'
 import { ServedStreams } from './serve-streams.ts'
+import { HeldStream } from './testing/held-stream.ts'
+import { SlowSocket } from './testing/slow-socket.ts'
 
 /** A stream as the data plane would hold it, with what happened on it. */
 class Visitor {
@@ -304,6 +307,31 @@ describe('a served stream', () => {
     await gone
     expect(tunnel.served.size).toBe(0)
   })
+})
+
+test('of connections that only deliver what they were given there are as many as streams, and the oldest gives way', async () => {
+  const sockets: SlowSocket[] = []
+  let connected = (_socket: net.Socket): void => {}
+  const server = {
+    connect(listener: LocalServerListener) {
+      connected = (socket) => listener.connected(socket)
+      return () => undefined
+    },
+  }
+  const served = new ServedStreams({ server: server as unknown as LocalServer, sendFault: () => expect.unreachable() })
+  for (let streams = 0; streams < STREAMS_PER_CHANNEL + 2; streams++) {
+    const stream = new HeldStream()
+    served.serve(stream)
+    sockets.push(new SlowSocket())
+    connected(sockets.at(-1) as unknown as net.Socket)
+    stream.listener.data(Buffer.from('all'))
+    stream.listener.end()
+    stream.cut()
+  }
+  expect(sockets.map(({ wasReset }) => wasReset).indexOf(false)).toBe(2)
+  expect(sockets.filter(({ wasReset }) => wasReset)).toHaveLength(2)
+  for (const socket of sockets) socket.destroy()
+  await served.idle()
 })
 
 describe('back-pressure', () => {

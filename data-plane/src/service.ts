@@ -36,6 +36,8 @@ import { createOpsServer } from './ops/ops-server.ts'
 import { TaskCounts } from './ops/task-counts.ts'
 import type { DataPlaneDeps } from './plane-deps.ts'
 import { LocalRoutes } from './route/local-routes.ts'
+import { QueuePlaces } from './route/queue-places.ts'
+import type { Route } from './route/route.ts'
 import { tunnelGate } from './route/tunnel-gate.ts'
 import { Turnstile } from './route/turnstile.ts'
 import { agentSide, tunnelFacts } from './service/agent-side.ts'
@@ -80,7 +82,8 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     hash: hashCredentials,
     now,
   }
-  const routes = new LocalRoutes(now, (rules) => tunnelGate(rules, passwords))
+  const places = new QueuePlaces()
+  const routes = new LocalRoutes(now, (rules) => tunnelGate(rules, passwords), places)
   const fence = new Fence({
     tunnels,
     compareClaims: () => compareClaims(tunnels(), stores.routes),
@@ -102,12 +105,14 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   const peers = new PeerSide({
     ...deps,
     self,
+    ownAddr: () => addr,
     budget,
     view,
     counts,
     after,
     claiming: (name) => [...tunnels()].some(({ claiming, subdomain }) => claiming && subdomain === name),
-    endOn: (route) => visitors.listener.endOn(route),
+    endOn,
+    places,
   })
   const sweep = setInterval(() => {
     routes.sweep()
@@ -125,16 +130,19 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     draining: () => readiness === 'draining',
     lastStretchOver: (tunnel) => {
       const route = routes.routeOf(tunnel)
-      if (route) visitors.listener.endOn(route)
+      if (route) endOn(route)
       if (tunnel.epoch !== undefined) peerListener?.ending({ name: tunnel.subdomain, epoch: tunnel.epoch })
       setTimeout(() => void tunnel.close(), UPGRADE_END_MS)
     },
   })
   const memory = new MemoryGuard({
-    holders: (): Iterable<Yielding> => [...tunnels(), ...peers.channels],
+    holders: (): Iterable<Yielding> => [...tunnels(), ...peers.shares],
     memoryLimit: deps.memoryLimit,
     reset: (holder) =>
-      log.warn(holder instanceof Tunnel ? tunnelFacts(holder) : {}, 'a stalled stream was reset for want of memory'),
+      log.warn(
+        holder instanceof Tunnel ? tunnelFacts(holder) : { username: holder.tenant },
+        'a stalled stream was reset for want of memory',
+      ),
   })
   const memoryCheck = setInterval(() => memory.check(), MEMORY_CHECK_MS)
   const { remote } = peers
@@ -218,7 +226,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     //    With no other task to go to they stay where they are.
     const balanced = config.proxyProtocol === 'required'
     if (left() > 0 && (balanced || (await hasOthers()))) {
-      visitors.listener.retire()
+      visitors.listener.disableKeepAlive()
       const enough = moveAgents({ tunnels, deadline, now, random: Math.random })
       // A balancer may send new connections for as long as we can be here; nobody else does.
       await (balanced ? pause(left()) : atMost(left(), agents.empty()))
@@ -258,6 +266,11 @@ function sumOf(tunnels: Iterable<Tunnel>, of: (tunnel: Tunnel) => number): numbe
   let sum = 0
   for (const tunnel of tunnels) sum += of(tunnel)
   return sum
+}
+
+/** What is open on this route ends as at the end of a drain. */
+function endOn({ users = new Set() }: Route): void {
+  for (const user of users) user.terminate()
 }
 
 function after(ms: number, run: () => void): () => void {

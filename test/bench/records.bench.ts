@@ -2,8 +2,8 @@
 import { AccessLog } from '../../data-plane/src/ops/access-log.ts'
 import { LineWriter } from '../../data-plane/src/ops/line-writer.ts'
 import { TaskCounts } from '../../data-plane/src/ops/task-counts.ts'
-import { RequestIds } from '../../data-plane/src/public/request-ids.ts'
-import { RequestRecord } from '../../data-plane/src/public/request-record.ts'
+import { RequestIds } from '../../data-plane/src/proxy/request-ids.ts'
+import { RequestRecord } from '../../data-plane/src/proxy/request-record.ts'
 
 const ROUNDS = 7
 const REQUESTS_PER_ROUND = 500_000

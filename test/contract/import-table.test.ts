@@ -27,8 +27,9 @@ const FORBIDDEN = [
   ['protocol/src/mux', '@aws-sdk/client-dynamodb'],
   ['data-plane/src/channel', '../route/route.ts'],
   ['data-plane/src/route', '../dispatch/dispatcher.ts'],
-  ['data-plane/src/dispatch', '../public/exchange.ts'],
-  ['data-plane/src/public', '../config.ts'],
+  ['data-plane/src/dispatch', '../proxy/exchange.ts'],
+  ['data-plane/src/proxy', '../inbound/http1-connection.ts'],
+  ['data-plane/src/inbound', '../config.ts'],
 ] as const
 
 const ALLOWED = [
@@ -36,7 +37,8 @@ const ALLOWED = [
   ['admin/src/bootstrap', '@postern/protocol/store'],
   ['agent/src', '@postern/protocol/channel'],
   ['protocol/src/store', '@aws-sdk/client-dynamodb'],
-  ['data-plane/src/public', '../dispatch/dispatcher.ts'],
+  ['data-plane/src/inbound', '../proxy/proxy-request.ts'],
+  ['data-plane/src/proxy', '../dispatch/dispatcher.ts'],
   ['local/src', '@postern/control-plane'],
 ] as const
 

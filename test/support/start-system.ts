@@ -52,7 +52,7 @@ export interface ProcessStart {
   readonly name: string
   /** Arguments for Node: script and its arguments. */
   readonly args: readonly string[]
-  readonly env?: Readonly<Record<string, string>>
+  readonly env?: Readonly<Record<string, string | undefined>>
   /** Before Node's own command. */
   readonly prefix?: readonly string[]
   /** So many new tokens are shown to a person on its standard output, once each. None unless told. */
@@ -228,11 +228,11 @@ export class System {
 
   /**
    * Starts a data plane, beside those that run (or again on `ports`, where they are given), and waits until it listens.
-   * @param changes to its environment
+   * @param changes to its environment; undefined takes a variable out
    */
   async startDataPlane(
     ports: Ports = { public: 0, channel: 0, peer: 0, ops: 0 },
-    changes: Readonly<Record<string, string>> = {},
+    changes: Readonly<Record<string, string | undefined>> = {},
   ): Promise<TestProcess> {
     const env: Record<string, string> = {
       ...this.tableEnv,

@@ -160,7 +160,7 @@ describe('503', () => {
     await expectThreeForms(tunnel.host, 503, 'tunnel-offline')
   })
 
-  test('more requests than a channel has streams: those beyond are refused, those within are served', async () => {
+  test('more requests than a channel has streams: those beyond wait, and are refused if none is free in time', async () => {
     let release: () => void = () => {}
     const held = new Promise<void>((resolve) => {
       release = resolve
@@ -172,7 +172,7 @@ describe('503', () => {
       connection.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
     })
     const visitors = await Promise.all(Array.from({ length: 260 }, () => visit(system)))
-    // 256 at most are carried; four refusals come while all the others wait. Released earlier, they would leave streams for the last to come.
+    // 256 at most are carried; four refusals come when their wait is over. Released earlier, the others would leave streams for them.
     const early: Message[] = []
     const answers = visitors.map((visitor) => visitor.ask(get(tunnel.host)))
     for (const answer of answers) void answer.then((said) => early.push(said)).catch(() => undefined)

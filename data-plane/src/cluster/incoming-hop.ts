@@ -1,10 +1,14 @@
 /** One stream that another task has opened for a tunnel of this one: judged by its preamble, answered, and joined to the local server. Knows nothing of HTTP. */
+import { addressKey } from '@postern/protocol/address'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
+import { STREAM_WAIT_MS } from '@postern/protocol/limits'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
 import { pipe } from '../route/byte-pipe.ts'
+import { type Evictable, evictFor } from '../route/eviction.ts'
 import { HOP_ANSWER, type HopAnswer, type HopPreamble, readPreamble } from '../route/hop-preamble.ts'
 import { Leftover } from '../route/leftover.ts'
 import type { Failure, Lease } from '../route/route.ts'
+import type { QueuedRequest } from '../route/stream-queue.ts'
 import type { TunnelRoute } from '../route/tunnel-route.ts'
 import type { Fence } from './fence.ts'
 
@@ -12,11 +16,13 @@ import type { Fence } from './fence.ts'
 export interface HopHouse {
   /** Routes of this task's own channels, and no others: whatever comes by a hop goes no further. */
   readonly routes: {
-    ofClaim(name: HopPreamble['name'], epoch: number): TunnelRoute | undefined
+    ofClaim(name: HopPreamble['name'], epoch: number): { route: TunnelRoute; tenant: string } | undefined
   }
   readonly fence: Pick<Fence, 'closed' | 'whenLifted'>
   /** Whether this task stops, and takes nothing more. */
   draining(): boolean
+  /** Monotonic milliseconds. */
+  now(): number
   /** A request for a tunnel with rules: judged, and passed on, over `stream`. `returned` is called instead of a reset, at most once. */
   judge(
     stream: RawStream,
@@ -31,6 +37,8 @@ export interface HopDesk {
   /** Said before the stream is reset. */
   returned(streamId: number, failure: Failure): void
   withdrawn(preamble: HopPreamble): void
+  /** Assigns the stream to that tenant. False: memory is short, and the tenant gets no new stream on this channel. */
+  admits(stream: RawStream, tenant: string): boolean
   /** Rule of the protocol that the other task broke. */
   violated(fault: TunnelFault): void
 }
@@ -42,12 +50,20 @@ export function receiveHop(stream: RawStream, house: HopHouse, desk: HopDesk): v
   stream.listen(new Beginning(stream, house, desk))
 }
 
-/** The preamble, and what of the request has come behind it. */
-class Beginning implements StreamListener {
+/** The preamble, and what of the request has come behind it; with it the request waits for a stream of the tunnel, where that has none. */
+class Beginning implements StreamListener, QueuedRequest {
+  addressKey = ''
   readonly #stream: RawStream
   readonly #house: HopHouse
   readonly #desk: HopDesk
   #bytes: Buffer | undefined
+  #preamble: HopPreamble | undefined
+  /** Nothing more comes of the request. */
+  #ended = false
+  /** While it waits: leaves the queue. */
+  #leave: (() => void) | undefined
+  #waitsSince: number | undefined
+  #deadline: NodeJS.Timeout | undefined
 
   constructor(stream: RawStream, house: HopHouse, desk: HopDesk) {
     this.#stream = stream
@@ -57,11 +73,15 @@ class Beginning implements StreamListener {
 
   data(chunk: Buffer): void {
     this.#bytes = this.#bytes === undefined ? chunk : Buffer.concat([this.#bytes, chunk])
+    // While it waits no more comes than the stream's window.
+    if (this.#preamble !== undefined) return
     try {
       const read = readPreamble(this.#bytes)
       if (read === undefined) return
       this.#bytes = this.#bytes.subarray(read.length)
       this.#stream.consume(read.length)
+      this.#preamble = read.preamble
+      this.addressKey = addressKey(read.preamble.visitorAddress, 'observed')
       this.#dispatch(read.preamble)
     } catch (error) {
       this.#desk.violated(toFault(error))
@@ -69,24 +89,71 @@ class Beginning implements StreamListener {
   }
 
   end(): void {
+    this.#ended = true
     // Half a preamble is none.
-    this.#stream.reset()
+    if (this.#preamble === undefined) this.#stream.reset()
   }
 
-  reset(): void {}
+  reset(): void {
+    this.#stopWaiting()
+  }
 
   writable(): void {}
+
+  // ── while it waits ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The tunnel may have moved meanwhile, or this task have begun to stop: it is dispatched anew. */
+  retry(): void {
+    this.#leave = undefined
+    try {
+      this.#dispatch(this.#preamble!)
+    } catch (error) {
+      this.#giveBackUnsent(toFault(error))
+    }
+    if (this.#leave === undefined) this.#stopWaiting()
+  }
+
+  displaced(): void {
+    this.#stopWaiting()
+    this.#giveBackUnsent(new TunnelFault('streams-exhausted'))
+  }
+
+  /** False if it may not. */
+  #wait({ queue }: TunnelRoute): boolean {
+    this.#leave = queue.enter(this)
+    if (this.#leave === undefined) return false
+    this.#waitsSince ??= this.#house.now()
+    this.#deadline ??= setTimeout(() => this.displaced(), STREAM_WAIT_MS)
+    return true
+  }
+
+  #stopWaiting(): void {
+    this.#leave?.()
+    this.#leave = undefined
+    clearTimeout(this.#deadline)
+  }
+
+  // ── what becomes of it ────────────────────────────────────────────────────────────────────────────────────────────
 
   #dispatch(preamble: HopPreamble): void {
     const { routes, fence, draining } = this.#house
     if (fence.closed()) return this.#refuse(HOP_ANSWER.fenced)
-    const route = routes.ofClaim(preamble.name, preamble.epoch)
-    if (route === undefined) return this.#refuse(HOP_ANSWER.stale)
+    const claimed = routes.ofClaim(preamble.name, preamble.epoch)
+    if (claimed === undefined) return this.#refuse(HOP_ANSWER.stale)
     if (draining()) return this.#refuse(HOP_ANSWER.draining)
-    const first = this.#bytes
+    const { route, tenant } = claimed
+    if (!this.#desk.admits(this.#stream, tenant))
+      return this.#giveBackUnsent(new TunnelFault('streams-exhausted', 'the tunnel holds too much memory'))
+    if (route.gate === undefined) this.#join(preamble, route)
+    else this.#judge(preamble, route)
+  }
+
+  /** What has come behind the preamble goes on to `listener`. */
+  #passTo(listener: StreamListener): void {
+    const bytes = this.#bytes
     this.#bytes = undefined
-    if (route.gate === undefined) this.#join(preamble, route, first)
-    else this.#judge(preamble, route, first)
+    if (bytes !== undefined && bytes.length > 0) listener.data(bytes)
+    if (this.#ended) listener.end()
   }
 
   #refuse(answer: HopAnswer): void {
@@ -100,56 +167,108 @@ class Beginning implements StreamListener {
     this.#stream.write(ANSWERS.get(answer)!)
   }
 
-  #judge(preamble: HopPreamble, route: TunnelRoute, first: Buffer | undefined): void {
+  #judge(preamble: HopPreamble, route: TunnelRoute): void {
     this.#answer(HOP_ANSWER.judged)
     const listener = this.#house.judge(this.#stream, preamble, route, (failure) => this.#giveBack(failure))
     this.#stream.listen(listener)
-    if (first !== undefined && first.length > 0) listener.data(first)
+    this.#passTo(listener)
   }
 
-  #join(preamble: HopPreamble, route: TunnelRoute, first: Buffer | undefined): void {
+  #join(preamble: HopPreamble, route: TunnelRoute): void {
     let lease: Lease
     try {
-      // The stream is the connection to the local server from now on, so that one must be nobody else's before.
-      lease = route.lease('fresh', preamble)
+      lease = this.#lease(preamble, route)
     } catch (error) {
-      this.#answer(HOP_ANSWER.taken)
       const fault = toFault(error)
-      return this.#giveBack({ fault, unsent: true, next: isChannelsEnd(fault) ? 'elsewhere' : 'nowhere' })
+      if (fault.code !== 'streams-exhausted' || !this.#wait(route)) this.#giveBackUnsent(fault)
+      return
     }
     this.#answer(HOP_ANSWER.taken)
-    const { fence } = this.#house
+    const { fence, now } = this.#house
+    let movedAt = now()
     let stopWaiting = (): void => {}
     const forget = route.whenRetired(() => this.#desk.withdrawn(preamble))
+    const user: Evictable = {
+      addressKey: this.addressKey,
+      // The other task sends requests of other visitors by it as well: how long it is open says nothing of the one that has it now.
+      streamAge: 0,
+      slowFor: 0,
+      get idleFor() {
+        return now() - movedAt
+      },
+      evict: (fault) => {
+        over()
+        lease.reset()
+        this.#giveBack({ fault, unsent: false, next: 'nowhere' })
+      },
+      // The other task ends what is under way.
+      terminate: () => {},
+    }
+    route.users.add(user)
     const over = (): void => {
+      route.users.delete(user)
       forget()
       stopWaiting()
+      // Without an answer too: nobody waits for one any more.
+      lease.answered?.()
     }
     const [hop] = pipe(
       this.#stream,
       {
         // What lay in the socket while this process stood still is not for a tunnel that may have moved meanwhile.
         mayPass: () => {
+          movedAt = now()
           if (!fence.closed()) return true
           stopWaiting = fence.whenLifted(() => hop.resume())
           return false
         },
-        over,
+        over: () => {
+          over()
+          // The local server has ended first, and may still be reading.
+          lease.leave(true)
+        },
         broken: () => {
           over()
-          lease.stream.reset()
+          lease.reset()
         },
       },
       lease.stream,
       {
-        over,
+        mayPass: () => {
+          movedAt = now()
+          lease.answered?.()
+          return true
+        },
+        over: () => {
+          over()
+          lease.leave()
+        },
         broken: (_end, why) => {
           over()
-          this.#giveBack(lease.failure() ?? failureBy(why))
+          const failure = lease.failure() ?? failureBy(why)
+          lease.reset()
+          this.#giveBack(failure)
         },
       },
     )
-    if (first !== undefined && first.length > 0) hop.data(first)
+    this.#passTo(hop)
+  }
+
+  /** The stream is the connection to the local server from now on, so that one must be nobody else's before. @throws TunnelFault as `Route.lease` */
+  #lease(preamble: HopPreamble, route: TunnelRoute): Lease {
+    try {
+      return route.lease('fresh', preamble)
+    } catch (error) {
+      const waitedMs = this.#waitsSince === undefined ? 0 : this.#house.now() - this.#waitsSince
+      const { addressKey } = this
+      if (toFault(error).code !== 'streams-exhausted' || !evictFor(route.users, { addressKey, waitedMs })) throw error
+      return route.lease('fresh', preamble)
+    }
+  }
+
+  #giveBackUnsent(fault: TunnelFault): void {
+    this.#answer(HOP_ANSWER.taken)
+    this.#giveBack({ fault, unsent: true, next: isChannelsEnd(fault) ? 'elsewhere' : 'nowhere' })
   }
 
   #giveBack(failure: Failure): void {

@@ -1,7 +1,7 @@
 import { LOGGED_PATH_CHARACTERS } from '@postern/protocol/limits'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type RecordedHead, RequestRecord } from '../public/request-record.ts'
+import { type RecordedHead, RequestRecord } from '../proxy/request-record.ts'
 import { AccessLog } from './access-log.ts'
 import { LineWriter } from './line-writer.ts'
 

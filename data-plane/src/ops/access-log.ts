@@ -6,7 +6,7 @@ import {
   LOGGED_METHOD_CHARACTERS,
   LOGGED_PATH_CHARACTERS,
 } from '@postern/protocol/limits'
-import type { RequestEnd, RequestRecord } from '../public/request-record.ts'
+import type { RequestEnd, RequestRecord } from '../proxy/request-record.ts'
 import { jsonText } from './json-text.ts'
 import type { LineBatch } from './line-batch.ts'
 import { LineClock } from './line-clock.ts'

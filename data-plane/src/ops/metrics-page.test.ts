@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { RequestRecord } from '../public/request-record.ts'
+import { RequestRecord } from '../proxy/request-record.ts'
 import { metricsPage } from './metrics-page.ts'
 import { TaskCounts } from './task-counts.ts'
 

@@ -1,7 +1,7 @@
 /** Requests that are over and whose lines are not written yet, in memory that is used again and again. Knows nothing of how a line looks. */
 import type { FaultCode } from '@postern/protocol/fault'
 import { LOGGED_PATH_CHARACTERS } from '@postern/protocol/limits'
-import type { RequestEnd, RequestRecord } from '../public/request-record.ts'
+import type { RequestEnd, RequestRecord } from '../proxy/request-record.ts'
 
 /** So many lines are written in one go. */
 const MOST = 128

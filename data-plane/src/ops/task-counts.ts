@@ -1,7 +1,7 @@
 /** What a task counts while it works: numbers that only grow, and what has been added to them since somebody took them. Knows nothing of who reads them. */
 import type { FaultCode } from '@postern/protocol/fault'
 import { METRIC_VALUES } from '@postern/protocol/limits'
-import type { RequestRecord } from '../public/request-record.ts'
+import type { RequestRecord } from '../proxy/request-record.ts'
 import { Distribution } from './distribution.ts'
 import { Histogram } from './histogram.ts'
 

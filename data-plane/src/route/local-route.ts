@@ -1,32 +1,41 @@
-/** The route to a tunnel whose channel is in this process: its rules, and the streams of its channel. Knows nothing of HTTP. */
+/** The route to a tunnel whose channel is in this process: its rules, and the streams of its channel. */
 import type { Tunnel } from '../channel/tunnel.ts'
+import type { Evictable } from './eviction.ts'
+import type { QueuePlaces } from './queue-places.ts'
 import type { Asker, Freshness, Lease } from './route.ts'
 import { StreamPool } from './stream-pool.ts'
+import { StreamQueue } from './stream-queue.ts'
 import { Retirement, type TunnelRoute } from './tunnel-route.ts'
 import type { VisitorGate } from './visitor-gate.ts'
 
 /** What the route needs of an agent's channel. */
-export type AgentStreams = Pick<Tunnel, 'openStream' | 'takeFailure'> & Partial<Pick<Tunnel, 'roundTripMs'>>
+export type AgentStreams = Pick<Tunnel, 'openStream' | 'takeFailure'> &
+  Partial<Pick<Tunnel, 'roundTripMs' | 'whenStreamGone'>>
 
 export class LocalRoute implements TunnelRoute {
   readonly gate: VisitorGate | undefined
+  readonly queue: StreamQueue
+  readonly users = new Set<Evictable>()
   readonly #source: AgentStreams
   readonly #pool: StreamPool
   readonly #retirement = new Retirement()
 
   /** `now` is monotonic, in milliseconds. */
-  constructor(source: AgentStreams, now: () => number, gate?: VisitorGate) {
+  constructor(source: AgentStreams, now: () => number, gate?: VisitorGate, places?: QueuePlaces) {
     this.gate = gate
+    this.queue = new StreamQueue(places)
     this.#source = source
-    this.#pool = new StreamPool(source, now)
+    this.#pool = new StreamPool(source, now, this.queue)
+    source.whenStreamGone?.(() => this.queue.freed())
   }
 
-  lease(freshness: Freshness, asker: Asker): Lease {
-    return this.#pool.lease(freshness, asker)
+  lease(freshness: Freshness, asker: Asker, again = false): Lease {
+    return this.#pool.lease(freshness, asker, again)
   }
 
   sweep(): void {
     this.#pool.sweep()
+    this.queue.sweep()
   }
 
   retire(): void {

@@ -6,6 +6,7 @@ import type { Parting } from '../channel/parting.ts'
 import type { Tunnel } from '../channel/tunnel.ts'
 import { H2Route } from './h2/h2-route.ts'
 import { LocalRoute } from './local-route.ts'
+import type { QueuePlaces } from './queue-places.ts'
 import type { TunnelRoute } from './tunnel-route.ts'
 import type { VisitorGate } from './visitor-gate.ts'
 
@@ -41,11 +42,13 @@ export class LocalRoutes {
   #choices = 0
   readonly #now: () => number
   readonly #gateOf: (rules: VisitorRules) => VisitorGate | undefined
+  readonly #places: QueuePlaces | undefined
 
-  /** `now` is monotonic, in milliseconds; `gateOf` compiles the rules of a tunnel. */
-  constructor(now: () => number, gateOf: (rules: VisitorRules) => VisitorGate | undefined) {
+  /** `now` is monotonic, in milliseconds; `gateOf` compiles the rules of a tunnel; `places` are those in which requests wait for streams. */
+  constructor(now: () => number, gateOf: (rules: VisitorRules) => VisitorGate | undefined, places?: QueuePlaces) {
     this.#now = now
     this.#gateOf = gateOf
+    this.#places = places
   }
 
   /** Of several channels the one with the fewest exchanges under way, of equals each in turn. */
@@ -71,9 +74,10 @@ export class LocalRoutes {
     return this.#routes.get(tunnel)
   }
 
-  /** The route over the channel that made this claim of the name, if it is here and serves it. */
-  ofClaim(subdomain: Subdomain, epoch: number): TunnelRoute | undefined {
-    return this.#byName.get(subdomain)?.find(({ tunnel }) => tunnel.epoch === epoch)?.route
+  /** The route over the channel that made this claim of the name, if it is here and serves it, and who answers for it. */
+  ofClaim(subdomain: Subdomain, epoch: number): { route: TunnelRoute; tenant: string } | undefined {
+    const member = this.#byName.get(subdomain)?.find(({ tunnel }) => tunnel.epoch === epoch)
+    return member && { route: member.route, tenant: member.tunnel.tenant }
   }
 
   /** Whether the name had a channel here until a moment ago. */
@@ -105,7 +109,11 @@ export class LocalRoutes {
   add(tunnel: Tunnel): (parting: Parting) => void {
     const { subdomain } = tunnel
     const RouteOf = tunnel.upstreamProtocol === 'h2c' ? H2Route : LocalRoute
-    const entry = { tunnel, route: new RouteOf(tunnel, this.#now, this.#gateOf(tunnel.rules)), chosenAt: 0 }
+    const entry = {
+      tunnel,
+      route: new RouteOf(tunnel, this.#now, this.#gateOf(tunnel.rules), this.#places),
+      chosenAt: 0,
+    }
     this.#routes.set(tunnel, entry.route)
     const former = this.#byName.get(subdomain)?.find((member) => member.tunnel.slot === tunnel.slot)
     if (former && (former.tunnel.epoch ?? 0) > (tunnel.epoch ?? 0)) {

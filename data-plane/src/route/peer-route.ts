@@ -1,12 +1,16 @@
-/** The route to a tunnel whose channel another task holds: streams to that task, kept for further requests. Knows nothing of the table. */
+/** The route to a tunnel whose channel another task holds: streams to that task, kept for further requests. */
 import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import { STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
 import type { RawStream } from '@postern/protocol/mux'
+import type { Evictable } from './eviction.ts'
 import { writePreamble } from './hop-preamble.ts'
 import { type HopHost, HopStream } from './hop-stream.ts'
+import type { QueuePlaces } from './queue-places.ts'
 import type { Asker, Failure, Freshness, Lease, Route } from './route.ts'
 import { StreamPool } from './stream-pool.ts'
+import { StreamQueue } from './stream-queue.ts'
+import { Retirement } from './tunnel-route.ts'
 
 /** The channel to that task. */
 export interface Hop {
@@ -35,6 +39,7 @@ export interface PeerRouteOptions {
   /** The other task ends the tunnel's channel in a moment: what is under way on the route is to be ended before. */
   ending(route: PeerRoute): void
   readonly counts: { hop(): void }
+  readonly places?: QueuePlaces
 }
 
 const MOVED: Failure = { fault: new TunnelFault('tunnel-moved'), unsent: true, next: 'elsewhere' }
@@ -43,9 +48,12 @@ export class PeerRoute implements Route, HopHost {
   readonly name: Subdomain
   readonly epoch: number
   readonly hop: Hop
+  readonly queue: StreamQueue
+  readonly users = new Set<Evictable>()
   readonly #options: PeerRouteOptions
   readonly #pool: StreamPool
   readonly #refused = new Set<number>()
+  readonly #retirement = new Retirement()
   #open = 0
   #outstanding = 0
 
@@ -53,10 +61,12 @@ export class PeerRoute implements Route, HopHost {
     this.name = options.name
     this.epoch = options.epoch
     this.hop = options.hop
+    this.queue = new StreamQueue(options.places)
     this.#options = options
     this.#pool = new StreamPool(
       { openStream: (asker) => this.#openStream(asker), takeFailure: (id) => this.#takeFailure(id) },
       options.now,
+      this.queue,
     )
   }
 
@@ -65,8 +75,8 @@ export class PeerRoute implements Route, HopHost {
     return this.#outstanding
   }
 
-  lease(freshness: Freshness, asker: Asker): Lease {
-    const lease = this.#pool.lease(freshness, asker)
+  lease(freshness: Freshness, asker: Asker, again = false): Lease {
+    const lease = this.#pool.lease(freshness, asker, again)
     this.#options.counts.hop()
     return lease
   }
@@ -74,11 +84,17 @@ export class PeerRoute implements Route, HopHost {
   /** Called about once a second. */
   sweep(): void {
     this.#pool.sweep()
+    this.queue.sweep()
   }
 
   /** No further requests take it. */
   retire(): void {
     this.#pool.retire()
+    this.#retirement.begin()
+  }
+
+  whenRetired(tell: () => void): () => void {
+    return this.#retirement.whenBegun(tell)
   }
 
   begun(): void {
@@ -103,6 +119,7 @@ export class PeerRoute implements Route, HopHost {
   gone(stream: HopStream): void {
     this.#open -= 1
     this.hop.remove(stream)
+    this.queue.freed()
   }
 
   #openStream(asker: Asker): HopStream {

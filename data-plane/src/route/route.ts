@@ -1,6 +1,8 @@
 /** How a request gets a stream to a local server, wherever that server's channel is. Knows nothing of HTTP. */
 import type { TunnelFault } from '@postern/protocol/fault'
 import type { ByteStream } from '@postern/protocol/mux'
+import type { Evictable } from './eviction.ts'
+import type { StreamQueue } from './stream-queue.ts'
 import type { VisitorGate } from './visitor-gate.ts'
 
 /**
@@ -27,7 +29,7 @@ export interface Failure {
   readonly next?: 'elsewhere' | 'nowhere'
 }
 
-/** A stream for one exchange. Whoever leases it listens on it at once, and ends with exactly one of `keep`, `leave` and `stream.reset`. */
+/** A stream for one exchange. Its user listens on it at once, and ends with exactly one of `keep`, `leave` and `reset`. */
 export interface Lease {
   readonly stream: ByteStream
   /** The stream has carried an exchange before: the local server may have closed it without our knowing. */
@@ -36,8 +38,18 @@ export interface Lease {
   readonly tentative?: boolean
   /** Gives the stream back: both messages ended by their framing, nothing followed, neither side said close. `idleMs` is the longest it may wait. */
   keep(idleMs: number): void
-  /** Lets the stream end in peace: the exchange is over, but it cannot carry another one. */
-  leave(): void
+  /** Lets the stream end by itself: the exchange is over, but it cannot carry another one. `unread`: the local server may still be reading the request. */
+  leave(unread?: boolean): void
+  /** Abandons the stream. Harmless when repeated. */
+  reset(): void
+  /** The first byte of the response has come. */
+  answered?(): void
+  /**
+   * Where present, the stream can carry further requests of the same visitor's connection, and of that alone: `bind` after an exchange, `wake` before the
+   * next. Its user listens on it meanwhile, and still ends with one of `leave` and `reset`.
+   */
+  bind?(): void
+  wake?(): void
   /** Why the far end reset the stream, where it said so. */
   failure(): Failure | undefined
 }
@@ -48,6 +60,12 @@ export interface Route {
   readonly gate?: VisitorGate | undefined
   /** What the way to the far end and back takes, as measured last; milliseconds, undefined where nobody has. */
   readonly roundTripMs?: number | undefined
-  /** @throws TunnelFault `streams-exhausted`, `channel-closed` */
-  lease(freshness: Freshness, asker: Asker): Lease
+  /** Where requests wait while the route has no stream; absent where it always has. */
+  readonly queue?: StreamQueue
+  /** Those that have a stream of it; absent where it always has one. */
+  readonly users?: Set<Evictable>
+  /** Where present: tells once, when no further request takes this route; at once if it is so. Returns the removal. */
+  whenRetired?(tell: () => void): () => void
+  /** `again`: for a request that has just given up a stream of this route, and waits behind nobody. @throws TunnelFault `streams-exhausted`, `channel-closed` */
+  lease(freshness: Freshness, asker: Asker, again?: boolean): Lease
 }

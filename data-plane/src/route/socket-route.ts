@@ -13,6 +13,13 @@ export class SocketRoute implements Route {
   /** Always a fresh connection: the control plane is asked a few times a minute. */
   lease(_freshness: Freshness): Lease {
     const stream = new SocketStream(connect({ ...this.#target, allowHalfOpen: true, noDelay: true }))
-    return { stream, reused: false, keep: () => stream.end(), leave: () => stream.end(), failure: () => undefined }
+    return {
+      stream,
+      reused: false,
+      keep: () => stream.end(),
+      leave: () => stream.end(),
+      reset: () => stream.reset(),
+      failure: () => undefined,
+    }
   }
 }

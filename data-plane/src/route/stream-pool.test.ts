@@ -1,9 +1,17 @@
 import { TunnelFault } from '@postern/protocol/fault'
-import { FRESH_ENOUGH_MS, IDLE_STREAM_MS, IDLE_STREAMS_PER_TUNNEL } from '@postern/protocol/limits'
+import {
+  FRESH_ENOUGH_MS,
+  IDLE_STREAM_MS,
+  IDLE_STREAMS_PER_TUNNEL,
+  ONE_AT_A_TIME_MS,
+  UNREAD_REQUEST_MS,
+} from '@postern/protocol/limits'
 import type { RawStream } from '@postern/protocol/mux'
 import { expect, test } from 'vitest'
 import { ScriptedStream } from '../testing/scripted-route.ts'
+import type { Lease } from './route.ts'
 import { StreamPool } from './stream-pool.ts'
+import { StreamQueue } from './stream-queue.ts'
 
 const asker = { visitorAddress: '127.0.0.1', requestId: 'r1' }
 
@@ -26,7 +34,7 @@ function setup(ceiling = Infinity) {
     },
     takeFailure: () => undefined,
   }
-  return { clock, opened, route: new StreamPool(source, () => clock.ms) }
+  return { clock, opened, route: new StreamPool(source, () => clock.ms, new StreamQueue()) }
 }
 
 test('a stream that was given back serves the next request', () => {
@@ -104,4 +112,63 @@ test('a retired route keeps nothing, so that a leaving agent need not wait for i
   busy.keep(IDLE_STREAM_MS)
   expect(opened[0]).toMatchObject({ state: 'ended' })
   expect(route.idleStreams).toBe(0)
+})
+
+test('while a fresh stream waits for its first byte, idle ones are let go and none is kept', () => {
+  const { route, clock, opened } = setup()
+  const [first, second] = [route.lease('fresh', asker), route.lease('fresh', asker)]
+  for (const lease of [first, second]) lease.answered?.()
+  first.keep(IDLE_STREAM_MS)
+  const waiting = route.lease('fresh', asker)
+  clock.ms = ONE_AT_A_TIME_MS - 1
+  route.sweep()
+  expect(route.idleStreams).toBe(1)
+  clock.ms = ONE_AT_A_TIME_MS
+  route.sweep()
+  second.keep(IDLE_STREAM_MS)
+  expect(opened.slice(0, 2)).toMatchObject([{ state: 'ended' }, { state: 'ended' }])
+  expect(route.idleStreams).toBe(0)
+  waiting.answered?.()
+  waiting.keep(IDLE_STREAM_MS)
+  expect(route.idleStreams).toBe(1)
+})
+
+test('a fresh stream that was answered before an older one shows that the local server serves several at once', () => {
+  const { route, clock } = setup()
+  const [poll, other, later] = [route.lease('fresh', asker), route.lease('fresh', asker), route.lease('fresh', asker)]
+  clock.ms = ONE_AT_A_TIME_MS
+  other.answered?.()
+  other.keep(IDLE_STREAM_MS)
+  // The latest may still be the one that is kept waiting.
+  expect(route.idleStreams).toBe(0)
+  later.answered?.()
+  later.keep(IDLE_STREAM_MS)
+  poll.answered?.()
+  poll.keep(IDLE_STREAM_MS)
+  expect(route.idleStreams).toBe(2)
+})
+
+test.each<[how: string, end: (lease: Lease) => void]>([
+  ['abandoned', (lease) => lease.reset()],
+  ['left', (lease) => lease.leave()],
+])('a fresh stream that was %s without an answer keeps no other from being kept', (_how, end) => {
+  const { route, clock } = setup()
+  const busy = route.lease('fresh', asker)
+  busy.answered?.()
+  const waiting = route.lease('fresh', asker)
+  clock.ms = ONE_AT_A_TIME_MS
+  end(waiting)
+  busy.keep(IDLE_STREAM_MS)
+  expect(route.idleStreams).toBe(1)
+})
+
+test('a stream that is left to a local server that still reads has its time, and every other one a second', () => {
+  const { route, clock, opened } = setup()
+  route.lease('fresh', asker).leave(true)
+  route.lease('fresh', asker).leave()
+  route.sweep()
+  expect(opened).toMatchObject([{ state: 'ended' }, { state: 'reset' }])
+  clock.ms = UNREAD_REQUEST_MS
+  route.sweep()
+  expect(opened[0]).toMatchObject({ state: 'reset' })
 })

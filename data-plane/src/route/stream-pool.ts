@@ -1,8 +1,15 @@
-/** Streams to one local server that are kept for further requests, wherever they come from. Knows nothing of channels, rules or HTTP. */
+/** Streams to one local server that are kept for further requests, wherever they come from. */
 import { TunnelFault } from '@postern/protocol/fault'
-import { FRESH_ENOUGH_MS, IDLE_STREAM_MS, IDLE_STREAMS_PER_TUNNEL } from '@postern/protocol/limits'
+import {
+  FRESH_ENOUGH_MS,
+  IDLE_STREAM_MS,
+  IDLE_STREAMS_PER_TUNNEL,
+  ONE_AT_A_TIME_MS,
+  UNREAD_REQUEST_MS,
+} from '@postern/protocol/limits'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
 import type { Asker, Failure, Freshness, Lease } from './route.ts'
+import type { StreamQueue } from './stream-queue.ts'
 
 /** A stream of the pool. A mux stream of an agent's channel is one as it is. */
 export interface PooledStream extends RawStream {
@@ -28,18 +35,23 @@ export class StreamPool {
   readonly #now: () => number
   /** Youngest last: it is the least likely to be closed by the local server, and the old ones are left to expire. */
   readonly #idle: PoolLease[] = []
-  /** Ended by us, waiting for the local server to end as well. */
-  readonly #leaving = new Set<PoolLease>()
+  /** Ended by us, waiting for the local server to end as well; each with the end of its time. */
+  readonly #leaving = new Map<PoolLease, number>()
+  /** Opened for a request, and neither it nor a later one has a byte of its response; the longest first. */
+  readonly #unanswered = new Set<PoolLease>()
+  readonly #queue: StreamQueue
   #retired = false
 
-  /** `now` is monotonic, in milliseconds. */
-  constructor(source: StreamSource, now: () => number) {
+  /** `now` is monotonic, in milliseconds. `queue`: the requests that wait for one of these streams. */
+  constructor(source: StreamSource, now: () => number, queue: StreamQueue) {
     this.#source = source
     this.#now = now
+    this.#queue = queue
   }
 
   /** @throws TunnelFault `streams-exhausted`, `channel-closed` */
-  lease(freshness: Freshness, asker: Asker): Lease {
+  lease(freshness: Freshness, asker: Asker, again = false): Lease {
+    if (!again) this.#queue.guard()
     const kept = freshness === 'fresh' ? undefined : this.#youngest(freshness === 'young' ? FRESH_ENOUGH_MS : Infinity)
     const lease = kept ?? this.#open(asker)
     lease.stream.begin?.()
@@ -48,8 +60,9 @@ export class StreamPool {
 
   /** Lets idle streams go whose time is over. Called about once a second. */
   sweep(): void {
-    for (const lease of this.#leaving) this.#drop(lease)
     const now = this.#now()
+    for (const [lease, until] of this.#leaving) if (until <= now) lease.reset()
+    if (this.#servesOneAtATime(now)) this.#leaveIdle()
     let expired = 0
     while (expired < this.#idle.length && this.#idle[expired]!.idleUntil <= now) expired++
     for (const lease of this.#idle.splice(0, expired)) lease.leave()
@@ -58,7 +71,9 @@ export class StreamPool {
   /** No further requests come: idle streams are let go now, busy ones as soon as they are given back. */
   retire(): void {
     this.#retired = true
-    for (const lease of this.#idle.splice(0)) lease.leave()
+    this.#leaveIdle()
+    // The requests that wait look for the tunnel's next channel.
+    this.#queue.freed()
   }
 
   get idleStreams(): number {
@@ -73,60 +88,107 @@ export class StreamPool {
   }
 
   #open(asker: Asker): PoolLease {
+    let stream: PooledStream
     try {
-      return this.#wrap(this.#source.openStream(asker))
+      stream = this.#source.openStream(asker)
     } catch (error) {
-      const oldest = this.#idle.shift()
-      if (oldest === undefined || !(error instanceof TunnelFault) || error.code !== 'streams-exhausted') throw error
-      oldest.stream.reset()
-      return this.#wrap(this.#source.openStream(asker))
+      const spare = this.#idle[0] ?? this.#firstLeaving()
+      if (spare === undefined || !(error instanceof TunnelFault) || error.code !== 'streams-exhausted') throw error
+      spare.reset()
+      stream = this.#source.openStream(asker)
     }
+    const lease = this.#wrap(stream)
+    lease.openedAt = this.#now()
+    this.#unanswered.add(lease)
+    return lease
+  }
+
+  #firstLeaving(): PoolLease | undefined {
+    const [first] = this.#leaving.keys()
+    return first
+  }
+
+  /**
+   * A local server that serves one connection at a time answers no other while it waits for the next request on a kept one: a fresh stream has been without
+   * an answer for ONE_AT_A_TIME_MS.
+   */
+  #servesOneAtATime(now: number): boolean {
+    const [longest] = this.#unanswered
+    return longest !== undefined && now - longest.openedAt >= ONE_AT_A_TIME_MS
+  }
+
+  /** Those that were opened before it wait for their own sake: a local server that serves one connection at a time would have answered them first. */
+  #answered(lease: PoolLease): void {
+    if (!this.#unanswered.has(lease)) return
+    for (const earlier of this.#unanswered) {
+      this.#unanswered.delete(earlier)
+      if (earlier === lease) return
+    }
+  }
+
+  #leaveIdle(): void {
+    for (const lease of this.#idle.splice(0)) lease.leave()
   }
 
   #wrap(stream: PooledStream): PoolLease {
     return new PoolLease(stream, {
+      answered: (lease) => this.#answered(lease),
       keep: (lease, idleMs) => this.#keep(lease, idleMs),
-      leave: (lease) => this.#leaving.add(lease),
+      leave: (lease, unread) => {
+        this.#unanswered.delete(lease)
+        this.#leaving.set(lease, unread ? this.#now() + UNREAD_REQUEST_MS : 0)
+      },
       gone: (lease) => this.#forget(lease),
       failure: (streamId) => this.#source.takeFailure(streamId),
     })
   }
 
   #keep(lease: PoolLease, idleMs: number): void {
-    if (this.#retired) return lease.leave()
     const now = this.#now()
+    this.#unanswered.delete(lease)
+    if (this.#retired || (this.#unanswered.size > 0 && this.#servesOneAtATime(now))) return lease.leave()
     lease.idleSince = now
     lease.idleUntil = now + Math.min(idleMs, IDLE_STREAM_MS)
     this.#idle.push(lease)
-    if (this.#idle.length > IDLE_STREAMS_PER_TUNNEL) this.#idle.shift()!.stream.reset()
+    if (this.#idle.length > IDLE_STREAMS_PER_TUNNEL) this.#idle[0]!.reset()
+    this.#queue.freed()
   }
 
   #forget(lease: PoolLease): void {
+    this.#unanswered.delete(lease)
     if (this.#leaving.delete(lease)) return
     const at = this.#idle.indexOf(lease)
     if (at >= 0) this.#idle.splice(at, 1)
   }
-
-  #drop(lease: PoolLease): void {
-    this.#leaving.delete(lease)
-    lease.stream.reset()
-  }
 }
 
 interface LeaseHome {
+  answered(lease: PoolLease): void
   keep(lease: PoolLease, idleMs: number): void
-  leave(lease: PoolLease): void
+  leave(lease: PoolLease, unread: boolean): void
   gone(lease: PoolLease): void
   failure(streamId: number): Failure | undefined
 }
 
-/** A stream and, while it is idle, its listener: whatever the local server does with an idle connection ends it. */
-class PoolLease implements Lease, StreamListener {
+/** A stream of the pool; whatever the local server does with an idle one ends it. */
+class PoolLease implements Lease {
   readonly stream: PooledStream
   reused = false
+  openedAt = 0
   idleSince = 0
   idleUntil = 0
   readonly #home: LeaseHome
+  /** Its listener while no exchange has it. */
+  readonly #resting: StreamListener = {
+    // A response that nobody asked for must not become the answer to the next request.
+    data: () => this.reset(),
+    end: () => {
+      this.#home.gone(this)
+      this.stream.end()
+    },
+    reset: () => this.#home.gone(this),
+    writable: () => {},
+  }
 
   constructor(stream: PooledStream, home: LeaseHome) {
     this.stream = stream
@@ -144,10 +206,28 @@ class PoolLease implements Lease, StreamListener {
     this.#home.keep(this, idleMs)
   }
 
-  leave(): void {
+  answered(): void {
+    if (!this.reused) this.#home.answered(this)
+  }
+
+  bind(): void {
+    this.reused = true
+    this.stream.rest?.()
+  }
+
+  wake(): void {
+    this.stream.begin?.()
+  }
+
+  leave(unread = false): void {
     this.#atRest()
-    this.#home.leave(this)
+    this.#home.leave(this, unread)
     this.stream.end()
+  }
+
+  reset(): void {
+    this.#home.gone(this)
+    this.stream.reset()
   }
 
   failure(): Failure | undefined {
@@ -155,24 +235,7 @@ class PoolLease implements Lease, StreamListener {
   }
 
   #atRest(): void {
-    this.stream.listen(this)
+    this.stream.listen(this.#resting)
     this.stream.rest?.()
   }
-
-  /** A response nobody asked for: it must not become the answer to the next request. */
-  data(): void {
-    this.#home.gone(this)
-    this.stream.reset()
-  }
-
-  end(): void {
-    this.#home.gone(this)
-    this.stream.end()
-  }
-
-  reset(): void {
-    this.#home.gone(this)
-  }
-
-  writable(): void {}
 }

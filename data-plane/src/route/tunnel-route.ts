@@ -1,14 +1,17 @@
 /** The route to a tunnel of this process, whatever its local server speaks, and its end. Knows nothing of streams. */
+import type { Evictable } from './eviction.ts'
 import type { Route } from './route.ts'
+import type { StreamQueue } from './stream-queue.ts'
 
 export interface TunnelRoute extends Route {
+  readonly queue: StreamQueue
+  readonly users: Set<Evictable>
   /** Streams of the tunnel that wait for another request. */
   readonly idleStreams: number
-  /** Lets go what has been idle for too long. Called about once a second. */
+  /** Lets go what has been idle for too long, and asks those that wait again. Called about once a second. */
   sweep(): void
   /** No further requests come. */
   retire(): void
-  /** Tells once, when no further request takes this route; at once if it is so. Returns the removal. */
   whenRetired(tell: () => void): () => void
 }
 
@@ -23,7 +26,7 @@ export class Retirement {
     this.#told.clear()
   }
 
-  /** As `TunnelRoute.whenRetired`. */
+  /** As `Route.whenRetired`. */
   whenBegun(tell: () => void): () => void {
     if (this.#begun) tell()
     else this.#told.add(tell)

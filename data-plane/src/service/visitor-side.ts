@@ -8,15 +8,15 @@ import type { Config } from '../config.ts'
 import { Dispatcher } from '../dispatch/dispatcher.ts'
 import { Redirector } from '../dispatch/redirector.ts'
 import { WaitingRoom, type WaitingRoomDeps } from '../dispatch/waiting-room.ts'
+import { PeerStream, type PeerStreamContext } from '../inbound/peer-stream.ts'
+import { PublicListener } from '../inbound/public-listener.ts'
+import { Sweeper } from '../inbound/sweeper.ts'
 import { AccessLog } from '../ops/access-log.ts'
 import type { TaskCounts } from '../ops/task-counts.ts'
 import type { DataPlaneDeps } from '../plane-deps.ts'
-import { HopVisitor } from '../public/hop-visitor.ts'
-import { PublicListener } from '../public/public-listener.ts'
-import { RequestIds } from '../public/request-ids.ts'
-import type { RecordKeeper } from '../public/request-record.ts'
-import { Sweeper } from '../public/sweeper.ts'
-import type { VisitorContext } from '../public/visitor-context.ts'
+import type { ProxyContext } from '../proxy/proxy-context.ts'
+import { RequestIds } from '../proxy/request-ids.ts'
+import type { RecordKeeper } from '../proxy/request-record.ts'
 import type { LocalRoutes } from '../route/local-routes.ts'
 import { SocketRoute } from '../route/socket-route.ts'
 
@@ -34,7 +34,7 @@ export interface VisitorSideDeps extends Pick<DataPlaneDeps, 'log' | 'lines' | '
 export interface VisitorSide {
   readonly listener: PublicListener
   /** For servers whose visitors are sent on to https. */
-  readonly redirecting: VisitorContext
+  readonly redirecting: ProxyContext
   /** Requests of other tasks' visitors for tunnels with rules. */
   readonly judge: HopHouse['judge']
   /** When no visitor is left, here or by a hop: writes out what is still to be written. */
@@ -62,7 +62,7 @@ export function visitorSide({
       accessLog?.over(record)
     },
   })
-  const context: VisitorContext = {
+  const context: ProxyContext = {
     dispatcher: new Dispatcher({
       base: config.base,
       routes,
@@ -74,10 +74,19 @@ export function visitorSide({
     proto: config.publicUrl.startsWith('https:') ? 'https' : 'http',
     cookies: new CookieFence(config.base),
     newRequestId: new RequestIds(bootId).next,
-    failed: (requestId, fault) => log.info({ requestId, fault: fault.code, detail: fault.detail }, 'request failed'),
+    failed(requestId, fault) {
+      // A defect of ours, for which the stack is needed.
+      if (fault.code === 'internal-error') log.error({ requestId, err: fault.cause ?? fault }, 'request failed')
+      else log.info({ requestId, fault: fault.code, detail: fault.detail }, 'request failed')
+    },
     records: recordsOf(() => counts.request()),
   }
+  const crashed = (error: unknown): void => {
+    counts.fault('internal-error')
+    log.error({ err: error }, 'a connection ended by an exception')
+  }
   const listener = new PublicListener({
+    crashed,
     proxyProtocol: config.proxyProtocol,
     now,
     awake: () => fence.awake(),
@@ -88,8 +97,8 @@ export function visitorSide({
     },
   })
   const { proto, cookies, failed } = context
-  const sweeper = new Sweeper(() => fence.awake(), SWEEP_MS)
-  const hopVisitors = { proto, cookies, sweeper, failed, now }
+  const sweeper = new Sweeper(() => fence.awake(), SWEEP_MS, crashed)
+  const peerStreams: PeerStreamContext = { proto, cookies, sweeper, failed, now }
   return {
     listener,
     redirecting: {
@@ -100,7 +109,7 @@ export function visitorSide({
       records: recordsOf(() => {}),
     },
     judge: (stream, preamble, route, returned) =>
-      new HopVisitor(stream, preamble, route, hopVisitors, returned).listener,
+      new PeerStream(stream, preamble, route, peerStreams, returned).listener,
     stop() {
       sweeper.stop()
       accessLog?.flush()

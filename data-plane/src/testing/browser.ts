@@ -11,9 +11,9 @@ export class Browser {
   readonly socket: Socket
   readonly #changed = new EventEmitter()
 
-  /** Half-open. It is gone when the test is over. */
-  constructor(port: number) {
-    this.socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+  /** Half-open. It is gone when the test is over. `localAddress`: where it comes from. */
+  constructor(port: number, localAddress = '127.0.0.1') {
+    this.socket = connect({ port, host: '127.0.0.1', localAddress, allowHalfOpen: true, noDelay: true })
     this.socket.on('data', (chunk) => {
       this.text += chunk.toString('latin1')
       this.#changed.emit('change')

@@ -6,10 +6,10 @@ import type { ProxyPolicy } from '@postern/protocol/channel'
 import { CookieFence } from '@postern/protocol/http'
 import { onTestFinished } from 'vitest'
 import { Dispatcher } from '../dispatch/dispatcher.ts'
-import { PublicListener } from '../public/public-listener.ts'
-import { RequestIds } from '../public/request-ids.ts'
-import type { VisitorCeilings } from '../public/visitor-ceilings.ts'
-import type { VisitorContext } from '../public/visitor-context.ts'
+import { PublicListener } from '../inbound/public-listener.ts'
+import type { VisitorCeilings } from '../inbound/visitor-ceilings.ts'
+import type { ProxyContext } from '../proxy/proxy-context.ts'
+import { RequestIds } from '../proxy/request-ids.ts'
 import type { Route } from '../route/route.ts'
 
 export interface PublicStand {
@@ -34,7 +34,7 @@ export interface StandOptions {
 
 /** Of the base domain example.com, where visitors come by https. It is gone when the test is over. */
 export async function startPublicStand(
-  dispatcher: VisitorContext['dispatcher'],
+  dispatcher: ProxyContext['dispatcher'],
   { proxyProtocol = 'off', ceilings }: StandOptions = {},
 ): Promise<PublicStand> {
   let ahead = 0
@@ -63,6 +63,7 @@ export async function startPublicStand(
       },
     },
     refused: (fault) => faults.push(fault.code),
+    crashed: (error) => faults.push(`crashed: ${error}`),
   })
   const server = listener.createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

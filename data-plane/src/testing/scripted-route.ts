@@ -2,6 +2,7 @@
 import { EventEmitter, once } from 'node:events'
 import type { TunnelFault } from '@postern/protocol/fault'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
+import type { Evictable } from '../route/eviction.ts'
 import type { Freshness, Lease, Route } from '../route/route.ts'
 import type { Verdict, VisitorGate } from '../route/visitor-gate.ts'
 
@@ -52,6 +53,8 @@ export interface ScriptedLease {
   readonly freshness: Freshness
   kept: number | undefined
   left: boolean
+  /** It was left while the local server may still be reading. */
+  unread: boolean
 }
 
 /** What the lease of that index is: a reused stream, one that fails as the agent says, or none. */
@@ -64,6 +67,7 @@ type Plan = (index: number) => {
 /** Hands out streams as planned. */
 export class ScriptedRoute implements Route {
   readonly leases: ScriptedLease[] = []
+  readonly users = new Set<Evictable>()
   gate: VisitorGate | undefined
   readonly #plan: Plan
   readonly #leased = new EventEmitter()
@@ -75,7 +79,13 @@ export class ScriptedRoute implements Route {
   lease(freshness: Freshness): Lease {
     const { reused = false, failure, none } = this.#plan(this.leases.length)
     if (none !== undefined) throw none
-    const lease: ScriptedLease = { stream: new ScriptedStream(), freshness, kept: undefined, left: false }
+    const lease: ScriptedLease = {
+      stream: new ScriptedStream(),
+      freshness,
+      kept: undefined,
+      left: false,
+      unread: false,
+    }
     this.leases.push(lease)
     this.#leased.emit('lease')
     return {
@@ -84,9 +94,11 @@ export class ScriptedRoute implements Route {
       keep: (idleMs) => {
         lease.kept = idleMs
       },
-      leave: () => {
+      leave: (unread = false) => {
         lease.left = true
+        lease.unread = unread
       },
+      reset: () => lease.stream.reset(),
       failure: () => failure,
     }
   }

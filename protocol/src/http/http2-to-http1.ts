@@ -1,20 +1,11 @@
 /** Writes the head and the trailers of an HTTP/2 message as HTTP/1.1 would (RFC 9113 §8). Knows nothing of frames or streams. */
 import { STATUS_CODES } from 'node:http'
 import { COLON, TARGET, TOKEN, VALUE } from './character-tables.ts'
+import { allowedInHttp2 } from './http2-fields.ts'
 import { refuse, type Side } from './rules.ts'
 
 /** Names and values in turn, pseudo-fields among them, as `node:http2` tells them: each character is a byte. */
 export type RawFields = readonly string[]
-
-/** RFC 9113 §8.2.2: what such a field would say, HTTP/2 says by frames. */
-const CONNECTION_FIELDS = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-])
 
 interface Pseudo {
   method?: string
@@ -127,11 +118,11 @@ function hostLine(authority: string | undefined, host: string | undefined): stri
   return named === undefined ? '' : fieldLine('host', named, 'request')
 }
 
+/** Nothing for a field that HTTP/2 forbids: what nghttp2 lets pass of these says nothing to us, and goes no further. */
 function fieldLine(name: string, value: string, side: Side): string {
   if (!every(name, TOKEN) || /[A-Z]/.test(name)) refuse(side, 'field-name-token')
-  if (CONNECTION_FIELDS.has(name) || (name === 'te' && value.toLowerCase() !== 'trailers'))
-    refuse(side, 'h2-connection-field')
   checkValue(value, side)
+  if (!allowedInHttp2(name, value)) return ''
   return `${name}: ${value}\r\n`
 }
 

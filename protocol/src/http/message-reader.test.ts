@@ -88,3 +88,31 @@ test('fields that may be sent once are joined, Set-Cookie never', () => {
     x: 'y',
   })
 })
+
+test('names of JavaScript are names like any other', () => {
+  const lines = '__proto__: 1\r\n__proto__: 2\r\nConstructor: 3\r\nLength: 4\r\nToString: 5\r\n'
+  const names = [
+    ['__proto__', ['1', '2']],
+    ['constructor', '3'],
+    ['length', '4'],
+    ['tostring', '5'],
+  ]
+  const { heads, trailers } = readResponse(
+    `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n${lines}\r\n0\r\n${lines}\r\n`,
+    1000,
+  )
+  expect(Object.entries(heads[0] as object)).toEqual([[':status', '200'], ...names])
+  expect(Object.entries(trailers as object)).toEqual(names)
+  expect(Object.entries(joinRepeated(heads[0] as Record<string, string[]>))).toContainEqual(['__proto__', '1, 2'])
+})
+
+test('HTTP2-Settings stays behind, in heads and trailers (RFC 9113 §8.2.2)', () => {
+  const lines = 'HTTP2-Settings: AAAA\r\nX: 1\r\n'
+  expect(
+    readResponse(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n${lines}\r\n0\r\n${lines}\r\n`, 1000),
+  ).toMatchObject({ heads: [{ ':status': '200', x: '1' }], trailers: { x: '1' } })
+  const bytes = Buffer.from(`GET / HTTP/1.1\r\nHost: demo.example.com\r\n${lines}\r\n`)
+  expect(http2RequestFields(new RequestHeadParser().parse(bytes, 0, bytes.length)!)).not.toHaveProperty(
+    'http2-settings',
+  )
+})

@@ -18,7 +18,12 @@ import {
   type RequestHead,
   RequestHeadParser,
 } from '@postern/protocol/http'
+import { STREAM_BACKLOG_BYTES } from '@postern/protocol/limits'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
+import { containedEvents } from '../../h2/contained-events.ts'
+import { GatedInput } from '../../h2/gated-input.ts'
+import { GatheredOutput } from '../../h2/gathered-output.ts'
+import { requestSignsIn } from '../connection-sign-in.ts'
 
 /** The session, as a request sees it. */
 export interface H2StreamHost {
@@ -30,20 +35,25 @@ export interface H2StreamHost {
   over(): void
 }
 
-const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_PROTOCOL_ERROR } = constants
+const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_INTERNAL_ERROR, NGHTTP2_PROTOCOL_ERROR } = constants
 
 export class H2OriginStream implements ByteStream {
   readonly #host: H2StreamHost
   readonly #reader: MessageReader<RequestHead>
   #listener: StreamListener | undefined
   #stream: ClientHttp2Stream | undefined
+  #input: GatedInput | undefined
+  #output: GatheredOutput | undefined
+  /** What was written last is more than waits in good order. */
+  #full = false
   #method = ''
   #trailersOut: Http2Fields = {}
   #trailersIn: RawFields = []
-  #room = true
   /** The body comes without a length, and goes on in chunks. */
   #chunking = false
   #whole = false
+  /** The final head has come. */
+  #headed = false
   /** Bytes delivered and not yet consumed; the stream is paused while there are any. */
   #owed = 0
   #over = false
@@ -53,9 +63,7 @@ export class H2OriginStream implements ByteStream {
     this.#host = host
     this.#reader = new MessageReader(new RequestHeadParser(), 'request', {
       head: (head) => this.#begin(head),
-      data: (piece) => {
-        if (this.#stream?.writable) this.#room = this.#stream.write(piece)
-      },
+      data: (piece) => this.#output!.write(piece),
       end: (trailers) => this.#endRequest(trailers),
     })
   }
@@ -70,14 +78,14 @@ export class H2OriginStream implements ByteStream {
   }
 
   write(chunk: Buffer): boolean {
-    this.#room = true
     if (this.#over) return true
     try {
       this.#reader.read(chunk)
     } catch (error) {
       this.#failLater(toFault(error))
     }
-    return this.#room
+    this.#full = !this.#over && this.#output !== undefined && this.#output.length >= STREAM_BACKLOG_BYTES
+    return !this.#full
   }
 
   /** A request ends by its own framing, which has told so already. */
@@ -92,13 +100,16 @@ export class H2OriginStream implements ByteStream {
 
   consume(bytes: number): void {
     this.#owed -= bytes
-    if (this.#owed <= 0) this.#stream?.resume()
+    this.#readOn()
   }
 
   // ── the request ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   #begin(head: RequestHead): boolean {
     if (head.upgrade !== undefined) throw new TunnelFault('upgrade-unsupported')
+    // Its connection carries requests of other visitors as well.
+    if (requestSignsIn(head))
+      throw new TunnelFault('connection-sign-in', 'The tunnel reaches its local server by HTTP/2.')
     this.#method = head.method
     const endStream = head.framing === 'none' || (head.framing === 'length' && head.contentLength === 0)
     const options = { endStream, waitForTrailers: head.framing === 'chunked' }
@@ -111,31 +122,48 @@ export class H2OriginStream implements ByteStream {
       stream = this.#host.request(joinRepeated(fields), options)
     }
     this.#stream = stream
-    stream.on('wantTrailers', () => {
-      if (this.#reader.done) stream.sendTrailers(this.#trailersOut)
-    })
-    stream.on('drain', () => this.#listener?.writable())
-    stream.on('headers', (_fields, flags, raw?: RawFields) => this.#readHead(flags, raw ?? []))
-    stream.on('response', (_fields, flags, raw?: RawFields) => this.#readHead(flags, raw ?? []))
-    stream.on('trailers', (_fields, _flags, raw?: RawFields) => {
-      this.#trailersIn = raw ?? []
-    })
     stream.on('error', (error) => {
       this.#error = error
     })
-    stream.on('close', () => this.#closed())
+    const on = containedEvents(stream, (error) => this.#refuse(toFault(error), NGHTTP2_INTERNAL_ERROR))
+    this.#input = new GatedInput({
+      stream,
+      on,
+      data: (chunk) => this.#deliver(this.#chunking ? chunkOf(chunk, 0, chunk.length) : chunk),
+      end: () => this.#endResponse(),
+    })
+    this.#output = new GatheredOutput(stream, () => this.#taken())
+    on('wantTrailers', () => {
+      if (this.#reader.done && !stream.closed) stream.sendTrailers(this.#trailersOut)
+    })
+    on('headers', (_fields: unknown, flags: number, raw?: RawFields) => this.#readHead(flags, raw ?? []))
+    on('response', (_fields: unknown, flags: number, raw?: RawFields) => this.#readHead(flags, raw ?? []))
+    on('trailers', (_fields: unknown, _flags: number, raw?: RawFields) => {
+      this.#trailersIn = raw ?? []
+    })
+    on('close', () => this.#closed())
     return false
+  }
+
+  /** The local server has taken all that was written. */
+  #taken(): void {
+    if (!this.#full) return
+    this.#full = false
+    try {
+      this.#listener?.writable()
+    } catch (error) {
+      this.#refuse(toFault(error), NGHTTP2_INTERNAL_ERROR)
+    }
   }
 
   #endRequest(trailers: FieldLines | undefined): void {
     if (trailers !== undefined) this.#trailersOut = joinRepeated(http2Trailers(trailers))
-    if (this.#stream?.writable) this.#stream.end()
+    this.#output!.end()
   }
 
   // ── the response ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   #readHead(flags: number, raw: RawFields): void {
-    const stream = this.#stream!
     if (this.#over) return
     const ended = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
     let head: Buffer
@@ -148,15 +176,20 @@ export class H2OriginStream implements ByteStream {
     this.#chunking = head.includes('\r\ntransfer-encoding: chunked\r\n')
     if (!interim) {
       this.#whole = ended
-      stream.on('data', (chunk: Buffer) => this.#deliver(this.#chunking ? chunkOf(chunk, 0, chunk.length) : chunk))
-      stream.on('end', () => this.#endResponse())
+      this.#headed = true
     }
     this.#deliver(head)
+    this.#readOn()
+  }
+
+  /** The events of heads come later than bytes that were received with them: the body flows once the final one is handed on. */
+  #readOn(): void {
+    if (this.#owed <= 0 && this.#headed) this.#input?.resume()
   }
 
   /** 'end' also follows a reset, but for one that says that there was no error. */
   #endResponse(): void {
-    if (this.#over || this.#whole) return
+    if (this.#over || this.#whole || !this.#headed) return
     this.#whole = true
     if (!this.#chunking) return
     try {
@@ -171,20 +204,22 @@ export class H2OriginStream implements ByteStream {
     if (this.#over || this.#listener === undefined) return
     this.#owed += bytes.length
     this.#listener.data(bytes)
-    if (this.#owed > 0) this.#stream?.pause()
+    if (this.#owed > 0) this.#input?.pause()
   }
 
   // ── its end ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #refuse(fault: TunnelFault): void {
+  #refuse(fault: TunnelFault, code = NGHTTP2_PROTOCOL_ERROR): void {
+    const over = this.#over
     this.#finish()
-    this.#stream?.close(NGHTTP2_PROTOCOL_ERROR)
-    this.#listener?.reset(fault)
+    this.#stream?.close(code)
+    if (!over) this.#listener?.reset(fault)
   }
 
   /** Not within the call that wrote: whoever made it has yet to take hold of this stream. */
   #failLater(fault: TunnelFault): void {
     this.#finish()
+    this.#stream?.close(NGHTTP2_CANCEL)
     process.nextTick(() => this.#listener?.reset(fault))
   }
 

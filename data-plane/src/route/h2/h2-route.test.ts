@@ -11,12 +11,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import { CookieFence } from '@postern/protocol/http'
-import { H2_SESSION_IDLE_MS, H2_SESSIONS_PER_TUNNEL } from '@postern/protocol/limits'
+import { H2_PONG_MS, H2_SESSION_IDLE_MS, H2_SESSIONS_PER_TUNNEL } from '@postern/protocol/limits'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
 import { afterEach, expect, test } from 'vitest'
 import { Dispatcher } from '../../dispatch/dispatcher.ts'
-import { PublicListener } from '../../public/public-listener.ts'
-import { RequestIds } from '../../public/request-ids.ts'
+import { PublicListener } from '../../inbound/public-listener.ts'
+import { RequestIds } from '../../proxy/request-ids.ts'
+import { frame, SETTINGS } from '../../testing/h2-frames.ts'
 import { SocketStream } from '../socket-stream.ts'
 import { H2Route } from './h2-route.ts'
 
@@ -90,6 +91,7 @@ async function serve(route: H2Route) {
       failed: (_id, fault) => faults.push(fault.code),
       records: { begun: () => {}, over: () => {} },
     },
+    crashed: expect.unreachable,
     refused: () => {},
   })
   const server = listener.createServer().listen(0, '127.0.0.1')
@@ -193,11 +195,11 @@ test('requests share a session, side by side, and the answers are not mixed up',
   expect(sockets).toHaveLength(1)
 })
 
-test('a session takes no more requests than the local server says, and others are opened', async () => {
+test('a session takes no more requests than the local server says, others are opened, and the rest waits', async () => {
   let most = 0
   const open = new Map<unknown, number>()
   let full = Promise.resolve()
-  const { port, sockets } = await stand(
+  const { port, sockets, route } = await stand(
     async (stream) => {
       const { session } = stream
       open.set(session, (open.get(session) ?? 0) + 1)
@@ -214,24 +216,62 @@ test('a session takes no more requests than the local server says, and others ar
   expect(answers.map(({ status }) => status)).toEqual(Array(6).fill(200))
   expect(most).toBeLessThanOrEqual(2)
   expect(sockets.length).toBeGreaterThanOrEqual(3)
-  // Nobody is answered until somebody was sent away.
   let release: () => void = () => {}
   full = new Promise((resolve) => {
     release = resolve
   })
-  const crowd = Array.from({ length: 2 * H2_SESSIONS_PER_TUNNEL + 4 }, () => ask(port))
-  const { status, headers } = await Promise.race(crowd)
+  const crowd = Array.from({ length: 2 * H2_SESSIONS_PER_TUNNEL + 40 }, () => ask(port))
+  await expect.poll(() => route.queue.size).toBe(40)
   release()
-  expect([status, headers['tunnel-error']]).toEqual([503, 'streams-exhausted'])
-  await Promise.all(crowd)
+  const served = await Promise.all(crowd)
+  expect(new Set(served.map(({ status }) => status))).toEqual(new Set([200]))
+  expect([most, route.queue.size, route.users.size]).toEqual([2, 0, 0])
 })
 
-test('visitors of HTTP/2 get trailers, interim responses and the end as the local server sent them', async () => {
+test('where the local server says later that it takes more, those that wait are served within a sweep', async () => {
+  const { port, route, sessions } = await stand(
+    async (stream, fields) => {
+      if (fields[':path'] === '/held') return
+      stream.respond({ ':status': 200 })
+      stream.end('ok')
+    },
+    { settings: { maxConcurrentStreams: 1 } },
+  )
+  await ask(port)
+  const held = visit(port)
+  for (let n = 1; n <= H2_SESSIONS_PER_TUNNEL; n += 1) {
+    held.request({ ':authority': 'demo.example.com', ':path': '/held' })
+    await expect.poll(() => [route.users.size, sessions.length], { interval: 5 }).toEqual([n, n])
+  }
+  const waiting = ask(port)
+  await expect.poll(() => route.queue.size).toBe(1)
+  await new Promise<void>((resolve) => sessions[0]!.settings({ maxConcurrentStreams: 9 }, () => resolve()))
+  route.sweep()
+  expect((await waiting).status).toBe(200)
+})
+
+test('a sign-in that belongs to a connection is not sent by one that others share', async () => {
+  const seen: unknown[] = []
+  const { port, route } = await stand((stream, fields) => {
+    seen.push(fields[':path'])
+    stream.respond({ ':status': 401, 'www-authenticate': 'Negotiate' })
+    stream.end()
+  })
+  const offered = await ask(port, { path: '/offered' })
+  expect([offered.status, offered.headers['www-authenticate']]).toEqual([401, 'Negotiate'])
+  const headers = { host: 'demo.example.com', authorization: 'Negotiate YII=' }
+  const refused = await ask(port, { path: '/signed', headers })
+  expect([refused.status, refused.headers['tunnel-error']]).toEqual([505, 'connection-sign-in'])
+  expect((await ask(port, { path: '/next' })).status).toBe(401)
+  expect([seen, route.users.size]).toEqual([['/offered', '/next'], 0])
+})
+
+test('visitors of HTTP/2 get trailers but those that may not stand there, interim responses and the end as the local server sent them', async () => {
   const { port } = await stand((stream, fields) => {
     stream.additionalHeaders({ ':status': 103, link: '</a.css>' })
     stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
     stream.on('wantTrailers', () =>
-      stream.sendTrailers({ 'grpc-status': '0', 'grpc-message': String(fields['x-own']) }),
+      stream.sendTrailers({ 'grpc-status': '0', 'x-request-id': '1', 'grpc-message': String(fields['x-own']) }),
     )
     stream.on('trailers', (trailers) => {
       stream.write(`trailers ${trailers['x-check']}`)
@@ -246,14 +286,109 @@ test('visitors of HTTP/2 get trailers, interim responses and the end as the loca
   const seen: unknown[] = []
   stream.on('headers', (headers) => seen.push(headers[':status']))
   stream.on('response', (headers) => seen.push(headers[':status']))
-  stream.on('trailers', (headers) => seen.push([headers['grpc-status'], headers['grpc-message']]))
-  stream.on('wantTrailers', () => stream.sendTrailers({ 'x-check': '42' }))
+  stream.on('trailers', (headers) => seen.push(Object.entries(headers)))
+  stream.on('wantTrailers', () => stream.sendTrailers({ 'x-forwarded-for': '10.0.0.1', 'x-check': '42' }))
   stream.write('ping')
   const [echo] = await once(stream, 'data')
   expect(String(echo)).toBe('ping')
   stream.end()
   expect(await bodyOf(stream)).toBe('trailers 42')
-  expect(seen).toEqual([103, 200, ['0', 'hi']])
+  expect(seen).toEqual([
+    103,
+    200,
+    [
+      ['grpc-status', '0'],
+      ['grpc-message', 'hi'],
+    ],
+  ])
+})
+
+test('trailers that HTTP/2 forbids are dropped in both directions, and the rest passes', async () => {
+  const seen: unknown[] = []
+  const { port } = await stand((stream) => {
+    stream.respond({ ':status': 200 }, { waitForTrailers: true })
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '7' }))
+    stream.on('trailers', (trailers) => seen.push(Object.entries(trailers)))
+    stream.on('end', () => stream.end('ok'))
+    stream.resume()
+  })
+  const request = http.request({
+    port,
+    host: '127.0.0.1',
+    method: 'POST',
+    headers: { host: 'demo.example.com', 'transfer-encoding': 'chunked', 'http2-settings': 'AAAA' },
+    agent: false,
+  })
+  request.addTrailers({ 'HTTP2-Settings': 'AAAA', 'X-Check': '42' })
+  request.end('hi')
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+  expect([response.statusCode, await bodyOf(response)]).toEqual([200, 'ok'])
+  expect(seen).toEqual([[['x-check', '42']]])
+})
+
+test('an exception while a response is passed on resets its stream, and the session goes on', async () => {
+  const { port: originPort } = await origin((stream, fields) => {
+    stream.respond({ ':status': 200 })
+    stream.end(String(fields[':path']))
+  })
+  const { route, sockets } = routeTo(originPort)
+  const ask = (path: string, data: (chunk: Buffer) => void) =>
+    new Promise<string>((resolve) => {
+      const { stream } = route.lease('idle')
+      stream.listen({ data, end: () => resolve('end'), writable() {}, reset: (why) => resolve(why.code) })
+      stream.write(Buffer.from(`GET ${path} HTTP/1.1\r\nHost: demo.example.com\r\n\r\n`))
+    })
+  const failing = ask('/failing', () => {
+    throw new Error('a defect')
+  })
+  expect(await failing).toBe('internal-error')
+  const { stream } = route.lease('idle')
+  let text = ''
+  stream.listen({
+    data: (chunk) => {
+      text += chunk
+      stream.consume(chunk.length)
+    },
+    end() {},
+    writable() {},
+    reset() {},
+  })
+  stream.write(Buffer.from('GET /next HTTP/1.1\r\nHost: demo.example.com\r\n\r\n'))
+  await expect.poll(() => text).toContain('0\r\n\r\n')
+  expect(text).toContain('/next')
+  expect(sockets).toHaveLength(1)
+})
+
+test.each([
+  ['breaks the protocol', [frame(0, 0, 0, Buffer.from('x'))]],
+  ['breaks the protocol after GOAWAY', [frame(7, 0, 0, Buffer.alloc(8, 1)), frame(0, 0, 0, Buffer.from('x'))]],
+  ['answers nothing', []],
+])('a session whose local server %s ends, and its requests with it', async (_how, frames) => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.resume()
+    socket.write(Buffer.concat([SETTINGS, ...frames]))
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  cleanups.push(() => void server.close())
+  const { route, sockets, wait } = routeTo((server.address() as AddressInfo).port)
+  const reasons: string[] = []
+  const { stream } = route.lease('idle')
+  stream.listen({ data() {}, end() {}, writable() {}, reset: (why) => reasons.push(why.code) })
+  stream.write(Buffer.from('GET / HTTP/1.1\r\nHost: demo.example.com\r\n\r\n'))
+  await expect
+    .poll(() => {
+      wait(H2_PONG_MS)
+      route.sweep()
+      return reasons
+    })
+    .toEqual(['origin-closed'])
+  await expect
+    .poll(() => {
+      route.sweep()
+      return sockets[0]!.destroyed
+    })
+    .toBe(true)
 })
 
 test('a response that is only a head ends with it', async () => {

@@ -1,14 +1,19 @@
 /** The route to a tunnel whose local server speaks HTTP/2: a few sessions, each with many requests. Knows nothing of what HTTP/2 is made of. */
 import { TunnelFault } from '@postern/protocol/fault'
 import { H2_SESSION_IDLE_MS, H2_SESSIONS_PER_TUNNEL, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
+import type { Evictable } from '../eviction.ts'
 import type { AgentStreams } from '../local-route.ts'
-import type { Freshness, Lease } from '../route.ts'
+import type { QueuePlaces } from '../queue-places.ts'
+import type { Asker, Freshness, Lease } from '../route.ts'
+import { StreamQueue } from '../stream-queue.ts'
 import { Retirement, type TunnelRoute } from '../tunnel-route.ts'
 import type { VisitorGate } from '../visitor-gate.ts'
 import { H2Session } from './h2-session.ts'
 
 export class H2Route implements TunnelRoute {
   readonly gate: VisitorGate | undefined
+  readonly queue: StreamQueue
+  readonly users = new Set<Evictable>()
   readonly #source: AgentStreams
   readonly #now: () => number
   readonly #retirement = new Retirement()
@@ -17,14 +22,17 @@ export class H2Route implements TunnelRoute {
   readonly #closed = new Set<H2Session>()
 
   /** `now` is monotonic, in milliseconds. */
-  constructor(source: AgentStreams, now: () => number, gate?: VisitorGate) {
+  constructor(source: AgentStreams, now: () => number, gate?: VisitorGate, places?: QueuePlaces) {
     this.gate = gate
+    this.queue = new StreamQueue(places)
     this.#source = source
     this.#now = now
+    source.whenStreamGone?.(() => this.queue.freed())
   }
 
   /** A request is a stream of its own, so none is older than another. */
-  lease(_freshness: Freshness): Lease {
+  lease(_freshness: Freshness, _asker?: Asker, again = false): Lease {
+    if (!again) this.queue.guard()
     let open = 0
     let chosen: H2Session | undefined
     for (const session of this.#sessions) {
@@ -39,13 +47,19 @@ export class H2Route implements TunnelRoute {
     for (const session of this.#closed) session.destroy()
     this.#closed.clear()
     const before = this.#now() - H2_SESSION_IDLE_MS
-    for (const session of this.#sessions) if (session.open === 0 && session.idleSince <= before) session.leave()
+    for (const session of this.#sessions) {
+      session.sweep()
+      if (session.open === 0 && session.idleSince <= before) session.leave()
+    }
+    // A local server may have said meanwhile that it takes more.
+    this.queue.sweep()
   }
 
   /** Sessions end with the requests that they have. */
   retire(): void {
     for (const session of this.#sessions) session.leave()
     this.#retirement.begin()
+    this.queue.freed()
   }
 
   whenRetired(tell: () => void): () => void {
@@ -70,9 +84,11 @@ export class H2Route implements TunnelRoute {
       stream,
       takeFailure: () => this.#source.takeFailure(stream.id),
       now: this.#now,
+      over: () => this.queue.freed(),
       gone: () => {
         this.#sessions.delete(session)
         this.#closed.add(session)
+        this.queue.freed()
       },
     })
     this.#sessions.add(session)

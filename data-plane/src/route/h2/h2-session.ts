@@ -1,7 +1,7 @@
 /** One HTTP/2 connection to a local server, over one stream of its tunnel: how many requests it takes, and what its end means for them. Knows nothing of HTTP/1.1. */
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2'
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants, type Settings } from 'node:http2'
 import type { Duplex } from 'node:stream'
-import { TunnelFault } from '@postern/protocol/fault'
+import { TunnelFault, toFault } from '@postern/protocol/fault'
 import type { Http2Fields } from '@postern/protocol/http'
 import {
   H2_CONNECTION_WINDOW_BYTES,
@@ -12,8 +12,11 @@ import {
   H2_SETTINGS_ENTRIES,
   H2_STREAM_WINDOW_BYTES,
   H2_STREAMS_PER_SESSION,
+  SWEEP_MS,
 } from '@postern/protocol/limits'
 import { duplexOf, type RawStream } from '@postern/protocol/mux'
+import { containedEvents } from '../../h2/contained-events.ts'
+import { Liveness } from '../../h2/liveness.ts'
 import type { Lease } from '../route.ts'
 import { H2OriginStream } from './h2-origin-stream.ts'
 
@@ -26,6 +29,8 @@ export interface H2SessionOptions {
   takeFailure(): Failure | undefined
   /** Monotonic milliseconds. */
   now(): number
+  /** One of its requests is over, and its place free. */
+  over(): void
   /** Nothing is left of it. */
   gone(): void
 }
@@ -50,6 +55,7 @@ export class H2Session {
   readonly #options: H2SessionOptions
   readonly #duplex: Duplex
   readonly #client: ClientHttp2Session
+  readonly #liveness: Liveness
   /** As many as the local server takes, as far as it has said. */
   #room = H2_STREAMS_PER_SESSION
   /** The local server has shown that it speaks HTTP/2. */
@@ -65,18 +71,25 @@ export class H2Session {
     this.#duplex = duplexOf(options.stream)
     const client = connect('http://localhost', { ...OPTIONS, createConnection: () => this.#duplex })
     this.#client = client
-    client.on('connect', () => client.setLocalWindowSize(H2_CONNECTION_WINDOW_BYTES))
-    client.on('remoteSettings', ({ maxConcurrentStreams = H2_STREAMS_PER_SESSION }) => {
-      this.#greeted = true
-      this.#room = Math.min(maxConcurrentStreams, H2_STREAMS_PER_SESSION)
-    })
-    client.on('goaway', (_code, lastStreamId) => {
-      this.#leaving = true
-      this.#lastStreamId = lastStreamId
+    this.#liveness = new Liveness({
+      session: client,
+      blocked: () => this.#duplex.writableLength > 0,
+      deadlineIn: (ms) => options.now() + SWEEP_MS + ms,
+      dead: () => this.#fail(new TunnelFault('origin-closed', 'Its HTTP/2 connection works no longer.')),
     })
     // Its requests hear of what ended it, each by its own stream.
     client.on('error', () => {})
-    client.on('close', () => {
+    const on = containedEvents(client, (error) => this.#fail(toFault(error)))
+    on('connect', () => client.setLocalWindowSize(H2_CONNECTION_WINDOW_BYTES))
+    on('remoteSettings', ({ maxConcurrentStreams = H2_STREAMS_PER_SESSION }: Settings) => {
+      this.#greeted = true
+      this.#room = Math.min(maxConcurrentStreams, H2_STREAMS_PER_SESSION)
+    })
+    on('goaway', (_code: number, lastStreamId: number) => {
+      this.#leaving = true
+      this.#lastStreamId = lastStreamId
+    })
+    on('close', () => {
       this.#leaving = true
       options.gone()
     })
@@ -105,6 +118,7 @@ export class H2Session {
         over = true
         this.open -= 1
         if (this.open === 0) this.idleSince = this.#options.now()
+        this.#options.over()
       },
     })
     return {
@@ -113,6 +127,7 @@ export class H2Session {
       reused: true,
       keep: () => stream.detach(),
       leave: () => stream.detach(),
+      reset: () => stream.reset(),
       failure: () => refused,
     }
   }
@@ -123,8 +138,19 @@ export class H2Session {
     if (!this.#client.closed && !this.#client.destroyed) this.#client.close()
   }
 
+  /** Called about once a second. */
+  sweep(): void {
+    if (this.#liveness.deadline <= this.#options.now()) this.#liveness.check()
+  }
+
   /** Ends what a closed session may have left of its stream. */
   destroy(): void {
+    this.#duplex.destroy()
+  }
+
+  #fail(fault: TunnelFault): void {
+    this.#leaving = true
+    this.#client.destroy(fault)
     this.#duplex.destroy()
   }
 

@@ -1,0 +1,84 @@
+/** Checks whether an HTTP/2 session still works (RFC 9113 §6.7). */
+import type { Http2Session } from 'node:http2'
+import { BODY_IDLE_MS, H2_PING_MS, H2_PONG_MS } from '@postern/protocol/limits'
+
+export interface LivenessOptions {
+  readonly session: Http2Session
+  /** Whether bytes wait for the peer to read. */
+  blocked(): boolean
+  /** The deadline of what may take so many milliseconds; later than the current turn of the event loop even for 0. */
+  deadlineIn(ms: number): number
+  /** Called once, when the session works no longer. */
+  dead(): void
+}
+
+/**
+ * - `live`: the peer has sent something lately.
+ * - `asked`: the session was given a PING, and has written it by the next check if it works.
+ * - `awaited`: the PING waits for the peer.
+ */
+type State = 'live' | 'asked' | 'awaited'
+
+/**
+ * After some errors of a peer, nghttp2 sends GOAWAY and does nothing more. Node 20 then stops reading and emits no event: the session, its
+ * streams and its descriptor stay, even when the peer has closed the connection. Such a session does not write a PING either, so it is found
+ * without waiting for the peer.
+ */
+export class Liveness {
+  /** When `check` is due. */
+  deadline: number
+  readonly #options: LivenessOptions
+  #state: State = 'live'
+  #bytesRead = -1
+  #bytesWritten = -1
+  /** Until when a peer may leave unread what it was sent. */
+  #patience = 0
+
+  /** The first PING is due at once: most sessions that break do so on their first bytes. */
+  constructor(options: LivenessOptions) {
+    this.#options = options
+    this.deadline = options.deadlineIn(0)
+  }
+
+  stop(): void {
+    this.deadline = Infinity
+  }
+
+  check(): void {
+    const { session, blocked, deadlineIn } = this.#options
+    if (session.destroyed) return this.stop()
+    const { bytesRead, bytesWritten } = session.socket
+    const first = this.#bytesRead === -1
+    const received = bytesRead !== this.#bytesRead
+    const sent = bytesWritten !== this.#bytesWritten
+    this.#bytesRead = bytesRead
+    this.#bytesWritten = bytesWritten
+    if (first) return this.#ask(session)
+    if (received) {
+      this.#state = 'live'
+      this.deadline = deadlineIn(H2_PING_MS)
+      return
+    }
+    if (this.#state === 'live') return this.#ask(session)
+    if (sent) this.#patience = deadlineIn(BODY_IDLE_MS)
+    else if (this.#state === 'asked' && !blocked()) return this.#end()
+    if (this.#state === 'awaited' && !sent && (!blocked() || this.deadline >= this.#patience)) return this.#end()
+    this.#state = 'awaited'
+    this.deadline = deadlineIn(H2_PONG_MS)
+  }
+
+  #ask(session: Http2Session): void {
+    const { deadlineIn } = this.#options
+    this.#state = 'asked'
+    this.#patience = deadlineIn(BODY_IDLE_MS)
+    this.deadline = deadlineIn(0)
+    // The answer shows in the bytes that arrive. A session that has begun to close sends no PING; SETTINGS is answered as well.
+    if (session.closed) session.settings({}, () => {})
+    else session.ping(() => {})
+  }
+
+  #end(): void {
+    this.stop()
+    this.#options.dead()
+  }
+}

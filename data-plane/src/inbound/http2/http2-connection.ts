@@ -1,0 +1,219 @@
+/** One visitor's connection over HTTP/2: its session, its streams side by side, and what it may ask for. */
+import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import { RateBucket } from '@postern/protocol/channel'
+import type { RawFields } from '@postern/protocol/http'
+import {
+  H2_CONNECTION_WINDOW_BYTES,
+  H2_CONTROL_FRAMES_BURST,
+  H2_CONTROL_FRAMES_PER_SECOND,
+  H2_HEADER_LIST_BYTES,
+  H2_HEADER_PAIRS,
+  H2_INVALID_FRAMES,
+  H2_REJECTED_STREAMS,
+  H2_RESETS_BURST,
+  H2_RESETS_PER_SECOND,
+  H2_SESSION_MEMORY_MB,
+  H2_SETTINGS_ENTRIES,
+  H2_STREAM_WINDOW_BYTES,
+  H2_STREAMS_PER_VISITOR,
+  LINGER_MS,
+  VISITOR_IDLE_MS,
+} from '@postern/protocol/limits'
+import { containedEvents } from '../../h2/contained-events.ts'
+import { Liveness } from '../../h2/liveness.ts'
+import type { ProxyContext } from '../../proxy/proxy-context.ts'
+import type { InboundConnection, VisitorAddress, VisitorHost } from '../inbound-context.ts'
+import type { Expirable } from '../sweeper.ts'
+import { ConnectionLoad } from './connection-load.ts'
+import { Http2Stream, type Http2StreamHost } from './http2-stream.ts'
+
+/** The listener, as such a connection sees it. */
+export interface Http2Host extends VisitorHost {
+  /** A stream that has a deadline. Returns the removal. */
+  watch(stream: Expirable): () => void
+}
+
+const OPTIONS = {
+  maxSettings: H2_SETTINGS_ENTRIES,
+  maxSessionMemory: H2_SESSION_MEMORY_MB,
+  maxHeaderListPairs: H2_HEADER_PAIRS,
+  maxSessionInvalidFrames: H2_INVALID_FRAMES,
+  maxSessionRejectedStreams: H2_REJECTED_STREAMS,
+  settings: {
+    maxConcurrentStreams: H2_STREAMS_PER_VISITOR,
+    maxHeaderListSize: H2_HEADER_LIST_BYTES,
+    initialWindowSize: H2_STREAM_WINDOW_BYTES,
+    enableConnectProtocol: false,
+  },
+}
+
+export class Http2Connection implements InboundConnection, Http2StreamHost {
+  readonly clientAddress: string
+  readonly addressKey: string
+  readonly context: ProxyContext
+  readonly host: Http2Host
+  begun = false
+  readonly #socket: Socket
+  readonly #session: ServerHttp2Session
+  readonly #streams = new Set<Http2Stream>()
+  readonly #load: ConnectionLoad
+  readonly #controls: RateBucket
+  readonly #resets: RateBucket
+  readonly #liveness: Liveness
+  /** When it is let go, unless its session breaks before. */
+  #idleDeadline: number
+  #idleSince: number
+  #mayWait = true
+
+  /** `first`: what was read of the socket, from the preface on. The socket is paused, and nobody else reads it. */
+  constructor(socket: Socket, first: Buffer, { address, key }: VisitorAddress, context: ProxyContext, host: Http2Host) {
+    this.clientAddress = address
+    this.addressKey = key
+    this.context = context
+    this.host = host
+    this.#socket = socket
+    const now = (): number => host.now()
+    this.#load = new ConnectionLoad(
+      this.#streams,
+      () => host.deadlineIn(0),
+      (error) => this.#failed(error),
+    )
+    this.#controls = new RateBucket(H2_CONTROL_FRAMES_PER_SECOND, H2_CONTROL_FRAMES_BURST, now)
+    this.#resets = new RateBucket(H2_RESETS_PER_SECOND, H2_RESETS_BURST, now)
+    this.#idleSince = host.now()
+    this.#idleDeadline = host.deadlineIn(VISITOR_IDLE_MS)
+    socket.unshift(first)
+    const session = performServerHandshake(socket, OPTIONS)
+    this.#session = session
+    session.setLocalWindowSize(H2_CONNECTION_WINDOW_BYTES)
+    this.#liveness = new Liveness({
+      session,
+      blocked: () => isBlocked(socket),
+      deadlineIn: (ms) => host.deadlineIn(ms),
+      dead: () => this.#destroy(),
+    })
+    // What breaks a session ends it; its streams hear of that by their own 'close'.
+    session.on('error', () => {})
+    const on = containedEvents(session, (error) => this.#failed(error))
+    on('stream', (stream: ServerHttp2Stream, _fields: unknown, flags: number, raw?: RawFields) =>
+      this.#accept(stream, flags, raw ?? []),
+    )
+    on('ping', () => this.#countControl())
+    on('remoteSettings', () => this.#countControl())
+    on('close', () => this.#linger())
+    // Who sends nothing further can neither take a request back nor give credit for an answer: it has left.
+    socket.on('end', () => socket.destroy())
+  }
+
+  get deadline(): number {
+    return Math.min(this.#idleDeadline, this.#liveness.deadline)
+  }
+
+  get mayWait(): boolean {
+    return this.#mayWait
+  }
+
+  get idleSince(): number | undefined {
+    return this.#streams.size === 0 && this.#mayWait ? this.#idleSince : undefined
+  }
+
+  /** GOAWAY now, the end with the last response. */
+  disableKeepAlive(): void {
+    this.#leave()
+  }
+
+  terminate(): void {
+    for (const { request } of this.#streams) request.terminate()
+  }
+
+  evict(): void {
+    this.#leave()
+    this.#destroy()
+  }
+
+  /** No further request, and none that waits. */
+  drain(): void {
+    this.#leave()
+    for (const { request } of this.#streams) request.stopWaiting()
+  }
+
+  resetByVisitor(): void {
+    if (!this.#resets.take()) this.#calm()
+  }
+
+  defer(ready: () => void): (() => void) | undefined {
+    return this.#load.defer(ready)
+  }
+
+  relieved(): void {
+    this.#load.relieved()
+  }
+
+  burdened(bytes: number): void {
+    this.#load.burdened(bytes)
+  }
+
+  expire(): void {
+    if (this.#liveness.deadline <= this.#idleDeadline) return this.#liveness.check()
+    if (this.#session.closed || this.#session.destroyed) return this.#destroy()
+    this.#leave()
+    this.#linger()
+  }
+
+  #accept(duplex: ServerHttp2Stream, flags: number, raw: RawFields): void {
+    // A stream has a deadline of its own, and the session its liveness.
+    this.#idleDeadline = Infinity
+    const stream = new Http2Stream(duplex, raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0, this)
+    this.begun = true
+    this.#streams.add(stream)
+    const unwatch = this.host.watch(stream)
+    duplex.on('close', () => {
+      unwatch()
+      this.#streams.delete(stream)
+      this.relieved()
+      if (this.#streams.size > 0) return
+      this.#idleSince = this.host.now()
+      if (this.#session.closed || this.#session.destroyed) this.#linger()
+      else this.#idleDeadline = this.host.deadlineIn(VISITOR_IDLE_MS)
+    })
+  }
+
+  #leave(): void {
+    this.#mayWait = false
+    if (!this.#session.closed && !this.#session.destroyed) this.#session.close()
+  }
+
+  #linger(): void {
+    this.#idleDeadline = this.host.deadlineIn(LINGER_MS)
+  }
+
+  #destroy(): void {
+    if (!this.#session.destroyed) this.#session.destroy()
+    this.#socket.destroy()
+  }
+
+  /** An exception of ours ends this connection, and no other. */
+  #failed(error: unknown): void {
+    this.host.crashed(error)
+    this.#destroy()
+  }
+
+  #countControl(): void {
+    if (!this.#controls.take()) this.#calm()
+  }
+
+  /** It asks for work that serves nobody (RFC 9113 §10.5). */
+  #calm(): void {
+    this.#mayWait = false
+    this.#linger()
+    if (!this.#session.destroyed)
+      this.#session.destroy(new Error('too many frames that ask for nothing'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  }
+}
+
+/** Whether bytes wait in the socket for the visitor to read. Sockets tell it only by their handle, once `node:http2` writes to that. */
+function isBlocked(socket: Socket): boolean {
+  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly writeQueueSize?: number } | null }
+  return handle?.writeQueueSize !== 0
+}

@@ -1,0 +1,93 @@
+/** Writes a response, given as HTTP/1.1, to one HTTP/2 stream: heads, body, trailers, and the end only when it is whole. Knows nothing of the request. */
+import type { ServerHttp2Stream } from 'node:http2'
+import {
+  type FieldLines,
+  type Http2Fields,
+  http2ResponseFields,
+  http2Trailers,
+  joinRepeated,
+  MessageReader,
+  type ResponseHead,
+  ResponseHeadParser,
+} from '@postern/protocol/http'
+import type { Subscribe } from '../../h2/contained-events.ts'
+import { GatheredOutput } from '../../h2/gathered-output.ts'
+
+const RESET_CONTENT = 205
+
+export class Http2ResponseWriter {
+  /** Of the final response; 0 before. */
+  status = 0
+  /** Of the body. */
+  bytes = 0
+  readonly #stream: ServerHttp2Stream
+  readonly #output: GatheredOutput
+  readonly #reader: MessageReader<ResponseHead>
+  #trailers: Http2Fields | undefined
+
+  /** `on` subscribes to an event of `stream`. `taken` follows when all that was written has left for the visitor. */
+  constructor(stream: ServerHttp2Stream, method: string, on: Subscribe, taken: () => void) {
+    this.#stream = stream
+    this.#output = new GatheredOutput(stream, taken)
+    const heads = new ResponseHeadParser()
+    heads.answer(method, false)
+    this.#reader = new MessageReader(heads, 'response', {
+      head: (head) => this.#begin(head),
+      data: (piece) => {
+        this.bytes += piece.length
+        // A status that has no body here (205) may have had one where it came from, and the stream has ended.
+        this.#output.write(piece)
+      },
+      end: (trailers) => this.#end(trailers),
+    })
+    // With trailers in prospect the stream's end waits for them. So a response that is cut ends by its reset, and never by END_STREAM.
+    on('wantTrailers', () => {
+      if (this.whole && !stream.closed) stream.sendTrailers(this.#trailers ?? {})
+    })
+  }
+
+  get whole(): boolean {
+    return this.#reader.done
+  }
+
+  /** Bytes that have not left for the visitor. */
+  get waiting(): number {
+    return this.#output.length
+  }
+
+  /** @throws TunnelFault if it is no response */
+  write(bytes: Buffer): void {
+    if (!this.#stream.destroyed && !this.#stream.closed) this.#reader.read(bytes)
+  }
+
+  #begin(head: ResponseHead): boolean {
+    const fields = http2ResponseFields(head)
+    if (head.interim) {
+      sendable(fields, (safe) => this.#stream.additionalHeaders(safe))
+      return true
+    }
+    this.status = head.status
+    // RFC 9110 §15.3.6, which node:http2 sees to; a length must not be left to contradict it.
+    if (head.status === RESET_CONTENT) delete fields['content-length']
+    const endStream = head.framing === 'none' || (head.framing === 'length' && head.contentLength === 0)
+    sendable(fields, (safe) =>
+      this.#stream.respond(safe, { endStream, waitForTrailers: !endStream, sendDate: false } as object),
+    )
+    return false
+  }
+
+  #end(trailers: FieldLines | undefined): void {
+    if (trailers !== undefined) this.#trailers = joinRepeated(http2Trailers(trailers))
+    this.#output.end()
+  }
+}
+
+/** node:http2 takes some fields only once. Which these are depends on its version: it says so. */
+function sendable(fields: Http2Fields, send: (fields: Http2Fields) => void): void {
+  try {
+    send(fields)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_HTTP2_HEADER_SINGLE_VALUE') throw error
+    send(joinRepeated(fields))
+  }
+}

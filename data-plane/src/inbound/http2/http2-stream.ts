@@ -1,0 +1,321 @@
+/** One stream of a visitor's HTTP/2 connection: its request is written as HTTP/1.1, and its response is written to the stream. */
+import { constants, type ServerHttp2Stream } from 'node:http2'
+import { TunnelFault, toFault } from '@postern/protocol/fault'
+import {
+  chunkOf,
+  http1LastChunk,
+  http1RequestHead,
+  type RawFields,
+  type RequestHead,
+  RequestHeadParser,
+} from '@postern/protocol/http'
+import { HEAD_TIMEOUT_MS, LINGER_MS, STREAM_BACKLOG_BYTES, VISITOR_IDLE_MS } from '@postern/protocol/limits'
+import { containedEvents, type Subscribe } from '../../h2/contained-events.ts'
+import { GatedInput } from '../../h2/gated-input.ts'
+import type { Downstream, Ending } from '../../proxy/downstream.ts'
+import type { ProxyContext } from '../../proxy/proxy-context.ts'
+import { ProxyRequest } from '../../proxy/proxy-request.ts'
+import type { VisitorHost } from '../inbound-context.ts'
+import type { Expirable } from '../sweeper.ts'
+import type { WeighedStream } from './connection-load.ts'
+import { Http2ResponseWriter } from './http2-response-writer.ts'
+import { StreamLoad } from './stream-load.ts'
+
+/** The connection, as its streams see it. */
+export interface Http2StreamHost {
+  readonly clientAddress: string
+  readonly addressKey: string
+  readonly context: ProxyContext
+  readonly host: VisitorHost
+  /** Whether a request may wait for its agent: the node goes on. */
+  readonly mayWait: boolean
+  /** Whether a stream had a request before this one. */
+  readonly begun: boolean
+  /** The visitor has reset the stream before its response had ended. */
+  resetByVisitor(): void
+  /** As `Downstream.defer`. */
+  defer(ready: () => void): (() => void) | undefined
+  /** The stream holds fewer bytes than before. */
+  relieved(): void
+  /** The stream holds so many bytes more than before. It may be evicted, but not before the caller is done. */
+  burdened(bytes: number): void
+}
+
+type State =
+  | 'request'
+  /** The response has been taken; the visitor may still be sending what nobody wants. */
+  | 'done'
+  | 'gone'
+
+const {
+  NGHTTP2_CANCEL,
+  NGHTTP2_HTTP_1_1_REQUIRED,
+  NGHTTP2_INTERNAL_ERROR,
+  NGHTTP2_NO_ERROR,
+  NGHTTP2_PROTOCOL_ERROR,
+  NGHTTP2_REFUSED_STREAM,
+} = constants
+
+export class Http2Stream implements Downstream, Expirable, WeighedStream {
+  deadline: number
+  readonly clientAddress: string
+  readonly addressKey: string
+  readonly receivedBy = '2.0'
+  readonly mayKeepAlive = true
+  readonly bindsStreams = false
+  readonly request: ProxyRequest
+  readonly load: StreamLoad
+  readonly #stream: ServerHttp2Stream
+  /** Subscribes to an event of the stream. */
+  readonly #on: Subscribe
+  readonly #connection: Http2StreamHost
+  readonly #parser = new RequestHeadParser()
+  readonly #response: Http2ResponseWriter
+  readonly #input: GatedInput
+  #head: RequestHead | undefined
+  #state: State = 'request'
+  #trailers: RawFields = []
+  /** Bytes of the body that are to be delivered again, before all others. */
+  #again: Buffer[] = []
+  /** It was deferred once, and is no longer. */
+  #admitted = false
+
+  /** `raw`: the fields of its head. `ended`: nothing follows them. */
+  constructor(stream: ServerHttp2Stream, raw: RawFields, ended: boolean, connection: Http2StreamHost) {
+    const { context, host } = connection
+    this.#stream = stream
+    this.#connection = connection
+    this.clientAddress = connection.clientAddress
+    this.addressKey = connection.addressKey
+    this.request = new ProxyRequest(this, context, host, connection.begun)
+    this.#on = containedEvents(stream, (error) => this.#crash(error))
+    this.#response = new Http2ResponseWriter(stream, methodOf(raw), this.#on, () => this.#taken())
+    this.#input = new GatedInput({
+      stream,
+      on: this.#on,
+      data: (chunk) => this.#read(chunk),
+      end: () => this.#readEnd(),
+      waits: (bytes) => connection.burdened(bytes),
+    })
+    this.load = new StreamLoad(this.request, this.#response, this.#input)
+    this.load.bodyEnded = ended
+    this.deadline = host.deadlineIn(HEAD_TIMEOUT_MS)
+    // An error of the stream ends it, and 'close' follows.
+    stream.on('error', () => {})
+    this.#on('trailers', (_fields: unknown, _flags: number, trailers?: RawFields) => {
+      this.#trailers = trailers ?? []
+    })
+    this.#on('aborted', () => this.#resetByVisitor())
+    this.#on('finish', () => this.#responseSent())
+    this.#on('close', () => this.#closed())
+    try {
+      this.#readHead(raw)
+    } catch (error) {
+      this.#crash(error)
+    }
+  }
+
+  /** A request that was not sent may be sent again as it is (RFC 9113 §8.7). */
+  evict(): void {
+    const why = new TunnelFault('body-timeout', 'The visitor left too much unread on its connection.')
+    const code = this.load.sending || this.#state !== 'request' ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_REFUSED_STREAM
+    this.#state = 'gone'
+    this.load.drop()
+    this.#stream.close(code)
+    this.#stream.destroy()
+    this.request.abort(why)
+  }
+
+  expire(): void {
+    switch (this.#state) {
+      case 'request':
+        this.request.expire()
+        // Whether a request is deferred depends on the time, too.
+        return this.#connection.relieved()
+      case 'done':
+      case 'gone':
+        // Its reset has not been sent, or not in time.
+        if (this.#stream.closed) return void this.#stream.destroy()
+        // RFC 9113 §8.1: a response that ended before its request asks for no more of it, without an error.
+        return this.#close(this.#stream.writableFinished ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR)
+    }
+  }
+
+  // ── what its request asks for ─────────────────────────────────────────────────────────────────────────────────────
+
+  get mayWait(): boolean {
+    return this.#connection.mayWait
+  }
+
+  write(bytes: Buffer): boolean {
+    this.load.response(bytes.length, this.#now())
+    this.#response.write(bytes)
+    if (this.#response.waiting === 0) return true
+    this.#connection.burdened(bytes.length)
+    return false
+  }
+
+  defer(ready: () => void): (() => void) | undefined {
+    this.load.sent(this.#now())
+    if (this.#admitted) return undefined
+    return this.#connection.defer(() => {
+      this.#admitted = true
+      ready()
+    })
+  }
+
+  /** Only after an upgrade, which HTTP/2 does not have. */
+  endWriting(): void {}
+
+  setReading(on: boolean): void {
+    this.load.stalled = !on
+    if (on) {
+      this.#deliverAgain()
+      if (!this.load.stalled) return this.#readOn()
+    }
+    this.#input.pause()
+    this.#connection.burdened(STREAM_BACKLOG_BYTES)
+  }
+
+  putBack(pieces: readonly Buffer[]): void {
+    this.#again.unshift(...pieces)
+    // Nothing further is read until what was sent has been sent again.
+    this.#input.pause()
+  }
+
+  /** The stream is told of a reset at any time. */
+  probe(): void {}
+
+  expireIn(ms: number): void {
+    this.deadline = this.#connection.host.deadlineIn(ms)
+  }
+
+  done(ending: Ending): void {
+    if (this.#state === 'gone') return
+    switch (ending) {
+      case 'keep-alive':
+      case 'close':
+        return this.#end()
+      case 'cut':
+        this.#state = 'gone'
+        return this.#close(NGHTTP2_INTERNAL_ERROR)
+      case 'http1-required':
+        this.#state = 'gone'
+        return this.#close(NGHTTP2_HTTP_1_1_REQUIRED)
+      case 'abandoned':
+        this.#state = 'gone'
+        if (!this.#stream.closed) this.#close(NGHTTP2_CANCEL)
+    }
+  }
+
+  // ── the request ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #readHead(raw: RawFields): void {
+    let bytes: Buffer | undefined
+    try {
+      bytes = http1RequestHead(raw, this.load.bodyEnded)
+      this.load.headBytes = bytes.length
+      this.#head = this.#parser.parse(bytes, 0, bytes.length)
+      if (this.#head === undefined) throw new TunnelFault('request-invalid', 'The head has no end.')
+    } catch (error) {
+      return this.request.refuseUnread(toFault(error, 'request-invalid'), bytes?.length ?? 0, 'HTTP/2.0')
+    }
+    this.request.begin(this.#head, bytes.length, 'HTTP/2.0')
+  }
+
+  #deliverAgain(): void {
+    for (const piece of this.#again.splice(0))
+      if (this.request.takesBytes) this.request.bodyBytes(piece, 0, piece.length)
+  }
+
+  #read(chunk: Buffer): void {
+    if (!this.request.takesBytes) return
+    this.load.body(chunk.length, this.#now())
+    const bytes = this.#head!.framing === 'chunked' ? chunkOf(chunk, 0, chunk.length) : chunk
+    this.request.bodyBytes(bytes, 0, bytes.length)
+  }
+
+  #readOn(): void {
+    this.#input.resume()
+    // It may have come before its request was sent.
+    if (this.load.bodyEnded) this.#readEnd()
+  }
+
+  #readEnd(): void {
+    this.load.bodyEnded = true
+    if (!this.request.takesBytes) return
+    try {
+      // A body that is shorter than it said is no request (RFC 9113 §8.1.1); trailers have no place behind one of a given length.
+      if (this.#head!.framing !== 'chunked') throw new TunnelFault('request-invalid', 'The body is not whole.')
+      const last = http1LastChunk(this.#trailers, 'request')
+      this.request.bodyBytes(last, 0, last.length)
+    } catch (error) {
+      this.#state = 'gone'
+      this.#close(NGHTTP2_PROTOCOL_ERROR)
+      this.request.abort(toFault(error, 'request-invalid'))
+      this.#connection.resetByVisitor()
+    }
+  }
+
+  // ── the response ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #now(): number {
+    return this.#connection.host.deadlineIn(0)
+  }
+
+  /** All that was written has left for the visitor. */
+  #taken(): void {
+    try {
+      if (this.#state === 'request') this.request.drained()
+      this.#connection.relieved()
+    } catch (error) {
+      this.#crash(error)
+    }
+  }
+
+  #end(): void {
+    this.#state = 'done'
+    this.expireIn(VISITOR_IDLE_MS)
+    // What still comes of the request is dropped, so that its visitor comes to read the response.
+    this.#input.resume()
+    if (this.#stream.writableFinished) this.#responseSent()
+  }
+
+  #responseSent(): void {
+    if (this.#state === 'done' && !this.#stream.readableEnded) this.expireIn(LINGER_MS)
+  }
+
+  // ── its end ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #resetByVisitor(): void {
+    if (this.#state === 'gone') return
+    this.#state = 'gone'
+    this.request.visitorGone()
+    this.#connection.resetByVisitor()
+  }
+
+  #closed(): void {
+    if (this.#state !== 'done') this.#resetByVisitor()
+    this.#state = 'gone'
+    this.#parser.release()
+  }
+
+  /** Code of this stream threw: it ends, and nothing else. */
+  #crash(error: unknown): void {
+    this.#state = 'gone'
+    this.#close(NGHTTP2_INTERNAL_ERROR)
+    if (this.request.active) this.request.abort(toFault(error))
+    else this.#connection.host.crashed(error)
+  }
+
+  /** A reset waits behind what the visitor does not read, but not for long. */
+  #close(code: number): void {
+    this.#stream.close(code)
+    this.expireIn(LINGER_MS)
+  }
+}
+
+const methodOf = (raw: RawFields): string => {
+  const at = raw.indexOf(':method')
+  return at === -1 ? 'GET' : raw[at + 1]!
+}

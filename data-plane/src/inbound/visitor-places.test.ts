@@ -1,0 +1,114 @@
+/** Which connection ends when there are as many as there may be, and which is refused. */
+import { EVICTION_SEARCH_MS, SWEEP_MS } from '@postern/protocol/limits'
+import { expect, test } from 'vitest'
+import { Browser } from '../testing/browser.ts'
+import { visit } from '../testing/h2-visitor.ts'
+import { type PublicStand, startPublicStand, toDemo } from '../testing/public-stand.ts'
+import { ScriptedRoute } from '../testing/scripted-route.ts'
+import { VisitorCeilings } from './visitor-ceilings.ts'
+
+const CROWD = '127.0.0.2'
+const GUEST = '127.0.0.3'
+const NEWCOMER = '127.0.0.4'
+const GET = 'GET / HTTP/1.1\r\nHost: demo.example.com\r\n\r\n'
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+const REFUSED = 'tunnel-error: visitors-exhausted'
+
+async function standWith(limits: { perTask?: number; perAddress?: number }) {
+  const route = new ScriptedRoute()
+  const stand = await startPublicStand(toDemo(route), { ceilings: new VisitorCeilings(limits) })
+  return { route, ...stand }
+}
+
+/** A connection without a request, as soon as it is counted. */
+async function idle({ port, listener }: PublicStand, address: string): Promise<Browser> {
+  const before = listener.visitors
+  const browser = new Browser(port, address)
+  await expect.poll(() => listener.visitors).toBe(before + 1)
+  return browser
+}
+
+/** A connection whose request is under way. */
+async function busy(stand: PublicStand, route: ScriptedRoute, address: string): Promise<Browser> {
+  const leased = route.leased(route.leases.length)
+  const browser = new Browser(stand.port, address).send(GET)
+  await leased
+  return browser
+}
+
+async function served(stand: PublicStand, route: ScriptedRoute, address: string): Promise<Browser> {
+  const leased = route.leased(route.leases.length)
+  const browser = new Browser(stand.port, address).send(GET)
+  const { stream } = await leased
+  stream.answer(OK)
+  return browser.until(({ text }) => text.endsWith('ok'))
+}
+
+test('the oldest idle connection of the largest crowd ends for a newcomer, one for each', async () => {
+  const { route, ...stand } = await standWith({ perTask: 5 })
+  const guest = await idle(stand, GUEST)
+  await busy(stand, route, CROWD)
+  const [first, second, third] = [await idle(stand, CROWD), await idle(stand, CROWD), await idle(stand, CROWD)]
+  await served(stand, route, NEWCOMER)
+  await first.until(({ ended }) => ended)
+  await served(stand, route, NEWCOMER)
+  await second.until(({ ended }) => ended)
+  expect([guest.ended, third.ended, stand.faults]).toEqual([false, false, []])
+})
+
+test('an idle connection of HTTP/2 ends as well, and one with a request does not', async () => {
+  const { route, ...stand } = await standWith({ perTask: 2 })
+  const session = visit(stand.port)
+  const closed = new Promise<void>((resolve) => session.once('close', resolve))
+  await new Promise<void>((resolve) => session.once('remoteSettings', () => resolve()))
+  const other = await busy(stand, route, CROWD)
+  await served(stand, route, NEWCOMER)
+  await closed
+  expect([other.ended, stand.faults]).toEqual([false, []])
+})
+
+test('an address at its own ceiling ends nobody else’s connection', async () => {
+  const { route, ...stand } = await standWith({ perTask: 3, perAddress: 2 })
+  await busy(stand, route, CROWD)
+  await busy(stand, route, CROWD)
+  const guest = await idle(stand, GUEST)
+  const refused = await new Browser(stand.port, CROWD).send(GET).until(({ ended }) => ended)
+  expect(refused.text).toContain(REFUSED)
+  expect(guest.ended).toBe(false)
+})
+
+test('an address at its own ceiling gives up an idle connection of its own, and nobody else does', async () => {
+  const { route, ...stand } = await standWith({ perTask: 3, perAddress: 2 })
+  const guest = await idle(stand, GUEST)
+  await busy(stand, route, CROWD)
+  const own = await idle(stand, CROWD)
+  await served(stand, route, CROWD)
+  await own.until(({ ended }) => ended)
+  expect([guest.ended, stand.faults]).toEqual([false, []])
+})
+
+test('an address that is refused does not keep others from the place of an idle connection', async () => {
+  const { route, ...stand } = await standWith({ perTask: 3, perAddress: 2 })
+  await busy(stand, route, CROWD)
+  await busy(stand, route, CROWD)
+  const guest = await idle(stand, GUEST)
+  await new Browser(stand.port, CROWD).until(({ ended }) => ended)
+  await served(stand, route, NEWCOMER)
+  await guest.until(({ ended }) => ended)
+})
+
+test('connections that were refused take nobody’s place, and end soon, whatever they send', async () => {
+  const { route, ...stand } = await standWith({ perTask: 1 })
+  const first = await busy(stand, route, CROWD)
+  const refused = Array.from({ length: 3 }, () => new Browser(stand.port, CROWD))
+  const dripping = setInterval(() => {
+    for (const { socket } of refused) socket.write('x')
+  }, SWEEP_MS / 20)
+  for (const browser of refused) await browser.until(({ text }) => text.includes(REFUSED))
+  route.leases[0]!.stream.answer(OK)
+  await first.until(({ text }) => text.endsWith('ok'))
+  stand.wait(EVICTION_SEARCH_MS)
+  await served(stand, route, NEWCOMER)
+  for (const browser of refused) await browser.until(({ closed }) => closed)
+  clearInterval(dripping)
+})
