@@ -11,6 +11,7 @@ import {
 } from '@postern/protocol/http'
 import { HEAD_TIMEOUT_MS, INITIAL_WINDOW_BYTES, LINGER_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
 import { containedEvents, type Subscribe } from '../../h2/contained-events.ts'
+import { EndOfMessage } from '../../h2/end-of-message.ts'
 import type { Downstream, Ending } from '../../proxy/downstream.ts'
 import type { ProxyContext } from '../../proxy/proxy-context.ts'
 import { ProxyRequest } from '../../proxy/proxy-request.ts'
@@ -62,6 +63,7 @@ export class Http2Stream implements Downstream, Expirable {
   #head: RequestHead | undefined
   #state: State = 'request'
   #trailers: RawFields = []
+  readonly #endOfRequest: EndOfMessage
   #requestEnded: boolean
   #subscribed = false
   /** The request takes no bytes just now. */
@@ -80,6 +82,8 @@ export class Http2Stream implements Downstream, Expirable {
     this.clientAddress = connection.clientAddress
     this.addressKey = connection.addressKey
     this.request = new ProxyRequest(this, context, host, connection.begun)
+    // node:http2 tells of a stream only after all that came with its head.
+    this.#endOfRequest = new EndOfMessage(stream, ended || (!stream.closed && stream.state.remoteClose === 1))
     this.#on = containedEvents(stream, (error) => this.#crash(error))
     this.#response = new Http2ResponseWriter(stream, methodOf(raw), this.#on, () => this.#written())
     this.deadline = host.deadlineIn(HEAD_TIMEOUT_MS)
@@ -211,6 +215,7 @@ export class Http2Stream implements Downstream, Expirable {
   }
 
   #readEnd(): void {
+    if (!this.#endOfRequest.received) return
     this.#requestEnded = true
     if (!this.request.takesBytes) return
     try {

@@ -20,6 +20,7 @@ import {
 } from '@postern/protocol/http'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
 import { containedEvents, type Subscribe } from '../../h2/contained-events.ts'
+import { EndOfMessage } from '../../h2/end-of-message.ts'
 
 /** The session, as a request sees it. */
 export interface H2StreamHost {
@@ -41,6 +42,7 @@ export class H2OriginStream implements ByteStream {
   /** Subscribes to an event of the stream. */
   #on: Subscribe | undefined
   #method = ''
+  #endOfResponse: EndOfMessage | undefined
   #trailersOut: Http2Fields = {}
   #trailersIn: RawFields = []
   #room = true
@@ -114,6 +116,7 @@ export class H2OriginStream implements ByteStream {
       stream = this.#host.request(joinRepeated(fields), options)
     }
     this.#stream = stream
+    this.#endOfResponse = new EndOfMessage(stream, false)
     stream.on('error', (error) => {
       this.#error = error
     })
@@ -158,9 +161,8 @@ export class H2OriginStream implements ByteStream {
     this.#deliver(head)
   }
 
-  /** 'end' also follows a reset, but for one that says that there was no error. */
   #endResponse(): void {
-    if (this.#over || this.#whole) return
+    if (this.#over || this.#whole || this.#endOfResponse?.received !== true) return
     this.#whole = true
     if (!this.#chunking) return
     try {
