@@ -66,9 +66,13 @@ class Request {
         ...(expect && { expect: '100-continue' }),
         ...(signsIn && { authorization: 'NTLM abc' }),
       },
-      { endStream: this.sentWhole },
+      // Without trailers in prospect node:http2 would say END_STREAM before a reset.
+      { endStream: this.sentWhole, waitForTrailers: !this.sentWhole },
     )
     this.stream.on('error', () => {})
+    this.stream.on('wantTrailers', () => {
+      if (this.sentWhole && !this.stream.closed) this.stream.sendTrailers({})
+    })
     this.stream.on('headers', (fields) => this.#interims.push(Number(fields[':status'])))
     this.stream.on('continue', () => {
       this.#continued = true
