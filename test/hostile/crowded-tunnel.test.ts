@@ -64,8 +64,10 @@ async function crowded({ name, addresses, request, begins }: Crowd) {
     if (incoming.url !== '/quick') taken += 1
     answer(incoming, response)
   })
+  const upgraded: Socket[] = []
   server.on('upgrade', (_request, socket: Socket) => {
     taken += 1
+    upgraded.push(socket)
     socket.on('error', () => {})
     socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
   })
@@ -92,7 +94,7 @@ async function crowded({ name, addresses, request, begins }: Crowd) {
     expect(first.toString('latin1').slice(0, begins.length)).toBe(begins)
   })
   await Promise.all(begun)
-  await expect.poll(() => taken).toBe(STREAMS_PER_CHANNEL)
+  await expect.poll(() => taken, { timeout: 30_000 }).toBe(STREAMS_PER_CHANNEL)
   return {
     host,
     ended: () => ended,
@@ -100,6 +102,8 @@ async function crowded({ name, addresses, request, begins }: Crowd) {
       for (const socket of sockets) socket.destroy()
       channel.leave(0)
       await channel.ended
+      // A server gives up the sockets that it has upgraded.
+      for (const socket of upgraded) socket.destroy()
       server.close()
       server.closeAllConnections()
     },
