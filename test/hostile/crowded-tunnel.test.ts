@@ -94,7 +94,7 @@ async function crowded({ name, addresses, request, begins }: Crowd) {
     expect(first.toString('latin1').slice(0, begins.length)).toBe(begins)
   })
   await Promise.all(begun)
-  await expect.poll(() => taken, { timeout: 30_000 }).toBe(STREAMS_PER_CHANNEL)
+  await expect.poll(() => taken).toBe(STREAMS_PER_CHANNEL)
   return {
     host,
     ended: () => ended,
