@@ -1,4 +1,5 @@
 /** Requests that a peer forwards for a tunnel with rules: which stream of the tunnel each takes, and when the peer's stream ends. */
+import { TunnelFault } from '@postern/protocol/fault'
 import { CookieFence } from '@postern/protocol/http'
 import { STREAM_WAIT_MS, SWEEP_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
 import { expect, onTestFinished, test } from 'vitest'
@@ -118,4 +119,21 @@ test('a request waits for a stream of the tunnel, and its fault goes back to the
   pass(STREAM_WAIT_MS + 1e9 + SWEEP_MS)
   expect(failures.at(-1)).toMatchObject({ fault: { code: 'streams-exhausted' }, next: 'nowhere' })
   expect(tunnel.route.queue.size).toBe(0)
+})
+
+test('a request whose channel goes is given back to the peer, which sends it elsewhere', () => {
+  const { tunnel, forward, failures } = setup()
+  forward(get('/1'))
+  tunnel.streams[0]!.listener!.reset(new TunnelFault('channel-lost'))
+  expect(failures).toMatchObject([{ fault: { code: 'channel-lost' }, next: 'elsewhere' }])
+  expect(tunnel.streams).toHaveLength(1)
+})
+
+test('a request that finds its channel gone is given back as well', () => {
+  const { tunnel, forward, failures } = setup()
+  tunnel.openStream = () => {
+    throw new TunnelFault('channel-closed')
+  }
+  forward(get('/1'))
+  expect(failures).toMatchObject([{ fault: { code: 'channel-closed' }, next: 'elsewhere' }])
 })
