@@ -179,8 +179,10 @@ export const TCP_KEEPALIVE_MS = 60_000
 export const VISITORS_PER_TASK = 8000
 /** Of these from one address (one IPv6 /64): a company or a content network stands behind one, but a quarter is always left for all others. */
 export const VISITORS_PER_ADDRESS = 6000
-/** Where a tunnel has no stream left, whoever has kept one waiting longest gives way, or a crowd from one address to others; nobody who has for less than this. */
+/** Where a tunnel has no stream left, the request is evicted that has kept its stream waiting longest, or one of a crowd from one address; none that has for less than this. */
 export const SLOW_VISITOR_MS = seconds(1)
+/** An address with more than this share of a tunnel's streams is a crowd, of which a request is evicted that moves: three addresses cannot keep all others out. */
+export const CROWD_SHARE = 0.25
 /** On average since its head: what sends less keeps its stream waiting. As much as Apache asks of a body (mod_reqtimeout, MinRate). */
 export const SLOW_UPLOAD_BYTES_PER_SECOND = 500
 /** How long what a visitor still sends is read and dropped after its last answer, so that the answer is not lost to a reset (RFC 9112 §9.6). */
@@ -271,6 +273,8 @@ export const IDLE_STREAM_MS = seconds(4)
 export const FRESH_ENOUGH_MS = seconds(1)
 /** A fresh stream without an answer for so long, beside idle ones: the local server may serve one connection at a time, and wait on a kept one. Then none is kept. */
 export const ONE_AT_A_TIME_MS = ms(300)
+/** A stream to a peer that was opened so long ago is not kept: the peer cannot give it to its own visitors and those of other nodes meanwhile, who wait for one. */
+export const PEER_STREAM_AGE_MS = seconds(2)
 /** A local server that has answered may go on reading the request for so long. */
 export const UNREAD_REQUEST_MS = seconds(60)
 /** Idle streams kept for one tunnel. */

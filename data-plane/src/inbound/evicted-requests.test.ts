@@ -165,6 +165,22 @@ test('event streams that send nothing give way, by HTTP/1 and by HTTP/2', async 
   ])
 })
 
+test('an upload that waited for its stream is not slow for that', async () => {
+  const stand = await standWith(1)
+  const first = await sent(stand, CROWD, get('/hang'))
+  const upload = new Browser(stand.port, GUEST).send(
+    'POST /p HTTP/1.1\r\nHost: demo.example.com\r\nContent-Length: 9\r\n\r\n',
+  )
+  await stand.queued(1)
+  stand.pass(2 * SLOW_VISITOR_MS)
+  stand.tunnel.route.sweep()
+  await first.until(({ ended }) => ended)
+  const stream = await stand.tunnel.stream(1)
+  new Browser(stand.port, OTHER_CROWD).send(get('/next'))
+  await stand.queued(1)
+  expect([stream.state, upload.text]).toEqual(['open', ''])
+})
+
 test('what gave its stream up is no longer among those that have one', async () => {
   const stand = await standWith(3)
   const { users } = stand.tunnel.route

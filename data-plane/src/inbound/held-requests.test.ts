@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { TunnelFault } from '@postern/protocol/fault'
 import { HELD_BODY_BYTES, LOOKUP_ROUNDS, REPLAY_BYTES } from '@postern/protocol/limits'
 import { describe, expect, test } from 'vitest'
+import { Sought } from '../dispatch/sought.ts'
 import type { Route } from '../route/route.ts'
 import type { Verdict } from '../route/visitor-gate.ts'
 import { Browser } from '../testing/browser.ts'
@@ -12,12 +13,13 @@ import { guarded, ScriptedRoute } from '../testing/scripted-route.ts'
 /** A listener for a tunnel whose agent comes and goes as the test says. */
 async function serve(options?: { holdMs?: number }) {
   const tunnel = new ReturningTunnel(options)
-  const { port, listener, faults, retries } = await startPublicStand(tunnel.dispatcher)
+  const { port, listener, faults, retries, bytesIn } = await startPublicStand(tunnel.dispatcher)
   return {
     port,
     listener,
     faults,
     retries,
+    bytesIn,
     size: () => tunnel.size,
     holding: (size: number) => tunnel.holding(size),
     leave: () => tunnel.leave(),
@@ -212,11 +214,25 @@ test.each([
   expect(route.leases).toHaveLength(1)
 })
 
+test('a tunnel that is found and gone again each time is given up after some rounds', async () => {
+  let looks = 0
+  const { port, faults } = await startPublicStand({
+    find: () => {
+      looks += 1
+      return new Sought(Promise.resolve(undefined))
+    },
+  })
+  const browser = new Browser(port).send(get('/'))
+  await browser.until(({ text }) => text.includes('tunnel-error: tunnel-moved'))
+  expect([looks, faults]).toEqual([LOOKUP_ROUNDS + 1, []])
+})
+
 test('a PUT whose channel goes in the middle of its body is sent whole by the next one, and goes on there', async () => {
-  const { port, arrive, leave, holding } = await serve()
+  const { port, arrive, leave, holding, bytesIn } = await serve()
   const first = new ScriptedRoute()
   arrive(first)
-  const browser = new Browser(port).send(`PUT / HTTP/1.1\r\n${HOST}Content-Length: 9\r\n\r\none`)
+  const head = `PUT / HTTP/1.1\r\n${HOST}Content-Length: 9\r\n\r\n`
+  const browser = new Browser(port).send(`${head}one`)
   const { stream } = await first.leased(0)
   await stream.until(({ received }) => received.endsWith('\r\n\r\none'))
   browser.send('two')
@@ -232,7 +248,7 @@ test('a PUT whose channel goes in the middle of its body is sent whole by the ne
   await again.stream.until(({ received }) => received.endsWith('\r\n\r\nonetwoend'))
   again.stream.answer(ok('stored'))
   await browser.until(({ text }) => text.endsWith('stored'))
-  expect(first.leases).toHaveLength(1)
+  expect([first.leases.length, bytesIn]).toEqual([1, [head.length + 9]])
 })
 
 test.each(['GET', 'POST'])(

@@ -1,4 +1,5 @@
 /** Requests that a peer forwards for a tunnel with rules: which stream of the tunnel each takes, and when the peer's stream ends. */
+import { TunnelFault } from '@postern/protocol/fault'
 import { CookieFence } from '@postern/protocol/http'
 import { STREAM_WAIT_MS, SWEEP_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
 import { expect, onTestFinished, test } from 'vitest'
@@ -133,4 +134,21 @@ test('a body that comes in single bytes is passed on and credited', () => {
   const stream = forward(request[0]!)
   for (const byte of request.slice(1)) stream.listener!.data(Buffer.from(byte))
   expect([tunnel.streams[0]!.received, stream.consumed]).toEqual([request, request.length])
+})
+
+test('a request whose channel goes is given back to the peer, which sends it elsewhere', () => {
+  const { tunnel, forward, failures } = setup()
+  forward(get('/1'))
+  tunnel.streams[0]!.listener!.reset(new TunnelFault('channel-lost'))
+  expect(failures).toMatchObject([{ fault: { code: 'channel-lost' }, next: 'elsewhere' }])
+  expect(tunnel.streams).toHaveLength(1)
+})
+
+test('a request that finds its channel gone is given back as well', () => {
+  const { tunnel, forward, failures } = setup()
+  tunnel.openStream = () => {
+    throw new TunnelFault('channel-closed')
+  }
+  forward(get('/1'))
+  expect(failures).toMatchObject([{ fault: { code: 'channel-closed' }, next: 'elsewhere' }])
 })

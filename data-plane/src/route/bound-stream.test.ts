@@ -73,3 +73,12 @@ test('it counts as kept waiting for as long as it rests', () => {
   clock.ms += 1500
   expect([bound.slowFor, bound.idleFor, bound.streamAge]).toEqual([1500, 1500, 1500])
 })
+
+test('its connection has had it since it was opened, however often it was used', () => {
+  const { bound, clock, route, lease } = setup()
+  clock.ms += 900
+  bound.take(route)
+  const again = new BoundStream({ route, host: bound.host, addressKey: 'a', lease, now: () => clock.ms })
+  clock.ms += 900
+  expect([again.slowFor, again.streamAge]).toEqual([900, 1800])
+})

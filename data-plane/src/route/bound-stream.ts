@@ -20,6 +20,8 @@ export class BoundStream implements StreamListener, Evictable {
   readonly addressKey: string
   readonly #now: () => number
   readonly #since: number
+  /** The visitor's connection has had it since then, with requests in between. */
+  readonly #openedAt: number
   readonly #leaveRoute: () => void
   #lease: Lease | undefined
 
@@ -29,6 +31,7 @@ export class BoundStream implements StreamListener, Evictable {
     this.addressKey = addressKey
     this.#now = now
     this.#since = now()
+    this.#openedAt = lease.openedAt ?? this.#since
     this.#lease = lease
     lease.stream.listen(this)
     lease.bind?.()
@@ -69,15 +72,15 @@ export class BoundStream implements StreamListener, Evictable {
   // ── as one of those that have a stream ────────────────────────────────────────────────────────────────────────────
 
   get streamAge(): number {
-    return this.#now() - this.#since
+    return this.#now() - this.#openedAt
   }
 
   get slowFor(): number {
-    return this.streamAge
+    return this.idleFor
   }
 
   get idleFor(): number {
-    return this.streamAge
+    return this.#now() - this.#since
   }
 
   /** The visitor's connection stays: its next request takes another stream. */

@@ -40,11 +40,12 @@ test('where nobody is slow, what has moved nothing for a minute is evicted, what
   expect(chooseEvicted([...visitors, slow], newcomer('b'))).toBe(slow)
 })
 
-test('the oldest of a crowd from one address is evicted for another address that has waited', () => {
+test('the oldest of a crowd of which everything moves is evicted for another address that has waited', () => {
   const oldest = user('a', { age: 2 * SLOW_VISITOR_MS })
-  const visitors = [user('b', { age: 1e9 }), ...crowd('a', 2, { age: SLOW_VISITOR_MS }), oldest]
-  expect(chooseEvicted(visitors, newcomer('c', PATIENT))).toBe(oldest)
-  expect(chooseEvicted(visitors, newcomer('c', PATIENT - 1))).toBeUndefined()
+  const others = ['b', 'c', 'd'].flatMap((key) => crowd(key, 3, { age: 1e9 }))
+  const visitors = [...others, ...crowd('a', 3, { age: SLOW_VISITOR_MS }), oldest]
+  expect(chooseEvicted(visitors, newcomer('e', PATIENT))).toBe(oldest)
+  expect(chooseEvicted(visitors, newcomer('e', PATIENT - 1))).toBeUndefined()
 })
 
 test('of several crowds the largest gives up what has moved nothing for the longest', () => {
@@ -56,7 +57,10 @@ test('of several crowds the largest gives up what has moved nothing for the long
 
 test.each<[why: string, visitors: Evictable[]]>([
   ['for one of its own', crowd('mine', 3, { age: 1e9 })],
-  ['as long as it has no more than half and all of it moves', [...crowd('a', 2, { age: 1e9 }), ...crowd('b', 2)]],
+  [
+    'as long as it has no more than a quarter and all of it moves',
+    ['a', 'b', 'c', 'd'].flatMap((key) => crowd(key, 3, { age: 1e9 })),
+  ],
   ['while all of it has just begun', crowd('a', 3, { age: SLOW_VISITOR_MS - 1 })],
   [
     'for an address that has half as many',

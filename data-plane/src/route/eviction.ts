@@ -1,6 +1,6 @@
 /** Chooses whose stream of a tunnel goes to another visitor when the tunnel has none left. */
 import { TunnelFault } from '@postern/protocol/fault'
-import { IDLE_EXCHANGE_MS, SLOW_VISITOR_MS } from '@postern/protocol/limits'
+import { CROWD_SHARE, IDLE_EXCHANGE_MS, SLOW_VISITOR_MS } from '@postern/protocol/limits'
 
 /** A request that has a stream of a tunnel, or a connection that has one for itself. Times are in milliseconds. */
 export interface Evictable {
@@ -33,9 +33,9 @@ interface Crowd<U> {
 
 /**
  * In this order: the request whose visitor has kept its stream waiting the longest; the one by whose stream nothing has passed for the longest, for
- * IDLE_EXCHANGE_MS at least. For a newcomer that has waited for SLOW_VISITOR_MS, so that the queue alone does not help: of another address that has more than
- * half of the streams the request that has had its stream the longest; of the address that has the most, if the newcomer's has less than half as many, the
- * one by whose stream nothing has passed for the longest. All but the second spare what is younger than SLOW_VISITOR_MS.
+ * IDLE_EXCHANGE_MS at least. For a newcomer that has waited for SLOW_VISITOR_MS, so that the queue alone does not help, and whose address has less than half as
+ * many streams as the one that has the most: of that address the one by whose stream nothing has passed for the longest; if it has more than CROWD_SHARE of
+ * all streams, also the one that has had its stream the longest. All spare what is younger than SLOW_VISITOR_MS.
  */
 export function chooseEvicted<U extends Evictable>(users: Iterable<U>, newcomer: Newcomer): U | undefined {
   let slowest: U | undefined
@@ -65,11 +65,12 @@ function ofCrowd<U extends Evictable>(
 ): U | undefined {
   let largest: Crowd<U> | undefined
   for (const [key, crowd] of crowds) if (key !== newcomerKey && crowd.streams > (largest?.streams ?? 0)) largest = crowd
-  if (largest === undefined) return undefined
-  if (largest.streams > streams / 2 && largest.oldest.streamAge >= SLOW_VISITOR_MS) return largest.oldest
   const newcomers = crowds.get(newcomerKey)?.streams ?? 0
-  const unfair = newcomers < largest.streams / 2
-  return unfair && largest.idlest.idleFor >= SLOW_VISITOR_MS ? largest.idlest : undefined
+  if (largest === undefined || newcomers >= largest.streams / 2) return undefined
+  if (largest.idlest.idleFor >= SLOW_VISITOR_MS) return largest.idlest
+  return largest.streams > streams * CROWD_SHARE && largest.oldest.streamAge >= SLOW_VISITOR_MS
+    ? largest.oldest
+    : undefined
 }
 
 /** Ends one of them for the newcomer. False if none is to be ended. */

@@ -1,6 +1,6 @@
 import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
-import { IDLE_STREAM_MS, REPLAY_BYTES, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
+import { IDLE_STREAM_MS, PEER_STREAM_AGE_MS, REPLAY_BYTES, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
 import { expect, test } from 'vitest'
 import { ScriptedStream } from '../testing/scripted-route.ts'
@@ -27,7 +27,7 @@ function setup() {
   const opened: Stream[] = []
   const streams = new Set<HopStream>()
   const failures = new Map<number, Failure>()
-  const seen = { busy: 0, refused: 0, hops: 0 }
+  const seen = { busy: 0, refused: 0, hops: 0, ms: 0 }
   const hop = (): void => {
     seen.hops += 1
   }
@@ -47,7 +47,7 @@ function setup() {
     },
     name: 'demo' as Subdomain,
     epoch: 7,
-    now: () => 0,
+    now: () => seen.ms,
     refused: () => {
       seen.refused += 1
     },
@@ -177,4 +177,18 @@ test('one name has no more streams over a hop than over a channel, and each that
   expect(opened[0]!.state).toBe('reset')
   route.lease('fresh', asker)
   expect(route.outstanding).toBe(STREAMS_PER_CHANNEL)
+})
+
+test('a stream that was opened a while ago is not kept, so that visitors of the other task get its place', () => {
+  const { route, opened, seen } = setup()
+  const lease = route.lease('fresh', asker)
+  opened[0]!.say(HOP_ANSWER.taken)
+  seen.ms = PEER_STREAM_AGE_MS - 1
+  lease.keep(IDLE_STREAM_MS)
+  const again = route.lease('idle', asker)
+  expect([again.reused, opened.length]).toEqual([true, 1])
+  seen.ms += 1
+  again.keep(IDLE_STREAM_MS)
+  expect(opened[0]!.state).toBe('ended')
+  expect(route.lease('idle', asker).reused).toBe(false)
 })

@@ -1,7 +1,7 @@
 /** The route to a tunnel whose channel another task holds: streams to that task, kept for further requests. */
 import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
-import { STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
+import { PEER_STREAM_AGE_MS, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
 import type { RawStream } from '@postern/protocol/mux'
 import type { Evictable } from './eviction.ts'
 import { writePreamble } from './hop-preamble.ts'
@@ -67,6 +67,7 @@ export class PeerRoute implements Route, HopHost {
       { openStream: (asker) => this.#openStream(asker), takeFailure: (id) => this.#takeFailure(id) },
       options.now,
       this.queue,
+      PEER_STREAM_AGE_MS,
     )
   }
 

@@ -34,6 +34,8 @@ export interface Lease {
   readonly stream: ByteStream
   /** The stream has carried an exchange before: the local server may have closed it without our knowing. */
   readonly reused: boolean
+  /** When the stream was opened, where that is known; monotonic milliseconds. */
+  readonly openedAt?: number
   /** Whoever has the tunnel has not yet said that it takes the request: all that is sent until then must be kept. May become false, never true. */
   readonly tentative?: boolean
   /** Gives the stream back: both messages ended by their framing, nothing followed, neither side said close. `idleMs` is the longest it may wait. */

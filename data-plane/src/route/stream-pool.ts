@@ -40,13 +40,15 @@ export class StreamPool {
   /** Opened for a request, and neither it nor a later one has a byte of its response; the longest first. */
   readonly #unanswered = new Set<PoolLease>()
   readonly #queue: StreamQueue
+  readonly #oldestMs: number
   #retired = false
 
-  /** `now` is monotonic, in milliseconds. `queue`: the requests that wait for one of these streams. */
-  constructor(source: StreamSource, now: () => number, queue: StreamQueue) {
+  /** `now` is monotonic, in milliseconds. `queue`: the requests that wait for one of these streams. `oldestMs`: a stream that was opened longer ago is not kept. */
+  constructor(source: StreamSource, now: () => number, queue: StreamQueue, oldestMs = Infinity) {
     this.#source = source
     this.#now = now
     this.#queue = queue
+    this.#oldestMs = oldestMs
   }
 
   /** @throws TunnelFault `streams-exhausted`, `channel-closed` */
@@ -146,7 +148,8 @@ export class StreamPool {
   #keep(lease: PoolLease, idleMs: number): void {
     const now = this.#now()
     this.#unanswered.delete(lease)
-    if (this.#retired || (this.#unanswered.size > 0 && this.#servesOneAtATime(now))) return lease.leave()
+    if (this.#retired || now - lease.openedAt >= this.#oldestMs) return lease.leave()
+    if (this.#unanswered.size > 0 && this.#servesOneAtATime(now)) return lease.leave()
     lease.idleSince = now
     lease.idleUntil = now + Math.min(idleMs, IDLE_STREAM_MS)
     this.#idle.push(lease)

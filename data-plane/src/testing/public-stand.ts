@@ -21,8 +21,9 @@ export interface PublicStand {
   readonly counted: readonly string[]
   /** A line for each that is over: its version, its status, how it ended and by which fault. */
   readonly recorded: readonly string[]
-  /** Of each that is over: how often it was sent again. */
+  /** Of each that is over: how often it was sent again, and the bytes that its visitor sent. */
   readonly retries: readonly number[]
+  readonly bytesIn: readonly number[]
   /** Lets so many milliseconds pass for the listener. */
   wait(ms: number): void
 }
@@ -42,6 +43,7 @@ export async function startPublicStand(
   const counted: string[] = []
   const recorded: string[] = []
   const retries: number[] = []
+  const bytesIn: number[] = []
   const listener = new PublicListener({
     proxyProtocol,
     ...(ceilings && { ceilings }),
@@ -54,10 +56,11 @@ export async function startPublicStand(
       failed: (_id, fault) => faults.push(fault.code),
       records: {
         begun: () => counted.push('request'),
-        over: ({ protocol, status, end, fault, retries: again }) => {
+        over: ({ protocol, status, end, fault, retries: again, bytesIn: bytes }) => {
           if (fault !== undefined) counted.push(fault)
           if (again > 0) counted.push(`sent again: ${again}`)
           retries.push(again)
+          bytesIn.push(bytes)
           recorded.push(`${protocol} ${status} ${end} ${fault ?? '-'}`)
         },
       },
@@ -72,7 +75,7 @@ export async function startPublicStand(
   const wait = (ms: number): void => {
     ahead += ms
   }
-  return { port, listener, faults, counted, recorded, retries, wait }
+  return { port, listener, faults, counted, recorded, retries, bytesIn, wait }
 }
 
 /** Knows the one tunnel demo.example.com. */

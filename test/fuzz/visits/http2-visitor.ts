@@ -12,8 +12,6 @@ interface VisitorHost {
   note(what: () => string): void
 }
 
-const END_STREAM = http2.constants.NGHTTP2_FLAG_END_STREAM
-
 /** Makes connections of its own, since `node:http2` writes to the handle of a socket, which no stream can stand for. One for a process. */
 class Acceptor {
   readonly #server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true })
@@ -66,25 +64,31 @@ class Request {
         ...(expect && { expect: '100-continue' }),
         ...(signsIn && { authorization: 'NTLM abc' }),
       },
-      { endStream: this.sentWhole },
+      // Without trailers in prospect node:http2 would say END_STREAM before a reset.
+      { endStream: this.sentWhole, waitForTrailers: !this.sentWhole },
     )
     this.stream.on('error', () => {})
+    this.stream.on('wantTrailers', () => {
+      if (this.sentWhole && !this.stream.closed) this.stream.sendTrailers({})
+    })
     this.stream.on('headers', (fields) => this.#interims.push(Number(fields[':status'])))
     this.stream.on('continue', () => {
       this.#continued = true
     })
-    this.stream.on('response', (fields, flags) => {
+    this.stream.on('response', (fields) => {
       this.#came = true
       this.#fields = fields
-      if ((flags & END_STREAM) !== 0) this.#ended = true
     })
     this.stream.on('data', (chunk: Buffer) => {
       this.#came = true
       this.#body += chunk.toString('latin1')
     })
-    this.stream.on('end', () => {
-      this.#ended = true
-    })
+    // 'end' would also tell of a connection that broke behind GOAWAY, as of a response that is whole.
+    const push = this.stream.push.bind(this.stream)
+    this.stream.push = (chunk, encoding) => {
+      if (chunk === null) this.#ended ||= !this.stream.destroyed && this.stream.rstCode === 0
+      return push(chunk, encoding)
+    }
     this.stream.on('close', () => {
       this.#came = true
       this.closed = true

@@ -96,11 +96,14 @@ function judgeFault(
   const attempts = visited.attempts.filter((each) => each.request === request)
   const broken = attempts.some(({ answer }) => answer.stopsAt < answer.wire.length || answer.afterwards === 'resets')
   const stale = plan.closesIdle || visited.book.leases.some(({ reused }) => reused)
+  // A node that has begun to answer another one can only cut it off, and what it had sent may not have arrived.
+  const ended = happened.size > 0 || plan.streams < 256 || clock.passed >= 1000
+  const unexplained = plan.inbound === 'peer' && ended
   const explained: Record<string, boolean> = {
     'visitor-not-allowed': request.refused,
     'origin-invalid':
       attempts.some(({ answer }) => answer.invalid) || visited.attempts.some(({ answer }) => answer.excess !== ''),
-    'origin-closed': broken || stale || attempts.some(({ answer }) => answer.begins === 'never'),
+    'origin-closed': broken || stale || unexplained || attempts.some(({ answer }) => answer.begins === 'never'),
     'origin-refused': !plan.benign,
     'origin-timeout': clock.passed >= 60_000,
     'body-timeout': clock.passed >= 1000,

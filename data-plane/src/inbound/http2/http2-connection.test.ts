@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import http2 from 'node:http2'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { TunnelFault } from '@postern/protocol/fault'
 import {
   H2_RESETS_BURST,
@@ -12,7 +12,7 @@ import {
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
 import { expect, onTestFinished, test } from 'vitest'
-import { dataFrame, headersFrame, PREFACE, SETTINGS } from '../../testing/h2-frames.ts'
+import { dataFrame, headersFrame, PREFACE, resetFrame, SETTINGS } from '../../testing/h2-frames.ts'
 import { SeenRequest, until, visit } from '../../testing/h2-visitor.ts'
 import { startPublicStand, toDemo } from '../../testing/public-stand.ts'
 import { ScriptedRoute } from '../../testing/scripted-route.ts'
@@ -281,6 +281,34 @@ test('a final answer before 100 Continue ends the request, and the connection go
   expect(request.stream.rstCode).toBe(0)
   expect(session.closed).toBe(false)
 })
+test.each<[how: string, leave: (socket: Socket) => void]>([
+  ['is gone with its connection', (socket) => void socket.resetAndDestroy()],
+  ['ends its connection', (socket) => void socket.end()],
+  ['resets its request', (socket) => void socket.write(resetFrame(1, http2.constants.NGHTTP2_CANCEL))],
+])(
+  'half an upload does not look whole to a local server that has answered, when its visitor %s',
+  async (_how, leave) => {
+    const route = new ScriptedRoute()
+    const { port } = await serve(route)
+    const socket = connect(port)
+    onTestFinished(() => void socket.destroy())
+    let answered = (): void => {}
+    const answer = new Promise<void>((resolve) => {
+      answered = resolve
+    })
+    socket.on('data', (bytes) => {
+      if (bytes.includes('early')) answered()
+    })
+    socket.write(Buffer.concat([PREFACE, SETTINGS, headersFrame(1, 'POST'), dataFrame(1, Buffer.from('half'))]))
+    const { stream } = await route.leased(0)
+    await stream.until(({ received }) => received.endsWith('\r\nhalf\r\n'))
+    stream.answer('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly')
+    await answer
+    leave(socket)
+    await stream.until(({ state }) => state === 'reset')
+    expect(stream.received).not.toContain('\r\n0\r\n')
+  },
+)
 
 test('a local server that says nothing is 504', async () => {
   const route = new ScriptedRoute()

@@ -11,6 +11,7 @@ import {
 } from '@postern/protocol/http'
 import { HEAD_TIMEOUT_MS, LINGER_MS, STREAM_BACKLOG_BYTES, VISITOR_IDLE_MS } from '@postern/protocol/limits'
 import { containedEvents, type Subscribe } from '../../h2/contained-events.ts'
+import { EndOfMessage } from '../../h2/end-of-message.ts'
 import { GatedInput } from '../../h2/gated-input.ts'
 import type { Downstream, Ending } from '../../proxy/downstream.ts'
 import type { ProxyContext } from '../../proxy/proxy-context.ts'
@@ -75,6 +76,7 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
   #head: RequestHead | undefined
   #state: State = 'request'
   #trailers: RawFields = []
+  readonly #endOfRequest: EndOfMessage
   /** Bytes of the body that are to be delivered again, before all others. */
   #again: Buffer[] = []
   /** It was deferred once, and is no longer. */
@@ -97,6 +99,8 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
       end: () => this.#readEnd(),
       waits: (bytes) => connection.burdened(bytes),
     })
+    // node:http2 tells of a stream only after all that came with its head.
+    this.#endOfRequest = new EndOfMessage(stream, ended || (!stream.closed && stream.state.remoteClose === 1))
     this.load = new StreamLoad(this.request, this.#response, this.#input)
     this.load.bodyEnded = ended
     this.deadline = host.deadlineIn(HEAD_TIMEOUT_MS)
@@ -242,6 +246,7 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
   }
 
   #readEnd(): void {
+    if (!this.#endOfRequest.received) return
     this.load.bodyEnded = true
     if (!this.request.takesBytes) return
     try {

@@ -21,6 +21,7 @@ import {
 import { STREAM_BACKLOG_BYTES } from '@postern/protocol/limits'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
 import { containedEvents } from '../../h2/contained-events.ts'
+import { EndOfMessage } from '../../h2/end-of-message.ts'
 import { GatedInput } from '../../h2/gated-input.ts'
 import { GatheredOutput } from '../../h2/gathered-output.ts'
 import { requestSignsIn } from '../connection-sign-in.ts'
@@ -47,6 +48,7 @@ export class H2OriginStream implements ByteStream {
   /** What was written last is more than waits in good order. */
   #full = false
   #method = ''
+  #endOfResponse: EndOfMessage | undefined
   #trailersOut: Http2Fields = {}
   #trailersIn: RawFields = []
   /** The body comes without a length, and goes on in chunks. */
@@ -132,6 +134,7 @@ export class H2OriginStream implements ByteStream {
       data: (chunk) => this.#deliver(this.#chunking ? chunkOf(chunk, 0, chunk.length) : chunk),
       end: () => this.#endResponse(),
     })
+    this.#endOfResponse = new EndOfMessage(stream, false)
     this.#output = new GatheredOutput(stream, () => this.#taken())
     on('wantTrailers', () => {
       if (this.#reader.done && !stream.closed) stream.sendTrailers(this.#trailersOut)
@@ -187,9 +190,8 @@ export class H2OriginStream implements ByteStream {
     if (this.#owed <= 0 && this.#headed) this.#input?.resume()
   }
 
-  /** 'end' also follows a reset, but for one that says that there was no error. */
   #endResponse(): void {
-    if (this.#over || this.#whole || !this.#headed) return
+    if (this.#over || this.#whole || !this.#headed || this.#endOfResponse?.received !== true) return
     this.#whole = true
     if (!this.#chunking) return
     try {

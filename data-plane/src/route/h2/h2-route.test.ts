@@ -435,6 +435,38 @@ test('a visitor that takes its request back is told to the local server by a res
   expect(sessions[0]!.destroyed).toBe(false)
 })
 
+test.each<[how: string, breakOff: (stream: ServerHttp2Stream) => void]>([
+  ['is gone with its connection', ({ session }) => void session!.socket.destroy()],
+  ['ends its session', ({ session }) => session!.destroy()],
+  ['resets the response', (stream) => stream.close(http2.constants.NGHTTP2_CANCEL)],
+])('half a response does not look whole when its local server %s', async (_how, breakOff) => {
+  const { port } = await origin((stream) => {
+    // Without trailers in prospect node:http2 would say END_STREAM before the reset.
+    stream.respond({ ':status': 200 }, { waitForTrailers: true })
+    stream.write('half')
+    stream.once('broken', () => breakOff(stream))
+    streams.push(stream)
+  })
+  const streams: ServerHttp2Stream[] = []
+  const { stream } = routeTo(port).route.lease('idle')
+  let text = ''
+  const over = new Promise<string>((resolve) => {
+    stream.listen({
+      data: (chunk) => {
+        text += chunk
+        stream.consume(chunk.length)
+        if (text.includes('half')) streams[0]!.emit('broken')
+      },
+      end: () => resolve('end'),
+      writable() {},
+      reset: () => resolve('reset'),
+    })
+  })
+  stream.write(Buffer.from('GET / HTTP/1.1\r\nHost: demo.example.com\r\n\r\n'))
+  expect(await over).toBe('reset')
+  expect(text).not.toContain('\r\n0\r\n')
+})
+
 test.each([
   ['1.1', 'before its head', 502],
   ['1.1', 'in its body', 'cut'],
