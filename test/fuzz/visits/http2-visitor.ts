@@ -140,6 +140,8 @@ export class Http2Visitor implements Visitor {
   readonly index: number
   readonly planned: PlannedVisitor
   readonly unasked = ''
+  /** The session's own, which says nothing of it. */
+  readonly mostWaiting = 0
   hasLeft = false
   readonly #host: VisitorHost
   readonly #server: Server

@@ -90,7 +90,6 @@ export class VisitCase implements ChannelHost {
   #left: { replaced: number; lost: number; stale: number; ends: boolean }
   #streamIds = 0
   #peerDraining = false
-  #draining = false
   readonly #verbose: boolean
 
   constructor(seed: number, verbose = false) {
@@ -388,11 +387,9 @@ export class VisitCase implements ChannelHost {
     this.happened.add(how)
     switch (how) {
       case 'drain':
-        this.#draining = true
         this.#drained = this.#listener.drain(2 ** 31 - 1)
         return
       case 'cut':
-        this.#draining = true
         this.#drained = this.#listener.drain(0)
         return
       case 'terminate':
@@ -534,10 +531,6 @@ export class VisitCase implements ChannelHost {
     }
     counts.reused = this.book.leases.filter(({ reused }) => reused).length
     return counts
-  }
-
-  get drainingNow(): boolean {
-    return this.#draining
   }
 }
 

@@ -43,5 +43,7 @@ export interface Visitor {
   visits(): readonly Visit[]
   /** What came that belongs to no request; '' if nothing did. */
   readonly unasked: string
+  /** Most bytes that waited for it in the process under test, where that shows. */
+  readonly mostWaiting: number
   describe(): string
 }
