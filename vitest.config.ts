@@ -21,6 +21,12 @@ const base = {
 const SCALED = '**/*.scaled.test.ts'
 /** Agents that are away and come back, rights that end: twenty seconds each of which most are waited. */
 const PATIENT = ['test/system/hold.test.ts', 'test/system/revocation.test.ts']
+/** For whatever starts processes of the built bundles, and is looked at when it stops. */
+const SYSTEMS = [
+  'test/support/build-once.ts',
+  'test/support/canary-tally.ts',
+  'test/support/resources/resource-tally.ts',
+]
 const NOT_OURS = ['**/node_modules/**', '**/dist/**']
 
 /**
@@ -72,7 +78,7 @@ export default defineConfig(({ mode }) => {
             name: 'hostile',
             include: ['test/hostile/**/*.test.ts'],
             exclude: ['**/*.load.test.ts', SCALED],
-            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+            globalSetup: SYSTEMS,
           },
         },
         {
@@ -81,7 +87,7 @@ export default defineConfig(({ mode }) => {
             name: 'system',
             include: ['test/system/**/*.test.ts'],
             exclude: PATIENT,
-            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+            globalSetup: SYSTEMS,
           },
         },
         {
@@ -89,7 +95,7 @@ export default defineConfig(({ mode }) => {
             ...base,
             name: 'patient',
             include: PATIENT,
-            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+            globalSetup: SYSTEMS,
           },
         },
         {
@@ -98,7 +104,7 @@ export default defineConfig(({ mode }) => {
             name: 'hop',
             include: ['test/system/fidelity*.test.ts', 'test/system/visitor-rules.test.ts'],
             env: { ...base.env, POSTERN_TEST_HOP: '1' },
-            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+            globalSetup: SYSTEMS,
           },
         },
         {
@@ -108,7 +114,7 @@ export default defineConfig(({ mode }) => {
             include: ['test/hostile/**/*.load.test.ts'],
             // What they measure is shared by whatever runs beside them.
             fileParallelism: false,
-            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+            globalSetup: SYSTEMS,
           },
         },
         {
@@ -121,7 +127,7 @@ export default defineConfig(({ mode }) => {
             setupFiles: [],
             // Each is a balancer, several tasks and their visitors: two of them at once would be too busy for their deadlines.
             fileParallelism: false,
-            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+            globalSetup: SYSTEMS,
           },
         },
         {
@@ -131,7 +137,7 @@ export default defineConfig(({ mode }) => {
             include: ['test/suites/*.test.ts'],
             // Other people's tests have deadlines that were set for a machine of their own.
             fileParallelism: false,
-            globalSetup: ['test/support/build-once.ts', 'test/support/canary-tally.ts'],
+            globalSetup: SYSTEMS,
             testTimeout: 600_000,
           },
         },

@@ -66,7 +66,11 @@ const PLAIN = {
 function aligned(rows: readonly (readonly string[])[]): string {
   const table = new Table(PLAIN)
   table.push(...rows.map((row) => [...row]))
-  return table.toString().replace(/ +$/gm, '')
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n')
 }
 
 /** Labels and names come from other people: whatever would move a cursor, or turn text around, is shown by its number. */

@@ -6,14 +6,13 @@ import {
   Channel,
   type ControlStream,
   type Hello,
+  needsReplacement,
+  replacementAge,
   type ServerMessage,
   type Welcome,
 } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
 import {
-  CHANNEL_AGE_MS,
-  CHANNEL_AGE_SPREAD,
-  CHANNEL_BYTES,
   CHANNEL_WEAR_CHECK_MS,
   DRAIN_END_MS,
   OPENING_TIMEOUT_MS,
@@ -92,6 +91,8 @@ export class LiveChannel implements AgentChannel {
       peerStreams: STREAMS_PER_CHANNEL,
       events: {
         streamOpened: (stream) => this.#streams.serve(stream),
+        // A defect: its stream ends and nothing else, and it is shown with its stack.
+        streamCrashed: ({ cause, message }) => process.emitWarning(cause instanceof Error ? cause : message),
         goAway: () => this.#over(new TunnelFault('channel-closed', 'The server said so.')),
         closed: () => {
           this.#over(new TunnelFault('channel-closed'))
@@ -112,7 +113,7 @@ export class LiveChannel implements AgentChannel {
       },
     })
     this.#control.send({ type: 'hello', ...hello })
-    const longest = CHANNEL_AGE_MS * (1 + (2 * random() - 1) * CHANNEL_AGE_SPREAD)
+    const longest = replacementAge(random)
     this.#wearCheck = setInterval(() => this.#checkWear(longest), CHANNEL_WEAR_CHECK_MS)
     void this.ended.then(() => clearInterval(this.#wearCheck))
   }
@@ -195,8 +196,7 @@ export class LiveChannel implements AgentChannel {
   }
 
   #checkWear(longestMs: number): void {
-    const { age, bytesIn, bytesOut } = this.#channel
-    if (age < longestMs && Math.max(bytesIn, bytesOut) < CHANNEL_BYTES) return
+    if (!needsReplacement(this.#channel, longestMs)) return
     clearInterval(this.#wearCheck)
     const why = new TunnelFault('channel-closed', 'It has served for long enough.')
     this.#wear({ why, finishMs: REPLACED_CHANNEL_MS + DRAIN_END_MS })

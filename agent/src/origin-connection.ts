@@ -1,8 +1,9 @@
-/** One mux stream and its TCP connection to the local server: bytes both ways, each direction ending by itself. Knows nothing of HTTP. */
+/** One mux stream and its TCP connection to the local server: bytes both ways, each direction ending by itself. */
 import type { Socket } from 'node:net'
 import type { TunnelFault } from '@postern/protocol/fault'
+import { BODY_IDLE_MS } from '@postern/protocol/limits'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
-import { onBytes } from '@postern/protocol/socket'
+import { onBytes, resetSocket } from '@postern/protocol/socket'
 import type { LocalServer, LocalServerListener, OriginConnectFault } from './local-server.ts'
 
 export interface OriginConnectionOptions {
@@ -10,14 +11,20 @@ export interface OriginConnectionOptions {
   readonly server: LocalServer
   /** The local server is the reason why the stream is reset just after this call. `unsent`: nothing has reached it. */
   fault(streamId: number, code: OriginConnectFault['code'] | 'origin-closed', unsent: boolean): void
+  /** The stream is gone; the local server still gets what was given to it. At most one call, and `done` follows. */
+  delivering(connection: OriginConnection): void
   /** Both sides are over and every resource is given back. Called once. */
   done(connection: OriginConnection): void
 }
 
-/** `connecting` holds what the peer sent meanwhile: at most one window, because nothing of it is credited. */
+/**
+ * `connecting` holds what the peer sent meanwhile: at most one window, because nothing of it is credited. `delivering`: the stream was reset behind
+ * the peer's FIN. The request is whole then, and an early answer does not mean that the local server does not want the rest of it.
+ */
 type Local =
   | { readonly kind: 'connecting'; readonly held: Buffer[]; readonly cancel: () => void }
   | { readonly kind: 'connected'; readonly socket: Socket }
+  | { readonly kind: 'delivering'; readonly socket: Socket; readonly deadline: NodeJS.Timeout }
   | { readonly kind: 'over' }
 
 const NOTHING = Buffer.alloc(0)
@@ -59,10 +66,16 @@ export class OriginConnection implements StreamListener, LocalServerListener {
 
   reset(_why: TunnelFault): void {
     const local = this.#local
+    if (local.kind === 'connected' && this.#peerEnded) return this.#deliver(local.socket)
     this.#local = { kind: 'over' }
     if (local.kind === 'connecting') local.cancel()
-    else if (local.kind === 'connected') local.socket.resetAndDestroy()
+    else if (local.kind === 'connected') resetSocket(local.socket)
     this.#finish()
+  }
+
+  /** Ends a delivery: its place is needed. Harmless when repeated, and for a connection that does not only deliver. */
+  cut(): void {
+    if (this.#local.kind === 'delivering') resetSocket(this.#local.socket)
   }
 
   writable(): void {
@@ -75,7 +88,7 @@ export class OriginConnection implements StreamListener, LocalServerListener {
     const held = this.#local.kind === 'connecting' ? this.#local.held : []
     this.#local = { kind: 'connected', socket }
     onBytes(socket, (chunk) => {
-      if (!this.#stream.write(chunk)) socket.pause()
+      if (!this.#stream.write(chunk) && this.#local.kind === 'connected') socket.pause()
     })
     socket.on('drain', () => this.#credit())
     socket.on('end', () => this.#localEnds(socket))
@@ -108,6 +121,7 @@ export class OriginConnection implements StreamListener, LocalServerListener {
   /** After `end` the answer is whole, however the other direction went; before it, it is cut and must look so. */
   #closed(socket: Socket): void {
     if (this.#local.kind === 'over') return
+    if (this.#local.kind === 'delivering') return this.#delivered(this.#local.deadline)
     if (!this.#localEnded) {
       this.#abandon('origin-closed', socket.bytesWritten === 0)
       return
@@ -121,6 +135,27 @@ export class OriginConnection implements StreamListener, LocalServerListener {
     this.#local = { kind: 'over' }
     this.#options.fault(this.#stream.id, code, unsent)
     this.#stream.reset()
+    this.#finish()
+  }
+
+  // ── when the stream is gone ───────────────────────────────────────────────────────────────────────────────────────
+
+  /** A reset of the connection would overtake what the system has not passed on yet. What the local server answers is dropped. */
+  #deliver(socket: Socket): void {
+    if (socket.writableFinished) {
+      this.#local = { kind: 'over' }
+      socket.destroy()
+      return this.#finish()
+    }
+    this.#local = { kind: 'delivering', socket, deadline: setTimeout(() => this.cut(), BODY_IDLE_MS) }
+    socket.on('finish', () => socket.destroy())
+    socket.resume()
+    this.#options.delivering(this)
+  }
+
+  #delivered(deadline: NodeJS.Timeout): void {
+    clearTimeout(deadline)
+    this.#local = { kind: 'over' }
     this.#finish()
   }
 

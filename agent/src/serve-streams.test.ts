@@ -2,10 +2,13 @@ import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import type { StreamFaultMessage } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
+import { STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
 import { Mux, type MuxEvents, type RawStream, WindowBudget } from '@postern/protocol/mux'
 import { afterEach, describe, expect, test } from 'vitest'
-import { LocalServer } from './local-server.ts'
+import { LocalServer, type LocalServerListener } from './local-server.ts'
 import { ServedStreams } from './serve-streams.ts'
+import { HeldStream } from './testing/held-stream.ts'
+import { SlowSocket } from './testing/slow-socket.ts'
 
 /** A stream as the data plane would hold it, with what happened on it. */
 class Visitor {
@@ -113,7 +116,7 @@ function tunnelTo(port: number, addresses: readonly string[] = ['127.0.0.1']) {
     for (const mux of [dataPlane, agent]) mux.close(new TunnelFault('channel-lost'))
   }
   cleanUps.push(lose)
-  return { open: () => new Visitor(dataPlane.openStream()), served, faults, changes, lose, agent }
+  return { open: () => new Visitor(dataPlane.openStream()), served, faults, changes, lose, agent, dataPlane }
 }
 
 function pump(from: Mux, to: () => Mux): void {
@@ -132,6 +135,8 @@ async function localServer(onSocket: (socket: net.Socket) => void, host = '127.0
   await once(server, 'listening')
   cleanUps.push(() => {
     for (const socket of sockets) socket.destroy()
+    // What has been connected and not accepted yet comes after this.
+    server.on('connection', (socket: net.Socket) => socket.destroy())
     server.close()
   })
   return (server.address() as AddressInfo).port
@@ -212,6 +217,29 @@ describe('a served stream', () => {
     await tunnel.served.idle()
   })
 
+  test('an abort right behind the end of a request closes the local connection: its descriptor does not stay', async () => {
+    let atLocalServer: net.Socket | undefined
+    const port = await localServer((socket) => {
+      atLocalServer = socket
+    })
+    const { open, agent, dataPlane } = tunnelTo(port)
+    const visitor = open()
+    visitor.stream.write(Buffer.from('request'))
+    await expect.poll(() => atLocalServer).toBeDefined()
+    await once(atLocalServer!, 'data')
+    const closed = new Promise((resolve) => atLocalServer!.once('close', resolve))
+    // Behind an end a reset shows only to whoever writes.
+    const answer = (): void => void atLocalServer!.write('answer', (error) => error ?? setImmediate(answer))
+    atLocalServer!.once('end', answer)
+    visitor.stream.end()
+    const fin = [...dataPlane.pull(1024)].map((piece) => Buffer.from(piece))
+    visitor.stream.reset()
+    const rst = [...dataPlane.pull(1024)].map((piece) => Buffer.from(piece))
+    expect([fin, rst].map(({ length }) => length)).toEqual([1, 1])
+    agent.receive(Buffer.concat([...fin, ...rst]))
+    await closed
+  })
+
   test('an abort before the local connection stands leaves nothing behind', async () => {
     const tunnel = tunnelTo(await localServer((socket) => socket.pipe(socket)))
     const visitor = tunnel.open()
@@ -279,6 +307,31 @@ describe('a served stream', () => {
     await gone
     expect(tunnel.served.size).toBe(0)
   })
+})
+
+test('of connections that only deliver what they were given there are as many as streams, and the oldest gives way', async () => {
+  const sockets: SlowSocket[] = []
+  let connected = (_socket: net.Socket): void => {}
+  const server = {
+    connect(listener: LocalServerListener) {
+      connected = (socket) => listener.connected(socket)
+      return () => undefined
+    },
+  }
+  const served = new ServedStreams({ server: server as unknown as LocalServer, sendFault: () => expect.unreachable() })
+  for (let streams = 0; streams < STREAMS_PER_CHANNEL + 2; streams++) {
+    const stream = new HeldStream()
+    served.serve(stream)
+    sockets.push(new SlowSocket())
+    connected(sockets.at(-1) as unknown as net.Socket)
+    stream.listener.data(Buffer.from('all'))
+    stream.listener.end()
+    stream.cut()
+  }
+  expect(sockets.map(({ wasReset }) => wasReset).indexOf(false)).toBe(2)
+  expect(sockets.filter(({ wasReset }) => wasReset)).toHaveLength(2)
+  for (const socket of sockets) socket.destroy()
+  await served.idle()
 })
 
 describe('back-pressure', () => {
@@ -363,7 +416,7 @@ describe('a local server that cannot be reached', () => {
     expect(await again.whole()).toBe('reset')
     expect(tunnel.changes).toEqual(['origin-refused'])
 
-    const server = net.createServer((socket) => socket.end('here')).listen(port, '127.0.0.1')
+    const server = net.createServer((socket) => socket.resume().end('here')).listen(port, '127.0.0.1')
     cleanUps.push(() => server.close())
     await once(server, 'listening')
     const served = tunnel.open()

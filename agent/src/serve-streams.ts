@@ -1,5 +1,6 @@
-/** Serves the streams that the data plane opens: one connection to the local server each. Knows nothing of the channel's opening or end. */
+/** Serves the streams that the data plane opens: one connection to the local server each. */
 import type { StreamFaultMessage } from '@postern/protocol/channel'
+import { STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
 import type { RawStream } from '@postern/protocol/mux'
 import type { LocalServer } from './local-server.ts'
 import { OriginConnection } from './origin-connection.ts'
@@ -13,6 +14,8 @@ export interface ServedStreamsOptions {
 export class ServedStreams {
   readonly #options: ServedStreamsOptions
   readonly #connections = new Set<OriginConnection>()
+  /** Those without a stream, which no ceiling of streams counts; the oldest first. */
+  readonly #delivering = new Set<OriginConnection>()
   #whenIdle: (() => void)[] = []
 
   constructor(options: ServedStreamsOptions) {
@@ -31,6 +34,7 @@ export class ServedStreams {
         stream,
         server,
         fault: (streamId, fault, unsent) => sendFault({ type: 'stream-fault', streamId, fault, unsent }),
+        delivering: (connection) => this.#deliver(connection),
         done: (connection) => this.#remove(connection),
       }),
     )
@@ -42,8 +46,17 @@ export class ServedStreams {
     return new Promise((resolve) => this.#whenIdle.push(resolve))
   }
 
+  #deliver(connection: OriginConnection): void {
+    this.#delivering.add(connection)
+    if (this.#delivering.size <= STREAMS_PER_CHANNEL) return
+    const [oldest] = this.#delivering
+    this.#delivering.delete(oldest!)
+    oldest!.cut()
+  }
+
   #remove(connection: OriginConnection): void {
     this.#connections.delete(connection)
+    this.#delivering.delete(connection)
     if (this.size > 0) return
     const waiting = this.#whenIdle
     this.#whenIdle = []

@@ -20,6 +20,12 @@ describe('the order of the stacks', () => {
     expect(imports('data')).toEqual(new Set(['PosternState']))
   })
 
+  test('the control plane is updated before the tasks, which refuse the ids of an older one', () => {
+    const { control, data } = synthesised('a domain')
+    expect(data.dependencies).toContain(control)
+    expect(control.dependencies).not.toContain(data)
+  })
+
   test('nothing refers to the alarms: they may go at any time', () => {
     const { state, control, data } = synthesised('a domain')
     for (const stack of [state, control, data]) {

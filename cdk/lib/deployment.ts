@@ -25,6 +25,8 @@ export function deployment(app: App, config: Config): Deployment {
     description: 'Postern: tokens, names and tickets',
   })
   const data = new DataStack(app, 'PosternData', { config, state, description: 'Postern: visitors and channels' })
+  // An order only, and no reference: tasks refuse tickets of a control plane that is older than they are (docs/protocol.md §1.1).
+  data.addStackDependency(control)
   const ops = new OpsStack(app, 'PosternOps', {
     config,
     state,

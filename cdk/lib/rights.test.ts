@@ -31,8 +31,9 @@ const allowedCalls = (statements: Statement[], partitions: string[]) =>
   )
 
 describe('the data plane', () => {
-  test('spends tickets, claims routes, keeps its lease and its list, reads tokens and revocations, writes audit; nothing else', () => {
+  test('spends tickets, claims routes, keeps its lease and its list, reads names, tokens and revocations, writes audit; nothing else', () => {
     expect(allowedCalls(task, PARTITIONS)).toEqual({
+      'SUB#demo': ['GetItem'],
       'TICKET#0123': ['GetItem', 'DeleteItem'],
       'ROUTE#demo': ['GetItem', 'Query', 'UpdateItem'],
       TUNNELS: ['PutItem', 'DeleteItem'],

@@ -1,11 +1,20 @@
 /** What a data-plane task is handed: the table, as far as it may write there, keys, clocks, and where its words go. Knows nothing of what is made of it. */
-import type { AuditStore, RevocationStore, Stores, TaskStore, TokenStore, TunnelStore } from '@postern/protocol/store'
+import type {
+  AuditStore,
+  ReservationStore,
+  RevocationStore,
+  Stores,
+  TaskStore,
+  TokenStore,
+  TunnelStore,
+} from '@postern/protocol/store'
 import type { DeploymentKeys } from '@postern/protocol/ticket'
 import type { Logger } from 'pino'
 import type { LineWriter } from './ops/line-writer.ts'
 
 /** What a task may do to the table; its role there allows no more. */
 export interface PlaneStores extends Pick<Stores, 'tickets' | 'routes'> {
+  readonly reservations: Pick<ReservationStore, 'hasOwner'>
   readonly tokens: Pick<TokenStore, 'find'>
   readonly tasks: Pick<TaskStore, 'renew' | 'end' | 'list' | 'evict' | 'heeded'>
   readonly revocations: Pick<RevocationStore, 'since'>

@@ -105,6 +105,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   const peers = new PeerSide({
     ...deps,
     self,
+    ownAddr: () => addr,
     budget,
     view,
     counts,
@@ -135,10 +136,13 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     },
   })
   const memory = new MemoryGuard({
-    holders: (): Iterable<Yielding> => [...tunnels(), ...peers.channels],
+    holders: (): Iterable<Yielding> => [...tunnels(), ...peers.shares],
     memoryLimit: deps.memoryLimit,
     reset: (holder) =>
-      log.warn(holder instanceof Tunnel ? tunnelFacts(holder) : {}, 'a stalled stream was reset for want of memory'),
+      log.warn(
+        holder instanceof Tunnel ? tunnelFacts(holder) : { username: holder.tenant },
+        'a stalled stream was reset for want of memory',
+      ),
   })
   const memoryCheck = setInterval(() => memory.check(), MEMORY_CHECK_MS)
   const { remote } = peers
@@ -203,7 +207,8 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   /** Whether there is another task for agents to go to. One that has just started, to take the place of this one, may not have been read yet. */
   const hasOthers = async (): Promise<boolean> => {
     // Without the table's answer it is as it was.
-    if (view.others.length === 0) await Promise.race([view.round().catch(() => {}), pause(TASKS_POLL_MS)])
+    const round = view.others.length === 0 ? view.round().catch(() => {}) : undefined
+    if (round !== undefined) await atMost(TASKS_POLL_MS, round)
     return view.others.length > 0
   }
 
@@ -224,7 +229,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       visitors.listener.disableKeepAlive()
       const enough = moveAgents({ tunnels, deadline, now, random: Math.random })
       // A balancer may send new connections for as long as we can be here; nobody else does.
-      await (balanced ? pause(left()) : Promise.race([agents.empty(), pause(left())]))
+      await (balanced ? pause(left()) : atMost(left(), agents.empty()))
       enough()
     }
     // 3. No further visitors. Requests under way end while their channels still stand; those that do not are ended in time, by the task that
@@ -271,6 +276,12 @@ function endOn({ users = new Set() }: Route): void {
 function after(ms: number, run: () => void): () => void {
   const timer = setTimeout(run, ms)
   return () => clearTimeout(timer)
+}
+
+/** Waits for the event, and no longer than this. Its timer does not outlive the wait. */
+async function atMost(ms: number, event: Promise<unknown>): Promise<void> {
+  const over = new AbortController()
+  await Promise.race([event, pause(ms, undefined, { signal: over.signal })]).finally(() => over.abort())
 }
 
 /** Resolves with the port that was bound. */

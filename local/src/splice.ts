@@ -1,5 +1,6 @@
 /** Makes one path of two TCP connections: bytes both ways with backpressure, an end as an end, a reset as a reset. Knows nothing of what passes. */
 import type { Socket } from 'node:net'
+import { resetSocket } from '@postern/protocol/socket'
 
 const NOTHING = Buffer.alloc(0)
 
@@ -29,5 +30,5 @@ function pass(from: Socket, to: Socket): void {
 /** RST, where the transport has one to send: TLS has not. */
 export function reset(socket: Socket): void {
   if ('encrypted' in socket) socket.destroy()
-  else if (!socket.destroyed) socket.resetAndDestroy()
+  else resetSocket(socket)
 }

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { refusedBy, serverMessages } from './channel/control-messages.ts'
 import { FAULTS, type FaultCode, isFaultCode, TunnelFault, toFault } from './fault.ts'
+import { CONTROL_LINE_BYTES, FAULT_DETAIL_CHARACTERS } from './limits.ts'
 
 const CODES = Object.keys(FAULTS) as FaultCode[]
 
@@ -52,6 +54,15 @@ describe('a fault', () => {
     expect(fault.message).toBe(`${FAULTS['server-busy'].title} Too many.`)
     expect(fault).toMatchObject({ retryable: true, status: 503, exit: 5, retryAfterMs: 50 })
     expect(fault.advice).toBe(FAULTS['server-busy'].advice)
+  })
+
+  test('has no more detail than a control line can carry, whatever was written into it', () => {
+    const fault = new TunnelFault('store-unavailable', '\u0007'.repeat(1500))
+    expect(fault.detail).toHaveLength(FAULT_DETAIL_CHARACTERS)
+    expect(fault.message).toHaveLength(FAULTS['store-unavailable'].title.length + 1 + FAULT_DETAIL_CHARACTERS)
+    const line = Buffer.from(JSON.stringify(refusedBy(fault)))
+    expect(line.length).toBeLessThanOrEqual(CONTROL_LINE_BYTES)
+    expect(serverMessages.refused.parse(JSON.parse(String(line)))).toMatchObject({ detail: fault.detail })
   })
 
   test('is itself when it passes through toFault; anything else becomes the cause of one', () => {

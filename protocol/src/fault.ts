@@ -1,4 +1,5 @@
 /** Every way a thing can fail, as one closed table: code, who may try again, what each audience is told. */
+import { FAULT_DETAIL_CHARACTERS } from './limits.ts'
 
 export interface FaultEntry {
   /** Whether the same call may succeed later without anybody changing anything. */
@@ -80,7 +81,7 @@ export const FAULTS = {
     'The token is not known here.',
     'Ask an administrator of this server for a token.',
   ),
-  'token-expired': entry(false, 401, 3, 'The token has expired.', 'Rotate it, or ask an administrator for a new one.'),
+  'token-expired': entry(false, 401, 3, 'The token has expired.', 'Ask an administrator for a new one.'),
   'token-revoked': entry(false, 401, 3, 'The token has been revoked.', 'Ask an administrator for a new one.'),
   'too-many-failures': entry(
     true,
@@ -102,6 +103,13 @@ export const FAULTS = {
     3,
     'The token does not allow this call.',
     'Use a token with the scope that the detail names.',
+  ),
+  'token-life-exceeded': entry(
+    false,
+    403,
+    3,
+    'The new token would end later than the token that asks.',
+    'Ask for fewer days, or ask an administrator for the token.',
   ),
   'username-mismatch': entry(
     false,
@@ -293,7 +301,7 @@ export const FAULTS = {
     'The local server of this tunnel speaks HTTP/2, which has no Upgrade.',
     'Ask without Upgrade; or run the agent without --upstream-protocol h2c.',
   ),
-  'http1-required': entry(
+  'connection-sign-in': entry(
     false,
     505,
     1,
@@ -321,7 +329,7 @@ export const FAULTS = {
     503,
     1,
     'The agent of this tunnel is away.',
-    'It is back within seconds if it runs; reload.',
+    'Reload in a few seconds: an agent that runs comes back by itself. If the tunnel is yours, start its agent.',
   ),
   'tunnel-moved': entry(
     true,
@@ -432,7 +440,7 @@ export type FaultCode = keyof typeof FAULTS
 /** Whether a text that came from outside is a code of the table. */
 export const isFaultCode = (text: string): text is FaultCode => Object.hasOwn(FAULTS, text)
 
-/** The one error class of the project. `detail` is for people and never holds a secret. */
+/** The one error class of the project. `detail` is for people, never holds a secret, and is cut at FAULT_DETAIL_CHARACTERS. */
 export class TunnelFault extends Error {
   override readonly name = 'TunnelFault'
   readonly code: FaultCode
@@ -441,9 +449,10 @@ export class TunnelFault extends Error {
   readonly retryAfterMs: number | undefined
 
   constructor(code: FaultCode, detail?: string, options?: { cause?: unknown; retryAfterMs?: number }) {
-    super(detail ? `${FAULTS[code].title} ${detail}` : FAULTS[code].title, { cause: options?.cause })
+    const cut = detail?.slice(0, FAULT_DETAIL_CHARACTERS)
+    super(cut ? `${FAULTS[code].title} ${cut}` : FAULTS[code].title, { cause: options?.cause })
     this.code = code
-    this.detail = detail
+    this.detail = cut
     this.retryAfterMs = options?.retryAfterMs
   }
 

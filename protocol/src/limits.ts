@@ -43,7 +43,7 @@ export const OPENING_TIMEOUT_MS = seconds(10)
 export const PROXY_HEADER_TIMEOUT_MS = seconds(5)
 /** PROXY v2 allows 64 KiB; addresses and every TLV that balancers send fit in 4 KiB. */
 export const PROXY_HEADER_BYTES = 4 * KiB
-/** Openings under way from one address: a NAT full of agents after a deploy, but not a flood. */
+/** Openings under way from one address (one IPv6 /64): a NAT full of agents after a deploy, but not a flood. */
 export const OPENINGS_PER_ADDRESS = 200
 /** Openings under way on one task: 0.5 ms of CPU each, so at most about two seconds of work in line. */
 export const OPENINGS_PER_TASK = 4000
@@ -56,8 +56,11 @@ export const HELLO_TIMEOUT_MS = seconds(5)
 
 /** Visitor rules fit; a log file does not. */
 export const CONTROL_LINE_BYTES = 8 * KiB
-/** One stream-fault per failing request is the busiest honest use. Counted over a sliding second. */
+/** Lines besides those about streams, which may be as many as there were streams: an honest end sends a handful in the life of a channel. */
 export const CONTROL_LINES_PER_SECOND = 50
+
+/** Of a fault's detail, everywhere: with each character escaped as six it fits into a control line. */
+export const FAULT_DETAIL_CHARACTERS = 1024
 
 // ── rules for visitors ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -103,6 +106,10 @@ export const INITIAL_WINDOW_BYTES = 256 * KiB
 export const MAX_WINDOW_BYTES = 16 * MiB
 /** What all grown windows of a process may promise beyond their initial size, unless a quarter of the memory limit is less. */
 export const WINDOW_BUDGET_BYTES = 32 * MiB
+/** A grown window that was not credited for so long, or for four round trips, does not limit its flow, which would use it up in one: its growth is for others. */
+export const WINDOW_REST_MS = seconds(1)
+/** Who has less growth than others and got too little is served first for so long: others give back when they are credited, within a round trip or two. */
+export const WINDOW_SHORT_MS = seconds(1)
 /** What all channels hold is weighed against the memory limit this often: between two looks little more than a window per stream can come. */
 export const MEMORY_CHECK_MS = ms(250)
 /** Larger frames delay the streams beside them; smaller ones cost a header each. */
@@ -111,15 +118,24 @@ export const FRAME_PAYLOAD_BYTES = 32 * KiB
 export const STREAM_BACKLOG_BYTES = 64 * KiB
 /** Requests at once through one channel, and for one name over one hop; the 257th is answered 503. Bounds what one tenant can hold: 256 windows. */
 export const STREAMS_PER_CHANNEL = 256
-/** Control frames (ping, window update for unknown streams, resets) a peer may send per second beyond those its data justifies. */
+/** Frames without payload that a peer may send per second beyond those that answer frames of ours: pings, and streams beyond its ceiling. */
 export const CONTROL_FRAMES_PER_SECOND = 1000
-/** Control frames waiting for a peer that does not read: beyond this it is not a peer. */
+/**
+ * Answers that a peer may still owe us, in frames or in lines of the control stream. The buffers of a path hold some 14,000 small requests, each
+ * answered by ACK and RST at most. A peer that saves its answers up costs a tenth of a second.
+ */
+export const EARNED_ANSWERS = 64 * KiB
+/** Frames that answer a peer and wait for it to read, beyond one for each stream that it may open: above this nothing further is read from it. */
 export const CONTROL_BACKLOG_FRAMES = 4096
+/** A peer that takes nothing for so long while its answers wait does not read. Below SILENCE_MS, since nothing of it is read either. */
+export const CONTROL_STALL_MS = seconds(10)
 /**
  * Pieces a reader may hold unconsumed while keeping them costs more than their bytes. A window of 256 KiB in single bytes would cost
  * 50 MB; a stalled reader of messages above 32 bytes never comes here.
  */
 export const HELD_PIECES_PER_STREAM = 8192
+/** What keeping a piece costs beside its bytes: a Buffer object and its place in some queue (measured: 130–220 bytes). */
+export const HELD_PIECE_BYTES = 192
 
 // ── HTTP ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -133,6 +149,8 @@ export const TARGET_BYTES = 16 * KiB
 export const CHUNK_LINE_BYTES = 256
 /** A trailer section is a head without a start line. */
 export const TRAILER_BYTES = 8 * KiB
+/** A greater Max-Forwards counts as this one (RFC 9110 §7.6.2): no chain of intermediaries is as long. */
+export const MOST_FORWARDS = 1_000_000
 /** Interim (1xx) responses to one request; early hints need one or two. */
 export const INTERIM_RESPONSES = 16
 /** A visitor that has sent a first byte gets this long for the rest of the head. */
@@ -143,7 +161,7 @@ export const VISITOR_IDLE_MS = seconds(75)
 export const ORIGIN_FIRST_BYTE_MS = seconds(60)
 /** A body that does not move at all. */
 export const BODY_IDLE_MS = seconds(600)
-/** A name whose agent left so recently is answered "away", not "unknown": it restarts, or its network does. */
+/** Requests for a name whose agent left so recently may wait for it: it restarts, or its network does. Later ones are answered at once. */
 export const AWAY_MS = seconds(60)
 /** A request for such a name waits this long for the agent, unless the agent said otherwise: a restart or a new network fits, a visitor's patience ends. */
 export const HOLD_MS = seconds(10)
@@ -187,8 +205,6 @@ export const QUEUED_PER_NODE = 1024
 export const KNOWN_HOSTS = 4096
 /** Deadlines of visitors and idle streams are looked at this often: they are met up to so much late. */
 export const SWEEP_MS = seconds(1)
-/** Bytes that may wait for a visitor that does not read before its stream is no longer credited. */
-export const VISITOR_BACKLOG_BYTES = 256 * KiB
 /** A body up to this size is kept until the first byte of the response, so that a request on a stale stream can be sent again. No more goes ahead of the answer of another task. */
 export const REPLAY_BYTES = 64 * KiB
 
@@ -204,11 +220,17 @@ export const H2_STREAMS_PER_VISITOR = 100
  * 128 MB. Half of a mux stream's first window: it keeps a 40 ms path busy at 25 Mbit/s.
  */
 export const H2_STREAM_WINDOW_BYTES = 128 * KiB
+/** Of one upload that its local server does not read: what the multiplexer takes beyond its window, the piece that fills it, and a window of the visitor. */
+export const H2_HELD_UPLOAD_BYTES = STREAM_BACKLOG_BYTES + 16 * KiB + H2_STREAM_WINDOW_BYTES
 /**
- * Of the responses on one connection that their visitor leaves unread: each counts with all that its local server may send at once until it begins. Beyond it further
- * requests of the connection wait. 12 MiB are 48 first windows of the multiplexer.
+ * What the streams of one connection hold or may soon hold, for a visitor or a local server that does not read. Beyond it further requests of the connection
+ * wait. These are 44 responses (a first window of the multiplexer each), or 24 uploads with theirs.
  */
-export const H2_UNREAD_BYTES = 12 * MiB
+export const H2_UNREAD_BYTES = 11 * MiB
+/**
+ * What the streams of one connection may hold at all. It is reached where many responses that had been read, or many bodies, come to stand still at once. Then streams are reset, first those whose request has not been sent.
+ */
+export const H2_HELD_BYTES = 12 * MiB
 /** Of a connection. What has come is credited to it at once, so that no stalled stream delays the others; it bounds only what is under way. */
 export const H2_CONNECTION_WINDOW_BYTES = MiB
 /** Twice HEAD_BYTES: what lies between is answered 431 as in HTTP/1.1; the stream of what is larger is reset. */
@@ -384,7 +406,7 @@ export const HOP_HEAD_ADDED = { bytes: 4 * KiB, fields: 8 }
 export const HOP_STREAMS = 2 * VISITORS_PER_TASK
 /** Channels of other tasks: three times as many as there are tasks behind one balancer, so that old ones may linger. */
 export const HOP_CHANNELS = 500
-/** Notes that one task tells another per second: a reset stream each, so as many as it answers requests. */
+/** Notes from one task to another per second besides those about streams: a task that loses its agents tells of each tunnel once. */
 export const HOP_NOTES_PER_SECOND = 20_000
 /** Whether all that came by hops has ended is looked at this often at the end of a drain. */
 export const HOP_END_LOOK_MS = ms(50)
@@ -401,13 +423,13 @@ export const HOP_REFUSED_MS = seconds(1)
 export const ROUTE_FRESH_MS = seconds(60)
 /** While the table cannot be read, what it said before is believed this long, of routes and of leases. */
 export const TABLE_OUTAGE_MS = seconds(600)
-/** That a name does not exist: a new tunnel is reached on every task within this. */
+/** That nothing serves a name, or that nobody has it: a new tunnel is reached on every task within this. */
 export const ROUTE_ABSENT_MS = seconds(3)
 /** The list of tasks is read before its turn, for a route to a task that nobody has heard of, at most this often. */
 export const STRANGER_LOOK_MS = seconds(1)
-/** Names whose place is remembered: some 500 bytes each. */
+/** Names that somebody has whose place is remembered, and as many that nobody has: some 500 bytes each. */
 export const ROUTES_REMEMBERED = 20_000
-/** Reads of the table for names that are not remembered, per second and in one burst: a scan of random names costs 100 reads a second, not 10,000. */
+/** Reads of the table for names that are not remembered as somebody's, per second and in one burst: a scan of random names costs 100 reads a second, not 10,000. */
 export const LOOKUPS_PER_SECOND = 100
 export const LOOKUPS_AT_ONCE = 500
 /** A visitor waits this long for the table. Not scaled, like one of its calls. */
@@ -471,14 +493,14 @@ export const UPGRADE_END_MS = seconds(2)
 
 // ── channels that are replaced ──────────────────────────────────────────────────────────────────────────────────────
 
-/** Node cannot change the keys of a TLS 1.3 connection (RFC 8446 §5.5): a channel is replaced after a day, ± CHANNEL_AGE_SPREAD of it. */
+/** Node cannot change the keys of a TLS 1.3 connection (RFC 8446 §5.5): a channel, of an agent or between nodes, is replaced after a day, ± CHANNEL_AGE_SPREAD of it. */
 export const CHANNEL_AGE_MS = seconds(86_400)
 export const CHANNEL_AGE_SPREAD = 0.1
 /** Or after so many bytes in one direction: some 2^22 records of 16 KiB, of the 2^24.5 that AES-GCM may protect with one key (RFC 8446 §5.5). */
 export const CHANNEL_BYTES = 64 * 1024 * MiB
 /** Age and bytes are looked at this often: at 10 Gbit/s a fifth of the bytes more. */
 export const CHANNEL_WEAR_CHECK_MS = seconds(10)
-/** What is in flight on a channel that was replaced by its own agent may take this long; what is left then is ended as at the end of a drain. */
+/** What is in flight on a channel that was replaced by the end that opened it may take this long; what is left then is ended as at the end of a drain. */
 export const REPLACED_CHANNEL_MS = seconds(600)
 /** Tasks that an agent looks at for one that has none of its channels, with one ticket: of two tasks it misses the other one time in 256. */
 export const TASK_DRAWS = 8

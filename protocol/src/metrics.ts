@@ -21,7 +21,7 @@ export const TASK_METRIC = {
   tunnels: { name: 'Tunnels', unit: 'Count', by: ['Service'] },
   /** Gauge: streams that carry an exchange just then. */
   activeStreams: { name: 'ActiveStreams', unit: 'Count', by: ['Service'] },
-  /** Gauge: bytes from agents that no visitor has taken yet. */
+  /** Gauge: bytes that wait in channels, for a visitor or for an agent. */
   heldBytes: { name: 'HeldBytes', unit: 'Bytes', by: ['Service'] },
   /** Requests whose head was read on the public port, whatever became of them. */
   requests: { name: 'Requests', unit: 'Count', by: ['Service'] },

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { connect, type Tunnel } from '../../agent/src/connect.ts'
 import { type Balancer, startBalancer } from '../support/balancer.ts'
 import { askOnce } from '../support/http-client.ts'
 import { contentOf, fieldOf, statusOf } from '../support/http-message.ts'
@@ -27,6 +28,7 @@ export class ChangingTasks {
   readonly #tasks: Task[] = []
   readonly #balancer: Balancer
   readonly #origins: http.Server[] = []
+  readonly #tunnels: Tunnel[] = []
 
   private constructor(system: System, balancer: Balancer) {
     this.system = system
@@ -44,6 +46,7 @@ export class ChangingTasks {
   }
 
   async stop(): Promise<void> {
+    await Promise.all(this.#tunnels.map((tunnel) => tunnel.close({ drainMs: 0 })))
     await this.system.stop()
     await this.#balancer.stop()
     for (const origin of this.#origins) {
@@ -93,6 +96,14 @@ export class ChangingTasks {
   startAgent(subdomain: string, target: number, ...args: string[]): Promise<RunningAgent> {
     const { system } = this
     return system.startAgent({ subdomain, target, args: [...NO_HOLD, ...args], server: system.controlUrl })
+  }
+
+  /** An agent of this process, without the time that a new process takes. */
+  async connect(subdomain: string, target: number): Promise<Tunnel> {
+    const token = await this.system.token('tester')
+    const tunnel = await connect({ target, subdomain, token, server: this.system.controlUrl, holdMs: 0 })
+    this.#tunnels.push(tunnel)
+    return tunnel
   }
 
   async online(name: string) {

@@ -1,5 +1,8 @@
 /** Two terminals that want one name, on two tasks. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { askOnce } from '../support/http-client.ts'
+import { contentOf } from '../support/http-message.ts'
+import { startTableFront, type TableCall } from '../support/table-front.ts'
 import { eventually } from '../support/visits.ts'
 import { ChangingTasks, request } from './changing-tasks.ts'
 
@@ -30,6 +33,37 @@ describe('two terminals with one name', () => {
     expect(await changing.ask('contested', request(second.host))).toBe('newer')
     expect(await changing.online('contested')).toHaveLength(1)
     expect(second.process.stderr).not.toMatch(/reconnecting|superseded/)
+  })
+
+  test('an agent that is replaced before the table has answered its claim never serves, and ends', async () => {
+    const { tableEnv } = changing.system
+    let claims = 0
+    let answer = (): void => undefined
+    const answered = new Promise<void>((resolve) => (answer = resolve))
+    const isClaim = ({ operation, partition }: TableCall): boolean =>
+      operation === 'UpdateItem' && partition === 'ROUTE#overtaken'
+    const front = await startTableFront(tableEnv.AWS_ENDPOINT_URL_DYNAMODB!, undefined, async (call) => {
+      if (!isClaim(call)) return
+      claims += 1
+      await answered
+    })
+    try {
+      const [a, b] = [await changing.add({ AWS_ENDPOINT_URL_DYNAMODB: front.endpoint }), changing.first]
+      const [older, newer] = [await changing.startOrigin('older'), await changing.startOrigin('newer')]
+      changing.lead(a)
+      const refused = changing.connect('overtaken', older.port).catch((error) => error)
+      await eventually('its claim is in the table', async () => claims === 1)
+      changing.lead(b)
+      await changing.connect('overtaken', newer.port)
+      expect(await refused).toMatchObject({ code: 'superseded', exit: 4 })
+      answer()
+      const visitor = await askOnce({ host: '127.0.0.1', port: a.ports.public }, request('overtaken.localhost'))
+      expect(contentOf(visitor).toString()).toBe('newer')
+      expect(await changing.online('overtaken')).toMatchObject([{ taskId: b.id }])
+    } finally {
+      answer()
+      await front.stop()
+    }
   })
 
   test('one that slept while the other took the name does not take it back', async () => {

@@ -296,7 +296,7 @@ test('a revoked tunnel is cut within five seconds for visitors of every task', a
     ...{ what: 'user', key: 'tester', notBefore: Date.now() },
     ...{ now: Date.now(), newId: () => randomBytes(8).toString('hex') },
   })
-  await eventually('it is cut', async () => statusOf(await ask(entrance, get(host))) === 404)
+  await eventually('it is cut', async () => refusal(await ask(entrance, get(host)))[1] === 'tunnel-offline')
   expect(performance.now() - began).toBeLessThan(5000)
 })
 

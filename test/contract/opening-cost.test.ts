@@ -1,15 +1,11 @@
 /** What one opening takes from the table, as the table itself accounts for it: the numbers that docs/cost.md counts with. */
-import { randomBytes } from 'node:crypto'
-import { startDataPlane } from '@postern/data-plane'
-import { ENV } from '@postern/protocol/environment'
-import { createDynamoClient, type DynamoClient, openStore } from '@postern/protocol/store'
+import { createDynamoClient, type DynamoClient } from '@postern/protocol/store'
 import { channelTicketSchema } from '@postern/protocol/ticket'
-import pino from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { OPENING, readsPerTaskPoll } from '../../admin/src/cost/usage.ts'
-import { readConfig } from '../../data-plane/src/config.ts'
 import { tryOpening } from '../support/cut-short-agent.ts'
 import { callApp, type Deployment, deploy, grant, START } from './control-plane/deployment.ts'
+import { startPlane } from './start-plane.ts'
 
 const DAY_MS = 86_400_000
 interface Used {
@@ -48,27 +44,7 @@ function metered(client: DynamoClient): DynamoClient {
 async function openOnce(subdomain: string, ephemeral: boolean): Promise<Map<string, number>> {
   used = []
   const client = metered(createDynamoClient({ endpoint: deployment.endpoint }))
-  const config = await readConfig({
-    [ENV.table]: deployment.tableName,
-    [ENV.base]: 'example.com',
-    [ENV.publicUrl]: 'https://{subdomain}.example.com',
-    [ENV.publicHosts]: '127.0.0.1',
-    ...{ [ENV.publicPort]: '0', [ENV.channelPort]: '0', [ENV.opsPort]: '0' },
-    [ENV.proxyProtocol]: 'off',
-    [ENV.channelSecret]: JSON.stringify({ current: 'ab'.repeat(32), accepted: [] }),
-    [ENV.taskId]: randomBytes(8).toString('hex'),
-  })
-  const plane = await startDataPlane(config, {
-    stores: openStore({ tableName: deployment.tableName, client }),
-    keys: deployment.keys,
-    hopKeys: undefined,
-    log: pino({ level: 'silent' }),
-    clock: () => deployment.at.now,
-    now: () => performance.now(),
-    memoryLimit: 512 * 1024 * 1024,
-    metrics: undefined,
-    lines: { begin: () => undefined, flush: () => {}, dropped: 0 },
-  })
+  const plane = await startPlane(deployment, client)
   const body = { username: 'ann', subdomain, ephemeral }
   const { json } = await callApp(app, { method: 'POST', path: '/v1/tickets', bearer, body })
   const ticket = { ...channelTicketSchema.parse(json), host: '127.0.0.1', port: plane.ports.channel }

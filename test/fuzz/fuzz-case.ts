@@ -1,4 +1,7 @@
-/** One case of the HTTP fuzz: bytes, and for a response the request that it answers. Made from a seed, or read from the corpus. */
+/**
+ * One case of the fuzz: bytes, and for a response the request that it answers; or visits, which are drawn as they go. Made from a seed, or read from
+ * the corpus.
+ */
 
 import { SeededRandom } from '../support/seeded-random.ts'
 import { requests, responses } from './http-grammar.ts'
@@ -9,11 +12,14 @@ export type FuzzCase =
   | { readonly kind: 'requests'; readonly message: string }
   | { readonly kind: 'responses'; readonly message: string; readonly method: string; readonly upgrade: boolean }
 
-export type FuzzKind = FuzzCase['kind']
+export type HttpKind = FuzzCase['kind']
 
-export const FUZZ_KINDS: readonly FuzzKind[] = ['requests', 'responses']
+/** `visits` go through the whole request path of a node; the others through the readers of HTTP/1.1 alone. */
+export type FuzzKind = HttpKind | 'visits'
 
-export function makeCase(kind: FuzzKind, seed: number): FuzzCase {
+export const FUZZ_KINDS: readonly FuzzKind[] = ['requests', 'responses', 'visits']
+
+export function makeCase(kind: HttpKind, seed: number): FuzzCase {
   const random = new SeededRandom(seed)
   if (kind === 'requests') return { kind, message: mutate(random, requests(random)) }
   const message = mutate(random, responses(random))

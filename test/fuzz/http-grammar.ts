@@ -59,7 +59,7 @@ function otherFields(random: SeededRandom): string {
         fields += line(random, 'Connection', random.pick(CONNECTIONS))
         break
       case 1:
-        fields += line(random, 'Upgrade', random.pick(['websocket', 'h2c', 'a b', '']))
+        fields += line(random, 'Upgrade', random.pick(['websocket', 'h2c', 'TLS/1.0', 'a b', '']))
         break
       case 2:
         fields += line(random, 'Expect', random.pick(['100-continue', '100-Continue', 'x']))

@@ -217,6 +217,9 @@ export const NAMES = [
   'Content-Length\0',
   'Proxy-Connection',
   'Keep-Alive',
+  'Max-Forwards',
+  'Date',
+  'Set_Cookie',
 ]
 export const VALUES = [
   '',
@@ -285,6 +288,8 @@ export const TRAILERS = [
   'Content-Length: 5\r\n',
   'Transfer-Encoding: chunked\r\n',
   'Host: b\r\n',
+  'X: y\r\nX-Request-Id: 1\r\n',
+  'Proxy-Status: a\r\nX_Forwarded_For: b\r\nx_y: z\r\n',
   'X : y\r\n',
   'X: a\r\n b\r\n',
   'X: a\nY: b\r\n',

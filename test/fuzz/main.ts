@@ -1,4 +1,7 @@
-/** `npm run fuzz -- [--cases N] [--seconds N] [--seed S] [--kind requests|responses] [--case kind:seed]`: our reading against node:http's. */
+/**
+ * `npm run fuzz -- [--cases N] [--seconds N] [--seed S] [--kind requests|responses|visits] [--case kind:seed]`:
+ * our reading of HTTP/1.1 against node:http's, and visits through the request path against a model of what may come of them.
+ */
 import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -6,10 +9,11 @@ import { asExpected, readCorpus } from './corpus.ts'
 import { FUZZ_KINDS, type FuzzKind, makeCase } from './fuzz-case.ts'
 import { HttpDifferential } from './run-cases.ts'
 import { addTally, emptyTally, type Tally } from './verdict.ts'
+import { runVisit } from './visits/visit-case.ts'
 import type { Order } from './worker.ts'
 
-/** What is run unless told otherwise: some minutes on two cores. */
-const USUAL_CASES = 10_000_000
+/** What is run of each kind unless told otherwise: some minutes on two cores. */
+const USUAL_CASES = { requests: 5_000_000, responses: 5_000_000, visits: 200_000 }
 
 /** More of one kind teach nothing. */
 const FINDINGS_SHOWN = 10
@@ -31,8 +35,15 @@ function kindOf(text: string): FuzzKind {
 }
 
 async function showCase(text: string): Promise<boolean> {
-  const [kind = '', seed = ''] = text.split(':')
-  const fuzzCase = makeCase(kindOf(kind), Number(seed))
+  const [name = '', seed = ''] = text.split(':')
+  const kind = kindOf(name)
+  if (kind === 'visits') {
+    const { plan, notes, findings } = await runVisit(Number(seed), true)
+    console.log(JSON.stringify(plan, null, 2))
+    console.log([...notes, ...findings].join('\n'))
+    return findings.length === 0
+  }
+  const fuzzCase = makeCase(kind, Number(seed))
   const differential = new HttpDifferential()
   const verdict = await differential.judge(fuzzCase)
   differential.close()
@@ -58,7 +69,7 @@ async function replayCorpus(): Promise<boolean> {
 function runShard(order: Order, add: (kind: FuzzKind, tally: Tally) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const worker = fork(new URL('./worker.ts', import.meta.url), {
-      execArgv: process.execArgv,
+      execArgv: [...process.execArgv, '--expose-gc'],
       // Infinity survives only this one.
       serialization: 'advanced',
     })
@@ -78,12 +89,16 @@ function runShard(order: Order, add: (kind: FuzzKind, tally: Tally) => void): Pr
 
 /** Infinite `cases` or `seconds`: as far as the other goes. */
 interface Extent {
-  readonly cases: number
+  /** Of all kinds together; undefined: as usual. */
+  readonly cases: number | undefined
   readonly seconds: number
 }
 
 const extentOf = ({ cases, seconds }: Extent): string =>
-  [cases < Infinity ? `${cases} cases` : '', seconds < Infinity ? `${seconds} s` : '']
+  [
+    cases === undefined ? 'the usual cases' : cases < Infinity ? `${cases} cases` : '',
+    seconds < Infinity ? `${seconds} s` : '',
+  ]
     .filter(Boolean)
     .join(', at most ')
 
@@ -91,7 +106,9 @@ async function fuzz({ cases, seconds }: Extent, seed: number, kinds: readonly Fu
   const shards = availableParallelism()
   console.log(`seed ${seed}, ${shards} processes, ${extentOf({ cases, seconds })}`)
   const sums = new Map<FuzzKind, Tally>(kinds.map((kind) => [kind, emptyTally()]))
-  const share = { cases: Math.ceil(cases / shards / kinds.length), seconds: seconds / kinds.length }
+  const inTotal = (kind: FuzzKind): number => (cases === undefined ? USUAL_CASES[kind] : cases / kinds.length)
+  const perShard = FUZZ_KINDS.map((kind) => [kind, Math.ceil(inTotal(kind) / shards)])
+  const share = { cases: Object.fromEntries(perShard), seconds: seconds / kinds.length }
   const orders = Array.from({ length: shards }, (_, shard) => ({ kinds, seed, shard, shards, ...share }))
   await Promise.all(orders.map((order) => runShard(order, (kind, tally) => addTally(sums.get(kind)!, tally))))
 
@@ -108,7 +125,7 @@ async function fuzz({ cases, seconds }: Extent, seed: number, kinds: readonly Fu
 
 const given = (text: string | undefined): number => (text === undefined ? Infinity : Number(text))
 const extent: Extent = {
-  cases: values.cases === undefined && values.seconds === undefined ? USUAL_CASES : given(values.cases),
+  cases: values.cases === undefined && values.seconds === undefined ? undefined : given(values.cases),
   seconds: given(values.seconds),
 }
 const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed)

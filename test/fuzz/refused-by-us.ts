@@ -25,7 +25,6 @@ export const REFUSED_REQUESTS: Partial<Record<Rule, string>> = {
   'connection-syntax':
     'node looks for known words and skips the rest; what is no list, or has tabs in it, may hide a close',
   'chunk-extension': 'node takes an extension without a name, or with an equals sign and no value',
-  'trailer-forbidden': 'node keeps trailers apart from the head; a server that merges them would be told another Host',
 }
 
 /** What node's client accepts and we refuse. */
@@ -44,7 +43,6 @@ export const REFUSED_RESPONSES: Partial<Record<Rule, string>> = {
   'framing-both': 'as in a request',
   'connection-syntax': 'as in a request',
   'chunk-extension': 'as in a request',
-  'trailer-forbidden': 'as in a request',
 }
 
 /** `Connection: upgrade` with any Upgrade, as node sees it: its server reads nothing behind the body of such a request. */

@@ -1,6 +1,8 @@
 /** Compares our reading of requests with node:http's: what we accept it accepts with the same meaning. */
 import { ForwardedFields, type RequestHead, RequestHeadParser, writeRequestHead } from '@postern/protocol/http'
 import { difference } from './message-seen.ts'
+import { resemblesOurs } from './our-fields.ts'
+import { withoutDropped } from './passed-body.ts'
 import { REFUSED_REQUESTS, stopsNode } from './refused-by-us.ts'
 import { RequestOracle, withKnownMethods } from './request-oracle.ts'
 import { type OwnRun, readRequests, sameRun } from './request-reader.ts'
@@ -21,10 +23,11 @@ export class RequestDifferential {
       rewriting ??= this.#rewrite(head)
     })
     if (rewriting !== undefined) return { kind: 'finding', what: `rewritten head: ${rewriting}` }
+    if (ours.wrong !== undefined) return { kind: 'finding', what: ours.wrong }
     const bytewise = readRequests(bytes, 1, () => undefined)
     if (!sameRun(ours, bytewise, bytes))
       return { kind: 'finding', what: `fed byte by byte: ${JSON.stringify(bytewise)} ≠ ${JSON.stringify(ours)}` }
-    return this.#compare(ours, withKnownMethods(bytes, ours.starts))
+    return this.#compare(ours, withKnownMethods(withoutDropped(bytes, ours.dropped), ours.starts))
   }
 
   #compare(ours: OwnRun, bytes: Buffer): Verdict {
@@ -60,8 +63,11 @@ export class RequestDifferential {
     const written = writeRequestHead(head, { forwarded: this.#forwarded, requestId: 'r' })
     const read = this.#again.parse(written, 0, written.length)
     if (read === undefined || read.bytes !== written.length) return 'has no end, or an early one'
-    for (const key of ['method', 'path', 'version', 'framing', 'contentLength', 'upgrade', 'expectContinue'] as const)
+    for (const key of ['method', 'path', 'framing', 'contentLength', 'upgrade', 'expectContinue'] as const)
       if (read[key] !== head[key]) return `${key}: ${read[key]} ≠ ${head[key]}`
+    for (let i = 0; i < read.fieldCount; i++)
+      if (resemblesOurs(read.fieldName(i))) return `passes ${read.fieldName(i)} on`
+    if (read.version !== 11) return `version: ${read.version}`
     if (head.host !== read.host) return `host: ${read.host} ≠ ${head.host}`
     return undefined
   }

@@ -2,6 +2,7 @@
 import { TunnelFault } from '@postern/protocol/fault'
 import { BodyBoundary, type RequestHead, RequestHeadParser, type Rule, ruleOf } from '@postern/protocol/http'
 import type { MessageSeen } from './message-seen.ts'
+import { readBody, type Span } from './passed-body.ts'
 
 type Ending =
   | { kind: 'refused'; rule: Rule; where: 'head' | 'body' }
@@ -15,20 +16,10 @@ export interface OwnRun {
   /** Where each message begins, also one that was refused or is incomplete. */
   readonly starts: number[]
   readonly ending: Ending
-}
-
-/** Data of a chunked body is counted by a second, plainer reading: the boundary alone does not tell data from framing. */
-export function dataBytes(coded: Buffer): number {
-  let data = 0
-  for (let at = 0; at < coded.length; ) {
-    const lineEnd = coded.indexOf('\r\n', at)
-    if (lineEnd === -1) break
-    const size = Number.parseInt(coded.toString('latin1', at, lineEnd), 16)
-    if (!(size > 0)) break
-    data += Math.min(size, coded.length - lineEnd - 2)
-    at = lineEnd + 2 + size + 2
-  }
-  return data
+  /** Why what passed on of a body is not what should. */
+  readonly wrong: string | undefined
+  /** The names of trailers that do not pass on. */
+  readonly dropped: readonly Span[]
 }
 
 const parser = new RequestHeadParser()
@@ -38,6 +29,8 @@ const boundary = new BodyBoundary('request')
 export function readRequests(bytes: Buffer, step: number, onHead: (head: RequestHead) => void): OwnRun {
   const messages: MessageSeen[] = []
   const starts: number[] = []
+  const dropped: Span[] = []
+  let wrong: string | undefined
   let at = 0
   let where: 'head' | 'body' = 'head'
   try {
@@ -50,7 +43,7 @@ export function readRequests(bytes: Buffer, step: number, onHead: (head: Request
         to = Math.min(bytes.length, to + step)
         head = parser.parse(bytes, at, to)
       }
-      if (head === undefined) return { messages, starts, ending: { kind: 'read' } }
+      if (head === undefined) return { messages, starts, ending: { kind: 'read' }, wrong, dropped }
       const message: MessageSeen = {
         start: `${head.method} ${head.target} ${head.version === 11 ? '1.1' : '1.0'}`,
         fields: Array.from({ length: head.fieldCount }, (_, i) => [head.fieldName(i), head.fieldValue(i)]).flat(),
@@ -62,19 +55,19 @@ export function readRequests(bytes: Buffer, step: number, onHead: (head: Request
       onHead(head)
       at += head.bytes
       where = 'body'
-      boundary.start(head.framing, head.contentLength)
-      const bodyStart = at
-      while (!boundary.done && at < bytes.length) at = boundary.advance(bytes, at, Math.min(bytes.length, at + step))
+      const body = readBody(boundary, head, bytes, at, step)
+      at = body.end
+      wrong ??= body.wrong
+      dropped.push(...body.dropped)
       message.complete = boundary.done
-      const body = bytes.subarray(bodyStart, at)
-      message.bodyBytes = head.framing === 'chunked' ? dataBytes(body) : body.length
-      if (boundary.done && !head.keepAlive) return { messages, starts, ending: { kind: 'closed' } }
+      message.bodyBytes = body.dataBytes
+      if (boundary.done && !head.keepAlive) return { messages, starts, ending: { kind: 'closed' }, wrong, dropped }
     }
-    return { messages, starts, ending: { kind: 'read' } }
+    return { messages, starts, ending: { kind: 'read' }, wrong, dropped }
   } catch (error) {
     const rule = error instanceof TunnelFault ? ruleOf(error) : undefined
     if (rule === undefined) throw error
-    return { messages, starts, ending: { kind: 'refused', rule, where } }
+    return { messages, starts, ending: { kind: 'refused', rule, where }, wrong, dropped }
   }
 }
 

@@ -1,6 +1,7 @@
 /** Compares our reading of responses with node:http's client: what we accept it accepts with the same meaning. */
 import { needsChunking, type ResponseHead, ResponseHeadParser, writeResponseHead } from '@postern/protocol/http'
 import { difference } from './message-seen.ts'
+import { withoutDropped } from './passed-body.ts'
 import { closesEarly, REFUSED_RESPONSES } from './refused-by-us.ts'
 import { type OwnRun, sameRun } from './request-reader.ts'
 import { readByNode } from './response-oracle.ts'
@@ -16,10 +17,11 @@ export class ResponseDifferential {
       rewriting ??= this.#rewrite(head, method, upgrade)
     })
     if (rewriting !== undefined) return { kind: 'finding', what: `rewritten head: ${rewriting}` }
+    if (ours.wrong !== undefined) return { kind: 'finding', what: ours.wrong }
     const bytewise = readResponses(bytes, method, upgrade, 1, () => undefined)
     if (!sameRun(ours, bytewise, bytes))
       return { kind: 'finding', what: `fed byte by byte: ${JSON.stringify(bytewise)} ≠ ${JSON.stringify(ours)}` }
-    return this.#compare(ours, await readByNode(bytes, method, upgrade))
+    return this.#compare(ours, await readByNode(withoutDropped(bytes, ours.dropped), method, upgrade))
   }
 
   #compare(ours: OwnRun, theirs: Awaited<ReturnType<typeof readByNode>>): Verdict {
@@ -58,6 +60,9 @@ export class ResponseDifferential {
       if (read[key] !== head[key]) return `${key}: ${read[key]} ≠ ${head[key]}`
     const framing = needsChunking(head, 11) ? 'chunked' : head.framing
     if (read.framing !== framing) return `framing: ${read.framing} ≠ ${framing}`
+    const dates = head.fieldValues('date').length
+    const wanted = dates === 0 && head.status >= 200 ? 1 : dates
+    if (read.fieldValues('date').length !== wanted) return `${read.fieldValues('date').length} Dates, not ${wanted}`
     return undefined
   }
 }

@@ -2,7 +2,8 @@
 import { TunnelFault } from '@postern/protocol/fault'
 import { BodyBoundary, type ResponseHead, ResponseHeadParser, ruleOf } from '@postern/protocol/http'
 import type { MessageSeen } from './message-seen.ts'
-import { dataBytes, type OwnRun } from './request-reader.ts'
+import { readBody } from './passed-body.ts'
+import type { OwnRun } from './request-reader.ts'
 
 const parser = new ResponseHeadParser()
 const boundary = new BodyBoundary('response')
@@ -30,7 +31,7 @@ export function readResponses(
         to = Math.min(bytes.length, to + step)
         head = parser.parse(bytes, at, to)
       }
-      if (head === undefined) return { messages, starts, ending: { kind: 'read' } }
+      if (head === undefined) return { messages, starts, ending: { kind: 'read' }, wrong: undefined, dropped: [] }
       const message: MessageSeen = {
         start: `${head.version === 11 ? '1.1' : '1.0'} ${head.status} ${head.reason}`,
         fields: Array.from({ length: head.fieldCount }, (_, i) => [head.fieldName(i), head.fieldValue(i)]).flat(),
@@ -44,17 +45,14 @@ export function readResponses(
       if (head.interim) continue
 
       where = 'body'
-      boundary.start(head.framing, head.contentLength)
-      const bodyStart = at
-      while (!boundary.done && at < bytes.length) at = boundary.advance(bytes, at, Math.min(bytes.length, at + step))
+      const body = readBody(boundary, head, bytes, at, step)
       message.complete = boundary.end() === 'complete'
-      const body = bytes.subarray(bodyStart, at)
-      message.bodyBytes = head.framing === 'chunked' ? dataBytes(body) : body.length
-      return { messages, starts, ending: { kind: 'closed' } }
+      message.bodyBytes = body.dataBytes
+      return { messages, starts, ending: { kind: 'closed' }, wrong: body.wrong, dropped: body.dropped }
     }
   } catch (error) {
     const rule = error instanceof TunnelFault ? ruleOf(error) : undefined
     if (rule === undefined) throw error
-    return { messages, starts, ending: { kind: 'refused', rule, where } }
+    return { messages, starts, ending: { kind: 'refused', rule, where }, wrong: undefined, dropped: [] }
   }
 }

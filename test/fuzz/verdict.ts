@@ -3,6 +3,8 @@ import type { Rule } from '@postern/protocol/http'
 
 export type Verdict =
   | { kind: 'both-accept' }
+  /** Visits came to what the model allows; how often they came to what. */
+  | { kind: 'as-modelled'; counts: Readonly<Record<string, number>> }
   | { kind: 'both-refuse'; rule: Rule }
   /** Not even one head is whole. */
   | { kind: 'incomplete' }
@@ -15,14 +17,22 @@ export interface Tally {
   accepted: number
   refused: number
   incomplete: number
-  /** By rule. */
+  /** By rule; of visits, by what they came to. */
   listed: Record<string, number>
   found: number
   /** The first of them. */
   findings: Finding[]
+  /** What was in use behind a collection of garbage, in MiB: early in the run, late in it, and at most. Empty where nothing was measured. */
+  memory: readonly Memory[]
 }
 
-interface Finding {
+export interface Memory {
+  readonly early: number
+  readonly late: number
+  readonly most: number
+}
+
+export interface Finding {
   /** The one number that makes the case again. */
   readonly seed: number
   readonly what: string
@@ -41,6 +51,7 @@ export const emptyTally = (): Tally => ({
   listed: {},
   found: 0,
   findings: [],
+  memory: [],
 })
 
 export function count(tally: Tally, verdict: Verdict, seed: number, message: string): void {
@@ -55,13 +66,22 @@ export function count(tally: Tally, verdict: Verdict, seed: number, message: str
     case 'incomplete':
       tally.incomplete++
       break
+    case 'as-modelled':
+      tally.accepted++
+      for (const [what, number] of Object.entries(verdict.counts))
+        tally.listed[what] = (tally.listed[what] ?? 0) + number
+      break
     case 'we-refuse':
       tally.listed[verdict.rule] = (tally.listed[verdict.rule] ?? 0) + 1
       break
     default:
-      tally.found++
-      if (tally.findings.length < FINDINGS_KEPT) tally.findings.push({ seed, what: verdict.what, message })
+      addFinding(tally, { seed, what: verdict.what, message })
   }
+}
+
+export function addFinding(tally: Tally, finding: Finding): void {
+  tally.found++
+  if (tally.findings.length < FINDINGS_KEPT) tally.findings.push(finding)
 }
 
 export function addTally(sum: Tally, part: Tally): void {
@@ -72,4 +92,5 @@ export function addTally(sum: Tally, part: Tally): void {
   for (const [rule, cases] of Object.entries(part.listed)) sum.listed[rule] = (sum.listed[rule] ?? 0) + cases
   sum.found += part.found
   sum.findings.push(...part.findings)
+  sum.memory = [...sum.memory, ...part.memory]
 }

@@ -18,7 +18,7 @@ beforeAll(async () => {
   origin = await TraceOrigin.start()
 })
 afterAll(async () => {
-  await task.plane.stop()
+  await task.stop()
   await origin.stop()
 })
 

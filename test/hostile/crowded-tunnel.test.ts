@@ -64,8 +64,10 @@ async function crowded({ name, addresses, request, begins }: Crowd) {
     if (incoming.url !== '/quick') taken += 1
     answer(incoming, response)
   })
+  const upgraded: Socket[] = []
   server.on('upgrade', (_request, socket: Socket) => {
     taken += 1
+    upgraded.push(socket)
     socket.on('error', () => {})
     socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
   })
@@ -100,6 +102,8 @@ async function crowded({ name, addresses, request, begins }: Crowd) {
       for (const socket of sockets) socket.destroy()
       channel.leave(0)
       await channel.ended
+      // A server gives up the sockets that it has upgraded.
+      for (const socket of upgraded) socket.destroy()
       server.close()
       server.closeAllConnections()
     },

@@ -15,9 +15,11 @@ import { RawConnection } from '../support/raw-connection.ts'
 
 let server: Server
 let accepted: RawConnection[]
+let clients: RawConnection[]
 let proxy: FaultProxy | undefined
 beforeEach(async () => {
   accepted = []
+  clients = []
   server = createServer({ allowHalfOpen: true, noDelay: true }, (socket: Socket) => {
     accepted.push(new RawConnection(socket))
   }).listen(0, '127.0.0.1')
@@ -25,7 +27,7 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   await proxy?.stop()
-  for (const connection of accepted) connection.close()
+  for (const connection of [...accepted, ...clients]) connection.close()
   server.close()
 })
 
@@ -34,6 +36,7 @@ async function ends(...toClient: Fault[]): Promise<{ client: RawConnection; far:
   proxy = await FaultProxy.start((server.address() as AddressInfo).port, { toClient })
   const arrived = once(server, 'connection')
   const client = await RawConnection.open(proxy.port)
+  clients.push(client)
   await arrived
   return { client, far: accepted[0]! }
 }

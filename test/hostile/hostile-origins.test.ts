@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(async () => {
   neighbour?.close()
   channel?.leave(0)
-  await task?.plane.stop()
+  await task?.stop()
   await origin?.stop()
 })
 

@@ -1,7 +1,7 @@
 /** What a local server can do wrong, each with the section it breaks or bends and what a visitor gets of it. Knows nothing of tunnels. */
 import { once } from 'node:events'
 import { CHUNK_LINE_BYTES, HEAD_BYTES, HEAD_FIELDS, INTERIM_RESPONSES, TRAILER_BYTES } from '@postern/protocol/limits'
-import { line, REFUSED_CHUNKS, trailer } from '../../protocol/src/http/testing/refused-chunks.ts'
+import { DROPPED_TRAILERS, line, REFUSED_CHUNKS, trailer } from '../../protocol/src/http/testing/refused-chunks.ts'
 import { REFUSED_RESPONSES } from '../../protocol/src/http/testing/refused-responses.ts'
 import type { RawConnection } from '../support/raw-connection.ts'
 
@@ -334,6 +334,15 @@ const LIMITS: readonly HostileOrigin[] = [
   ),
 ]
 
+const TRAILERS: readonly HostileOrigin[] = DROPPED_TRAILERS.flatMap(([title, field]) => {
+  const body = `4\r\ngood\r\n0\r\n${field}\r\n\r\n`
+  return [
+    row(`${title}, with the head`, says(CHUNKED_HEAD + body), GOOD),
+    row(`${title}, behind the head`, saysBehind(CHUNKED_HEAD, body), GOOD),
+    row(`${title}, in pieces`, says(CHUNKED_HEAD, ...body), GOOD),
+  ]
+})
+
 const UPLOAD = asking('POST /hostile HTTP/1.1', ['Content-Length: 10'], 'first')
 const EARLY: readonly HostileOrigin[] = [
   { ...row('an answer before the body was read (RFC 9112 §9.3)', says(OK), GOOD, UPLOAD), afterwards: ' last' },
@@ -395,6 +404,7 @@ export const HOSTILE_ORIGINS: readonly HostileOrigin[] = [
   ...NO_RESPONSE,
   ...LENGTHS,
   ...LIMITS,
+  ...TRAILERS,
   ...EARLY,
   ...REFUSED,
 ]

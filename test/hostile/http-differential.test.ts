@@ -1,5 +1,7 @@
 /** Our reading of HTTP/1.1 against node:http's, case by case: what we accept it accepts, with the same meaning. */
+import { createServer } from 'node:net'
 import { afterAll, describe, expect, it } from 'vitest'
+import { CaseRemains } from '../fuzz/case-remains.ts'
 import { asExpected, readCorpus } from '../fuzz/corpus.ts'
 import type { FuzzKind } from '../fuzz/fuzz-case.ts'
 import { HttpDifferential, runCases } from '../fuzz/run-cases.ts'
@@ -39,5 +41,28 @@ describe(`new cases (POSTERN_FUZZ_SEED=${seed})`, () => {
     expect(tally.findings.slice(0, 5), `seed ${seed}`).toEqual([])
     expect(tally.accepted).toBeGreaterThan(RESPONSES / 4)
     expect(tally.refused).toBeGreaterThan(RESPONSES / 4)
+  })
+})
+
+describe('what cases leave behind is a finding', () => {
+  it('where it is a resource of the process', async () => {
+    const remains = new CaseRemains(200)
+    expect(await remains.left()).toEqual([])
+    const server = createServer().listen(0, '127.0.0.1')
+    expect(await remains.left()).toEqual(['1 TCPServerWrap'])
+    await new Promise((resolve) => server.close(resolve))
+    expect(await remains.left()).toEqual([])
+  })
+
+  it.each([
+    ['of a buffer', () => Buffer.alloc(9 * 1024 * 1024)],
+    ['of objects', () => Array.from({ length: 500_000 }, (_, index) => ({ index }))],
+  ])('where it is memory %s', async (_, make) => {
+    const remains = new CaseRemains(200)
+    expect(await remains.left()).toEqual([])
+    const kept: { made: unknown } = { made: make() }
+    expect(await remains.left()).toEqual([expect.stringMatching(/^\d+ MiB$/)])
+    kept.made = undefined
+    expect(await remains.left()).toEqual([])
   })
 })

@@ -1,6 +1,7 @@
 /** The stores of a data plane in memory, for experiments about bytes, where a table would only take time. One process, so every call is atomic. */
 import type { PlaneStores } from '@postern/data-plane'
-import type { OnlineRoute, RouteStore, Ticket } from '@postern/protocol/store'
+import { LEASE_MS } from '@postern/protocol/limits'
+import type { OnlineRoute, RouteStore, Task, Ticket } from '@postern/protocol/store'
 import { deskToken } from './ticket-desk.ts'
 
 /** Its one token is the desk's; nothing is ever revoked, and what is only for people to read is dropped. */
@@ -8,6 +9,7 @@ export function memoryStores(): PlaneStores {
   const tickets = new Map<string, Ticket>()
   const epochs = new Map<string, number>()
   const rows = new Map<string, OnlineRoute>()
+  const tasks = new Map<string, Task>()
   return {
     tickets: {
       async issue(ticket) {
@@ -47,11 +49,15 @@ export function memoryStores(): PlaneStores {
       },
       list: async (name): ReturnType<RouteStore['list']> => [...rows.values()].filter((row) => row.name === name),
     },
+    reservations: { hasOwner: async (name) => [...rows.values()].some((row) => row.name === name) },
     tokens: { find: async () => ({ ...deskToken(Date.now()), tokenStatus: 'active' }) },
     tasks: {
-      renew: async () => 'renewed',
-      end: async () => {},
-      list: async () => [],
+      renew: async ({ now, ...task }) => {
+        tasks.set(task.taskId, { ...task, leaseUntil: now + LEASE_MS })
+        return 'renewed'
+      },
+      end: async ({ taskId }) => void tasks.delete(taskId),
+      list: async () => [...tasks.values()],
       evict: async () => false,
       heeded: async () => {},
     },

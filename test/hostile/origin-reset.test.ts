@@ -27,7 +27,7 @@ beforeAll(async () => {
   await once(origin, 'listening')
 })
 afterAll(async () => {
-  await task.plane.stop()
+  await task.stop()
   origin.close()
 })
 

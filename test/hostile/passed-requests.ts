@@ -1,6 +1,6 @@
 /** Requests that look odd and mean one thing, each with the section it tests, and how exactly a local server gets them. Host: a.example. */
 import { CHUNK_LINE_BYTES, HEAD_FIELDS, TRAILER_BYTES } from '@postern/protocol/limits'
-import { line, trailer } from '../../protocol/src/http/testing/refused-chunks.ts'
+import { DROPPED_TRAILERS, line, trailer } from '../../protocol/src/http/testing/refused-chunks.ts'
 
 export interface Passed {
   readonly title: string
@@ -95,6 +95,11 @@ export const PASSED: readonly Passed[] = [
       `0\r\n${'X: x\r\n'.repeat(fields)}\r\n`,
     ),
   ),
+  ...DROPPED_TRAILERS.map(([title, field]) => {
+    const body = (...lines: string[]) => `1\r\nx\r\n0\r\n${lines.map((one) => `${one}\r\n`).join('')}\r\n`
+    const upload = ['POST / HTTP/1.1', HOST, 'Transfer-Encoding: chunked']
+    return respelt(`${title} goes`, message(upload, body('A: 1', field, 'B: 2')), message(upload, body('A: 1', 'B: 2')))
+  }),
   same('RFC 9112 §7.1: an empty chunked body', ['GET / HTTP/1.1', HOST, 'Transfer-Encoding: chunked'], '0\r\n\r\n'),
   respelt(
     'RFC 9112 §6.1: Chunked in capitals is written as chunked',
@@ -155,13 +160,45 @@ export const PASSED: readonly Passed[] = [
     message(['GET http://a.example?q HTTP/1.1', HOST]),
     message(['GET /?q HTTP/1.1', HOST]),
   ),
+  ...[
+    'GET http://a.example:80/b',
+    'GET HTTP://A.EXAMPLE:80/b',
+    'GET https://a.example:443/b',
+    'GET http://a.example:/b',
+  ].map((start) =>
+    respelt(
+      `RFC 9110 §4.2.3: the default port of its scheme may stand in the URL alone: ${start}`,
+      message([`${start} HTTP/1.1`, HOST]),
+      message(['GET /b HTTP/1.1', HOST]),
+    ),
+  ),
+  ...['http://a.example/b|:80', 'https://a.example/b|:443', 'http://a.example:80/b|:', 'http://a.example/b|:'].map(
+    (both) => {
+      const [url, port] = both.split('|')
+      return respelt(
+        `RFC 9110 §4.2.3: the default port of its scheme may stand in Host alone: ${url} with ${port}`,
+        message([`GET ${url} HTTP/1.1`, `${HOST}${port}`]),
+        message(['GET /b HTTP/1.1', `${HOST}${port}`]),
+      )
+    },
+  ),
   respelt(
     'RFC 9112 §3.2.4: OPTIONS of a URL without a path asks for *',
     message(['OPTIONS http://a.example HTTP/1.1', HOST]),
     message(['OPTIONS * HTTP/1.1', HOST]),
   ),
   same('RFC 9112 §3.2.4: OPTIONS *', ['OPTIONS * HTTP/1.1', HOST]),
-  same('RFC 9110 §9.3.8: TRACE is the local server’s to answer', ['TRACE /a HTTP/1.1', HOST, 'Max-Forwards: 3']),
+  respelt(
+    'RFC 9110 §7.6.2: TRACE is the local server’s to answer, one hop further',
+    message(['TRACE /a HTTP/1.1', HOST, 'Max-Forwards: 3']),
+    message(['TRACE /a HTTP/1.1', HOST, 'Max-Forwards: 2']),
+  ),
+  respelt(
+    'RFC 9110 §7.6.2: OPTIONS reaches the last server it may',
+    message(['OPTIONS * HTTP/1.1', HOST, 'Max-Forwards: 1']),
+    message(['OPTIONS * HTTP/1.1', HOST, 'Max-Forwards: 0']),
+  ),
+  same('RFC 9110 §7.6.2: Max-Forwards of another method is left alone', ['GET / HTTP/1.1', HOST, 'Max-Forwards: 0']),
   same('RFC 9112 §3.2.1: two slashes are a path', ['GET //b.example/a HTTP/1.1', HOST]),
   same('RFC 9112 §3.2.1: a URL within a path', ['GET /http://b.example/ HTTP/1.1', HOST]),
   same('RFC 9112 §3.2.1: dot segments and percent-encoding stay', ['GET /a/../%2e%2E/%00%0d%0a;b HTTP/1.1', HOST]),
@@ -198,6 +235,16 @@ export const PASSED: readonly Passed[] = [
     message(['GET / HTTP/1.1', 'hOST:\ta.example ', 'X:1', 'Y:\t \t2\t', 'Z:']),
     message(['GET / HTTP/1.1', 'hOST: a.example', 'X: 1', 'Y: 2', 'Z: ']),
   ),
+  ...[
+    'X_Forwarded_For: 10.0.0.1',
+    'X-Forwarded_For: 10.0.0.1',
+    'X_FORWARDED_SSL: on',
+    'X.Real~IP: 10.0.0.1',
+    'X_Request_Id: 1',
+    'Keep_Alive: timeout=5',
+    'Proxy_Authorization: x',
+    'tunnel_error: a',
+  ].map((line) => fields(`RFC 3875 §4.1.18: ${line} goes`, ['A_B: 1', line, 'C: 2'], ['A_B: 1', 'C: 2'])),
   fields(
     'RFC 9110 §7.6.1: Connection, and what it names',
     ['Connection: x-hop, X-Two', 'X-Hop: 1', 'x-two: 2', 'X-Three: 3'],
@@ -234,6 +281,7 @@ export const PASSED: readonly Passed[] = [
     ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__'],
     [],
   ),
+  fields('RFC 2817 §3: an upgrade to TLS', ['Connection: Upgrade', 'Upgrade: TLS/1.0, HTTP/1.1'], []),
   fields(
     'RFC 9110 §7.8: another upgrade',
     ['Upgrade: a/1, b', 'Connection: keep-alive, UPGRADE'],
@@ -242,28 +290,33 @@ export const PASSED: readonly Passed[] = [
 
   // HTTP/1.0
   respelt(
-    'RFC 9112 §9.3: HTTP/1.0 goes on as it is, and says close',
+    'RFC 9112 §2.3: HTTP/1.0 goes on as HTTP/1.1, and says close',
     message(['GET /old HTTP/1.0', HOST]),
-    message(['GET /old HTTP/1.0', HOST, 'Connection: close']),
+    message(['GET /old HTTP/1.1', HOST, 'Connection: close']),
   ),
   respelt(
     'RFC 9112 §9.3: HTTP/1.0 with keep-alive and a body',
     message(['POST /old HTTP/1.0', HOST, 'Connection: keep-alive', 'Content-Length: 2'], 'ab'),
-    message(['POST /old HTTP/1.0', HOST, 'Content-Length: 2', 'Connection: close'], 'ab'),
+    message(['POST /old HTTP/1.1', HOST, 'Content-Length: 2', 'Connection: close'], 'ab'),
   ),
   respelt(
     'RFC 9112 §6.3: HTTP/1.0 without a length has no body',
     message(['POST /old HTTP/1.0', HOST], LOOKS_LIKE_A_REQUEST),
-    message(['POST /old HTTP/1.0', HOST, 'Connection: close']),
+    message(['POST /old HTTP/1.1', HOST, 'Connection: close']),
   ),
   respelt(
     'RFC 9112 §3.2.2: HTTP/1.0 with a URL and no Host is given one',
     'GET http://a.example/old HTTP/1.0\r\n\r\n',
-    message(['GET /old HTTP/1.0', HOST, 'Connection: close']),
+    message(['GET /old HTTP/1.1', HOST, 'Connection: close']),
   ),
   respelt(
     'RFC 9110 §7.8: HTTP/1.0 cannot upgrade, nor take trailers',
     message(['GET /old HTTP/1.0', HOST, 'Connection: upgrade, TE', 'Upgrade: websocket', 'TE: trailers']),
-    message(['GET /old HTTP/1.0', HOST, 'Connection: close']),
+    message(['GET /old HTTP/1.1', HOST, 'Connection: close']),
+  ),
+  respelt(
+    'RFC 9110 §10.1.1: HTTP/1.0 cannot expect',
+    message(['POST /old HTTP/1.0', HOST, 'Expect: 100-continue', 'Content-Length: 2'], 'ab'),
+    message(['POST /old HTTP/1.1', HOST, 'Content-Length: 2', 'Connection: close'], 'ab'),
   ),
 ]

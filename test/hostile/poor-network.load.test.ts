@@ -44,7 +44,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await channels?.stop()
   await visitors?.stop()
-  await task?.plane.stop(0)
+  await task?.stop(0)
 })
 
 const sizeOf = ({ requests, responses }: Conversation): number =>

@@ -1,6 +1,6 @@
 /**
  * A data-plane task as a process of its own on an embedded table, and a desk that issues tickets for it. When it stops, its log and
- * the table are searched for their secrets. Knows nothing of the control plane.
+ * the table are searched for their secrets, and it must be back at its base.
  */
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +12,7 @@ import { startEmbeddedTable } from '../../local/src/embedded-table.ts'
 import { Canaries } from '../support/canaries.ts'
 import { searchAll } from '../support/canary-tally.ts'
 import { addDeploymentSecret } from '../support/deployment-canaries.ts'
+import { ResourceCheck } from '../support/resources/resource-check.ts'
 import { dumpTable } from '../support/table-dump.ts'
 import { deskToken, type TicketDesk, ticketDesk } from './ticket-desk.ts'
 
@@ -27,7 +28,7 @@ export interface TaskProcess {
   readonly log: readonly string[]
   /** Whether the process has never ended. */
   readonly alive: boolean
-  /** @throws Error that names every place where something of a secret stands */
+  /** @throws Error that names every place where something of a secret stands, or every resource that is left of visitors and agents */
   stop(): Promise<void>
 }
 
@@ -73,11 +74,20 @@ export async function startTaskProcess(more: Readonly<Record<string, string>> = 
     alive = false
   })
   const listening = JSON.parse(await child.line())
+  const ports = {
+    public: listening.public.port,
+    channel: listening.channel.port,
+    peer: 0,
+    ops: listening.ops.port,
+  }
+  const resources = new ResourceCheck()
+  const calls = [Number(new URL(table.endpoint).port)]
+  await resources.watch({ name: 'the data plane', pid: child.pid, ports, calls, over: () => !alive })
   const desk = ticketDesk(stores.tickets, parseDeploymentKeys(channelSecret))
   return {
     pid: child.pid,
-    publicPort: listening.public.port,
-    channelPort: listening.channel.port,
+    publicPort: ports.public,
+    channelPort: ports.channel,
     desk: {
       async issue(subdomain, port) {
         const ticket = await desk.issue(subdomain, port)
@@ -91,6 +101,8 @@ export async function startTaskProcess(more: Readonly<Record<string, string>> = 
       return alive
     },
     async stop() {
+      await resources.visitorsGone()
+      await resources.agentsGone()
       await child.stop(STOP_GRACE_MS)
       const dump = await dumpTable(table)
       client.destroy()
@@ -99,6 +111,7 @@ export async function startTaskProcess(more: Readonly<Record<string, string>> = 
         { name: 'the log of the data plane', bytes: Buffer.from(log.join('\n')) },
         { name: 'the table', bytes: dump },
       ])
+      resources.verdict()
     },
   }
 }

@@ -28,12 +28,12 @@ export interface TicketDesk {
 export function ticketDesk(tickets: Pick<TicketStore, 'issue'>, keys: DeploymentKeys): TicketDesk {
   return {
     async issue(subdomain, port, username = ALICE) {
-      const workerId = newWorkerId(randomBytes)
-      const encryptionKey = randomBytes(32)
       const issuedAt = Date.now()
+      const expiresAt = issuedAt + TICKET_LIFE_MS
+      const workerId = newWorkerId(expiresAt, keys, randomBytes)
+      const encryptionKey = randomBytes(32)
       const { tokenHash, expiresAt: tokenExpiresAt } = deskToken(issuedAt)
       const bound = { idHash: workerIdHash(workerId), username, subdomain }
-      const expiresAt = issuedAt + TICKET_LIFE_MS
       await tickets.issue({
         ...bound,
         reservationId: '01JD0000000000000000000000',

@@ -241,7 +241,7 @@ test('a revoked token ends its tunnel within five seconds, for good', async () =
   expect(tunnel.agent.stderr).toContain('(revoked)')
   expect(seconds * 1000).toBeLessThan(CUT_WITHIN_MS)
   report.fact('revocation', `the agent had ended ${seconds.toFixed(1)} s after the API's answer`)
-  expect((await visit(tunnel.host, '/')).headers['tunnel-error']).toBe('tunnel-not-found')
+  expect((await visit(tunnel.host, '/')).headers['tunnel-error']).toBe('tunnel-offline')
   const refused = await call('POST', '/v1/tickets', userToken.token, { username: 'somebody', subdomain: 'demo' })
   expect([refused.status, JSON.parse(refused.body).code]).toEqual([401, 'token-revoked'])
 })

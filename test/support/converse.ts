@@ -1,6 +1,6 @@
 /** Plays one conversation between a visitor and a local server, and tells what each saw but for what a proxy must change. */
 import { expect } from 'vitest'
-import { REQUEST_MASK, RESPONSE_MASK, unmasked } from './comparison.ts'
+import { REQUEST_MASK, UNDATED_RESPONSE_MASK, unmasked } from './comparison.ts'
 import { type Answer, HttpClient } from './http-client.ts'
 import { contentOf, fieldOf, type Message } from './http-message.ts'
 import { type Conversation, inPieces } from './random-conversations.ts'
@@ -44,8 +44,8 @@ export async function converse(
     return {
       requests: received.map((message) => unmasked(message, REQUEST_MASK)),
       answers: answers.map(({ interim, response }, index) => ({
-        interim: interim.map((message) => unmasked(message, RESPONSE_MASK)),
-        response: unmasked(responses[index]!.closes ? unframed(response) : response, RESPONSE_MASK),
+        interim: interim.map((message) => unmasked(message, UNDATED_RESPONSE_MASK)),
+        response: unmasked(responses[index]!.closes ? unframed(response) : response, UNDATED_RESPONSE_MASK),
       })),
     }
   } finally {

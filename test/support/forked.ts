@@ -7,6 +7,7 @@ export interface Forked {
   readonly pid: number
   /** @throws Error if the process ends instead of answering */
   ask<Answer>(message: object | string): Promise<Answer>
+  /** SIGTERM. @throws Error if the process ends with an exit code of failure */
   stop(): Promise<void>
 }
 
@@ -26,6 +27,7 @@ export function startForked(module: URL): Forked {
     async stop() {
       child.kill()
       await exited
+      if (child.exitCode) throw new Error(`${module.pathname} ended with exit code ${child.exitCode}.`)
     },
   }
 }

@@ -107,7 +107,12 @@ async function nextHead(connection: RawConnection, from: number): Promise<Head |
 }
 
 function wholeRequest(connection: RawConnection, from: number): Promise<Message> {
-  return connection.until('the whole request', () => readRequest(connection.bytes, from))
+  return connection.until('the whole request', () => {
+    const request = readRequest(connection.bytes, from)
+    if (request === undefined && connection.ending !== 'open')
+      throw new Error(`${connection.ending} before the request was whole`)
+    return request
+  })
 }
 
 const answerEmpty: Script = ({ connection }) => connection.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')

@@ -1,6 +1,6 @@
 /**
  * A whole system for a test: embedded table in memory and control plane here, data planes and agents as real processes
- * from the built bundles. When it stops, everything it leaves behind is searched for its secrets. Knows nothing of what is tested.
+ * from the built bundles. When it stops, everything it leaves behind is searched for its secrets, and every task must be back at its base.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -17,6 +17,7 @@ import { Canaries, type Place } from './canaries.ts'
 import { searchAll } from './canary-tally.ts'
 import { addDeploymentSecret } from './deployment-canaries.ts'
 import { opsAnswers } from './ops-answers.ts'
+import { ResourceCheck } from './resources/resource-check.ts'
 import { ServedControlPlane } from './served-control-plane.ts'
 import { dumpTable } from './table-dump.ts'
 import { TestProcess } from './test-process.ts'
@@ -42,6 +43,8 @@ export interface SystemOptions {
   readonly withoutDataPlane?: boolean
   /** What data planes get to stop at the end; as long as every other process unless told. */
   readonly dataPlaneGraceMs?: number
+  /** How long tasks get to come back to their base; long enough for a slow machine unless told. */
+  readonly backAtBaseMs?: number
 }
 
 export interface ProcessStart {
@@ -49,7 +52,7 @@ export interface ProcessStart {
   readonly name: string
   /** Arguments for Node: script and its arguments. */
   readonly args: readonly string[]
-  readonly env?: Readonly<Record<string, string>>
+  readonly env?: Readonly<Record<string, string | undefined>>
   /** Before Node's own command. */
   readonly prefix?: readonly string[]
   /** So many new tokens are shown to a person on its standard output, once each. None unless told. */
@@ -96,6 +99,13 @@ const BASE = 'localhost'
 const publicUrl = (base: string): string => `http://{subdomain}.${base}`
 const bundle = (room: string): string => fileURLToPath(new URL(`../../${room}/dist/main.js`, import.meta.url))
 
+interface StartedProcess {
+  readonly process: TestProcess
+  readonly newTokens: number | undefined
+  /** Of a task. */
+  ports?: Ports
+}
+
 interface Parts {
   readonly options: SystemOptions
   readonly canaries: Canaries
@@ -104,6 +114,7 @@ interface Parts {
   readonly control: ServedControlPlane
   readonly secretFile: string
   readonly hopSecretFile: string
+  readonly resources: ResourceCheck
   readonly undo: (() => unknown)[]
 }
 
@@ -120,7 +131,7 @@ export class System {
   /** Not a constant, so that it can be searched for. */
   readonly #awsSecretKey = randomBytes(20).toString('hex')
   readonly #tokens = new Map<string, Promise<Secret>>()
-  readonly #processes: { process: TestProcess; newTokens?: number | undefined; ports?: Ports }[] = []
+  readonly #processes: StartedProcess[] = []
 
   private constructor(parts: Parts) {
     this.base = parts.options.base ?? BASE
@@ -154,7 +165,8 @@ export class System {
     const control = await ServedControlPlane.start({ stores, canaries, settings })
     undo.push(() => control.stop())
 
-    const system = new System({ options, canaries, table, stores, control, secretFile, hopSecretFile, undo })
+    const resources = new ResourceCheck(options.backAtBaseMs)
+    const system = new System({ options, canaries, table, stores, control, secretFile, hopSecretFile, resources, undo })
     try {
       const secret = options.secret ?? newDeploymentSecret(randomBytes)
       await system.giveDataPlanes(secret)
@@ -216,13 +228,13 @@ export class System {
 
   /**
    * Starts a data plane, beside those that run (or again on `ports`, where they are given), and waits until it listens.
-   * @param changes to its environment
+   * @param changes to its environment; undefined takes a variable out
    */
   async startDataPlane(
     ports: Ports = { public: 0, channel: 0, peer: 0, ops: 0 },
-    changes: Readonly<Record<string, string>> = {},
+    changes: Readonly<Record<string, string | undefined>> = {},
   ): Promise<TestProcess> {
-    const env = {
+    const env: Record<string, string> = {
       ...this.tableEnv,
       [ENV.base]: this.base,
       [ENV.publicUrl]: publicUrl(this.base),
@@ -247,6 +259,14 @@ export class System {
     const { public: visitors, channel, peer, ops } = listening
     this.ports = { public: visitors.port, channel: channel.port, peer: peer?.port ?? 0, ops: ops.port }
     this.#processes.find(({ process }) => process === dataPlane)!.ports = this.ports
+    await this.#parts.resources.watch({
+      name: nameOf(dataPlane, this.#processes.length - 1),
+      pid: dataPlane.pid,
+      ports: this.ports,
+      ...(env[ENV.peerAddress] !== undefined && { reachedAt: Number(env[ENV.peerAddress]!.split(':').at(-1)) }),
+      calls: [env.AWS_ENDPOINT_URL_DYNAMODB, `http://${env[ENV.apex]}`].map((url) => Number(new URL(url!).port)),
+      over: () => dataPlane.ending,
+    })
     return dataPlane
   }
 
@@ -287,8 +307,8 @@ export class System {
   }
 
   /**
-   * Ends every process, serves nothing more, and looks for secrets. Harmless when repeated.
-   * @throws Error that names every place where something of a secret stands that may not
+   * Ends every process, serves nothing more, and looks for secrets and for what nobody has given back. Harmless when repeated.
+   * @throws Error that names every place where something of a secret stands that may not; or every resource that is left
    */
   async stop(): Promise<void> {
     const processes = this.#processes.splice(0)
@@ -299,19 +319,30 @@ export class System {
       for (const { process, ports } of processes) {
         if (ports !== undefined && process.running) places.push(...(await opsAnswers(ports.ops)))
       }
-      // Agents first, so that they can say that they leave.
-      for (const { process, ports } of processes.toReversed())
-        await process.stop(ports === undefined ? undefined : this.#parts.options.dataPlaneGraceMs)
+      await this.#endProcesses(processes)
       places.push({ name: 'the table', bytes: await this.dumpTable() })
     } finally {
       for (const step of undo.reverse()) await step()
     }
     for (const [index, { process, newTokens }] of processes.entries()) {
-      const name = `process ${index + 1} (${process.name})`
+      const name = nameOf(process, index)
       places.push({ name: `standard output of ${name}`, bytes: process.written('stdout'), newTokens: newTokens ?? 0 })
       places.push({ name: `standard error of ${name}`, bytes: process.written('stderr') })
     }
     searchAll(this.canaries, [...places, ...this.control.places])
+    this.#parts.resources.verdict()
+  }
+
+  /** Agents first, so that they can say that they leave; tasks when they have been looked at. */
+  async #endProcesses(processes: readonly StartedProcess[]): Promise<void> {
+    const { resources, options } = this.#parts
+    try {
+      await resources.visitorsGone()
+      for (const { process, ports } of processes.toReversed()) if (ports === undefined) await process.stop()
+      await resources.agentsGone()
+    } finally {
+      for (const { process } of processes.toReversed()) await process.stop(options.dataPlaneGraceMs)
+    }
   }
 
   async #newToken(username: string): Promise<Secret> {
@@ -325,3 +356,5 @@ export class System {
 }
 
 export const startSystem = (options: SystemOptions = {}): Promise<System> => System.start(options)
+
+const nameOf = (process: TestProcess, index: number): string => `process ${index + 1} (${process.name})`

@@ -26,6 +26,7 @@ export interface Exit {
 const PATIENCE_MS = 45_000
 /** From SIGTERM to SIGKILL. */
 const STOP_GRACE_MS = 20_000
+const ENDING: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGKILL']
 
 export class TestProcess {
   readonly name: string
@@ -36,6 +37,7 @@ export class TestProcess {
   readonly #stdoutFile: string | undefined
   readonly #written: Record<Output, Buffer[]> = { stdout: [], stderr: [] }
   #exit: Exit | undefined
+  #told = false
   #waiting = new Set<() => void>()
 
   constructor({ name, args, env, prefix = [], stdoutFile }: TestProcessOptions) {
@@ -87,6 +89,11 @@ export class TestProcess {
     return this.#exit === undefined
   }
 
+  /** Whether it has ended, or was told to. */
+  get ending(): boolean {
+    return this.#told || !this.running
+  }
+
   /** Every byte it has written so far, whether it is text or not. */
   written(output: Output): Buffer {
     if (output === 'stdout' && this.#stdoutFile !== undefined) return readFileSync(this.#stdoutFile)
@@ -110,14 +117,15 @@ export class TestProcess {
   }
 
   kill(signal: NodeJS.Signals): void {
+    if (ENDING.includes(signal)) this.#told = true
     this.#process.kill(signal)
   }
 
   /** SIGTERM, then SIGKILL. Harmless when repeated. @param graceMs in between; 0: it is not asked at all */
   async stop(graceMs = STOP_GRACE_MS): Promise<Exit> {
     if (this.#exit) return this.#exit
-    this.#process.kill(graceMs === 0 ? 'SIGKILL' : 'SIGTERM')
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), graceMs)
+    this.kill(graceMs === 0 ? 'SIGKILL' : 'SIGTERM')
+    const timer = setTimeout(() => this.kill('SIGKILL'), graceMs)
     const exit = await this.exited
     clearTimeout(timer)
     return exit

@@ -2,6 +2,7 @@
 import { type ChannelTicket, channelTicketSchema } from '@postern/protocol/ticket'
 import { askOnce, HttpClient } from './http-client.ts'
 import { contentOf, type Message, statusOf } from './http-message.ts'
+import { readMetrics } from './metric-page.ts'
 import { PATIENCE_MS } from './raw-connection.ts'
 import type { System } from './start-system.ts'
 
@@ -17,13 +18,7 @@ export const askOps = (system: System, path: string): Promise<Message> =>
   askOnce(system.ports.ops, `GET ${path} HTTP/1.1\r\nHost: ops\r\nConnection: close\r\n\r\n`)
 
 /** The value of each series of the data plane's metrics page. */
-export async function metricsOf(system: System): Promise<Map<string, number>> {
-  const page = contentOf(await askOps(system, '/metrics')).toString()
-  const series = page.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
-  return new Map(
-    series.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]),
-  )
-}
+export const metricsOf = (system: System): Promise<Map<string, number>> => readMetrics(system.ports.ops)
 
 /** Requests that its data plane has held so far, those that wait among them. */
 export const heldSoFar = async (system: System): Promise<number> =>

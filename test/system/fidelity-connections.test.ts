@@ -275,7 +275,8 @@ describe('HTTP/1.0', () => {
     const answer = readResponse(visitor.bytes, 0, { ended: true })!
     expect(answer.body.toString()).toBe('until the end')
     const request = await (await origin.request()).whole()
-    expect(request.startLine).toBe('GET /old HTTP/1.0')
+    expect(request.startLine).toBe('GET /old HTTP/1.1')
+    expect(fieldOf(request, 'connection')).toBe('close')
   })
 
   test('a visitor of version 1.0 never sees chunks nor interim responses', async () => {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Compared, type Comparison, compare, sending, textOf } from '../support/comparison.ts'
 import { HttpClient } from '../support/http-client.ts'
-import { chunkSizes, fieldOf, fieldsOf } from '../support/http-message.ts'
+import { chunkSizes, fieldOf, fieldsOf, readResponse } from '../support/http-message.ts'
+import { RawConnection } from '../support/raw-connection.ts'
 import { type Script, ScriptedOrigin } from '../support/scripted-origin.ts'
 import { type System, startSystem } from '../support/start-system.ts'
 import { ask } from '../support/visits.ts'
@@ -66,6 +67,23 @@ describe('what the visitor sends arrives as it was sent', () => {
     expect(chunkSizes(tunnelled.request.body)).toEqual([5, 1, 5])
   })
 
+  test('a chunked body keeps its other trailers where some may not stand there, in one piece and byte by byte', async () => {
+    const head = `POST /up HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\n`
+    const body = (...trailers: string[]) => `2\r\nhi\r\n0\r\n${trailers.map((line) => `${line}\r\n`).join('')}\r\n`
+    const sent = head + body('X-Sum: 1', 'X-Request-Id: 2', 'Host: b', 'X-End: 3')
+    for (const pieces of [[sent], [...sent]]) {
+      origin.play(answering(OK))
+      const visitor = await HttpClient.open(system.publicPort)
+      for (const piece of pieces) {
+        visitor.send(piece)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      expect((await visitor.next('POST')).body.toString()).toBe('ok')
+      expect((await origin.requests.at(-1)!.whole()).body.toString()).toBe(body('X-Sum: 1', 'X-End: 3'))
+      visitor.close()
+    }
+  })
+
   test('a request that comes byte by byte', async () => {
     const request = `PUT /slow HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n`
     await visiting(async (client) => {
@@ -107,6 +125,25 @@ describe('what the visitor sends arrives as it was sent', () => {
     expect(tunnelled.interim[0]!.startLine).toBe('HTTP/1.1 100 Continue')
     expect(textOf(tunnelled.response)).toBe('body')
   })
+
+  test.each(['waits on', 'sends its body after all'])(
+    'Expect: 100-continue: a refusal reaches the visitor whole, and the connection ends in good order: it %s',
+    async (what) => {
+      const refusal = 'no'.repeat(500_000)
+      origin.play(({ connection }) => {
+        connection.write(`HTTP/1.1 417 Expectation Failed\r\nContent-Length: ${refusal.length}\r\n\r\n${refusal}`)
+      })
+      const visitor = await RawConnection.open(system.publicPort)
+      visitor.write(`POST / HTTP/1.1\r\nHost: ${host}\r\nExpect: 100-continue\r\nContent-Length: 400000\r\n\r\n`)
+      await visitor.saw('\r\n\r\n')
+      if (what !== 'waits on') visitor.write(Buffer.alloc(400_000))
+      expect(await visitor.over()).toBe('ended')
+      const answer = readResponse(visitor.bytes, 0, { method: 'POST' })!
+      expect(fieldOf(answer, 'connection')).toBe('close')
+      expect(answer.body.toString()).toBe(refusal)
+      visitor.close()
+    },
+  )
 })
 
 describe('what the local server answers arrives as it was sent', () => {
@@ -124,9 +161,15 @@ describe('what the local server answers arrives as it was sent', () => {
     expect(fieldOf(tunnelled.response, 'date')).toBe('Mon, 01 Jan 2024 00:00:00 GMT')
   })
 
-  test('a response without a Date gets none', async () => {
+  test('a response without a Date is given one, and one with a Date keeps its own', async () => {
+    const before = Math.floor(Date.now() / 1000)
     const { tunnelled } = await both(get(), answering(OK))
-    expect(fieldsOf(tunnelled.response, 'date')).toEqual([])
+    const [date = '', ...others] = fieldsOf(tunnelled.response, 'date')
+    expect(others).toEqual([])
+    expect(Date.parse(date) / 1000).toBeGreaterThanOrEqual(before)
+    const dated = 'Sun, 06 Nov 1994 08:49:37 GMT'
+    const kept = await both(get(), answering(OK.replace('\r\n', `\r\nDate: ${dated}\r\n`)))
+    expect(fieldsOf(kept.tunnelled.response, 'date')).toEqual([dated])
   })
 
   test('a chunked body keeps its chunks and its trailers', async () => {
@@ -136,6 +179,24 @@ describe('what the local server answers arrives as it was sent', () => {
       answering(`HTTP/1.1 200 OK\r\nTrailer: X-Checksum\r\nTransfer-Encoding: chunked\r\n\r\n${body}`),
     )
     expect(tunnelled.response.body.toString('latin1')).toBe(body)
+  })
+
+  test('a chunked body keeps its other trailers where some may not stand there, in one piece and byte by byte', async () => {
+    const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
+    const body = (...trailers: string[]) => `2\r\nhi\r\n0\r\n${trailers.map((line) => `${line}\r\n`).join('')}\r\n`
+    const sent = head + body('Grpc-Status: 0', 'X-Request-Id: 1', 'Proxy-Status: a', 'Content-Length: 9', 'X-End: 3')
+    const visitor = await HttpClient.open(system.publicPort)
+    for (const pieces of [[sent], [...sent]]) {
+      origin.play(async ({ connection, whole }) => {
+        await whole()
+        for (const piece of pieces) {
+          connection.write(piece)
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+      })
+      expect((await visitor.ask(get())).body.toString()).toBe(body('Grpc-Status: 0', 'X-End: 3'))
+    }
+    visitor.close()
   })
 
   test('HEAD: the length a GET would bring, and no body', async () => {

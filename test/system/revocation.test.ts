@@ -118,7 +118,8 @@ describe.concurrent('a live tunnel', () => {
     expect(exit).toEqual({ code: 3, signal: null })
     expect(tunnel.process.stderr).toMatch(/revoked.*\(revoked\)/s)
 
-    expect(fieldOf(await quick(system, tunnel.host), 'tunnel-error')).toBe('tunnel-not-found')
+    // The name is still its owner's.
+    expect(fieldOf(await quick(system, tunnel.host), 'tunnel-error')).toBe('tunnel-offline')
     expect(await rowsOf(system, 'of-ann')).toEqual([])
     expect(others.map(({ connection }) => connection.ending)).toEqual(others.map(() => 'open'))
     expect((await quick(system, other.host)).body.toString()).toBe('quick')

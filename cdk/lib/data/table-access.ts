@@ -2,12 +2,14 @@
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
 
 /**
- * Calls by partition key, as the data plane's stores make them; a pattern may end in `*`. Names, accounts and their quotas (SUB#, USER#,
- * TOKENS, USERS, SUBS, RL#) are the control plane's alone: a task that is taken over can neither make a token nor take a name.
+ * Calls by partition key, as the data plane's stores make them; a pattern may end in `*`. Names are read, to tell an agent that is away from a
+ * name that nobody has. Accounts, their quotas and all lists (USER#, TOKENS, USERS, SUBS, RL#) are the control plane's alone: a task that is
+ * taken over can neither make a token nor take a name.
  */
 const MAY: Readonly<Record<string, readonly string[]>> = {
   'TICKET#*': ['GetItem', 'DeleteItem'],
   'ROUTE#*': ['GetItem', 'Query', 'UpdateItem'],
+  'SUB#*': ['GetItem'],
   TUNNELS: ['PutItem', 'DeleteItem'],
   TASKS: ['Query', 'UpdateItem', 'DeleteItem'],
   'TOKEN#*': ['GetItem'],

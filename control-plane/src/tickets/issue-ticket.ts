@@ -30,11 +30,11 @@ export const issueTicket: HandlerOf<'issueTicket'> = async ({ token, user, body,
   // A crash after this leaves a name reserved for its owner without a ticket: they ask again, and it is theirs already.
   const { reservationId } = await stores.reservations.reserve({ name: subdomain, username, ephemeral, now, newId })
 
-  const workerId = newWorkerId(random)
+  const expiresAt = now + TICKET_LIFE_MS
+  const workerId = newWorkerId(expiresAt, keys, random)
   const idHash = workerIdHash(workerId)
   const encryptionKey = random(KEY_BYTES)
   const sealedKey = sealKey(encryptionKey, { idHash, username, subdomain }, keys, random)
-  const expiresAt = now + TICKET_LIFE_MS
   await stores.tickets.issue({
     ...{ idHash, username, subdomain, reservationId, tokenHash },
     ...{ tokenExpiresAt: token.expiresAt, issuedAt: now },

@@ -11,6 +11,8 @@ export interface TokenWish extends Pick<Token, 'username' | 'label' | 'scopes'> 
   readonly patterns: readonly string[]
   /** In ms. */
   readonly lifeMs: number
+  /** It ends no later than this, whatever its life; ms since 1970. */
+  readonly latestEnd: number
 }
 
 export interface Made {
@@ -38,7 +40,7 @@ export async function makeToken(wish: TokenWish, { stores, now, random, newId }:
     scopes: wish.scopes,
     ...(wish.patterns.length > 0 && { subdomains: new Set(wish.patterns) }),
     createdAt,
-    expiresAt: createdAt + wish.lifeMs,
+    expiresAt: Math.min(createdAt + wish.lifeMs, wish.latestEnd),
     lifeMs: wish.lifeMs,
     label: wish.label,
   }

@@ -6,7 +6,7 @@ import type { HandlerDeps, HandlerOf } from '../call.ts'
 import { tokenIdInPath } from '../in-path.ts'
 import { mayHandle, ownerFor } from '../owner.ts'
 import { makeToken } from './make-token.ts'
-import { requireWithin } from './within-token.ts'
+import { latestEnd, requireWithin } from './within-token.ts'
 
 /**
  * The new token first: a crash in between leaves one that nobody was shown, and the old one as it was. If the old one was
@@ -20,7 +20,8 @@ export const rotateToken: HandlerOf<'rotateToken'> = async ({ token: caller, par
   const patterns = [...(subdomains ?? [])]
   requireWithin(caller, scopes, patterns)
 
-  const { token, shown } = await makeToken({ username, label, scopes, patterns, lifeMs: lifeOf(old) }, deps)
+  const wish = { username, label, scopes, patterns, lifeMs: lifeOf(old), latestEnd: latestEnd(caller) }
+  const { token, shown } = await makeToken(wish, deps)
   const at = now() + TOKEN_OVERLAP_MS
   if (!(await stores.tokens.expire({ tokenHash: old.tokenHash, owner: ownerFor(caller), at }))) {
     await withdraw(token, { stores, now, newId })
@@ -34,7 +35,7 @@ const withdraw = ({ tokenHash }: Token, { stores, now, newId }: Pick<HandlerDeps
 
 const isGood = ({ tokenStatus, expiresAt }: Token, now: number): boolean => tokenStatus === 'active' && expiresAt > now
 
-/** What it was made for: a token that was rotated before ends sooner than it was meant to. */
+/** What it was asked for with: a token that was rotated before, or made by one that ends sooner, ends sooner than that. */
 const lifeOf = ({ lifeMs, createdAt, expiresAt }: Token): number => lifeMs ?? expiresAt - createdAt
 
 const noSuchToken = (): TunnelFault => new TunnelFault('not-found', 'There is no such token, or it is no longer good.')

@@ -1,4 +1,4 @@
-/** No token makes a mightier one: what a caller that is no administrator may put into a token. */
+/** No token makes a mightier one, nor one that ends later: what a caller that is no administrator may put into a token. */
 import { allowsSubdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import type { Token } from '@postern/protocol/store'
@@ -20,3 +20,6 @@ export function requireWithin(caller: Token, scopes: ReadonlySet<string>, patter
     }
   }
 }
+
+/** When a token that the caller makes ends at the latest: with the caller's own. In ms since 1970; an administrator's is not bound. */
+export const latestEnd = (caller: Token): number => (isAdmin(caller) ? Infinity : caller.expiresAt)

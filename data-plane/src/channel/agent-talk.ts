@@ -3,6 +3,7 @@ import {
   type AgentMessage,
   type ControlStream,
   type Hello,
+  refusedBy,
   type ServerMessage,
   type StreamFaultMessage,
   serverControlStream,
@@ -40,6 +41,11 @@ export class AgentTalk {
     return this.#control !== undefined
   }
 
+  /** A stream to the agent was opened, of which it may say something. */
+  streamOpened(): void {
+    this.#control?.streamOpened()
+  }
+
   /** The stream that the agent has opened for it. */
   begin(stream: RawStream): void {
     this.#control = serverControlStream({
@@ -54,18 +60,12 @@ export class AgentTalk {
     this.#control?.send({ type: 'welcome', ...welcome, heartbeatMs: HEARTBEAT_MS })
   }
 
-  refuse({ code, detail, retryAfterMs }: TunnelFault): void {
-    this.#control?.send({
-      type: 'refused',
-      fault: code,
-      ...(detail === undefined ? {} : { detail }),
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    })
+  refuse(fault: TunnelFault): void {
+    this.#control?.send(refusedBy(fault))
   }
 
-  /** False if it could not be said. */
-  askToMove(deadlineMs: number): boolean {
-    return this.#control?.send({ type: 'draining', deadlineMs: Math.max(0, Math.round(deadlineMs)) }) ?? false
+  askToMove(deadlineMs: number): void {
+    this.#control?.send({ type: 'draining', deadlineMs: Math.max(0, Math.round(deadlineMs)) })
   }
 
   superseded(byInstance: string, by: string | undefined): void {

@@ -65,6 +65,7 @@ export class ChannelListener {
         refused: events.refused,
         moved: events.moved,
         lastStretchOver: events.lastStretchOver,
+        streamCrashed: events.streamCrashed,
         over: (ended, why) => this.#over(ended, why),
       }
       this.#tunnels.add(new Tunnel(opening, { ...tunnel, events: ownEvents }))

@@ -55,7 +55,7 @@ export function chooseSlot(
 }
 
 /** How a person is told of an agent. */
-const whoIs = ({ label, instanceId }: { label?: string | undefined; instanceId: string }): string =>
+export const whoIs = ({ label, instanceId }: { label?: string | undefined; instanceId: string }): string =>
   `It is ${label === undefined ? `instance ${instanceId}` : `"${label}"`}.`
 
 const sharesWith = (claimant: Claimant, route: { pool?: boolean | undefined }): boolean =>

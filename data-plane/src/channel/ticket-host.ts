@@ -3,7 +3,13 @@ import { addressKey, type IpPolicy, type Loopback, type Subdomain } from '@poste
 import type { OpenableTicket, OpeningHost } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
 import type { Ticket, TicketStore } from '@postern/protocol/store'
-import { type DeploymentKeys, openSealedKey, signObservation, workerIdHash } from '@postern/protocol/ticket'
+import {
+  type DeploymentKeys,
+  isIssuedWorkerId,
+  openSealedKey,
+  signObservation,
+  workerIdHash,
+} from '@postern/protocol/ticket'
 
 /** A ticket of the table with its key unsealed. */
 export interface AgentTicket
@@ -39,6 +45,8 @@ export function ticketHost({
     addressKey: keyOf,
     now: clock,
     async find(workerId) {
+      // Anybody can send an id: one that the control plane did not make costs no read of the table.
+      if (!isIssuedWorkerId(workerId, keys, clock())) return undefined
       const ticket = await tickets.find(workerIdHash(workerId))
       return ticket && unsealed(ticket, keys)
     },

@@ -4,7 +4,14 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import type { Subdomain } from '@postern/protocol/address'
 import { acceptOpening, agentControlStream, Channel, openChannel, type ServerMessage } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
-import { CLOSE_GRACE_MS, HEARTBEAT_MS, HOLD_MS, REPLACED_CHANNEL_MS, SILENCE_MS } from '@postern/protocol/limits'
+import {
+  CLOSE_GRACE_MS,
+  FAULT_DETAIL_CHARACTERS,
+  HEARTBEAT_MS,
+  HOLD_MS,
+  REPLACED_CHANNEL_MS,
+  SILENCE_MS,
+} from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
 import { afterEach, expect, test, vi } from 'vitest'
 import type { Claim } from './claim.ts'
@@ -28,7 +35,7 @@ const ticket: AgentTicket = {
   tokenExpiresAt: Date.now() + 86_400_000,
   issuedAt: Date.now(),
   encryptionKey: randomBytes(32),
-  expiresAt: Date.now() + 60_000,
+  expiresAt: Date.now() + 86_400_000,
   allowedIps: new Set(['*']),
 }
 
@@ -99,6 +106,7 @@ async function setup(claim: TunnelDeps['claim']) {
       events: {
         welcomed: () => {},
         refused: (fault, address) => refusals.push([fault.code, address]),
+        streamCrashed: (_tunnel, { cause }) => expect.unreachable(String(cause)),
         moved: () => moves.put('moved'),
         lastStretchOver: () => moves.put('over'),
         over: (_tunnel, why) => overs.put(why),
@@ -178,10 +186,11 @@ test('its streams for visitors are counted without the control stream', async ()
 
 test('a claim that is refused is told, and the tunnel is over', async () => {
   const { control, hello, said, overs, published, refusals } = await setup(async () => {
-    throw new TunnelFault('subdomain-taken')
+    throw new TunnelFault('subdomain-taken', 'x'.repeat(1500), { retryAfterMs: 1.5 })
   })
   control.send(hello)
-  expect(await said.first()).toMatchObject({ type: 'refused', fault: 'subdomain-taken' })
+  const detail = 'x'.repeat(FAULT_DETAIL_CHARACTERS)
+  expect(await said.first()).toEqual({ type: 'refused', fault: 'subdomain-taken', detail, retryAfterMs: 2 })
   expect(refusals).toEqual([['subdomain-taken', '127.0.0.1']])
   expect((await overs.first()).release).toBeUndefined()
   expect(published).toEqual([])
@@ -221,6 +230,139 @@ test('a claim that fails after its channel was lost still ends the tunnel, once'
   expect(overs.all).toHaveLength(1)
 })
 
+/** A tunnel whose claim is in the table while the answer has not come, and what became of the claim. */
+async function claiming() {
+  const asked = new Inbox<true>()
+  const did: string[] = []
+  let answer = (_claim: Claim | TunnelFault) => {}
+  const rig = await setup(async () => {
+    asked.put(true)
+    const claim = await new Promise<Claim | TunnelFault>((resolve) => (answer = resolve))
+    if (claim instanceof TunnelFault) throw claim
+    return claim
+  })
+  rig.control.send(rig.hello)
+  await asked.first()
+  const granted: Claim = {
+    epoch: 7,
+    slot: 0,
+    settle: async () => void did.push('settled'),
+    release: async (parting, holdMs) => void did.push(`released ${parting} ${holdMs}`),
+    relist: async () => {},
+  }
+  return { ...rig, did, grant: () => answer(granted), fail: (fault: TunnelFault) => answer(fault) }
+}
+
+/** What ends a tunnel while its name is claimed; the message to its agent, the fault in the log, and the release in the table. */
+type Claiming = Awaited<ReturnType<typeof claiming>>
+const WHILE_CLAIMING: [what: string, act: (of: Claiming) => unknown, said: unknown, why: string, released: string][] = [
+  [
+    'is superseded by another agent',
+    ({ tunnel }) => tunnel.supersededBy({ instanceId: 'other', label: 'desk (pid 7)' }),
+    { type: 'refused', fault: 'superseded', detail: 'It is "desk (pid 7)".' },
+    'superseded',
+    `moved ${HOLD_MS}`,
+  ],
+  [
+    'is revoked',
+    ({ tunnel }) => tunnel.revoke('Its token was revoked.'),
+    { type: 'refused', fault: 'revoked', detail: 'Its token was revoked.' },
+    'revoked',
+    `dismissed ${HOLD_MS}`,
+  ],
+  [
+    'has expired',
+    ({ tunnel }) => tunnel.disconnect(new TunnelFault('token-expired')),
+    { type: 'refused', fault: 'ticket-refused' },
+    'token-expired',
+    `dismissed ${HOLD_MS}`,
+  ],
+  [
+    'is disconnected',
+    ({ tunnel }) => tunnel.disconnect(new TunnelFault('channel-closed', 'Its slot was given to another agent.')),
+    { type: 'refused', fault: 'ticket-refused', detail: 'Its slot was given to another agent.' },
+    'channel-closed',
+    `lost ${HOLD_MS}`,
+  ],
+]
+
+test.each(WHILE_CLAIMING)(
+  'a tunnel that %s while its name is claimed never serves, and gives the name back when the table answers',
+  async (_what, act, message, why, released) => {
+    const rig = await claiming()
+    act(rig)
+    expect(await rig.said.first()).toEqual(message)
+    rig.grant()
+    expect(await rig.overs.first()).toMatchObject({ fault: { code: why }, release: undefined })
+    expect([rig.did, rig.partings, rig.said.all]).toEqual([['settled', `released ${released}`], [], [message]])
+    expect([rig.overs.all.length, rig.refusals.length]).toEqual([1, 1])
+  },
+)
+
+test.each(WHILE_CLAIMING)(
+  'a tunnel that %s while its name is claimed, and whose channel is over before the table answers, is over after that',
+  async (_what, act, _said, why, released) => {
+    const rig = await claiming()
+    act(rig)
+    rig.channel.destroy(new TunnelFault('channel-closed'))
+    await rig.tunnel.close()
+    expect(rig.overs.all).toEqual([])
+    rig.grant()
+    expect(await rig.overs.first()).toMatchObject({ fault: { code: why } })
+    expect([rig.did, rig.partings]).toEqual([['settled', `released ${released}`], []])
+  },
+)
+
+test('a tunnel that was superseded while its name is claimed is over once when the claim then fails', async () => {
+  const { tunnel, overs, fail, refusals } = await claiming()
+  tunnel.supersededBy({ instanceId: 'other' })
+  tunnel.revoke('Its token was revoked.')
+  fail(new TunnelFault('store-unavailable'))
+  expect(await overs.first()).toMatchObject({ fault: { code: 'superseded' } })
+  expect([overs.all.length, refusals]).toEqual([1, [['superseded', '127.0.0.1']]])
+})
+
+test('an agent that leaves while its name is claimed is not published', async () => {
+  const { control, channel, grant, did, partings, overs, said } = await claiming()
+  control.send({ type: 'leaving' })
+  await channel.roundTrip()
+  grant()
+  await channel.close()
+  await overs.first()
+  expect([did, partings, said.all]).toEqual([['settled', `released left ${HOLD_MS}`], [], []])
+})
+
+test('a channel that its agent closes while its name is claimed is not published', async () => {
+  const { channel, tunnel, grant, did, partings, overs } = await claiming()
+  await channel.close()
+  await vi.waitUntil(() => !tunnel.claiming)
+  grant()
+  await overs.first()
+  expect([did, partings]).toEqual([['settled', `released left ${HOLD_MS}`], []])
+})
+
+test('a task that stops while a name is claimed sends the agent elsewhere and gives the name back', async () => {
+  const { tunnel, said, grant, did, partings, overs } = await claiming()
+  const closed = tunnel.close()
+  expect(await said.first()).toEqual({ type: 'refused', fault: 'server-draining' })
+  grant()
+  await closed
+  await overs.first()
+  expect([did, partings]).toEqual([['settled', `released lost ${HOLD_MS}`], []])
+})
+
+test('a tunnel that is revoked before its hello is refused when the hello comes, and claims nothing', async () => {
+  let claims = 0
+  const { tunnel, control, hello, said, overs } = await setup(async () => {
+    claims += 1
+    return granted()
+  })
+  tunnel.revoke('Its token was revoked.')
+  control.send(hello)
+  expect(await overs.first()).toMatchObject({ fault: { code: 'revoked' } })
+  expect([claims, said.all]).toEqual([0, [{ type: 'refused', fault: 'revoked', detail: 'Its token was revoked.' }]])
+})
+
 test('leaving takes visitors away at once, and the end releases the name', async () => {
   const released: string[] = []
   const { control, hello, said, published, channel, overs, tunnel } = await setup(async () => granted(released))
@@ -235,15 +377,34 @@ test('leaving takes visitors away at once, and the end releases the name', async
   expect(released).toEqual(['released'])
 })
 
-test('what the agent says of a stream is kept until it is asked for, whatever was never asked for', async () => {
+test('what the agent says of an open stream is kept until it is asked for, whatever it says of others', async () => {
   const { control, hello, said, channel, tunnel } = await setup(async () => granted())
   control.send(hello)
   await said.first()
-  for (let id = 2; id <= 20; id += 2)
-    control.send({ type: 'stream-fault', streamId: id, fault: 'origin-refused', unsent: true })
+  const { id } = tunnel.openStream()
+  for (let other = id; other <= id + 1000; other += 2)
+    control.send({ type: 'stream-fault', streamId: other, fault: 'origin-refused', unsent: true })
   await channel.roundTrip()
-  expect(tunnel.takeFailure(20)).toMatchObject({ fault: { code: 'origin-refused' }, unsent: true })
-  expect(tunnel.takeFailure(20)).toBeUndefined()
+  expect(tunnel.takeFailure(id + 2)).toBeUndefined()
+  expect(tunnel.takeFailure(id)).toMatchObject({ fault: { code: 'origin-refused' }, unsent: true })
+  expect(tunnel.takeFailure(id)).toBeUndefined()
+})
+
+test('an agent says of thousands of streams a second why it resets them, and goes on saying so', async () => {
+  const { control, hello, said, channel, tunnel, channelEvents } = await setup(async () => granted())
+  control.send(hello)
+  await said.first()
+  for (let round = 0; round < 2000; round++) {
+    const stream = tunnel.openStream()
+    control.send({ type: 'stream-fault', streamId: stream.id, fault: 'origin-refused', unsent: true })
+    if (round % 50 === 49) await channel.roundTrip()
+    stream.reset()
+  }
+  const last = tunnel.openStream()
+  control.send({ type: 'stream-fault', streamId: last.id, fault: 'origin-closed', unsent: false })
+  await channel.roundTrip()
+  expect(tunnel.takeFailure(last.id)).toMatchObject({ fault: { code: 'origin-closed' }, unsent: false })
+  expect(channelEvents.all).toEqual([])
 })
 
 test('a release that fails is reported, not lost', async () => {

@@ -12,6 +12,7 @@ import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { HELLO_TIMEOUT_MS, HOLD_MS, REPLACED_CHANNEL_MS } from '@postern/protocol/limits'
 import type { RawStream, WindowBudget } from '@postern/protocol/mux'
 import { AgentTalk } from './agent-talk.ts'
+import { whoIs } from './choose-slot.ts'
 import type { Claim } from './claim.ts'
 import { type Parting, partingOf } from './parting.ts'
 import { StreamFailures } from './stream-failures.ts'
@@ -44,6 +45,8 @@ export interface TunnelEvents {
   refused(fault: TunnelFault, address: string | undefined): void
   /** Its agent has another channel in its place, and it finishes what it has. */
   moved(tunnel: Tunnel): void
+  /** Code of one of its streams threw; the channel goes on. */
+  streamCrashed(tunnel: Tunnel, fault: TunnelFault): void
   /** It has had its time for that: what is still open is to be ended, and then the channel. */
   lastStretchOver(tunnel: Tunnel): void
   /** After everything else: the channel is over and the claim is released (or its release has failed with `release`). */
@@ -56,19 +59,14 @@ export interface TunnelEvents {
 type Withdraw = (parting: Parting) => void
 
 type TunnelState =
-  | { readonly kind: 'greeting'; readonly deadline: NodeJS.Timeout }
-  | { readonly kind: 'claiming'; readonly hello: Hello }
-  /** Told so; the channel closes. */
-  | { readonly kind: 'refused' }
-  | { readonly kind: 'serving'; readonly hello: Hello; readonly claim: Claim; readonly withdraw: Withdraw }
+  /** `refusal`: the answer to any hello, once the right to the tunnel is gone. */
+  | { readonly kind: 'greeting'; readonly deadline: NodeJS.Timeout; readonly refusal?: TunnelFault }
+  | { readonly kind: 'claiming' }
+  /** The channel never serves, and closes. Its claim, if there is one, is released at the end. */
+  | { readonly kind: 'refused'; readonly parting: Parting }
+  | { readonly kind: 'serving'; readonly claim: Claim; readonly withdraw: Withdraw }
   /** No new visitors; what is open finishes. */
-  | {
-      readonly kind: 'leaving'
-      readonly hello: Hello
-      readonly claim: Claim
-      readonly withdraw: Withdraw
-      readonly parting: Parting
-    }
+  | { readonly kind: 'leaving'; readonly claim: Claim; readonly withdraw: Withdraw; readonly parting: Parting }
   | { readonly kind: 'over' }
 
 export class Tunnel {
@@ -81,6 +79,10 @@ export class Tunnel {
   readonly #channel: Channel
   readonly #talk: AgentTalk
   #state: TunnelState
+  /** Undefined until the agent has sent it. */
+  #hello: Hello | undefined
+  /** What came of its claim: undefined before there is one, and where it failed. Never rejects. */
+  #claimed: Promise<Claim | undefined> = Promise.resolve(undefined)
   readonly #failures = new StreamFailures()
   #streamGone: (() => void) | undefined
   /** Why we ended it, if we did. */
@@ -102,8 +104,10 @@ export class Tunnel {
     )
     this.#state = { kind: 'greeting', deadline }
     this.#talk = new AgentTalk(deps.now, {
-      hello: (hello) => this.#hello(hello),
-      streamFault: (message) => this.#failures.note(message),
+      hello: (hello) => this.#greet(hello),
+      streamFault: (message) => {
+        if (this.#channel.has(message.streamId)) this.#failures.note(message)
+      },
       leaving: (moved) => (moved ? this.#moveOn() : this.#leave('left')),
       unintelligible: (fault) => this.#misheard(fault),
       broken: (fault) => {
@@ -114,11 +118,13 @@ export class Tunnel {
       socket: opening.socket,
       side: 'server',
       budget: deps.budget,
+      tenant: opening.ticket.username,
       now: deps.now,
       peerStreams: 1,
       events: {
         streamOpened: (stream) => this.#talk.begin(stream),
         streamGone: () => this.#streamGone?.(),
+        streamCrashed: (fault) => deps.events.streamCrashed(this, fault),
         goAway: () => this.#leave('left'),
         closed: () => this.#finish(undefined),
         lost: (fault) => this.#finish(fault),
@@ -135,22 +141,27 @@ export class Tunnel {
     return this.#state.kind === 'claiming'
   }
 
+  /** Resolves when the table has answered its claim; at once when it is asked for none. Never rejects. */
+  async claimed(): Promise<void> {
+    await this.#claimed
+  }
+
   get serving(): boolean {
     return this.#state.kind === 'serving'
   }
 
   get instanceId(): string | undefined {
-    return 'hello' in this.#state ? this.#state.hello.instanceId : undefined
+    return this.#hello?.instanceId
   }
 
   /** What its agent asked for in `hello`. */
   get rules(): VisitorRules {
-    return 'hello' in this.#state ? this.#state.hello.rules : {}
+    return this.#hello?.rules ?? {}
   }
 
   /** What its local server speaks; an agent that does not say so has one of HTTP/1.1. */
   get upstreamProtocol(): UpstreamProtocol {
-    return ('hello' in this.#state ? this.#state.hello.upstreamProtocol : undefined) ?? 'http/1.1'
+    return this.#hello?.upstreamProtocol ?? 'http/1.1'
   }
 
   get epoch(): number | undefined {
@@ -159,7 +170,7 @@ export class Tunnel {
 
   /** Whether its agent shares the name with others. */
   get pools(): boolean {
-    return 'hello' in this.#state && this.#state.hello.pool
+    return this.#hello?.pool === true
   }
 
   /** Which slot of its name it has. */
@@ -169,7 +180,7 @@ export class Tunnel {
 
   /** Its agent goes by this name where others hear of it. */
   get label(): string | undefined {
-    return 'hello' in this.#state ? this.#state.hello.label : undefined
+    return this.#hello?.label
   }
 
   get askedToMove(): boolean {
@@ -178,7 +189,7 @@ export class Tunnel {
 
   /** How long requests may wait for the next channel of the name once this one is gone; milliseconds. */
   get holdMs(): number {
-    return ('hello' in this.#state ? this.#state.hello.holdMs : undefined) ?? HOLD_MS
+    return this.#hello?.holdMs ?? HOLD_MS
   }
 
   /** Bytes through the channel so far. */
@@ -196,7 +207,7 @@ export class Tunnel {
     return this.#channel.roundTripMs
   }
 
-  /** Bytes from the agent that no visitor has taken yet. */
+  /** Bytes that wait in the channel, for a visitor or for the agent. */
   get heldBytes(): number {
     return this.#channel.heldBytes
   }
@@ -225,7 +236,9 @@ export class Tunnel {
 
   /** @throws TunnelFault `streams-exhausted`, `channel-closed` */
   openStream(): RawStream {
-    return this.#channel.openStream()
+    const stream = this.#channel.openStream()
+    this.#talk.streamOpened()
+    return stream
   }
 
   /** Calls `run` after each stream that is gone, and so may be opened anew. One listener; a second one takes the place of the first. */
@@ -248,37 +261,39 @@ export class Tunnel {
   }
 
   /** Another agent has the name: final for this one. */
-  supersededBy({ instanceId, label }: Successor): void {
-    if (this.#cutBy !== undefined || !this.#isClaimed()) return
-    this.#cutBy = new TunnelFault('superseded', `It is instance ${instanceId}.`)
-    this.#talk.superseded(instanceId, label)
-    void this.close()
+  supersededBy(newer: Successor): void {
+    const fault = new TunnelFault('superseded', whoIs(newer))
+    this.#cut(fault, fault, () => this.#talk.superseded(newer.instanceId, newer.label))
   }
 
   /** Asks the agent to open another channel, and to leave this one when that stands. Once; false if it serves no more, or was asked before. */
   askToMove(deadlineMs: number): boolean {
     if (this.#state.kind !== 'serving' || this.#askedToMove) return false
-    this.#askedToMove = this.#talk.askToMove(deadlineMs)
-    return this.#askedToMove
+    this.#talk.askToMove(deadlineMs)
+    this.#askedToMove = true
+    return true
   }
 
-  /** GOAWAY, a moment for what is queued, the end. Resolves when the channel is over. */
+  /** GOAWAY, a moment for what is queued, the end. An agent that was not welcomed yet is sent elsewhere. Resolves when the channel is over. */
   async close(): Promise<void> {
+    const { kind } = this.#state
+    if (kind === 'greeting' || kind === 'claiming') this.#refuse(new TunnelFault('server-draining'))
     this.#leave(partingOf(this.#cutBy?.code))
     await this.#channel.close()
   }
 
   /**
    * The right to the tunnel is gone: the agent is told, which is final for it. Streams still open are reset within
-   * CLOSE_GRACE_MS, whatever the agent does. Only of a channel that has its name; otherwise, and when repeated, nothing.
+   * CLOSE_GRACE_MS, whatever the agent does. A channel without its name never gets it. Harmless when repeated.
    */
   revoke(detail: string): void {
-    this.#cut(new TunnelFault('revoked', detail))
+    const fault = new TunnelFault('revoked', detail)
+    this.#cut(fault, fault, () => this.#talk.revoked())
   }
 
   /** As `revoke`, but this channel alone ends: the agent asks for another. `why` is for the log. */
   disconnect(why: TunnelFault): void {
-    this.#cut(why)
+    this.#cut(why, new TunnelFault('ticket-refused', why.detail))
   }
 
   /** Puts it into the list of all tunnels again, should it be missing there. Never rejects. */
@@ -286,21 +301,35 @@ export class Tunnel {
     if (this.#state.kind === 'serving') await this.#state.claim.relist()
   }
 
-  #isClaimed(): boolean {
-    return this.#state.kind === 'serving' || this.#state.kind === 'leaving'
-  }
-
-  #cut(why: TunnelFault): void {
-    if (this.#cutBy !== undefined || !this.#isClaimed()) return
+  /** `why` is for the log. `refusal` goes to an agent that was not welcomed yet, `tell` sends a welcomed one the reason. */
+  #cut(why: TunnelFault, refusal: TunnelFault, tell?: () => void): void {
+    const state = this.#state
+    if (this.#cutBy !== undefined || state.kind === 'refused' || state.kind === 'over') return
     this.#cutBy = why
-    if (why.code === 'revoked') this.#talk.revoked()
-    void this.close()
+    switch (state.kind) {
+      case 'greeting':
+        // The stream for messages may not be open yet: the agent opens it with its hello.
+        this.#state = { ...state, refusal }
+        return
+      case 'claiming':
+        return this.#refuse(refusal)
+      case 'serving':
+      case 'leaving':
+        tell?.()
+        void this.close()
+    }
   }
 
-  #hello(hello: Hello): void {
-    if (this.#state.kind === 'greeting') void this.#claim(this.#state.deadline, hello)
-    else if (this.#state.kind !== 'refused')
-      this.#channel.destroy(new TunnelFault('protocol-violation', 'A second hello.'))
+  #greet(hello: Hello): void {
+    const state = this.#state
+    if (state.kind === 'refused') return
+    if (state.kind !== 'greeting')
+      return this.#channel.destroy(new TunnelFault('protocol-violation', 'A second hello.'))
+    if (state.refusal !== undefined) return this.#refuse(state.refusal)
+    clearTimeout(state.deadline)
+    this.#hello = hello
+    this.#state = { kind: 'claiming' }
+    this.#claimed = this.#claim(hello)
   }
 
   #misheard(fault: TunnelFault): void {
@@ -308,29 +337,31 @@ export class Tunnel {
     else if (!this.#isOver()) this.#channel.destroy(fault)
   }
 
-  async #claim(deadline: NodeJS.Timeout, hello: Hello): Promise<void> {
-    clearTimeout(deadline)
-    this.#state = { kind: 'claiming', hello }
+  async #claim(hello: Hello): Promise<Claim | undefined> {
     let claim: Claim
     try {
       claim = await this.#deps.claim(this.ticket, hello, this.connId)
     } catch (error) {
       const fault = toFault(error, 'store-unavailable')
-      if (this.#isOver()) await this.#reportOver(undefined, fault)
-      else this.#refuse(fault)
-      return
+      if (this.#state.kind === 'claiming') this.#refuse(fault)
+      else this.#cutBy ??= fault
+      return undefined
     }
-    // The channel may have ended while the table was asked; the claim must not outlive it.
-    if (this.#isOver())
-      return this.#reportOver(claim, new TunnelFault('channel-lost', 'The channel ended while its name was claimed.'))
-    this.#state = { kind: 'serving', hello, claim, withdraw: this.#deps.publish(this) }
+    // Otherwise the channel has lost the name, or has ended, while the table was asked.
+    if (this.#state.kind === 'claiming') this.#serve(claim)
+    // The agents that this claim replaced have lost the name in any case.
+    await claim.settle()
+    return claim
+  }
+
+  #serve(claim: Claim): void {
+    this.#state = { kind: 'serving', claim, withdraw: this.#deps.publish(this) }
     this.#talk.welcome({
       subdomain: this.subdomain,
       url: this.#deps.urlOf(this.subdomain),
       taskId: this.#deps.taskId,
       epoch: claim.epoch,
     })
-    void claim.settle()
     this.#deps.events.welcomed(this)
   }
 
@@ -340,23 +371,25 @@ export class Tunnel {
 
   #refuse(fault: TunnelFault): void {
     if (this.#state.kind === 'greeting') clearTimeout(this.#state.deadline)
-    this.#state = { kind: 'refused' }
+    this.#state = { kind: 'refused', parting: partingOf(this.#cutBy?.code) }
     this.#talk.refuse(fault)
     void this.#channel.close()
     this.#deps.events.refused(fault, this.clientAddress)
   }
 
   #leave(parting: Parting): void {
+    if (this.#state.kind === 'claiming') this.#state = { kind: 'refused', parting }
     if (this.#state.kind !== 'serving') return
-    const { hello, claim, withdraw } = this.#state
+    const { claim, withdraw } = this.#state
     withdraw(parting)
-    this.#state = { kind: 'leaving', hello, claim, withdraw, parting }
+    this.#state = { kind: 'leaving', claim, withdraw, parting }
   }
 
   /** Its agent closes it as soon as nothing is open on it any more. */
   #moveOn(): void {
-    if (this.#state.kind !== 'serving') return
+    const served = this.#state.kind === 'serving'
     this.#leave('moved')
+    if (!served) return
     this.#lastStretch = setTimeout(() => this.#deps.events.lastStretchOver(this), REPLACED_CHANNEL_MS)
     this.#deps.events.moved(this)
   }
@@ -365,28 +398,21 @@ export class Tunnel {
     this.#leave(fault === undefined ? 'left' : 'lost')
     clearTimeout(this.#lastStretch)
     const state = this.#state
-    const { holdMs } = this
     if (state.kind === 'leaving') state.withdraw(state.parting)
-    const why = this.#cutBy ?? fault
     this.#state = { kind: 'over' }
     if (state.kind === 'greeting') clearTimeout(state.deadline)
-    // A claim that is still under way reports the end itself, because it has something to release.
-    if (state.kind === 'leaving') void this.#reportOver(state.claim, why, state.parting, holdMs)
-    else if (state.kind !== 'claiming') void this.#reportOver(undefined, why)
+    void this.#reportOver(fault, 'parting' in state ? state.parting : 'lost')
   }
 
-  async #reportOver(
-    claim: Claim | undefined,
-    fault: TunnelFault | undefined,
-    parting: Parting = 'lost',
-    holdMs = HOLD_MS,
-  ): Promise<void> {
+  /** A claim that is still under way is waited for, because there is something to release. */
+  async #reportOver(fault: TunnelFault | undefined, parting: Parting): Promise<void> {
+    const claim = await this.#claimed
     let release: TunnelFault | undefined
     try {
-      await claim?.release(parting, holdMs)
+      await claim?.release(parting, this.holdMs)
     } catch (error) {
       release = toFault(error, 'store-unavailable')
     }
-    this.#deps.events.over(this, { fault, release })
+    this.#deps.events.over(this, { fault: this.#cutBy ?? fault, release })
   }
 }

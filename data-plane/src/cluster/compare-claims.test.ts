@@ -9,13 +9,22 @@ const row = (connId: string, instanceId: string): Route => ({
   ...{ taskId: 't', bootId: 'b', connId, instanceId, pool: false, tokenHash: 'h' },
 })
 
-/** What becomes of a channel of connId `ours`. */
-async function outcome(rows: Route[] | TunnelFault, serving = true): Promise<string[]> {
+/** What becomes of a channel of connId `ours`. @param becomes what the table's answer makes of one whose name is claimed */
+async function outcome(
+  rows: Route[] | TunnelFault,
+  serving = true,
+  becomes?: 'serving' | 'refused',
+): Promise<string[]> {
   const seen: string[] = []
   const tunnel = {
     subdomain: 'demo' as Subdomain,
     connId: 'ours',
+    claiming: becomes !== undefined,
     serving,
+    async claimed() {
+      await Promise.resolve()
+      if (becomes !== undefined) Object.assign(tunnel, { claiming: false, serving: becomes === 'serving' })
+    },
     replacedBy: ({ instanceId }: { instanceId: string | undefined }) => void seen.push(`replaced by ${instanceId}`),
     disconnect: ({ code }: TunnelFault) => void seen.push(code),
   }
@@ -41,6 +50,12 @@ test('a channel whose name nobody has ends, and its agent may claim it again', a
     ...{ routeState: 'offline', offlineSince: 1 },
   }
   expect(await outcome([offline])).toEqual(['channel-lost'])
+})
+
+test('a channel whose claim is under way is compared once the table has answered it', async () => {
+  expect(await outcome([row('theirs', 'two')], false, 'serving')).toEqual(['replaced by two'])
+  expect(await outcome([row('ours', 'one')], false, 'serving')).toEqual([])
+  expect(await outcome([row('theirs', 'two')], false, 'refused')).toEqual([])
 })
 
 test('a table that cannot be read ends nobody, and one that is no tunnel yet is not asked for', async () => {

@@ -4,11 +4,11 @@ import { CLAIMS_COMPARED_AT_ONCE } from '@postern/protocol/limits'
 import type { RouteStore } from '@postern/protocol/store'
 import type { Tunnel } from '../channel/tunnel.ts'
 
-type Compared = Pick<Tunnel, 'subdomain' | 'connId' | 'serving' | 'replacedBy' | 'disconnect'>
+type Compared = Pick<Tunnel, 'subdomain' | 'connId' | 'claiming' | 'claimed' | 'serving' | 'replacedBy' | 'disconnect'>
 
 /** Never rejects: what cannot be read is left as it is. */
 export async function compareClaims(tunnels: Iterable<Compared>, routes: Pick<RouteStore, 'list'>): Promise<void> {
-  const left = [...tunnels].filter(({ serving }) => serving)
+  const left = [...tunnels].filter(({ claiming, serving }) => claiming || serving)
   const one = async (): Promise<void> => {
     for (let tunnel = left.pop(); tunnel !== undefined; tunnel = left.pop()) await compare(tunnel, routes)
   }
@@ -16,6 +16,9 @@ export async function compareClaims(tunnels: Iterable<Compared>, routes: Pick<Ro
 }
 
 async function compare(tunnel: Compared, routes: Pick<RouteStore, 'list'>): Promise<void> {
+  // The table may have granted a claim whose answer is still on its way, and another one since.
+  await tunnel.claimed()
+  if (!tunnel.serving) return
   let online: { connId: string; instanceId: string }[]
   try {
     const rows = await routes.list(tunnel.subdomain, { consistent: true })

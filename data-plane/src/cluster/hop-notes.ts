@@ -1,10 +1,9 @@
 /** What the task that holds tunnels tells the one that asks, beside the streams: one JSON object a line. Knows nothing of channels. */
 import { FAULTS, type FaultCode, TunnelFault } from '@postern/protocol/fault'
+import { FAULT_DETAIL_CHARACTERS } from '@postern/protocol/limits'
 import * as z from 'zod/mini'
 import { hopName } from '../route/hop-preamble.ts'
 import type { Failure } from '../route/route.ts'
-
-const LONGEST_DETAIL = 1024
 
 export const hopNotes = {
   /** Why a stream is about to be reset; the two leave in that order. */
@@ -12,7 +11,7 @@ export const hopNotes = {
     type: z.literal('returned'),
     streamId: z.int(),
     fault: z.enum(Object.keys(FAULTS) as [FaultCode, ...FaultCode[]]),
-    detail: z.optional(z.string().check(z.maxLength(LONGEST_DETAIL))),
+    detail: z.optional(z.string().check(z.maxLength(FAULT_DETAIL_CHARACTERS))),
     retryAfterMs: z.optional(z.int().check(z.nonnegative())),
     unsent: z.boolean(),
     next: z.optional(z.enum(['elsewhere', 'nowhere'])),
@@ -39,7 +38,7 @@ export const returnedNote = (streamId: number, { fault, unsent, next }: Failure)
   type: 'returned',
   streamId,
   fault: fault.code,
-  ...(fault.detail !== undefined && { detail: fault.detail.slice(0, LONGEST_DETAIL) }),
+  ...(fault.detail !== undefined && { detail: fault.detail }),
   ...(fault.retryAfterMs !== undefined && { retryAfterMs: Math.ceil(fault.retryAfterMs) }),
   unsent,
   ...(next !== undefined && { next }),

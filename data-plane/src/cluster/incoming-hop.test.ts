@@ -43,13 +43,14 @@ function setup(ceiling: number) {
     receiveHop(
       stream,
       {
-        routes: { ofClaim: () => (state.here ? tunnel.route : undefined) },
+        routes: { ofClaim: () => (state.here ? { route: tunnel.route, tenant: 'ann' } : undefined) },
         fence: { closed: () => false, whenLifted: () => () => {} },
         draining: () => state.draining,
         now,
         judge: () => expect.unreachable('it has no rules'),
       },
       {
+        admits: () => true,
         returned: (_id, failure) => {
           stream.failure = failure
         },

@@ -16,7 +16,7 @@ import type { Fence } from './fence.ts'
 export interface HopHouse {
   /** Routes of this task's own channels, and no others: whatever comes by a hop goes no further. */
   readonly routes: {
-    ofClaim(name: HopPreamble['name'], epoch: number): TunnelRoute | undefined
+    ofClaim(name: HopPreamble['name'], epoch: number): { route: TunnelRoute; tenant: string } | undefined
   }
   readonly fence: Pick<Fence, 'closed' | 'whenLifted'>
   /** Whether this task stops, and takes nothing more. */
@@ -37,6 +37,8 @@ export interface HopDesk {
   /** Said before the stream is reset. */
   returned(streamId: number, failure: Failure): void
   withdrawn(preamble: HopPreamble): void
+  /** Assigns the stream to that tenant. False: memory is short, and the tenant gets no new stream on this channel. */
+  admits(stream: RawStream, tenant: string): boolean
   /** Rule of the protocol that the other task broke. */
   violated(fault: TunnelFault): void
 }
@@ -136,9 +138,12 @@ class Beginning implements StreamListener, QueuedRequest {
   #dispatch(preamble: HopPreamble): void {
     const { routes, fence, draining } = this.#house
     if (fence.closed()) return this.#refuse(HOP_ANSWER.fenced)
-    const route = routes.ofClaim(preamble.name, preamble.epoch)
-    if (route === undefined) return this.#refuse(HOP_ANSWER.stale)
+    const claimed = routes.ofClaim(preamble.name, preamble.epoch)
+    if (claimed === undefined) return this.#refuse(HOP_ANSWER.stale)
     if (draining()) return this.#refuse(HOP_ANSWER.draining)
+    const { route, tenant } = claimed
+    if (!this.#desk.admits(this.#stream, tenant))
+      return this.#giveBackUnsent(new TunnelFault('streams-exhausted', 'the tunnel holds too much memory'))
     if (route.gate === undefined) this.#join(preamble, route)
     else this.#judge(preamble, route)
   }
@@ -217,7 +222,11 @@ class Beginning implements StreamListener, QueuedRequest {
           stopWaiting = fence.whenLifted(() => hop.resume())
           return false
         },
-        over,
+        over: () => {
+          over()
+          // The local server has ended first, and may still be reading.
+          lease.leave(true)
+        },
         broken: () => {
           over()
           lease.reset()
@@ -230,10 +239,15 @@ class Beginning implements StreamListener, QueuedRequest {
           lease.answered?.()
           return true
         },
-        over,
+        over: () => {
+          over()
+          lease.leave()
+        },
         broken: (_end, why) => {
           over()
-          this.#giveBack(lease.failure() ?? failureBy(why))
+          const failure = lease.failure() ?? failureBy(why)
+          lease.reset()
+          this.#giveBack(failure)
         },
       },
     )

@@ -2,11 +2,12 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { acceptHop, Channel, ControlStream, type HopPeer } from '@postern/protocol/channel'
 import { type TunnelFault, toFault } from '@postern/protocol/fault'
-import { HOP_CHANNELS, HOP_END_LOOK_MS, HOP_NOTES_PER_SECOND, HOP_STREAMS } from '@postern/protocol/limits'
-import type { WindowBudget } from '@postern/protocol/mux'
+import { HOP_CHANNELS, HOP_END_LOOK_MS, HOP_STREAMS } from '@postern/protocol/limits'
+import type { RawStream, WindowBudget } from '@postern/protocol/mux'
 import type { DeploymentKeys } from '@postern/protocol/ticket'
 import { type EndingNote, type HopNote, returnedNote, type WithdrawnNote } from './hop-notes.ts'
 import { type HopHouse, receiveHop } from './incoming-hop.ts'
+import { type TenantShare, TenantShares } from './tenant-shares.ts'
 
 export interface PeerListenerOptions {
   readonly keys: DeploymentKeys
@@ -19,14 +20,22 @@ export interface PeerListenerOptions {
     /** A connection that has not proven the key, or not in time; `address` is where it came from. */
     refused(fault: TunnelFault, address: string | undefined): void
     over(peer: HopPeer, fault: TunnelFault | undefined): void
+    /** Code of a stream threw; the channel goes on. */
+    streamCrashed(fault: TunnelFault): void
   }
+}
+
+/** What belongs to a channel of another task. */
+interface Accepted {
+  /** The stream for notes to that task. */
+  readonly notes: ControlStream<HopNote, never>
+  readonly shares: TenantShares
 }
 
 export class PeerListener {
   readonly server: Server
   readonly #options: PeerListenerOptions
-  /** With the stream of each by which its task is told something. */
-  readonly #channels = new Map<Channel, ControlStream<HopNote, never>>()
+  readonly #channels = new Map<Channel, Accepted>()
   #draining = false
   readonly #stopping = new AbortController()
 
@@ -36,14 +45,15 @@ export class PeerListener {
     this.server.maxConnections = HOP_CHANNELS
   }
 
-  /** Channels of other tasks that are open. */
-  get channels(): Iterable<Channel> {
-    return this.#channels.keys()
+  /** What each tenant holds on the channels of other tasks. */
+  get shares(): Iterable<TenantShare> {
+    return [...this.#channels.values()].flatMap(({ shares }) => [...shares.all()])
   }
 
   /** Other tasks end what they have under way by that claim: its channel is closed in a moment. */
   ending(claim: EndingNote['claim']): void {
-    for (const notes of this.#channels.values()) notes.send({ type: 'ending', ...(claim !== undefined && { claim }) })
+    for (const { notes } of this.#channels.values())
+      notes.send({ type: 'ending', ...(claim !== undefined && { claim }) })
   }
 
   /**
@@ -99,6 +109,7 @@ export class PeerListener {
       peerStreams: HOP_STREAMS,
       events: {
         streamOpened: (stream) => receiveHop(stream, house, desk),
+        streamCrashed: events.streamCrashed,
         closed: () => over(undefined),
         lost: over,
       },
@@ -106,14 +117,14 @@ export class PeerListener {
     const notes = new ControlStream<HopNote, never>(
       {
         stream: channel.openControlStream(),
-        linesPerSecond: HOP_NOTES_PER_SECOND,
         now,
         message: () => {},
         ended: () => {},
       },
       {},
     )
-    this.#channels.set(channel, notes)
+    const shares = new TenantShares(channel)
+    this.#channels.set(channel, { notes, shares })
     /** Claims that the other task has been told of. */
     const told = new Set<string>()
     const desk = {
@@ -126,6 +137,11 @@ export class PeerListener {
         // Each of its streams tells; the last of them does so in this turn.
         setImmediate(() => told.delete(key))
         notes.send({ type: 'withdrawn', name, epoch })
+      },
+      admits: (stream: RawStream, tenant: string) => {
+        const share = shares.of(tenant)
+        shares.assign(stream, share)
+        return !share.refusing
       },
       violated: (fault: TunnelFault) => channel.destroy(fault),
     }

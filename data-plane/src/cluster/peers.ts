@@ -1,31 +1,47 @@
-/** The channels to other tasks: one each, opened when it is needed and kept; who cannot be reached is left alone for a moment. Knows nothing of names. */
+/** The channels to other nodes: one for each, opened when it is needed, kept, and replaced in time. A node that cannot be reached is not tried again for a moment. */
 import { connect } from 'node:net'
-import { type HopPeer, openHop } from '@postern/protocol/channel'
+import { type HopPeer, openHop, replacementAge } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
-import { PEER_SUSPECT_MS } from '@postern/protocol/limits'
+import { CHANNEL_WEAR_CHECK_MS, PEER_SUSPECT_MS } from '@postern/protocol/limits'
 import type { WindowBudget } from '@postern/protocol/mux'
 import type { Task } from '@postern/protocol/store'
 import type { DeploymentKeys } from '@postern/protocol/ticket'
+import type { Hop } from '../route/peer-route.ts'
 import { PeerChannel, type PeerChannelOptions } from './peer-channel.ts'
 
 export interface PeersDeps {
   readonly self: HopPeer
+  /** Where other tasks reach this one. */
+  ownAddr(): string
   readonly keys: DeploymentKeys
   readonly budget: WindowBudget
   /** Monotonic milliseconds. */
   now(): number
+  /** Uniform in [0, 1). */
+  random(): number
   withdrawn: PeerChannelOptions['withdrawn']
+  streamCrashed: PeerChannelOptions['streamCrashed']
   /** The channel to a task ended, or could not be opened. */
-  failed(peer: HopPeer, how: 'silent' | 'gone', fault: TunnelFault | undefined): void
+  failed(peer: HopPeer, how: Unreached, fault: TunnelFault | undefined): void
+  /** A channel to that task is open. */
+  opened(peer: HopPeer): void
+  /** Another channel to that task takes new requests from now on; or could not be opened, which is tried again. */
+  replaced(peer: HopPeer): void
+  notReplaced(peer: HopPeer, fault: TunnelFault): void
 }
 
-/** `gone`: its process is no more, as its machine says. `silent`: nothing is heard of it, which a partition looks like too. */
-export type PeerState = 'open' | 'unknown' | 'gone' | 'silent'
+/**
+ * `gone`: its machine answers that nobody listens, so its process has ended. `silent`: nothing answers, as in a partition. `foreign`: a process
+ * listens there that does not accept our key.
+ */
+type Unreached = 'gone' | 'silent' | 'foreign'
+export type PeerState = 'open' | 'unknown' | Unreached
 
 type Entry =
   | { readonly kind: 'opening'; readonly opened: Promise<void> }
-  | { readonly kind: 'open'; readonly channel: PeerChannel }
-  | { readonly kind: 'suspect'; readonly how: 'gone' | 'silent'; readonly until: number }
+  /** `replaceAt`: not before is another channel opened in the place of this one. */
+  | { readonly kind: 'open'; readonly task: Task; readonly channel: PeerChannel; replaceAt: number }
+  | { readonly kind: 'suspect'; readonly how: Unreached; readonly until: number }
 
 export class Peers {
   readonly #deps: PeersDeps
@@ -43,9 +59,10 @@ export class Peers {
     return this.#channels
   }
 
-  channel(peer: HopPeer): PeerChannel | undefined {
+  /** The open channel to that task, for tunnels of one tenant. */
+  channel(peer: HopPeer, tenant: string): Hop | undefined {
     const entry = this.#entries.get(keyOf(peer))
-    return entry?.kind === 'open' ? entry.channel : undefined
+    return entry?.kind === 'open' ? entry.channel.hopFor(tenant) : undefined
   }
 
   state(peer: HopPeer): PeerState {
@@ -61,16 +78,26 @@ export class Peers {
     const entry = this.#entries.get(key)
     if (entry?.kind === 'opening') return entry.opened
     if (this.state(task) !== 'unknown') return Promise.resolve()
+    // This process listens there now, so the former one has ended.
+    if (task.addr === this.#deps.ownAddr()) {
+      this.#entries.set(key, { kind: 'suspect', how: 'gone', until: this.#deps.now() + PEER_SUSPECT_MS })
+      return Promise.resolve()
+    }
     const opened = this.#open(key, task)
     this.#entries.set(key, { kind: 'opening', opened })
     return opened
   }
 
-  /** Forgets what failed long ago. */
+  /** Forgets what failed long ago, and replaces channels that have served for long enough. Called about once a second. */
   sweep(): void {
     const now = this.#deps.now()
-    for (const [key, entry] of this.#entries)
+    for (const [key, entry] of this.#entries) {
       if (entry.kind === 'suspect' && entry.until <= now) this.#entries.delete(key)
+      if (entry.kind === 'open' && entry.channel.needsReplacement && entry.replaceAt <= now) {
+        entry.replaceAt = now + CHANNEL_WEAR_CHECK_MS
+        void this.#replace(key, entry.task, entry.channel)
+      }
+    }
   }
 
   async stop(): Promise<void> {
@@ -79,32 +106,58 @@ export class Peers {
   }
 
   async #open(key: string, task: Task): Promise<void> {
-    const { self, keys, budget, now, withdrawn } = this.#deps
     try {
-      const { host, port } = placeOf(task.addr)
-      const raw = connect({ host, port, noDelay: true })
-      const socket = await openHop(raw, self, keys, { signal: this.#stopping.signal })
-      const channel: PeerChannel = new PeerChannel({
-        socket,
-        budget,
-        now,
-        withdrawn,
-        over: (how, fault) => {
-          if (how === 'leaving') this.#entries.delete(key)
-          else this.#suspect(key, task, how, fault)
-        },
-        ended: () => this.#channels.delete(channel),
-      })
-      this.#channels.add(channel)
-      this.#entries.set(key, { kind: 'open', channel })
+      this.#use(key, task, await this.#connect(key, task))
     } catch (error) {
       if (this.#stopping.signal.aborted) return
       const fault = toFault(error, 'peer-unreachable')
-      this.#suspect(key, task, isRefusal(fault) ? 'gone' : 'silent', fault)
+      this.#suspect(key, task, howFailed(fault), fault)
     }
   }
 
-  #suspect(key: string, peer: HopPeer, how: 'silent' | 'gone', fault: TunnelFault | undefined): void {
+  /** The former channel serves until the next one stands. */
+  async #replace(key: string, task: Task, former: PeerChannel): Promise<void> {
+    try {
+      this.#use(key, task, await this.#connect(key, task))
+    } catch (error) {
+      if (!this.#stopping.signal.aborted) this.#deps.notReplaced(task, toFault(error, 'peer-unreachable'))
+      return
+    }
+    former.replaced()
+    this.#deps.replaced(task)
+  }
+
+  #use(key: string, task: Task, channel: PeerChannel): void {
+    this.#entries.set(key, { kind: 'open', task, channel, replaceAt: 0 })
+  }
+
+  async #connect(key: string, task: Task): Promise<PeerChannel> {
+    const { self, keys, budget, now, random, withdrawn } = this.#deps
+    const { host, port } = placeOf(task.addr)
+    const raw = connect({ host, port, noDelay: true })
+    const socket = await openHop(raw, self, keys, { signal: this.#stopping.signal })
+    const channel: PeerChannel = new PeerChannel({
+      socket,
+      budget,
+      now,
+      longestMs: replacementAge(random),
+      withdrawn,
+      streamCrashed: this.#deps.streamCrashed,
+      over: (how, fault) => {
+        const entry = this.#entries.get(key)
+        // The end of a replaced channel does not make the node suspect: another channel to it is open.
+        if (entry?.kind !== 'open' || entry.channel !== channel) return
+        if (how === 'leaving') this.#entries.delete(key)
+        else this.#suspect(key, task, how, fault)
+      },
+      ended: () => this.#channels.delete(channel),
+    })
+    this.#channels.add(channel)
+    this.#deps.opened(task)
+    return channel
+  }
+
+  #suspect(key: string, peer: HopPeer, how: Unreached, fault: TunnelFault | undefined): void {
     this.#entries.set(key, { kind: 'suspect', how, until: this.#deps.now() + PEER_SUSPECT_MS })
     this.#deps.failed(peer, how, fault)
   }
@@ -119,7 +172,11 @@ function placeOf(addr: string): { host: string; port: number } {
   return { host: addr.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(addr.slice(colon + 1)) }
 }
 
-/** Its machine answers, and nobody listens there: the process has ended. */
-function isRefusal({ cause }: TunnelFault): boolean {
-  return cause instanceof Error && 'code' in cause && (cause.code === 'ECONNREFUSED' || cause.code === 'ECONNRESET')
+function howFailed({ code, cause }: TunnelFault): Unreached {
+  const reason = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  // Its machine answers, and nobody listens there.
+  if (reason === 'ECONNREFUSED' || reason === 'ECONNRESET') return 'gone'
+  // The connection stood, and ended without an error of the network.
+  const isDropped = code === 'channel-lost' && cause === undefined
+  return isDropped || code === 'key-mismatch' ? 'foreign' : 'silent'
 }

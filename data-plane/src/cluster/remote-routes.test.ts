@@ -5,10 +5,12 @@ import {
   HOLD_LOOKS_MS,
   HOLD_MS,
   HOP_REFUSED_MS,
+  LEASE_MS,
   LOOKUPS_AT_ONCE,
   ROUTE_ABSENT_MS,
   ROUTE_FRESH_MS,
   TABLE_OUTAGE_MS,
+  TASKS_POLL_MS,
 } from '@postern/protocol/limits'
 import type { OnlineRoute, Route as TableRoute, Task } from '@postern/protocol/store'
 import { expect, test } from 'vitest'
@@ -65,13 +67,16 @@ class TestHop implements Hop {
   takeFailure(): undefined {}
 }
 
-/** A table, tasks and peers in the hands of the test. Whoever is reached is open at once, unless `down` says otherwise. */
-async function setup({ rows = [] as TableRoute[], tasks = ['a', 'b', 'self'] } = {}) {
+/** A table, tasks and peers in the hands of the test. Whoever is reached is open at once, unless `down` says otherwise. @param alone without a key for other tasks */
+async function setup({ rows = [] as TableRoute[], tasks = ['a', 'b', 'self'], alone = false } = {}) {
   const state = {
     ms: 1_000_000,
     rows,
     tasks: tasks.map(task),
     reads: [] as boolean[],
+    /** A name with a row has one. */
+    owned: undefined as boolean | undefined,
+    ownerReads: 0,
     broken: false,
     down: new Map<string, PeerState>(),
     hops: new Map<string, TestHop>(),
@@ -83,6 +88,13 @@ async function setup({ rows = [] as TableRoute[], tasks = ['a', 'b', 'self'] } =
   const timers: { ms: number; run: () => void }[] = []
   const list = new TaskView({ tasks: { list: async () => state.tasks }, ...self, now })
   await list.round()
+  /** The tasks of those ids go on living. */
+  const renew = async (...ids: string[]): Promise<void> => {
+    state.tasks = state.tasks.map((each) =>
+      ids.includes(each.taskId) ? { ...each, leaseUntil: each.leaseUntil + 1 } : each,
+    )
+    await list.round()
+  }
   const table = new RouteTable({
     routes: {
       list: async (_name, { consistent = false } = {}) => {
@@ -91,6 +103,13 @@ async function setup({ rows = [] as TableRoute[], tasks = ['a', 'b', 'self'] } =
         return [...state.rows]
       },
     },
+    owners: {
+      hasOwner: async () => {
+        state.ownerReads += 1
+        return state.owned ?? state.rows.length > 0
+      },
+    },
+    clock: now,
     isLive: (row) => row.routeState === 'online' && list.find(row.taskId, row.bootId) !== undefined,
     now,
     counts: { lookup: () => {} },
@@ -99,11 +118,13 @@ async function setup({ rows = [] as TableRoute[], tasks = ['a', 'b', 'self'] } =
     self,
     table,
     tasks: list,
-    peers: {
-      channel: ({ taskId }) => state.hops.get(taskId),
-      state: ({ taskId }) => state.down.get(taskId) ?? (state.hops.has(taskId) ? 'open' : 'unknown'),
-      reach: async ({ taskId }) => void (state.down.has(taskId) || state.hops.set(taskId, new TestHop())),
-    },
+    peers: alone
+      ? undefined
+      : {
+          channel: ({ taskId }) => state.hops.get(taskId),
+          state: ({ taskId }) => state.down.get(taskId) ?? (state.hops.has(taskId) ? 'open' : 'unknown'),
+          reach: async ({ taskId }) => void (state.down.has(taskId) || state.hops.set(taskId, new TestHop())),
+        },
     claiming: () => state.claiming,
     clock: now,
     now,
@@ -131,7 +152,7 @@ async function setup({ rows = [] as TableRoute[], tasks = ['a', 'b', 'self'] } =
     throw new Error('it is sought for ever')
   }
   const epochOf = (found: unknown): number | undefined => (found instanceof PeerRoute ? found.epoch : undefined)
-  return { routes, table, state, timers, find, epochOf }
+  return { routes, table, state, timers, find, epochOf, renew, list }
 }
 
 test('a name of another task is read once and its task reached once; then it is found without waiting, for a minute', async () => {
@@ -211,11 +232,70 @@ test('those who ask at the same time share one read', async () => {
 test('a name that nobody has is not asked for again within three seconds', async () => {
   const { routes, state, find } = await setup()
   expect(await find()).toBeUndefined()
+  expect([state.reads, state.ownerReads]).toEqual([[], 1])
   state.ms += ROUTE_ABSENT_MS - 1
   expect(routes.find(name)).toBeUndefined()
-  expect(routes.isAway(name)).toBe(false)
+  expect([routes.isAway(name), routes.isOwned(name)]).toEqual([false, false])
   state.ms += 1
   expect(routes.find(name)).toBeInstanceOf(Sought)
+})
+
+test('a name with an owner is never nobody’s: not before its first agent, nor when the last one has been away for long', async () => {
+  const { routes, state, find } = await setup()
+  state.owned = true
+  expect(await find()).toBeUndefined()
+  expect([routes.isAway(name), routes.isOwned(name)]).toEqual([false, true])
+  state.rows = [offline({ awayUntil: state.ms + AWAY_MS })]
+  state.ms += ROUTE_ABSENT_MS
+  expect(await find()).toBeUndefined()
+  expect([routes.isAway(name), routes.isOwned(name)]).toEqual([true, true])
+  state.ms += AWAY_MS
+  expect(await find()).toBeUndefined()
+  expect([routes.isAway(name), routes.isOwned(name)]).toEqual([false, true])
+  state.owned = false
+  state.ms += ROUTE_FRESH_MS
+  expect(await find()).toBeUndefined()
+  expect(routes.isOwned(name)).toBe(false)
+})
+
+test.each([
+  ['without a key for other tasks', true],
+  ['whose address answers nobody', false],
+])(
+  'a task that was killed leaves its lease behind: until it is seen to renew it, its names are waited for (%s)',
+  async (_how, alone) => {
+    const { routes, state, find, renew } = await setup({ rows: [online('a')], alone })
+    state.down.set('a', 'silent')
+    expect(await find()).toBeUndefined()
+    expect([routes.isAway(name), routes.holdMs(name)]).toEqual([true, HOLD_MS])
+    await renew('b', 'self')
+    expect([routes.isAway(name), routes.holdMs(name)]).toEqual([true, HOLD_MS])
+    await renew('a')
+    expect(await find()).toMatchObject({ code: 'peer-unreachable' })
+    expect(routes.isAway(name)).toBe(false)
+  },
+)
+
+test('a task that is there and does not take our key is answered for at once, renewed or not', async () => {
+  const { routes, state, find } = await setup({ rows: [online('a')] })
+  state.down.set('a', 'foreign')
+  expect(await find()).toMatchObject({ code: 'peer-unreachable' })
+  expect(routes.isAway(name)).toBe(false)
+})
+
+test('a task that was killed is waited for on behalf of its agents for a minute after its lease is over', async () => {
+  const { routes, state, find, list } = await setup({ rows: [online('a')], alone: true })
+  for (let watched = 0; watched < LEASE_MS; watched += TASKS_POLL_MS) {
+    expect(await find()).toBeUndefined()
+    expect(routes.isAway(name)).toBe(true)
+    state.ms += TASKS_POLL_MS
+    await list.round()
+  }
+  expect(list.find('a', 'b-a')).toBeUndefined()
+  state.ms += AWAY_MS - 1
+  expect(routes.isAway(name)).toBe(true)
+  state.ms += 1
+  expect([routes.isAway(name), routes.isOwned(name)]).toEqual([false, true])
 })
 
 test('a scan of random names is cut short; a name that is known is not concerned', async () => {
@@ -260,7 +340,8 @@ test('a task that says of itself that it serves a name no more is believed', asy
 })
 
 test('a task that cannot be reached is answered for at once; one whose process is gone is waited for', async () => {
-  const { routes, state, find } = await setup({ rows: [online('a')] })
+  const { routes, state, find, renew } = await setup({ rows: [online('a')] })
+  await renew('a')
   await find()
   state.down.set('a', 'silent')
   state.hops.clear()
@@ -341,6 +422,7 @@ test('an outage of the table leaves what is known serving, for ten minutes', asy
 
 test('for requests that wait, the table is read after 100, 200 and 400 ms, then each second, until the name is there', async () => {
   const { routes, state, timers } = await setup()
+  state.owned = true
   const back: Route[] = []
   routes.whenBack(name, (route) => back.push(route))
   const waited: number[] = []

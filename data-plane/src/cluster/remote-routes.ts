@@ -22,11 +22,15 @@ import type { TaskView } from './task-view.ts'
 
 export interface RemoteRoutesDeps {
   readonly self: HopPeer
-  readonly table: Pick<RouteTable, 'get' | 'remembered' | 'triedWithin' | 'look' | 'lookAgain' | 'doubt'>
-  readonly tasks: Pick<TaskView, 'find' | 'knows' | 'triedWithin' | 'look' | 'goneSince'>
+  readonly table: Pick<RouteTable, 'get' | 'remembered' | 'isOwned' | 'triedWithin' | 'look' | 'lookAgain' | 'doubt'>
+  readonly tasks: Pick<TaskView, 'find' | 'knows' | 'hasMet' | 'triedWithin' | 'look' | 'goneSince'>
   /** Undefined where this task has no key of the hop: it serves what it holds, and nothing else. */
   readonly peers:
-    | { channel(peer: HopPeer): Hop | undefined; state(peer: HopPeer): PeerState; reach(task: Task): Promise<void> }
+    | {
+        channel(peer: HopPeer, tenant: string): Hop | undefined
+        state(peer: HopPeer): PeerState
+        reach(task: Task): Promise<void>
+      }
     | undefined
   /** Whether a channel of this task is about to have the name: the table may say so before its answer is here. */
   claiming(name: string): boolean
@@ -45,7 +49,7 @@ export interface RemoteRoutesDeps {
 
 /** What stands in the way of a name that is on line somewhere, the hopeful first. */
 type Obstacle =
-  /** Its channel says that it is not it, or its process is gone: another is about to take its place. */
+  /** The channel does not serve the name, or its process has ended or may have: another channel is about to take its place. */
   | 'moving'
   /** Its task is there, and cannot be reached. */
   | 'silent'
@@ -75,17 +79,14 @@ export class RemoteRoutes {
         if (row.routeState === 'online' && !this.#isOurs(row) && !tasks.knows(row.taskId, row.bootId)) isStranger = true
         continue
       }
-      const hop = this.#isRefused(row) ? undefined : peers?.channel(task)
+      const hop = this.#isRefused(row) ? undefined : peers?.channel(task, row.username)
       if (hop !== undefined) {
         const route = this.#routeOver(hop, name, row.epoch)
         if (best === undefined || route.outstanding < best.outstanding) best = route
-      } else if (this.#isRefused(row)) obstacle = 'moving'
-      else if (peers === undefined) obstacle ??= 'silent'
-      else {
-        const state = peers.state(task)
-        if (state === 'unknown') unreached = task
-        else if (state === 'gone') obstacle = 'moving'
-        else obstacle ??= 'silent'
+      } else {
+        const stands = this.#obstacle(row, task)
+        if (stands === undefined) unreached = task
+        else if (stands === 'moving' || obstacle === undefined) obstacle = stands
       }
     }
     if (unreached !== undefined) {
@@ -119,7 +120,7 @@ export class RemoteRoutes {
     for (const row of known ?? []) {
       const task = this.#taskOf(row)
       if (task === undefined || row.routeState !== 'online' || !row.pool || this.#isRefused(row)) continue
-      const hop = peers?.channel(task)
+      const hop = peers?.channel(task, row.username)
       if (hop === undefined) {
         if (peers?.state(task) === 'unknown') void this.#reach(task)
         continue
@@ -130,6 +131,11 @@ export class RemoteRoutes {
       least = route.outstanding
     }
     return best
+  }
+
+  /** Whether somebody has the name, be its agent there or not; known once `find` has answered. */
+  isOwned(name: Subdomain): boolean {
+    return this.#deps.table.isOwned(name)
   }
 
   /** Whether some task had the name until a moment ago, as far as the table and the leases tell. */
@@ -241,12 +247,25 @@ export class RemoteRoutes {
   }
 
   #endOn(route: PeerRoute): void {
-    this.withdrawn(route.name, route.epoch)
+    // The end of a replaced channel concerns only what is open on it: its node still serves the name.
+    if (route.hop.open) this.withdrawn(route.name, route.epoch)
     this.#deps.endOn(route)
   }
 
   #refuse(name: Subdomain, epoch: number): void {
     this.#refused.set(`${name}/${epoch}`, this.#deps.now() + HOP_REFUSED_MS)
+  }
+
+  /** Why the channel that a row names cannot be used, though its task has a lease; undefined: its task is still to be reached. */
+  #obstacle(row: TableRoute, task: Task): Obstacle | undefined {
+    const { tasks, peers } = this.#deps
+    if (this.#isRefused(row)) return 'moving'
+    const state = peers === undefined ? 'silent' : peers.state(task)
+    if (state === 'gone') return 'moving'
+    if (state === 'foreign') return 'silent'
+    // A node that was killed leaves its lease to the one that is started in its place.
+    if (state === 'silent') return tasks.hasMet(task.taskId, task.bootId) ? 'silent' : 'moving'
+    return undefined
   }
 
   #isRefused({ name, epoch }: TableRoute): boolean {
@@ -264,12 +283,12 @@ export class RemoteRoutes {
   }
 
   #isAway(row: TableRoute): boolean {
-    const { claiming, clock, now, tasks, peers } = this.#deps
+    const { claiming, clock, now, tasks } = this.#deps
     if (row.routeState === 'offline') return clock() < (row.awayUntil ?? 0)
     // What became of a channel of our own is known here better, once it is known at all.
     if (this.#isOurs(row)) return claiming(row.name)
     const task = tasks.find(row.taskId, row.bootId)
-    if (task !== undefined) return this.#isRefused(row) || peers?.state(task) === 'gone'
+    if (task !== undefined) return this.#obstacle(row, task) === 'moving'
     const since = tasks.goneSince(row.taskId, row.bootId)
     return since === undefined || now() - since < AWAY_MS
   }

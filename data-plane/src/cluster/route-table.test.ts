@@ -1,6 +1,14 @@
 import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
-import { LOOKUP_MS, ROUTE_ABSENT_MS, ROUTE_FRESH_MS, TABLE_OUTAGE_MS } from '@postern/protocol/limits'
+import {
+  LOOKUP_MS,
+  LOOKUPS_AT_ONCE,
+  LOOKUPS_PER_SECOND,
+  ROUTE_ABSENT_MS,
+  ROUTE_FRESH_MS,
+  ROUTES_REMEMBERED,
+  TABLE_OUTAGE_MS,
+} from '@postern/protocol/limits'
 import type { OnlineRoute, Route } from '@postern/protocol/store'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { RouteTable } from './route-table.ts'
@@ -26,8 +34,9 @@ interface Read {
 
 /** A table that answers when the test says so, and a clock that goes on when it says so. */
 function setup() {
-  const state = { ms: 1_000_000 }
+  const state = { ms: 1_000_000, owned: true, fault: undefined as TunnelFault | undefined }
   const reads: Read[] = []
+  const ownerReads: string[] = []
   const table = new RouteTable({
     routes: {
       list: (_name, { consistent = false } = {}) =>
@@ -35,6 +44,14 @@ function setup() {
           reads.push({ consistent, answer: (rows) => answer([...rows]), fail })
         }),
     },
+    owners: {
+      hasOwner: async (of) => {
+        ownerReads.push(of)
+        if (state.fault !== undefined) throw state.fault
+        return state.owned
+      },
+    },
+    clock: () => state.ms,
     isLive: () => true,
     now: () => state.ms,
     counts: { lookup: () => {} },
@@ -46,11 +63,20 @@ function setup() {
   /** The name is known, and its time is over. */
   const known = async (epoch: number): Promise<void> => {
     const look = table.look(name)
+    await pass(0)
     reads.at(-1)!.answer([row(epoch)])
     await look
     await pass(ROUTE_FRESH_MS)
   }
-  return { table, reads, state, pass, known }
+  /** Looks for it, and the table has these rows of it. */
+  const look = async (rows: readonly Route[], of = name): Promise<TunnelFault | undefined> => {
+    const before = reads.length
+    const looking = table.look(of)
+    await pass(0)
+    for (const read of reads.slice(before)) read.answer(rows)
+    return looking
+  }
+  return { table, reads, ownerReads, state, pass, known, look }
 }
 
 test('whoever asks for a name that nobody knows waits for a silent table no longer than LOOKUP_MS', async () => {
@@ -62,6 +88,82 @@ test('whoever asks for a name that nobody knows waits for a silent table no long
   await pass(1)
   expect(settled).toHaveBeenCalledWith(expect.objectContaining({ code: 'store-unavailable' }))
   expect(table.get(name)).toBeUndefined()
+})
+
+test('a name that nobody has costs one read in ROUTE_ABSENT_MS, and is found once somebody has it', async () => {
+  const { table, reads, ownerReads, state, pass, look } = setup()
+  state.owned = false
+  expect(await look([])).toBeUndefined()
+  expect([table.get(name), table.isOwned(name), table.triedWithin(1, name)]).toEqual([[], false, true])
+  await pass(ROUTE_ABSENT_MS)
+  expect(table.get(name)).toBeUndefined()
+  await look([])
+  expect([reads.length, ownerReads.length]).toEqual([0, 2])
+  state.owned = true
+  await pass(ROUTE_ABSENT_MS)
+  await look([row(1)])
+  expect([table.get(name), table.isOwned(name), reads.length]).toEqual([[row(1)], true, 1])
+})
+
+test('a name with an owner costs a read in ROUTE_ABSENT_MS while nothing serves it; its owner is asked for again after ROUTE_FRESH_MS', async () => {
+  const { table, reads, ownerReads, state, pass, look } = setup()
+  const looks = ROUTE_FRESH_MS / ROUTE_ABSENT_MS
+  for (let n = 0; n < looks; n += 1) {
+    await look([])
+    expect([table.get(name), table.isOwned(name)]).toEqual([[], true])
+    await pass(ROUTE_ABSENT_MS)
+  }
+  expect([reads.length, ownerReads.length]).toEqual([looks, 1])
+  state.owned = false
+  await look([])
+  expect([table.get(name), table.isOwned(name), ownerReads.length]).toEqual([[], false, 2])
+})
+
+test('the owner of a name that is served is asked for once', async () => {
+  const { ownerReads, pass, look } = setup()
+  for (let n = 0; n < 5; n += 1) {
+    await look([row(1)])
+    await pass(ROUTE_FRESH_MS)
+  }
+  expect(ownerReads).toHaveLength(1)
+})
+
+test('random names cost no more reads than the budget, also when they come again', async () => {
+  const { table, ownerReads, state, pass } = setup()
+  state.owned = false
+  const scan = async (): Promise<number> => {
+    const before = ownerReads.length
+    const names = Array.from({ length: 3 * LOOKUPS_AT_ONCE }, (_, n) => `random-${n}` as Subdomain)
+    const faults = await Promise.all(names.map((each) => (table.get(each) ? undefined : table.look(each))))
+    const refused = faults.filter((fault) => fault?.code === 'lookups-exhausted').length
+    expect(refused + ownerReads.length - before).toBeLessThanOrEqual(names.length)
+    return ownerReads.length - before
+  }
+  expect(await scan()).toBe(LOOKUPS_AT_ONCE)
+  await pass(ROUTE_ABSENT_MS)
+  expect(await scan()).toBe((LOOKUPS_PER_SECOND * ROUTE_ABSENT_MS) / 1000)
+})
+
+test('a scan of random names makes it forget none that has an owner', async () => {
+  const { table, state, look, pass } = setup()
+  await look([row(1)])
+  state.owned = false
+  for (let n = 0; n < ROUTES_REMEMBERED + 1; n += LOOKUPS_AT_ONCE) {
+    await Promise.all(Array.from({ length: LOOKUPS_AT_ONCE }, (_, i) => table.look(`random-${n + i}` as Subdomain)))
+    await pass((LOOKUPS_AT_ONCE / LOOKUPS_PER_SECOND) * 1000)
+  }
+  expect([table.remembered(name), table.isOwned(name)]).toEqual([[row(1)], true])
+})
+
+test('while the table is out of reach a name that was nobody’s stays so', async () => {
+  const { table, state, pass, look } = setup()
+  state.owned = false
+  await look([])
+  await pass(ROUTE_ABSENT_MS)
+  state.fault = new TunnelFault('store-unavailable')
+  expect(await look([])).toBeUndefined()
+  expect([table.get(name), table.isOwned(name)]).toEqual([[], false])
+  expect(await look([], 'other' as Subdomain)).toBe(state.fault)
 })
 
 test('a table that is silent leaves what was known, for a moment each time', async () => {
@@ -105,6 +207,7 @@ test('one that was overtaken by a later read does not', async () => {
   void table.look(name)
   await pass(LOOKUP_MS + ROUTE_ABSENT_MS)
   const look = table.look(name)
+  await pass(0)
   reads.at(-1)!.answer([row(3)])
   await look
   reads.at(-2)!.answer([row(2)])

@@ -1,4 +1,4 @@
-/** Where names are, as the table said last. Knows nothing of how a task is reached, nor of requests. */
+/** Cache of the table: where each name is served, and whether it has an owner. */
 import type { Subdomain } from '@postern/protocol/address'
 import { RateBucket } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
@@ -11,13 +11,16 @@ import {
   ROUTES_REMEMBERED,
   TABLE_OUTAGE_MS,
 } from '@postern/protocol/limits'
-import type { Route, RouteStore } from '@postern/protocol/store'
+import type { ReservationStore, Route, RouteStore } from '@postern/protocol/store'
 import { LRUCache } from 'lru-cache'
 
 export interface RouteTableDeps {
   readonly routes: Pick<RouteStore, 'list'>
+  readonly owners: Pick<ReservationStore, 'hasOwner'>
   /** Whether a route leads anywhere, as far as is known. */
   isLive(route: Route): boolean
+  /** Milliseconds since 1970. */
+  clock(): number
   /** Monotonic milliseconds. */
   now(): number
   readonly counts: { lookup(): void }
@@ -25,6 +28,8 @@ export interface RouteTableDeps {
 
 interface Known {
   readonly routes: readonly Route[]
+  /** When the read began that found an owner. Undefined: the name has none, and its routes were not read. */
+  readonly ownedAt: number | undefined
   readonly readAt: number
   /** When the latest read began, whatever came of it. */
   readonly triedAt: number
@@ -40,7 +45,9 @@ interface Reading {
 
 export class RouteTable {
   readonly #deps: RouteTableDeps
-  readonly #known = new LRUCache<Subdomain, Known>({ max: ROUTES_REMEMBERED })
+  /** Two caches, so that a scan of random names evicts no name with an owner. */
+  readonly #owned = new LRUCache<Subdomain, Known>({ max: ROUTES_REMEMBERED })
+  readonly #unowned = new LRUCache<Subdomain, Known>({ max: ROUTES_REMEMBERED })
   readonly #readings = new Map<Subdomain, Reading>()
   readonly #budget: RateBucket
 
@@ -51,24 +58,28 @@ export class RouteTable {
 
   /** What is known of the name; undefined: it must be read first. */
   get(name: Subdomain): readonly Route[] | undefined {
-    const known = this.#known.get(name)
+    const known = this.#find(name)
     return known !== undefined && known.freshUntil > this.#deps.now() ? known.routes : undefined
   }
 
   /** What was known of it, however long ago. */
   remembered(name: Subdomain): readonly Route[] | undefined {
-    return this.#known.get(name)?.routes
+    return this.#find(name)?.routes
+  }
+
+  /** Whether the name had an owner when it was last read. */
+  isOwned(name: Subdomain): boolean {
+    return this.#owned.has(name)
   }
 
   /** Whether what is known of it was tried to be read within so many milliseconds. */
   triedWithin(ms: number, name: Subdomain): boolean {
-    return this.#deps.now() - (this.#known.get(name)?.triedAt ?? Number.NEGATIVE_INFINITY) < ms
+    return this.#deps.now() - (this.#find(name)?.triedAt ?? Number.NEGATIVE_INFINITY) < ms
   }
 
   /** What is known of the name is wrong. */
   doubt(name: Subdomain): void {
-    const known = this.#known.get(name)
-    if (known !== undefined) this.#known.set(name, { ...known, freshUntil: 0, doubted: true })
+    this.#note(name, { freshUntil: 0, doubted: true })
   }
 
   /**
@@ -76,11 +87,11 @@ export class RouteTable {
    * Never rejects; faults: `store-unavailable`, `lookups-exhausted`.
    */
   look(name: Subdomain): Promise<TunnelFault | undefined> {
-    const consistent = this.#known.get(name)?.doubted === true
+    const consistent = this.#find(name)?.doubted === true
     const under = this.#readings.get(name)
     if (under !== undefined && (under.consistent || !consistent)) return under.read
-    // Whoever is known is no random name.
-    if (!this.#known.has(name) && !this.#budget.take())
+    // A name with an owner is no random name.
+    if (!this.#owned.has(name) && !this.#budget.take())
       return Promise.resolve(new TunnelFault('lookups-exhausted', undefined, { retryAfterMs: 1000 }))
     return this.#begin(name, consistent)
   }
@@ -101,46 +112,73 @@ export class RouteTable {
   }
 
   async #read(name: Subdomain, consistent: boolean): Promise<TunnelFault | undefined> {
-    const { routes: table, now, isLive, counts } = this.#deps
+    const { now, isLive, counts } = this.#deps
     const began = now()
     counts.lookup()
+    const { ownedAt } = this.#find(name) ?? {}
     this.#note(name, { triedAt: began, doubted: false })
     try {
-      const routes = await table.list(name, { consistent })
-      const known = this.#known.get(name)
+      const answer = await this.#ask(name, consistent, { began, ownedAt })
+      const known = this.#find(name)
       // One that was begun earlier and took longer knows less.
       if (known !== undefined && known.readAt > began) return undefined
-      const freshMs = routes.some(isLive) ? ROUTE_FRESH_MS : ROUTE_ABSENT_MS
+      const freshMs = answer.routes.some(isLive) ? ROUTE_FRESH_MS : ROUTE_ABSENT_MS
       // What was doubted meanwhile is read again.
       const doubted = known?.doubted === true
-      this.#known.set(name, {
-        routes,
-        readAt: began,
-        triedAt: began,
-        freshUntil: doubted ? 0 : now() + freshMs,
-        doubted,
-      })
+      const freshUntil = doubted ? 0 : now() + freshMs
+      this.#keep(name, { ...answer, readAt: began, triedAt: began, freshUntil, doubted })
       return undefined
     } catch (error) {
       return this.#outage(name, consistent, toFault(error, 'store-unavailable'))
     }
   }
 
+  /**
+   * A name without an owner costs one read: its routes are not asked for. The owner of a name is read again only when no node serves the name and the
+   * last answer is old.
+   */
+  async #ask(
+    name: Subdomain,
+    consistent: boolean,
+    { began, ownedAt }: { readonly began: number; readonly ownedAt: number | undefined },
+  ): Promise<Pick<Known, 'routes' | 'ownedAt'>> {
+    const { routes: table, owners, isLive, clock } = this.#deps
+    if (ownedAt === undefined && !(await owners.hasOwner(name, clock()))) return UNOWNED
+    const routes = await table.list(name, { consistent })
+    if (ownedAt === undefined) return { routes, ownedAt: began }
+    if (routes.some(isLive) || began - ownedAt < ROUTE_FRESH_MS) return { routes, ownedAt }
+    return (await owners.hasOwner(name, clock())) ? { routes, ownedAt: began } : UNOWNED
+  }
+
   /** What was read within TABLE_OUTAGE_MS serves on, and is read again in a moment. */
   #outage(name: Subdomain, consistent: boolean, fault: TunnelFault): TunnelFault | undefined {
     if (consistent) this.#note(name, { doubted: true })
-    const known = this.#known.get(name)
+    const known = this.#find(name)
     const now = this.#deps.now()
     if (known === undefined || now - known.readAt >= TABLE_OUTAGE_MS) return fault
     this.#note(name, { freshUntil: now + ROUTE_ABSENT_MS })
     return undefined
   }
 
-  #note(name: Subdomain, facts: Partial<Known>): void {
-    const known = this.#known.get(name)
-    if (known !== undefined) this.#known.set(name, { ...known, ...facts })
+  #find(name: Subdomain): Known | undefined {
+    return this.#owned.get(name) ?? this.#unowned.get(name)
+  }
+
+  #keep(name: Subdomain, known: Known): void {
+    const isOwned = known.ownedAt !== undefined
+    const into = isOwned ? this.#owned : this.#unowned
+    const other = isOwned ? this.#unowned : this.#owned
+    other.delete(name)
+    into.set(name, known)
+  }
+
+  #note(name: Subdomain, facts: Partial<Omit<Known, 'ownedAt'>>): void {
+    const known = this.#find(name)
+    if (known !== undefined) this.#keep(name, { ...known, ...facts })
   }
 }
+
+const UNOWNED = { routes: [], ownedAt: undefined } as const
 
 /** A table that does not answer is waited for by itself; whoever asks is not kept so long, and gets what `late` says. */
 async function inTime(

@@ -221,3 +221,26 @@ test('an answer that was overtaken by that of a later read is not believed', asy
   await slow
   expect(view.others).toHaveLength(1)
 })
+
+test('a task was met once its lease was seen to change, or it has answered; the row of one that was killed looks the same until then', async () => {
+  const { view, state, watch } = setup(task('a'), task('killed'))
+  const met = (): boolean[] => ['a', 'killed', 'new'].map((taskId) => view.hasMet(taskId, `boot of ${taskId}`))
+  await view.round()
+  expect(met()).toEqual([false, false, false])
+  await watch(LEASE_RENEW_MS, () => {
+    state.rows = [task('a', { leaseUntil: 2 }), task('killed'), task('new')]
+  })
+  expect(met()).toEqual([true, false, true])
+  await watch(LEASE_MS)
+  expect(met()).toEqual([true, false, true])
+  state.rows = [task('killed', { bootId: 'boot of its successor' })]
+  await view.round()
+  expect([view.hasMet('killed', 'boot of its successor'), ...met()]).toEqual([true, false, false, false])
+  const other = setup(task('a'), task('b'))
+  await other.view.round()
+  other.view.meet('a', 'boot of a')
+  other.view.meet('b', 'boot of its predecessor')
+  other.view.meet('nobody', 'boot of nobody')
+  await other.view.round()
+  expect(['a', 'b'].map((taskId) => other.view.hasMet(taskId, `boot of ${taskId}`))).toEqual([true, false])
+})

@@ -17,6 +17,8 @@ interface Seen {
   readonly task: Task
   /** How long its lease was watched without a change; milliseconds. */
   readonly silentMs: number
+  /** Its process was alive after this one had begun to watch: its lease has changed since, or it has answered. */
+  readonly met: boolean
 }
 
 const isLive = ({ silentMs }: Seen): boolean => silentMs < LEASE_MS
@@ -105,6 +107,18 @@ export class TaskView {
     return this.#seen.get(taskId)?.task.bootId === bootId || this.#goneSince.has(keyOf({ taskId, bootId }))
   }
 
+  /** Whether that process was alive at some time since this one began to watch. At first the row of a killed process looks like any other. */
+  hasMet(taskId: string, bootId: string): boolean {
+    const seen = this.#seen.get(taskId)
+    return seen !== undefined && seen.task.bootId === bootId && seen.met
+  }
+
+  /** That process has answered, which proves its life without its lease. */
+  meet(taskId: string, bootId: string): void {
+    const seen = this.#seen.get(taskId)
+    if (seen?.task.bootId === bootId) this.#seen.set(taskId, { ...seen, met: true })
+  }
+
   /** Whether it was read, or tried to be, within so many milliseconds. */
   triedWithin(ms: number): boolean {
     return this.#triedAt !== undefined && this.#deps.now() - this.#triedAt < ms
@@ -131,7 +145,9 @@ export class TaskView {
   #watch(task: Task, watchedMs: number): Seen {
     const before = this.#seen.get(task.taskId)
     const changed = before?.task.bootId !== task.bootId || before.task.leaseUntil !== task.leaseUntil
-    return { task, silentMs: changed ? 0 : before.silentMs + watchedMs }
+    if (!changed) return { task, silentMs: before.silentMs + watchedMs, met: before.met }
+    // What stands there at the first look may have been written long ago.
+    return { task, silentMs: 0, met: this.#readAt !== undefined }
   }
 
   #noteGone(before: ReadonlyMap<string, Seen>, after: ReadonlyMap<string, Seen>): void {

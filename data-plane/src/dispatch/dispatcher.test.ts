@@ -37,6 +37,18 @@ test('a name whose agent has just left is away, not unknown', () => {
   expect(dispatcher.find('away.example.com')).toMatchObject({ code: 'tunnel-offline' })
 })
 
+test('a name that is not away is offline if somebody has it, and unknown if nobody does', () => {
+  const elsewhere = {
+    find: () => undefined,
+    lessBusy: () => undefined,
+    isAway: () => false,
+    isOwned: (name: Subdomain) => name === 'owned',
+  }
+  const asking = new Dispatcher({ base: 'example.com', routes, elsewhere, apex })
+  expect(asking.find('owned.example.com')).toMatchObject({ code: 'tunnel-offline' })
+  expect(asking.find('other.example.com')).toMatchObject({ code: 'tunnel-not-found' })
+})
+
 test('where there is a room, requests wait in it for a name that is away, and for no other', () => {
   const entered: string[] = []
   const room = new WaitingRoom({
@@ -65,6 +77,7 @@ test('of a name that agents share, requests go to another task once less is unde
       return than > 1 ? there : undefined
     },
     isAway: () => false,
+    isOwned: () => false,
   }
   const shared = new Dispatcher({
     base: 'example.com',

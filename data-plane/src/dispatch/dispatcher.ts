@@ -25,6 +25,8 @@ export interface DispatcherOptions {
     lessBusy(subdomain: Subdomain, load: number): Route | undefined
     /** Whether some task had it until a moment ago. */
     isAway(subdomain: Subdomain): boolean
+    /** Whether the name is somebody's, as far as `find` had to ask for that. */
+    isOwned(subdomain: Subdomain): boolean
   }
   /** What keeps this task from passing requests on just now; without it nothing does. */
   readonly fence?: { closed(): boolean; lifted(): Sought }
@@ -62,7 +64,8 @@ export class Dispatcher {
     }
     const found = elsewhere?.find(subdomain)
     if (found !== undefined) return found
-    if (!routes.isAway(subdomain) && !elsewhere?.isAway(subdomain)) return new TunnelFault('tunnel-not-found')
-    return room === undefined ? new TunnelFault('tunnel-offline') : new Away(room, subdomain)
+    const isAway = routes.isAway(subdomain) || elsewhere?.isAway(subdomain) === true
+    if (isAway && room !== undefined) return new Away(room, subdomain)
+    return new TunnelFault(isAway || elsewhere?.isOwned(subdomain) ? 'tunnel-offline' : 'tunnel-not-found')
   }
 }

@@ -225,7 +225,7 @@ test('over HTTP/2 a request with a sign-in is not sent; the visitor is to repeat
   const request = new SeenRequest(session, { authorization: 'Negotiate YII=' })
   await request.closed
   expect(request.stream.rstCode).toBe(13)
-  expect([stand.tunnel.streams.length, stand.recorded]).toEqual([0, ['HTTP/2.0 0 refused http1-required']])
+  expect([stand.tunnel.streams.length, stand.recorded]).toEqual([0, ['HTTP/2.0 0 refused connection-sign-in']])
 })
 
 test('over HTTP/2 a 401 that offers a sign-in is not passed on; another request of the connection is served', async () => {

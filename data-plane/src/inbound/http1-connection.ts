@@ -10,12 +10,11 @@ import {
   LINGER_MS,
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
-import { onBytes } from '@postern/protocol/socket'
+import { ByteQueue, onBytes, resetSocket } from '@postern/protocol/socket'
 import type { Downstream, Ending } from '../proxy/downstream.ts'
 import type { ProxyContext } from '../proxy/proxy-context.ts'
 import { ProxyRequest } from '../proxy/proxy-request.ts'
 import { prefaceIn } from './http2/preface.ts'
-import { InboundBuffer } from './inbound-buffer.ts'
 import type { InboundConnection, VisitorAddress, VisitorHost } from './inbound-context.ts'
 import { RequestHeads } from './request-heads.ts'
 
@@ -41,7 +40,8 @@ export class Http1Connection implements Downstream, InboundConnection {
   readonly #socket: Socket
   readonly #host: VisitorHost
   readonly #heads = new RequestHeads()
-  readonly #waiting = new InboundBuffer()
+  /** Bytes that were read before they were wanted: the next pipelined request, or what waits for an upgrade. */
+  readonly #waiting = new ByteQueue()
   readonly #speakHttp2: (bytes: Buffer) => void
   readonly #stopReading: () => void
   #state: State = 'head'
@@ -55,7 +55,6 @@ export class Http1Connection implements Downstream, InboundConnection {
   #feeding = false
   /** An empty write waits behind what the visitor has not taken. */
   #probing = false
-  #idleSince: number
 
   /**
    * `socket` is paused; `first` is what was read from it. `speakHttp2` is called, later than in the constructor, if the visitor turns out to speak
@@ -75,7 +74,6 @@ export class Http1Connection implements Downstream, InboundConnection {
     this.clientAddress = address
     this.addressKey = key
     this.request = new ProxyRequest(this, context, host)
-    this.#idleSince = host.now()
     this.deadline = host.deadlineIn(FIRST_BYTE_MS)
     this.#stopReading = onBytes(socket, (chunk) => this.#read(chunk))
     socket.on('end', () => this.#readEnd())
@@ -85,7 +83,8 @@ export class Http1Connection implements Downstream, InboundConnection {
   }
 
   get idleSince(): number | undefined {
-    return this.#state === 'head' && !this.#heads.begun ? this.#idleSince : undefined
+    if (this.#state !== 'head' || this.#heads.begun) return undefined
+    return this.deadline - (this.#begun ? VISITOR_IDLE_MS : FIRST_BYTE_MS)
   }
 
   drain(): void {
@@ -137,7 +136,7 @@ export class Http1Connection implements Downstream, InboundConnection {
   }
 
   endWriting(): void {
-    this.#socket.end()
+    this.#socket.end(() => this.#written())
   }
 
   setReading(on: boolean): void {
@@ -170,7 +169,7 @@ export class Http1Connection implements Downstream, InboundConnection {
         return this.#close()
       case 'cut':
         this.#state = 'gone'
-        this.#socket.resetAndDestroy()
+        resetSocket(this.#socket)
         return
       default:
         this.#state = 'gone'
@@ -211,9 +210,14 @@ export class Http1Connection implements Downstream, InboundConnection {
     this.#socket.write(NOTHING, (error) => {
       this.#probing = false
       if (error) return
-      if (this.#socket.writableLength > 0) this.#probeWrites()
-      else if (this.#state === 'request') this.#contained(() => this.request.drained())
+      if (this.#socket.writableLength === 0) this.#written()
+      // Behind an end nothing can be written, and its own call comes instead.
+      else if (!this.#socket.writableEnded) this.#probeWrites()
     })
+  }
+
+  #written(): void {
+    if (this.#state === 'request') this.#contained(() => this.request.drained())
   }
 
   /** Reads from the socket, or does not, as things stand. */
@@ -299,7 +303,6 @@ export class Http1Connection implements Downstream, InboundConnection {
   #nextHead(): void {
     this.#state = 'head'
     this.#heads.clear()
-    this.#idleSince = this.#host.now()
     this.expireIn(VISITOR_IDLE_MS)
     if (this.#ended) this.#socket.end()
     if (this.#waiting.length > 0) this.#feedWaiting()
@@ -331,7 +334,7 @@ export class Http1Connection implements Downstream, InboundConnection {
   /** Code of this connection threw: it ends, and nothing else. */
   #crash(error: unknown): void {
     this.#state = 'gone'
-    this.#socket.resetAndDestroy()
+    resetSocket(this.#socket)
     if (this.request.active) this.request.abort(toFault(error))
     else this.#host.crashed(error)
   }

@@ -8,11 +8,11 @@ import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { type CookieFence, HeadCarry, type RequestHead, RequestHeadParser } from '@postern/protocol/http'
 import { HEAD_TIMEOUT_MS, HOP_HEAD_ADDED, VISITOR_IDLE_MS } from '@postern/protocol/limits'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
+import { ByteQueue } from '@postern/protocol/socket'
 import type { Downstream, Ending } from '../proxy/downstream.ts'
 import { ProxyRequest } from '../proxy/proxy-request.ts'
 import { requestSignsIn } from '../route/connection-sign-in.ts'
 import type { Asker, Failure, Route } from '../route/route.ts'
-import { InboundBuffer } from './inbound-buffer.ts'
 import type { Expirable, Sweeper } from './sweeper.ts'
 
 export interface PeerStreamContext {
@@ -51,7 +51,7 @@ export class PeerStream implements Downstream, Expirable {
   /** A request of its visitor's connection has signed in. */
   #signsIn = false
   /** Bytes of the body that are not wanted yet: no more than the stream's window, which is not credited for them. */
-  readonly #waiting = new InboundBuffer()
+  readonly #waiting = new ByteQueue()
   #held = false
   #feeding = false
 
@@ -151,21 +151,23 @@ export class PeerStream implements Downstream, Expirable {
   #feed(): void {
     if (this.#feeding) return
     this.#feeding = true
-    for (let chunk = this.#waiting.take(); chunk !== undefined; chunk = this.#waiting.take()) {
+    while (this.#waiting.length > 0 && this.#wantsBytes) {
+      const chunk = this.#waiting.take()!
       const taken = this.#take(chunk)
       if (taken < chunk.length) this.#waiting.prepend([chunk.subarray(taken)])
-      if (taken === 0) break
       this.#stream.consume(taken)
     }
     this.#feeding = false
   }
 
-  /** How many bytes of the chunk were taken; 0: none for now. */
+  get #wantsBytes(): boolean {
+    return this.#state !== 'request' || (!this.#held && this.#request.takesBytes)
+  }
+
+  /** How many bytes of the chunk were taken. */
   #take(chunk: Buffer): number {
     if (this.#state === 'head') return this.#readHead(chunk)
-    if (this.#state === 'over') return chunk.length
-    if (this.#held || !this.#request.takesBytes) return 0
-    return this.#request.bodyBytes(chunk, 0, chunk.length)
+    return this.#state === 'over' ? chunk.length : this.#request.bodyBytes(chunk, 0, chunk.length)
   }
 
   #readHead(chunk: Buffer): number {

@@ -10,7 +10,7 @@ import {
   SWEEP_MS,
   UPGRADE_END_MS,
 } from '@postern/protocol/limits'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { Browser } from '../testing/browser.ts'
 import { type StandOptions, startPublicStand, toDemo } from '../testing/public-stand.ts'
 import { ScriptedRoute } from '../testing/scripted-route.ts'
@@ -258,7 +258,8 @@ test('after a 101 bytes pass both ways until both ends have finished', async () 
   const route = new ScriptedRoute()
   const { port } = await serve(route)
   const browser = new Browser(port).send(get('/ws', 'Connection: Upgrade\r\nUpgrade: echo\r\n'))
-  const { stream } = await route.leased(0)
+  const lease = await route.leased(0)
+  const { stream } = lease
   browser.send('too early?')
   stream.answer('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhi')
   await browser.until(({ text }) => text.endsWith('hi'))
@@ -267,6 +268,41 @@ test('after a 101 bytes pass both ways until both ends have finished', async () 
   await browser.until(({ ended }) => ended)
   browser.socket.end('bye')
   await stream.until(({ received, state }) => received.endsWith('bye') && state === 'ended')
+  // Given back to the route, which resets it in time if the local server does not read to its end.
+  expect(lease).toMatchObject({ left: true, unread: true })
+})
+
+test('a visitor that reads slowly gets all that a local server sent behind a 101 before it ended', async () => {
+  const route = new ScriptedRoute()
+  const { port } = await serve(route)
+  const MiB = 1024 * 1024
+  const browser = new Browser(port).send(get('/ws', 'Connection: Upgrade\r\nUpgrade: echo\r\n'))
+  const { stream } = await route.leased(0)
+  browser.socket.pause()
+  stream.answer('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n')
+  stream.answer('1'.repeat(8 * MiB))
+  stream.answer('2'.repeat(16 * MiB))
+  browser.socket.resume()
+  // The first piece is out, and the second, which no system takes at once, is not.
+  await browser.until(({ text }) => text.length > 8 * MiB)
+  browser.socket.pause()
+  stream.answer('3'.repeat(MiB))
+  stream.listener?.end()
+  browser.socket.resume()
+  await browser.until(({ ended, closed }) => ended || closed)
+  expect(browser.text.split('\r\n\r\n')[1]).toHaveLength(25 * MiB)
+})
+
+test('an upgrade that its local server ends and breaks off in one turn leaves nothing behind', async () => {
+  const route = new ScriptedRoute()
+  const { port, listener } = await serve(route)
+  const browser = new Browser(port).send(get('/ws', 'Connection: Upgrade\r\nUpgrade: echo\r\n'))
+  const { stream } = await route.leased(0)
+  stream.answer('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhi')
+  await browser.until(({ text }) => text.endsWith('hi'))
+  stream.listener?.end()
+  stream.listener?.reset(new TunnelFault('stream-reset'))
+  await expect.poll(() => listener.visitors).toBe(0)
 })
 
 test('a stream on which an upgrade was declined carries no further request', async () => {
@@ -562,19 +598,6 @@ test.each<[what: string, limit: number, request: string, answer: string, said: R
   await browser.until(({ text, ended, socket }) => (text !== before || ended || socket.destroyed) && said.test(text))
 })
 
-test('Expect: 100-continue: a final response ends the connection in good order, without the body', async () => {
-  const route = new ScriptedRoute()
-  const { port, recorded } = await serve(route)
-  const browser = new Browser(port).send(
-    'POST /p HTTP/1.1\r\nHost: demo.example.com\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n',
-  )
-  const lease = await route.leased(0)
-  lease.stream.answer('HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno')
-  await browser.until(({ ended }) => ended)
-  expect(browser.text).toMatch(/^HTTP\/1\.1 417 [\s\S]*Connection: close\r\n\r\nno$/)
-  expect([browser.error, lease.left, recorded]).toEqual([undefined, true, ['HTTP/1.1 417 whole -']])
-})
-
 test('one visitor more than the node takes is refused while every connection has a request', async () => {
   const route = new ScriptedRoute()
   const { port, faults } = await serve(route, { ceilings: new VisitorCeilings({ perTask: 1 }) })
@@ -616,4 +639,64 @@ test('one visitor more than its address may be is told so; one whom the balancer
   while (listener.visitors > 1) await new Promise((resolve) => setTimeout(resolve, 10))
   new Browser(port).send(get('/third'))
   await route.leased(2)
+})
+
+describe('a visitor that waits for 100 Continue', () => {
+  const expecting = (body = '') =>
+    `POST /up HTTP/1.1\r\nHost: demo.example.com\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n${body}`
+  const no = 'HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno'
+
+  test.each([
+    ['in one piece', [no]],
+    ['in pieces', [no.slice(0, 20), no.slice(20, -1), no.slice(-1)]],
+    ['behind a hint', ['HTTP/1.1 103 Early Hints\r\n\r\n', no]],
+  ])(
+    'and gets a final answer instead, %s, has all of it, and the connection ends in good order',
+    async (_how, pieces) => {
+      const route = new ScriptedRoute()
+      const { port, recorded } = await serve(route)
+      const browser = new Browser(port).send(expecting())
+      const { stream } = await route.leased(0)
+      for (const piece of pieces) stream.answer(piece)
+      await browser.until(({ ended }) => ended)
+      expect(browser.text).toMatch(/HTTP\/1\.1 417 Expectation Failed\r\n(?:.+\r\n)*Connection: close\r\n\r\nno$/)
+      // A body that was on its way is read, and no reset takes the answer from its visitor.
+      browser.send('late!')
+      browser.socket.end()
+      await browser.until(({ closed }) => closed)
+      expect(browser.error).toBeUndefined()
+      expect(stream.received).not.toContain('late!')
+      expect(stream.state).toBe('reset')
+      expect(recorded).toEqual(['HTTP/1.1 417 whole -'])
+    },
+  )
+
+  test('and gets it sends its body, and the connection goes on', async () => {
+    const route = new ScriptedRoute()
+    const { port } = await serve(route)
+    const browser = new Browser(port).send(expecting())
+    const { stream } = await route.leased(0)
+    stream.answer('HTTP/1.1 100 Continue\r\n\r\n')
+    await browser.until(({ text }) => text.includes('100 Continue'))
+    // The local server may still answer before the body has come, as without an expectation.
+    stream.answer(no)
+    await browser.until(({ text }) => text.endsWith('no'))
+    expect(browser.text).not.toContain('Connection: close')
+    browser.send(`12345${get('/next')}`)
+    expect((await route.leased(1)).stream.received).toMatch(/^GET \/next/)
+    expect(stream.received).toMatch(/12345$/)
+  })
+
+  test('but not for long, and has begun to send, is answered as without an expectation', async () => {
+    const route = new ScriptedRoute()
+    const { port } = await serve(route)
+    const browser = new Browser(port).send(expecting('123'))
+    const { stream } = await route.leased(0)
+    await stream.until(({ received }) => received.endsWith('123'))
+    stream.answer(no)
+    await browser.until(({ text }) => text.endsWith('no'))
+    expect(browser.text).not.toContain('Connection: close')
+    browser.send(`45${get('/next')}`)
+    expect((await route.leased(1)).stream.received).toMatch(/^GET \/next/)
+  })
 })

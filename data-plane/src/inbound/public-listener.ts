@@ -4,6 +4,7 @@ import { addressKey } from '@postern/protocol/address'
 import { type ProxyPolicy, readProxyHeader } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { SWEEP_MS, TCP_KEEPALIVE_MS } from '@postern/protocol/limits'
+import { resetSocket } from '@postern/protocol/socket'
 import { faultAnswer } from '../proxy/fault-answer.ts'
 import type { ProxyContext } from '../proxy/proxy-context.ts'
 import { Http1Connection } from './http1-connection.ts'
@@ -21,6 +22,8 @@ export interface PublicListenerOptions {
   now(): number
   /** Those in which this process was not stopped, for what visitors have time for; `now` unless told. */
   awake?(): number
+  /** Looks at deadlines; one by `awake` unless given. It ends with the drain. */
+  readonly sweeper?: Sweeper
   /** How many visitors there may be at once; as in limits.ts unless told. */
   readonly ceilings?: VisitorCeilings
   /** A connection that came to nothing before its first request, for the log. */
@@ -39,14 +42,15 @@ export class PublicListener {
   readonly #ceilings: VisitorCeilings
   /** `retiring` is asked with each response. */
   readonly #host: Http2Host & { retiring: boolean }
-  #emptied: (() => void) | undefined
+  /** Called when no visitor is left. */
+  readonly #emptied = new Set<() => void>()
   /** Sockets of which the balancer has yet to say whom they are for. */
   #unnamed = 0
 
   constructor(options: PublicListenerOptions) {
     this.#options = options
     this.#ceilings = options.ceilings ?? new VisitorCeilings()
-    this.#sweeper = new Sweeper(options.awake ?? options.now, SWEEP_MS, options.crashed)
+    this.#sweeper = options.sweeper ?? new Sweeper(options.awake ?? options.now, SWEEP_MS, options.crashed)
     this.#host = {
       deadlineIn: (ms) => this.#sweeper.deadlineIn(ms),
       now: options.now,
@@ -97,18 +101,20 @@ export class PublicListener {
       for (const visitor of this.#visitors) visitor.terminate()
       await this.#emptiedIn(endMs)
     }
-    for (const socket of this.#sockets) socket.resetAndDestroy()
+    for (const socket of this.#sockets) resetSocket(socket)
     this.#sweeper.stop()
   }
 
   #emptiedIn(ms: number): Promise<void> {
     if (this.#sockets.size === 0) return Promise.resolve()
     return new Promise((resolve) => {
-      const deadline = setTimeout(resolve, ms)
-      this.#emptied = () => {
+      const over = (): void => {
         clearTimeout(deadline)
+        this.#emptied.delete(over)
         resolve()
       }
+      const deadline = setTimeout(over, ms)
+      this.#emptied.add(over)
     })
   }
 
@@ -118,7 +124,7 @@ export class PublicListener {
     socket.on('error', () => {})
     socket.on('close', () => {
       this.#sockets.delete(socket)
-      if (this.#sockets.size === 0) this.#emptied?.()
+      if (this.#sockets.size === 0) for (const emptied of this.#emptied) emptied()
     })
     if (this.#options.proxyProtocol === 'off') this.#welcome(socket, socket.remoteAddress, Buffer.alloc(0), context)
     else if (this.#unnamed >= this.#ceilings.perTask) this.#refuse(socket)

@@ -139,7 +139,7 @@ export function metricsPage({ counts, gauges, visitors }: MetricsPageDeps): Metr
   )
   gauge('postern_tunnels', 'Channels that are open.', () => gauges().tunnels)
   gauge('postern_active_streams', 'Streams that carry an exchange.', () => gauges().activeStreams)
-  gauge('postern_held_bytes', 'Bytes from agents that no visitor has taken yet.', () => gauges().heldBytes)
+  gauge('postern_held_bytes', 'Bytes that wait in channels, for a visitor or for an agent.', () => gauges().heldBytes)
   gauge(
     'postern_late_lease_age_seconds',
     "Since the task's lease was renewed, where that is later than it should be.",

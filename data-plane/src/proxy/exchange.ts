@@ -9,7 +9,7 @@ import type { Asker, Freshness, Lease, Route } from '../route/route.ts'
 import type { ResponseChanges } from '../route/visitor-gate.ts'
 import { RequestBody } from './request-body.ts'
 import type { RequestRecord } from './request-record.ts'
-import { Response, type ResponseReader } from './response.ts'
+import { Response, type ResponseReader, type ResponseSink } from './response.ts'
 import { decide } from './retry.ts'
 
 /** The request, as its exchange sees it. */
@@ -69,7 +69,7 @@ const CHANNEL_GONE: ReadonlySet<FaultCode> = new Set<FaultCode>(['channel-lost',
 /** Methods whose bodies mean nothing (RFC 9110 §9.3.1): servers leave them unread, and read them as the next request. */
 const BODY_UNREAD: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE'])
 
-export class Exchange implements StreamListener {
+export class Exchange implements StreamListener, ResponseSink {
   readonly #host: ExchangeHost
   readonly #record: RequestRecord
   readonly #route: Route
@@ -108,8 +108,16 @@ export class Exchange implements StreamListener {
     this.#bindsStreams = bindsStreams
     this.#bound = bound !== undefined || requestSignsIn(head)
     this.#request = new RequestBody(head, headBytes, body)
-    const sink = { write: (bytes: Buffer) => host.write(bytes), answered: (final: ResponseHead) => this.#judge(final) }
-    this.#response = new Response({ reader, request: head, record, mayKeepAlive, cookies, changes, sink })
+    this.#response = new Response({
+      reader,
+      request: head,
+      record,
+      mayKeepAlive,
+      cookies,
+      changes,
+      sink: this,
+      sent: this.#request,
+    })
     this.#lease = bound ?? route.lease(this.#freshness(request.first), asker)
     this.#lease.stream.listen(this)
     this.#request.begin(this.#lease.stream, this.#mayBeStale || (mayMove && head.idempotent))
@@ -146,7 +154,7 @@ export class Exchange implements StreamListener {
       return to
     }
     this.#record.bytesIn += end - from
-    if (end > from) this.#sendBody(chunk.subarray(from, end))
+    if (end > from) this.#sendBody(chunk, from)
     if (this.#request.done && this.#response.state === 'whole') this.#deliver()
     else this.#setDeadline()
     return end
@@ -290,9 +298,10 @@ export class Exchange implements StreamListener {
     return first ? 'fresh' : 'young'
   }
 
-  #sendBody(piece: Buffer): void {
+  /** What was measured of the chunk, from `from` on. */
+  #sendBody(chunk: Buffer, from: number): void {
     const { stream, tentative = false } = this.#lease
-    if (!this.#request.send(piece, stream, tentative)) this.#host.setReading(false)
+    if (!this.#request.send(chunk, from, stream, tentative)) this.#host.setReading(false)
   }
 
   get #mayBeStale(): boolean {
@@ -330,7 +339,7 @@ export class Exchange implements StreamListener {
     switch (retry) {
       case 'elsewhere':
         this.#lease.reset()
-        return this.#end({ kind: 'elsewhere', fault: failure?.fault ?? why, body: this.#request.kept })
+        return this.#end({ kind: 'elsewhere', fault: failure?.fault ?? why, body: this.#request.takeKept() })
       case 'same-route':
         return this.#repeat()
       case 'none': {
@@ -350,7 +359,7 @@ export class Exchange implements StreamListener {
     } catch (error) {
       const fault = toFault(error)
       if (!CHANNEL_GONE.has(fault.code) || !this.#mayMove || this.#visitorEnded) return this.#abandon(fault)
-      return this.#end({ kind: 'elsewhere', fault, body: this.#request.kept })
+      return this.#end({ kind: 'elsewhere', fault, body: this.#request.takeKept() })
     }
     this.#lease.stream.listen(this)
     this.#record.retries += 1
@@ -359,14 +368,20 @@ export class Exchange implements StreamListener {
     this.#host.setReading(room)
   }
 
-  // ── when it is over ───────────────────────────────────────────────────────────────────────────────────────────────
+  // ── the response ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The head of the final response has come. A sign-in that it offers begins with the visitor's next request, which takes the same stream. */
-  #judge(final: ResponseHead): void {
+  write(bytes: Buffer): boolean {
+    return this.#host.write(bytes)
+  }
+
+  /** A sign-in that the head offers begins with the visitor's next request, which takes the same stream. */
+  answered(final: ResponseHead): void {
     if (this.#bound || !responseOffersSignIn(final)) return
     if (!this.#bindsStreams) throw HTTP1_REQUIRED
     this.#bound = this.#lease.bind !== undefined
   }
+
+  // ── when it is over ───────────────────────────────────────────────────────────────────────────────────────────────
 
   #requireHttp1(): void {
     this.#lease.reset()
@@ -376,8 +391,7 @@ export class Exchange implements StreamListener {
   /** `atOnce`: it came in one piece. */
   #responseWhole(atOnce = false): void {
     // A local server that answers early may still want the rest of the request, and the visitor may still send it.
-    const requestOver =
-      this.#request.done || this.#originEnded || (this.#response.declined && this.#request.sentBytes === 0)
+    const requestOver = this.#request.done || this.#originEnded || this.#response.declined
     if (requestOver) this.#deliver(atOnce ? this.#record.answeredAt : undefined)
     else this.#setDeadline()
   }
@@ -393,7 +407,7 @@ export class Exchange implements StreamListener {
     const keepAlive = this.#response.keepAlive && !this.#visitorEnded && this.#request.done
     if (reusable && this.#bound && keepAlive) return this.#end({ kind: 'complete', keepAlive, at, bound: lease })
     if (reusable && !this.#bound) lease.keep(this.#response.originIdleMs)
-    else if (this.#request.done || this.#response.declined) lease.leave(this.#early)
+    else if (this.#request.done) lease.leave(this.#early)
     else lease.reset()
     this.#end({ kind: 'complete', keepAlive, at })
   }
@@ -415,8 +429,10 @@ export class Exchange implements StreamListener {
   }
 
   #endIfBothEnded(): void {
-    const both = this.#visitorEnded && this.#originEnded
-    if (this.#response.state === 'spliced' && both) this.#end({ kind: 'complete', keepAlive: false, at: undefined })
+    if (this.#response.state !== 'spliced' || !this.#visitorEnded || !this.#originEnded) return
+    // The local server may still be reading.
+    this.#lease.leave(true)
+    this.#end({ kind: 'complete', keepAlive: false, at: undefined })
   }
 
   /** Gives the stream up. The visitor gets the fault, or is cut off if it has a part of the response already. `last`: no further request of its connection is read. */

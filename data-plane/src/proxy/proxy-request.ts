@@ -21,6 +21,7 @@ import type { Downstream, Ending } from './downstream.ts'
 import { Exchange, type ExchangeHost, type ExchangeRequest, type Outcome } from './exchange.ts'
 import { faultAnswer } from './fault-answer.ts'
 import { keptWaiting } from './kept-waiting.ts'
+import { LAST_HOP_STATUS, lastHopAnswer } from './last-hop-answer.ts'
 import type { ProxyContext, ProxyHost } from './proxy-context.ts'
 import { REDIRECT_STATUS, redirectAnswer } from './redirect-answer.ts'
 import { type Protocol, type RequestEnd, RequestRecord } from './request-record.ts'
@@ -102,7 +103,10 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     this.#since = this.#record.begin(requestId, head, bytes, protocol)
     this.#context.records.begun()
     this.#enter(BEGUN)
-    this.#lookUp(0)
+    // A peer has counted it down already.
+    const lastHop = head.maxForwards === 0 && this.#downstream.fromPeer !== true
+    if (lastHop) this.#answerWhole(LAST_HOP_STATUS, lastHopAnswer(head, requestId))
+    else this.#lookUp(0)
     this.#waited = true
   }
 
@@ -123,11 +127,6 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
   /** Whether bytes of its body, or of an upgrade, are wanted just now. */
   get takesBytes(): boolean {
     return this.#state.kind === 'sending' && this.#state.exchange.takesBytes
-  }
-
-  /** Whether bytes of its body may be wanted later. */
-  get mayTakeBytes(): boolean {
-    return this.#state.kind !== 'idle' && this.#state.kind !== 'answered'
   }
 
   /** Whether it waits for its agent or for a stream. */
@@ -206,6 +205,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
         if (this.#host.now() - this.#queuedAt! >= STREAM_WAIT_MS) return this.#leaveQueue(state)
         return this.#keepWaiting()
       case 'held':
+      case 'deferred':
         return this.#keepWaiting()
       case 'sending':
         return state.exchange.expire()
@@ -392,7 +392,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     const leave = downstream.defer?.(() => this.#guarded(() => this.#lookUp(0)))
     if (leave !== undefined) {
       this.#enter({ kind: 'deferred', leave })
-      return downstream.expireIn(Infinity)
+      return downstream.expireIn(SWEEP_MS)
     }
     const head = this.#head!
     if (!downstream.bindsStreams && requestSignsIn(head)) return this.#requireHttp1()
@@ -520,13 +520,17 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
   // ── done ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #requireHttp1(): void {
-    this.#record.fault = this.#logged(new TunnelFault('http1-required')).code
+    this.#record.fault = this.#logged(new TunnelFault('connection-sign-in')).code
     this.#finish('refused', 'http1-required')
   }
 
   #redirect({ origin }: Redirect): void {
-    this.#record.status = REDIRECT_STATUS
-    this.#writeLast(redirectAnswer(origin, this.#head!, this.requestId), 'whole', 'close')
+    this.#answerWhole(REDIRECT_STATUS, redirectAnswer(origin, this.#head!, this.requestId))
+  }
+
+  #answerWhole(status: number, answer: Buffer): void {
+    this.#record.status = status
+    this.#writeLast(answer, 'whole', 'close')
   }
 
   #refuse(fault: TunnelFault): void {

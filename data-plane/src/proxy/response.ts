@@ -36,10 +36,12 @@ export interface ResponseOptions {
   readonly cookies: CookieFence
   readonly changes: ResponseChanges | undefined
   readonly sink: ResponseSink
+  /** How far the request has come. */
+  readonly sent: { readonly done: boolean; readonly sentBytes: number }
 }
 
 /** Takes the response. */
-interface ResponseSink {
+export interface ResponseSink {
   /** True: nothing waits in this process. False: `drained` follows when nothing does. */
   write(bytes: Buffer): boolean
   /** The head of the final response has come; nothing of it was written. What it throws refuses the response. */
@@ -59,6 +61,9 @@ export type ResponseState =
 
 const CONTINUE = 100
 
+/** HTTP/1.1 carries three digits (RFC 9110 §15 leaves it to the client what 600 to 999 mean), `node:http2` refuses these. */
+const HTTP2_HIGHEST_STATUS = 599
+
 /** Up to this, the beginning of a body is copied behind its head, which costs less than a write of two buffers. */
 const JOINED_BYTES = 16 * 1024
 
@@ -68,7 +73,10 @@ export class Response {
   keepAlive = false
   /** How long the local server keeps the connection for another request: 0 if it does not, or if it has sent more than the response. */
   originIdleMs = 0
-  /** The visitor expects 100 (RFC 9110 §10.1.1) and gets the final response instead: its body may come, or not. */
+  /**
+   * The visitor waits for a 100 that does not come: whether it still sends its body is not known (RFC 9110 §10.1.1), so the response says close
+   * and the connection ends behind it.
+   */
   declined = false
   readonly #options: ResponseOptions
   readonly #visitorVersion: 10 | 11
@@ -82,7 +90,7 @@ export class Response {
   /** The body is delimited by the close, and the visitor gets it in chunks. */
   #chunking = false
   #interims = 0
-  /** The local server has asked for the body of a request that waits to be asked. */
+  /** A 100 was passed on. */
   #continued = false
   /** What the sink answered last: whether the visitor has taken all that it was given. */
   #taken = true
@@ -186,7 +194,9 @@ export class Response {
   }
 
   #begin(head: ResponseHead, buffer: Buffer, from: number, to: number): void {
-    const { record, request, mayKeepAlive, sink } = this.#options
+    const { record, request, mayKeepAlive, sink, sent } = this.#options
+    if (head.status > HTTP2_HIGHEST_STATUS && record.protocol === 'HTTP/2.0')
+      throw new TunnelFault('origin-invalid', `node:http2 sends no status above ${HTTP2_HIGHEST_STATUS}.`)
     sink.answered(head)
     record.answered(head.status)
     if (head.status === 101) {
@@ -199,7 +209,7 @@ export class Response {
       }
       return this.#write(written)
     }
-    this.declined = request.expectContinue && !this.#continued
+    this.declined = request.expectContinue && !this.#continued && !sent.done && sent.sentBytes === 0
     this.keepAlive = mayKeepAlive && request.keepAlive && !this.declined && keepsVisitor(head, this.#visitorVersion)
     // Node's servers read nothing further on a connection on which they have declined an upgrade.
     this.originIdleMs = head.keepAlive && request.upgrade === undefined ? idleTime(head) : 0
@@ -207,10 +217,14 @@ export class Response {
     this.#chunking = needsChunking(head, this.#visitorVersion)
     this.#body.start(head.framing, head.contentLength)
     const end = this.#advance(buffer, from, to)
-    if (this.#dechunker !== undefined || this.#chunking || end - from > JOINED_BYTES) {
+    const { passTo } = this.#body
+    if (this.#dechunker !== undefined || this.#chunking || passTo - from > JOINED_BYTES) {
       this.#write(this.#written(head, this.keepAlive))
       this.#passOn(buffer, from, end)
-    } else this.#write(this.#written(head, this.keepAlive, buffer, from, end))
+    } else {
+      this.#write(this.#written(head, this.keepAlive, buffer, from, passTo))
+      this.#writeTail()
+    }
     this.release()
     if (end < to) this.originIdleMs = 0
   }
@@ -243,8 +257,20 @@ export class Response {
 
   #passOn(buffer: Buffer, from: number, end: number): void {
     if (this.#dechunker !== undefined) this.#dechunker.advance(buffer, from, end)
-    else if (end === from) return
-    else this.#write(this.#chunking ? chunkOf(buffer, from, end) : buffer.subarray(from, end))
+    else if (this.#chunking) {
+      // A chunk of no bytes would end the body.
+      if (end > from) this.#write(chunkOf(buffer, from, end))
+    } else {
+      const { passTo } = this.#body
+      if (passTo > from) this.#write(buffer.subarray(from, passTo))
+      this.#writeTail()
+    }
+  }
+
+  /** Trailers, of which some may not go on. */
+  #writeTail(): void {
+    const tail = this.#body.takeTail()
+    if (tail !== undefined) this.#write(tail)
   }
 
   #write(bytes: Buffer): void {

@@ -74,9 +74,10 @@ export class LocalRoutes {
     return this.#routes.get(tunnel)
   }
 
-  /** The route over the channel that made this claim of the name, if it is here and serves it. */
-  ofClaim(subdomain: Subdomain, epoch: number): TunnelRoute | undefined {
-    return this.#byName.get(subdomain)?.find(({ tunnel }) => tunnel.epoch === epoch)?.route
+  /** The route over the channel that made this claim of the name, if it is here and serves it, and who answers for it. */
+  ofClaim(subdomain: Subdomain, epoch: number): { route: TunnelRoute; tenant: string } | undefined {
+    const member = this.#byName.get(subdomain)?.find(({ tunnel }) => tunnel.epoch === epoch)
+    return member && { route: member.route, tenant: member.tunnel.tenant }
   }
 
   /** Whether the name had a channel here until a moment ago. */

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import { TunnelFault } from '@postern/protocol/fault'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
+import { resetSocket } from '@postern/protocol/socket'
 
 /** `socket` may still be connecting; it must have been made with `allowHalfOpen`. */
 export class SocketStream implements ByteStream {
@@ -35,7 +36,7 @@ export class SocketStream implements ByteStream {
 
   reset(): void {
     this.#over = true
-    this.#socket.resetAndDestroy()
+    resetSocket(this.#socket)
   }
 
   consume(bytes: number): void {

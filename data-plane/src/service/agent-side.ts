@@ -91,6 +91,8 @@ function eventsFor({ counts, audit, lastStretchOver }: AgentSideDeps, log: Logge
       log.info(tunnelFacts(tunnel), 'tunnel moved')
     },
     lastStretchOver,
+    streamCrashed: (tunnel, fault) =>
+      log.error({ ...tunnelFacts(tunnel), err: fault.cause }, 'a stream ended by an exception'),
     over: (tunnel, { fault, release }) => {
       counts.channelOver(tunnel.traffic)
       log.info({ ...tunnelFacts(tunnel), ...tunnel.traffic, fault: fault?.code, detail: fault?.detail }, 'tunnel over')

@@ -1,5 +1,6 @@
 /** The side of a task that faces the other tasks: where names are that it has not, the hop to them, and the hops that come. Knows nothing of visitors' connections. */
 import type { HopPeer } from '@postern/protocol/channel'
+import type { TunnelFault } from '@postern/protocol/fault'
 import type { WindowBudget } from '@postern/protocol/mux'
 import type { Yielding } from '../channel/memory-guard.ts'
 import type { HopHouse } from '../cluster/incoming-hop.ts'
@@ -15,6 +16,8 @@ import type { Route } from '../route/route.ts'
 
 export interface PeerSideDeps extends Pick<DataPlaneDeps, 'stores' | 'hopKeys' | 'log' | 'clock' | 'now'> {
   readonly self: HopPeer
+  /** Where other tasks reach this one; empty where nothing listens for them. */
+  ownAddr(): string
   readonly budget: WindowBudget
   readonly view: TaskView
   readonly counts: TaskCounts
@@ -36,15 +39,19 @@ export class PeerSide {
   #listener: PeerListener | undefined
 
   constructor(deps: PeerSideDeps) {
-    const { self, hopKeys, budget, view, stores, log, claiming, clock, now, after, endOn, places, counts } = deps
+    const { self, ownAddr, hopKeys, budget, view, stores, log, claiming, clock, now, after, endOn, places, counts } =
+      deps
     this.#deps = deps
     this.#peers =
       hopKeys &&
       new Peers({
         self,
+        ownAddr,
         keys: hopKeys,
         budget,
         now,
+        random: Math.random,
+        streamCrashed: this.#streamCrashed,
         withdrawn: ({ name, epoch }) => this.remote.withdrawn(name, epoch),
         failed: ({ taskId }, how, fault) => {
           counts.hopFailed()
@@ -53,10 +60,23 @@ export class PeerSide {
             'the channel to another task is lost',
           )
         },
+        opened: ({ taskId, bootId }) => view.meet(taskId, bootId),
+        replaced: ({ taskId }) => {
+          // At once, so that idle streams of the former channel do not take up the places of new ones.
+          this.remote.sweep()
+          log.info({ peer: taskId }, 'the channel to another task was replaced')
+        },
+        notReplaced: ({ taskId }, fault) =>
+          log.warn(
+            { peer: taskId, fault: fault.code, detail: fault.detail },
+            'the channel to another task could not be replaced; it serves on',
+          ),
       })
     const table = new RouteTable({
       routes: stores.routes,
+      owners: stores.reservations,
       isLive: (row) => row.routeState === 'online' && view.find(row.taskId, row.bootId) !== undefined,
+      clock,
       now,
       counts,
     })
@@ -66,14 +86,15 @@ export class PeerSide {
     })
   }
 
-  /** Channels of both directions. */
-  get channels(): Iterable<Yielding> {
-    return [...(this.#listener?.channels ?? []), ...(this.#peers?.channels ?? [])]
+  /** What each tenant holds on the channels of both directions. */
+  get shares(): Iterable<Yielding> {
+    const calling = [...(this.#peers?.channels ?? [])].flatMap((channel) => [...channel.shares])
+    return [...(this.#listener?.shares ?? []), ...calling]
   }
 
   /** The listener for other tasks, which `stop` closes; undefined where there is no key of the hop. Called once. */
   listener(house: Omit<HopHouse, 'draining' | 'now'>): PeerListener | undefined {
-    const { hopKeys, budget, log, now } = this.#deps
+    const { hopKeys, budget, view, log, now } = this.#deps
     if (hopKeys === undefined) return undefined
     this.#listener = new PeerListener({
       keys: hopKeys,
@@ -81,15 +102,22 @@ export class PeerSide {
       now,
       house,
       events: {
-        opened: ({ taskId }) => log.debug({ peer: taskId }, 'another task has opened a channel'),
+        opened: ({ taskId, bootId }) => {
+          view.meet(taskId, bootId)
+          log.debug({ peer: taskId }, 'another task has opened a channel')
+        },
         refused: (fault, address) =>
           log.warn({ fault: fault.code, from: address }, 'a channel of another task was refused'),
+        streamCrashed: this.#streamCrashed,
         over: ({ taskId }, fault) =>
           log.debug({ peer: taskId, fault: fault?.code }, 'the channel of another task is over'),
       },
     })
     return this.#listener
   }
+
+  readonly #streamCrashed = (fault: TunnelFault): void =>
+    this.#deps.log.error({ err: fault.cause }, 'a stream ended by an exception')
 
   /** Lets idle streams go whose time is over. Called about once a second. */
   sweep(): void {

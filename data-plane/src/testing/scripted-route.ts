@@ -53,6 +53,8 @@ export interface ScriptedLease {
   readonly freshness: Freshness
   kept: number | undefined
   left: boolean
+  /** It was left while the local server may still be reading. */
+  unread: boolean
 }
 
 /** What the lease of that index is: a reused stream, one that fails as the agent says, or none. */
@@ -77,7 +79,13 @@ export class ScriptedRoute implements Route {
   lease(freshness: Freshness): Lease {
     const { reused = false, failure, none } = this.#plan(this.leases.length)
     if (none !== undefined) throw none
-    const lease: ScriptedLease = { stream: new ScriptedStream(), freshness, kept: undefined, left: false }
+    const lease: ScriptedLease = {
+      stream: new ScriptedStream(),
+      freshness,
+      kept: undefined,
+      left: false,
+      unread: false,
+    }
     this.leases.push(lease)
     this.#leased.emit('lease')
     return {
@@ -86,8 +94,9 @@ export class ScriptedRoute implements Route {
       keep: (idleMs) => {
         lease.kept = idleMs
       },
-      leave: () => {
+      leave: (unread = false) => {
         lease.left = true
+        lease.unread = unread
       },
       reset: () => lease.stream.reset(),
       failure: () => failure,

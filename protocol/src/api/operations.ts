@@ -70,12 +70,13 @@ export const OPERATIONS = {
   createToken: {
     method: 'POST',
     path: '/v1/tokens',
-    summary: 'Make a token; the answer is the only place where it is ever shown.',
+    summary:
+      'Make a token; the answer is the only place where it is ever shown. Unless an administrator makes it, it ends with the token that asks at the latest.',
     who: 'owner',
     body: createTokenSchema,
     status: 201,
     answer: newTokenSchema,
-    faults: ['subdomain-not-allowed', 'not-found'],
+    faults: ['subdomain-not-allowed', 'token-life-exceeded', 'not-found'],
     audited: true,
   },
   listTokens: {
@@ -100,7 +101,8 @@ export const OPERATIONS = {
   rotateToken: {
     method: 'POST',
     path: '/v1/tokens/{id}/rotate',
-    summary: 'Make a token like this one, which ends a day later.',
+    summary:
+      'Make a token like this one, which itself ends a day later. Unless an administrator asks, the new one ends with the token that asks at the latest.',
     who: 'owner',
     status: 201,
     answer: newTokenSchema,

@@ -3,7 +3,14 @@ import type net from 'node:net'
 import type tls from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { TunnelFault } from '../fault.ts'
-import { CLOSE_GRACE_MS, HEARTBEAT_MS, SILENCE_MS, SOCKET_BACKLOG_BYTES } from '../limits.ts'
+import {
+  CLOSE_GRACE_MS,
+  CONTROL_BACKLOG_FRAMES,
+  HEARTBEAT_MS,
+  INITIAL_WINDOW_BYTES,
+  SILENCE_MS,
+  SOCKET_BACKLOG_BYTES,
+} from '../limits.ts'
 import { type RawStream, type StreamListener, WindowBudget } from '../mux/index.ts'
 import { Channel, openChannel } from './index.ts'
 import { dial, OpeningRig, Relay, turn } from './testing/opening-rig.ts'
@@ -24,7 +31,12 @@ interface Heard {
   over: Promise<void>
 }
 
-function channelOver(socket: tls.TLSSocket, side: 'agent' | 'server', listen?: (stream: RawStream) => StreamListener) {
+function channelOver(
+  socket: tls.TLSSocket,
+  side: 'agent' | 'server',
+  listen?: (stream: RawStream) => StreamListener,
+  now = () => performance.now(),
+) {
   let over = (): void => {}
   const heard: Heard = {
     streams: [],
@@ -380,5 +392,61 @@ describe('a peer that breaks the protocol', () => {
     await heard.over
     await once(accepted.socket, 'close')
     opened.socket.destroy()
+  })
+
+  /** A raw peer that reads nothing, over a path that the server has filled. It has sent more pings than may wait for it. */
+  async function deafPeer() {
+    const [accepted, opened] = await Promise.all([rig.accepted(), openChannel(await dial(rig.port), rig.issue())])
+    let time = 0
+    const { heard, channel } = channelOver(accepted.socket, 'server', undefined, () => time)
+    opened.socket.pause()
+    for (let streams = 0; streams < 60; streams++) channel.openStream().write(Buffer.alloc(INITIAL_WINDOW_BYTES))
+    for (let out = -1; out !== channel.bytesOut || accepted.socket.writableLength === 0; await turn())
+      out = channel.bytesOut
+    const ping = Buffer.from('000200010000000000000000', 'hex')
+    let pings = 0
+    const send = (count: number): void => {
+      pings += count
+      opened.socket.write(Buffer.concat(Array.from({ length: count }, () => ping)))
+    }
+    while (pings <= CONTROL_BACKLOG_FRAMES + 1) {
+      send(500)
+      while (channel.bytesIn < pings * ping.length) await turn()
+      time += 1000
+    }
+    return { heard, channel, server: accepted.socket, agent: opened.socket, send, sent: () => pings }
+  }
+
+  test('is read no further while it reads nothing, and goes on when it reads again', async () => {
+    const { heard, channel, server, agent, send, sent } = await deafPeer()
+    expect(server.isPaused()).toBe(true)
+    send(100)
+    let [pongs, payload, unread] = [0, 0, Buffer.alloc(0)]
+    const answered = new Promise<void>((resolve) =>
+      agent.on('data', (chunk: Buffer) => {
+        unread = Buffer.concat([unread, chunk])
+        for (;;) {
+          const skipped = Math.min(payload, unread.length)
+          payload -= skipped
+          unread = unread.subarray(skipped)
+          if (unread.length < 12) return
+          if (unread[1] === 0) payload = unread.readUInt32BE(8)
+          if (unread[1] === 2 && unread[3] === 2 && ++pongs === sent()) resolve()
+          unread = unread.subarray(12)
+        }
+      }),
+    )
+    agent.resume()
+    await answered
+    expect([server.isPaused(), heard.events, channel.state.kind]).toEqual([false, [], 'open'])
+    channel.destroy(done)
+    agent.destroy()
+  })
+
+  test('is lost to protocol-violation if it goes on reading nothing', async () => {
+    const { heard, agent } = await deafPeer()
+    await heard.over
+    expect(heard.fault).toMatchObject({ code: 'protocol-violation', detail: 'It does not read what it is sent.' })
+    agent.destroy()
   })
 })

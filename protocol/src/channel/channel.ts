@@ -1,10 +1,11 @@
-/** One channel: a secured socket with a multiplexer on it, and how it ends. Knows nothing of tickets, tunnels or HTTP. */
+/** One channel: a secured socket with a multiplexer on it, and how it ends. */
 import type tls from 'node:tls'
 import { TunnelFault } from '../fault.ts'
 import { CLOSE_GRACE_MS, SOCKET_BACKLOG_BYTES, STREAMS_PER_CHANNEL } from '../limits.ts'
 import { GoAwayCode, Mux, type RawStream, type WindowBudget } from '../mux/index.ts'
 import { onBytes } from '../socket/index.ts'
 import { Heartbeat } from './heartbeat.ts'
+import { ReadPause } from './read-pause.ts'
 
 /** Less room than one frame is not worth a write. */
 const SMALLEST_PULL_BYTES = 16 * 1024
@@ -22,6 +23,8 @@ export interface ChannelEvents {
   streamOpened?(stream: RawStream): void
   /** A stream is gone, and its place free. */
   streamGone?(): void
+  /** A listener of a stream threw; its stream is reset, and the channel goes on. */
+  streamCrashed?(fault: TunnelFault): void
   /** The peer takes no new streams and is about to close. */
   goAway?(): void
   /** The orderly end: GOAWAY said and answered, or `close` was called. */
@@ -35,6 +38,8 @@ export interface ChannelOptions {
   readonly side: 'agent' | 'server'
   /** Shared by all channels of the process. */
   readonly budget: WindowBudget
+  /** Whose channels share in the budget together; without it the channel has a share of its own. */
+  readonly tenant?: string
   /** Milliseconds of a monotonic clock. */
   now(): number
   readonly events: ChannelEvents
@@ -58,6 +63,7 @@ export class Channel {
   readonly #madeAt: number
   readonly #heartbeat: Heartbeat
   readonly #stopReading: () => void
+  readonly #readPause: ReadPause
   readonly #goodBye: GoodBye = { said: false, heard: false }
   #state: ChannelState = { kind: 'open' }
   #peerCode: number = GoAwayCode.normal
@@ -70,7 +76,7 @@ export class Channel {
   #awaitingPong: (() => void)[] = []
 
   constructor(options: ChannelOptions) {
-    const { socket, side, budget, now, events, peerStreams, ownStreams = STREAMS_PER_CHANNEL } = options
+    const { socket, side, budget, tenant, now, events, peerStreams, ownStreams = STREAMS_PER_CHANNEL } = options
     this.#socket = socket
     this.#events = events
     this.#now = now
@@ -79,6 +85,7 @@ export class Channel {
       side,
       now,
       budget,
+      ...(tenant !== undefined && { tenant }),
       peerStreams,
       ownStreams,
       events: {
@@ -89,16 +96,23 @@ export class Channel {
           events.streamOpened?.(stream)
         },
         streamGone: () => events.streamGone?.(),
+        streamCrashed: (fault) => events.streamCrashed?.(fault),
         pong: () => this.#roundTripDone(),
         goAway: (code) => this.#heardGoAway(code),
         violated: (fault) => this.#violated(fault),
       },
     })
     this.#heartbeat = new Heartbeat({
-      ping: () => this.#mux.ping(),
+      ping: () => {
+        this.#mux.sweep()
+        this.#mux.ping()
+      },
       received: () => this.#bytesIn,
       silent: () => this.destroy(new TunnelFault('channel-lost', 'The other end has fallen silent.')),
     })
+    this.#readPause = new ReadPause(socket, () =>
+      this.destroy(new TunnelFault('protocol-violation', 'It does not read what it is sent.')),
+    )
     socket.on('error', this.#onError)
     socket.on('close', this.#onEnd)
     socket.on('end', this.#onEnd)
@@ -141,7 +155,12 @@ export class Channel {
     return this.#mux.openStreams
   }
 
-  /** Bytes received and not yet consumed, for `judgeHeld`. */
+  /** Whether this stream is open. */
+  has(streamId: number): boolean {
+    return this.#mux.has(streamId)
+  }
+
+  /** Bytes received and not yet consumed, or written and not yet sent, for `judgeHeld`. */
   get heldBytes(): number {
     return this.#mux.heldBytes
   }
@@ -155,9 +174,14 @@ export class Channel {
     this.#mux.refusing = refusing
   }
 
-  /** Resets the stream whose reader has moved nothing for the longest time. False if none holds anything. */
-  resetLongestStalled(): boolean {
-    return this.#mux.resetLongestStalled()
+  /** As `Mux.eachHeld`: what `heldBytes` is made of. */
+  eachHeld(visit: (stream: RawStream, heldBytes: number) => void): void {
+    this.#mux.eachHeld(visit)
+  }
+
+  /** Resets the stream in which nothing has moved for the longest time. False if none holds anything. @param among all streams unless given */
+  resetLongestStalled(among?: (stream: RawStream) => boolean): boolean {
+    return this.#mux.resetLongestStalled(among)
   }
 
   /** Throws `channel-closed` if closing or ended, `streams-exhausted` at the ceiling. */
@@ -262,6 +286,7 @@ export class Channel {
     this.#heartbeat.stop()
     clearTimeout(this.#grace)
     this.#grace = undefined
+    this.#readPause.cancel()
     this.#stopReading()
     if (state.kind === 'lost') this.#events.lost(state.fault)
     else this.#events.closed?.()
@@ -288,6 +313,7 @@ export class Channel {
     const room = SOCKET_BACKLOG_BYTES - this.#socket.writableLength
     if (room < SMALLEST_PULL_BYTES || this.#socket.destroyed || this.#socket.writableEnded) return
     const pieces = this.#mux.pull(room)
+    if (!this.#mux.congested) this.#readPause.end()
     const last = pieces.length - 1
     if (last < 0) return
     if (last > 0) this.#socket.cork()
@@ -307,6 +333,7 @@ export class Channel {
   readonly #onData = (chunk: Buffer): void => {
     this.#bytesIn += chunk.length
     this.#mux.receive(chunk)
+    if (this.#mux.congested && !this.#ended) this.#readPause.begin()
   }
 
   readonly #onError = (error: Error): void => {

@@ -1,14 +1,12 @@
 /** The messages of the control stream, one schema each, both directions. Knows nothing of lines or streams. */
 import * as z from 'zod/mini'
 import { FAULTS, type FaultCode, TunnelFault } from '../fault.ts'
-import { MOST_HOLD_MS, SLOTS_PER_NAME } from '../limits.ts'
+import { FAULT_DETAIL_CHARACTERS, MOST_HOLD_MS, SLOTS_PER_NAME } from '../limits.ts'
 import { visitorRulesSchema } from './visitor-rules.ts'
 
 /** HTTP/1.1, or HTTP/2 in clear without an upgrade (RFC 9113 §3.3). */
 export const UPSTREAM_PROTOCOLS = ['http/1.1', 'h2c'] as const
 export type UpstreamProtocol = (typeof UPSTREAM_PROTOCOLS)[number]
-
-const LONGEST_DETAIL = 1024
 
 const text = (longest: number) => z.string().check(z.minLength(1), z.maxLength(longest))
 const count = z.int().check(z.nonnegative())
@@ -19,7 +17,7 @@ const label = z.string().check(z.regex(/^[\x20-\x7e]{1,64}$/))
 const refused = z.object({
   type: z.literal('refused'),
   fault: z.enum(Object.keys(FAULTS) as [FaultCode, ...FaultCode[]]),
-  detail: z.optional(z.string().check(z.maxLength(LONGEST_DETAIL))),
+  detail: z.optional(z.string().check(z.maxLength(FAULT_DETAIL_CHARACTERS))),
   retryAfterMs: z.optional(count),
 })
 
@@ -91,7 +89,7 @@ export type MessageSchemas<M> = Readonly<Record<string, z.ZodMiniType<M>>>
 export const refusedBy = (fault: TunnelFault): Refused => ({
   type: 'refused',
   fault: fault.code,
-  ...(fault.detail !== undefined && { detail: fault.detail.slice(0, LONGEST_DETAIL) }),
+  ...(fault.detail !== undefined && { detail: fault.detail }),
   ...(fault.retryAfterMs !== undefined && { retryAfterMs: Math.ceil(fault.retryAfterMs) }),
 })
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { TunnelFault } from '../fault.ts'
-import { CONTROL_LINE_BYTES, CONTROL_LINES_PER_SECOND, HEARTBEAT_MS, SILENCE_MS } from '../limits.ts'
+import { CONTROL_LINE_BYTES, CONTROL_LINES_PER_SECOND, EARNED_ANSWERS, HEARTBEAT_MS, SILENCE_MS } from '../limits.ts'
 import type { RawStream, StreamListener } from '../mux/index.ts'
 import { faultOf, refusedBy } from './control-messages.ts'
 import { type AgentMessage, agentControlStream, type ServerMessage, serverControlStream } from './index.ts'
@@ -115,7 +115,7 @@ describe('a control line', () => {
     say('{"type":"leaving"}\n')
     expect(messages).toEqual([])
     expect(ends).toMatchObject([{ code: 'hello-invalid', detail: 'hello: rules unknown ?allow.' }])
-    expect(control.send(refusedBy(ends[0] as TunnelFault))).toBe(true)
+    control.send(refusedBy(ends[0] as TunnelFault))
     const { type, fault } = JSON.parse(stream.written[0] ?? '') as { type: string; fault: string }
     expect([type, fault]).toEqual(['refused', 'hello-invalid'])
   })
@@ -135,30 +135,52 @@ describe('the rate of control lines', () => {
     expect(ends).toMatchObject([{ code: 'protocol-violation' }])
   })
 
-  test('is kept by the sender in every second, who says so instead of sending', () => {
-    let now = 0
-    const { stream, control } = serverSide(() => now)
-    const sent: number[] = []
-    for (; now < 5000; now += 1) if (control.send({ type: 'revoked' })) sent.push(now)
-    expect(stream.written).toHaveLength(sent.length)
-    for (const at of sent) {
-      const inOneSecond = sent.filter((other) => other >= at && other < at + 1000).length
-      expect(inOneSecond).toBeLessThanOrEqual(CONTROL_LINES_PER_SECOND)
+  test('does not count what is said of streams that were opened, once for each', () => {
+    const { messages, ends, control, say } = serverSide()
+    const fault = '{"type":"stream-fault","streamId":4,"fault":"origin-refused","unsent":true}\n'
+    const survived = Math.floor((CONTROL_LINES_PER_SECOND * (HEARTBEAT_MS + SILENCE_MS)) / 1000)
+    for (let opened = 0; opened < 5000; opened++) control.streamOpened()
+    say(fault.repeat(5000))
+    expect([messages.length, ends]).toEqual([5000, []])
+    say(fault.repeat(survived))
+    expect([messages.length, ends]).toEqual([5000 + survived, []])
+    say(fault)
+    expect(ends).toMatchObject([{ code: 'protocol-violation' }])
+  })
+
+  test('counts every other line, however many streams were opened', () => {
+    const survived = Math.floor((CONTROL_LINES_PER_SECOND * (HEARTBEAT_MS + SILENCE_MS)) / 1000)
+    for (const line of ['{"type":"leaving"}\n', '{"type":"later"}\n']) {
+      const { ends, control, say } = serverSide()
+      for (let opened = 0; opened < 5000; opened++) control.streamOpened()
+      say(line.repeat(survived))
+      expect(ends).toEqual([])
+      say(line)
+      expect(ends).toMatchObject([{ code: 'protocol-violation' }])
     }
-    expect(sent.length).toBeGreaterThan((5 * CONTROL_LINES_PER_SECOND) / 2)
+  })
+
+  test('saves up no more than EARNED_ANSWERS', () => {
+    const { messages, ends, control, say } = serverSide()
+    for (let opened = 0; opened < 2 * EARNED_ANSWERS; opened++) control.streamOpened()
+    say(
+      '{"type":"stream-fault","streamId":4,"fault":"origin-refused","unsent":true}\n'.repeat(
+        EARNED_ANSWERS + CONTROL_LINES_PER_SECOND * 100,
+      ),
+    )
+    expect(ends).toMatchObject([{ code: 'protocol-violation' }])
+    expect(messages.length).toBeLessThan(EARNED_ANSWERS + CONTROL_LINES_PER_SECOND * 100)
   })
 })
 
 describe('a control stream', () => {
-  test('holds nothing for a peer that does not read', () => {
+  test('drops nothing, however much is said at once and whether or not the peer reads', () => {
     const { stream, control } = serverSide()
-    stream.takes = false
-    expect(control.send({ type: 'revoked' })).toBe(true)
-    expect(control.send({ type: 'revoked' })).toBe(false)
-    stream.takes = true
-    stream.listener?.writable()
-    expect(control.send({ type: 'revoked' })).toBe(true)
-    expect(stream.written).toHaveLength(2)
+    for (let sent = 0; sent < 1000; sent++) {
+      stream.takes = sent % 2 === 0
+      control.send({ type: 'draining', deadlineMs: sent })
+    }
+    expect(stream.written).toEqual(Array.from({ length: 1000 }, (_, n) => `{"type":"draining","deadlineMs":${n}}\n`))
   })
 
   test('tells its end once, with the reason of a reset and without one for a FIN', () => {

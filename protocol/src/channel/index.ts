@@ -11,7 +11,7 @@ export type {
   UpstreamProtocol,
   Welcome,
 } from './control-messages.ts'
-export { UPSTREAM_PROTOCOLS } from './control-messages.ts'
+export { refusedBy, UPSTREAM_PROTOCOLS } from './control-messages.ts'
 export type { ControlStreamOptions } from './control-stream.ts'
 export { agentControlStream, ControlStream, serverControlStream } from './control-stream.ts'
 export { hashCredentials } from './credential-hash.ts'
@@ -31,4 +31,5 @@ export { OpeningCeilings } from './opening-ceilings.ts'
 export type { ProxiedStart, ProxyHeader, ProxyPolicy, ProxySource } from './proxy-header.ts'
 export { parseProxyHeader, readProxyHeader } from './proxy-header.ts'
 export { RateBucket } from './rate-bucket.ts'
+export { needsReplacement, replacementAge } from './replacement.ts'
 export { type VisitorRules, visitorRulesSchema } from './visitor-rules.ts'

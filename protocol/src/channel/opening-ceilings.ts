@@ -1,5 +1,5 @@
-/** How many openings may be under way, in total and from one address. Knows nothing of sockets. */
-
+/** Limits how many handshakes are under way, in total and from one client. */
+import { addressKey } from '../address/index.ts'
 import { TunnelFault } from '../fault.ts'
 import { BUSY_RETRY_MS, OPENINGS_PER_ADDRESS, OPENINGS_PER_TASK } from '../limits.ts'
 
@@ -28,19 +28,23 @@ export class OpeningCeilings {
     })
   }
 
-  /** Counts one opening from `address`, which is known only behind the PROXY header. Returns its removal; throws `server-busy`. */
+  /**
+   * Counts one handshake from `address`, which is known only behind the PROXY header. An IPv6 client counts by its /64, whatever the policy of white
+   * lists: one subscriber has 2^64 addresses. Returns its removal; throws `server-busy`.
+   */
   enterFrom(address: string): () => void {
-    const open = this.#byAddress.get(address) ?? 0
+    const key = addressKey(address, 'observed')
+    const open = this.#byAddress.get(key) ?? 0
     if (open >= this.#perAddress) throw busy('This address has too many openings under way.')
-    this.#byAddress.set(address, open + 1)
+    this.#byAddress.set(key, open + 1)
     return once(() => {
-      const left = (this.#byAddress.get(address) ?? 1) - 1
-      if (left > 0) this.#byAddress.set(address, left)
-      else this.#byAddress.delete(address)
+      const left = (this.#byAddress.get(key) ?? 1) - 1
+      if (left > 0) this.#byAddress.set(key, left)
+      else this.#byAddress.delete(key)
     })
   }
 
-  /** Addresses that have an opening under way. */
+  /** Addresses and IPv6 networks that have a handshake under way. */
   get addresses(): number {
     return this.#byAddress.size
   }

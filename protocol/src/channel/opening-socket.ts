@@ -54,7 +54,7 @@ export class OpeningSocket {
     const { remoteAddress, remotePort } = this.#raw
     // A socket that is already gone has no address any more, and is never asked for it again.
     if (remoteAddress === undefined || remotePort === undefined) return { address: '0.0.0.0', port: 0 }
-    return { address: ipaddr.process(remoteAddress.replace(/%.*$/, '')).toString(), port: remotePort }
+    return { address: ipaddr.process(remoteAddress.split('%', 1)[0]!).toString(), port: remotePort }
   }
 
   /** Whether the secured socket is there, alive and proven. */

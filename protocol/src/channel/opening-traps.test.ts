@@ -36,6 +36,11 @@ async function listening(onSocket: (socket: net.Socket) => void): Promise<net.Se
 }
 
 describe('trap 1: a session of one channel', () => {
+  const offered: tls.TLSSocket[] = []
+  afterEach(() => {
+    for (const socket of offered.splice(0)) socket.destroy()
+  })
+
   /** An agent that keeps the session of its own channel and offers it under another's id. */
   async function sessionOf(
     port: number,
@@ -60,7 +65,8 @@ describe('trap 1: a session of one channel', () => {
     const socket = await dial(port)
     await begin(socket)
     const secured = tls.connect({ ...TLS13, socket, session, checkServerIdentity: () => undefined })
-    return new Promise((resolve) => {
+    offered.push(secured)
+    return new Promise<string>((resolve) => {
       secured.once('secureConnect', () => resolve('accepted'))
       secured.once('error', () => resolve('refused'))
       secured.once('close', () => resolve('refused'))

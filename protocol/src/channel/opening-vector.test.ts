@@ -3,11 +3,14 @@ import { createHash, createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { isIssuedWorkerId, parseDeploymentKeys } from '../ticket/index.ts'
 import { parseProxyHeader } from './index.ts'
 import { dial, OpeningRig } from './testing/opening-rig.ts'
 
 interface Vector {
   proxyHeader: string
+  channelKey: string
+  expiresAt: string
   workerId: string
   encryptionKeyText: string
   answerLine: string
@@ -54,6 +57,12 @@ describe('the recorded opening', () => {
     const finishedKey = expandLabel(expandLabel(earlySecret, 'ext binder', nothing), 'finished', Buffer.alloc(0))
     const transcript = createHash('sha256').update(truncated).digest()
     expect(createHmac('sha256', finishedKey).update(transcript).digest().equals(binder)).toBe(true)
+  })
+
+  test('has an id whose MAC fits the channel key and the expiry', () => {
+    const { workerId, channelKey } = vector
+    const [at, keys] = [Date.parse(vector.expiresAt), parseDeploymentKeys(`{"current":"${channelKey}","accepted":[]}`)]
+    expect([at - 1, at].map((now) => isIssuedWorkerId(workerId, keys, now))).toEqual([true, false])
   })
 
   test('is taken by the server end up to the point where only the holder of the key share can go on', async () => {

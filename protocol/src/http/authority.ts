@@ -38,6 +38,14 @@ export function isAuthority(text: string): boolean {
   }
 }
 
+/** An authority without a port that its scheme implies: it may be written, left empty or left out (RFC 9110 §4.2.3). */
+export function withoutDefaultPort(authority: string, scheme: 'http' | 'https'): string {
+  for (const port of [scheme === 'http' ? ':80' : ':443', ':']) {
+    if (authority.endsWith(port)) return authority.slice(0, -port.length)
+  }
+  return authority
+}
+
 /** RFC 3986 §3.2.3 allows an empty port; what TCP has no port for is refused. */
 function checkPort(buffer: Buffer, start: number, end: number): void {
   if (end - start > PORT_DIGITS) refuse('request', 'host-syntax')

@@ -8,7 +8,7 @@ import { chunkOf, LAST_CHUNK } from './chunk-writer.ts'
 import { Dechunker } from './dechunker.ts'
 import type { BodyFraming } from './framing.ts'
 import { ruleOf } from './rules.ts'
-import { line, REFUSED_CHUNKS, trailer } from './testing/refused-chunks.ts'
+import { DROPPED_TRAILERS, line, REFUSED_CHUNKS, trailer } from './testing/refused-chunks.ts'
 
 /** Feeds pieces of `sizes` bytes in turn; answers how many bytes belong to the body, or the rule, or `goes on`. */
 function measure(framing: BodyFraming, length: number, bytes: Buffer, sizes: number[]): number | string {
@@ -29,6 +29,18 @@ function measure(framing: BodyFraming, length: number, bytes: Buffer, sizes: num
   return boundary.done ? at : 'goes on'
 }
 
+/** What passes on of the bytes, fed in pieces of `sizes`, and what waits behind it. */
+function passed(bytes: Buffer, sizes: number[], boundary = new BodyBoundary('request')): string {
+  boundary.start('chunked', -1)
+  const pieces: Buffer[] = []
+  for (let at = 0, piece = 0; at < bytes.length && !boundary.done; piece++) {
+    const end = boundary.advance(bytes, at, Math.min(bytes.length, at + (sizes[piece % sizes.length] ?? 1)))
+    pieces.push(bytes.subarray(at, boundary.passTo), boundary.takeTail() ?? Buffer.alloc(0))
+    at = end
+  }
+  return Buffer.concat(pieces).toString('latin1')
+}
+
 const chunked = (body: string, sizes: number[] = [1 << 20]) =>
   measure('chunked', -1, Buffer.from(body, 'latin1'), sizes)
 
@@ -43,6 +55,7 @@ const ACCEPTED: [title: string, body: string][] = [
   ['§7.1.2: trailers', '1\r\nx\r\n0\r\nX-Checksum: abc\r\nServer-Timing: a;dur=1\r\n\r\n'],
   ['§7.1.2: the longest trailer section', trailer(TRAILER_BYTES)],
   ['§7.1.2: a name longer than any of ours', `0\r\n${'a'.repeat(200)}: 1\r\n\r\n`],
+  ['§6.5.1: a field that may not stand in a trailer', '0\r\nContent-Length: 5\r\n\r\n'],
 ]
 
 describe('a chunked body (RFC 9112)', () => {
@@ -88,6 +101,41 @@ describe('a chunked body (RFC 9112)', () => {
     fc.assert(
       fc.property(fc.constantFrom(...REFUSED_CHUNKS), anyCuts, ([, body, rule], cuts) => {
         expect(chunked(`3\r\nabc\r\n${body}`, cuts)).toBe(rule)
+      }),
+    )
+  })
+
+  it.each(DROPPED_TRAILERS)('passes on without one field: %s', (_title, field) => {
+    const made = (...lines: string[]) =>
+      Buffer.from(`3\r\nabc\r\n0\r\n${lines.map((one) => `${one}\r\n`).join('')}\r\n`)
+    for (const sizes of [[1 << 20], [1], [7], [11, 1]]) {
+      expect(passed(made('A: 1', field, 'B: 2'), sizes)).toBe(made('A: 1', 'B: 2').toString())
+      expect(passed(made(field, field), sizes)).toBe(made().toString())
+    }
+  })
+
+  const anyTrailers = fc.array(
+    fc.record({
+      line: fc.constantFrom('X: y', 'Grpc-Status: 0', 'x_own: 1', ...DROPPED_TRAILERS.map(([, field]) => field)),
+    }),
+    { maxLength: 6 },
+  )
+  const dropped = new Set(DROPPED_TRAILERS.map(([, field]) => field))
+
+  it('passes on as it is but for fields that may not stand in its trailers, however it is cut', () => {
+    fc.assert(
+      fc.property(anyBody, anyTrailers, anyCuts, fc.nat(), ({ coded }, trailers, cuts, cut) => {
+        const body = coded.toString('latin1').slice(0, -'X: y\r\n\r\n'.length)
+        const withLines = (lines: string[]) => `${body}${lines.map((one) => `${one}\r\n`).join('')}\r\n`
+        const lines = trailers.map(({ line: one }) => one)
+        const sent = Buffer.from(withLines(lines), 'latin1')
+        const wanted = withLines(lines.filter((one) => !dropped.has(one)))
+        expect(passed(sent, cuts)).toBe(wanted)
+        // Broken off anywhere and begun anew elsewhere, with what waited, it is the same again.
+        const boundary = new BodyBoundary('request')
+        const first = passed(sent.subarray(0, cut % sent.length), cuts, boundary)
+        const again = Buffer.concat([Buffer.from(first, 'latin1'), boundary.held, sent.subarray(cut % sent.length)])
+        expect(passed(again, cuts)).toBe(wanted)
       }),
     )
   })

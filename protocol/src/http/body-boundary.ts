@@ -1,10 +1,15 @@
-/** Finds where the body of a message ends (RFC 9112 §6). Bodies pass through it untouched; it keeps none of their bytes. */
+/** Finds where the body of a message ends (RFC 9112 §6). Bodies pass through it untouched; of a chunked one it keeps the trailers until they have ended. */
 import { ChunkedScan } from './chunked-scan.ts'
 import type { BodyFraming } from './framing.ts'
 import type { Side } from './rules.ts'
 
+const NOTHING = Buffer.alloc(0)
+
 /** Reusable: one per direction of a connection. */
 export class BodyBoundary {
+  /** What the latest `advance` read passes on as it is up to this index, and then `takeTail`. */
+  passTo = 0
+  #tail: Buffer | undefined
   readonly #side: Side
   #framing: BodyFraming = 'none'
   #left = 0
@@ -33,23 +38,43 @@ export class BodyBoundary {
     return this.#done
   }
 
+  /** Trailers that pass on behind `passTo`: those that came in pieces, or with some that may not stand there. Once. */
+  takeTail(): Buffer | undefined {
+    const tail = this.#tail
+    this.#tail = undefined
+    return tail
+  }
+
+  /** What was read and passes on only when the trailers have ended. */
+  get held(): Buffer {
+    return this.#framing === 'chunked' && !this.#done ? this.#chunked!.trailers : NOTHING
+  }
+
   /** Index after the last byte of the body within [from, to), or `to` if it goes on. @throws TunnelFault on bad chunks */
   advance(buffer: Buffer, from: number, to: number): number {
-    if (this.#done) return from
+    if (this.#done) {
+      this.passTo = from
+      return from
+    }
     switch (this.#framing) {
       case 'length': {
         const end = Math.min(to, from + this.#left)
         this.#left -= end - from
         this.#done = this.#left === 0
+        this.passTo = end
         return end
       }
       case 'chunked': {
         const scan = this.#chunked!
         const end = scan.advance(buffer, from, to)
         this.#done = scan.done
+        this.passTo = scan.passTo
+        this.#tail = scan.tail
+        if (this.#done) scan.release()
         return end
       }
       default:
+        this.passTo = to
         return to
     }
   }

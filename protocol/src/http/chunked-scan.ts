@@ -31,19 +31,20 @@ export type DataSpan = (buffer: Buffer, from: number, to: number) => void
 
 export class ChunkedScan {
   readonly #side: Side
+  /** What the latest `advance` read passes on as it is up to this index, */
+  passTo = 0
+  /** and then this: the trailer section, when it has ended and does not pass on as it is. */
+  tail: Buffer | undefined
   readonly #data: DataSpan | undefined
-  readonly #trailerSpan: DataSpan | undefined
   readonly #trailer: TrailerScan
   #state: State = 'size-first'
   /** While in data: what is left of the chunk. Before: its size so far. */
   #left = 0
   #lineBytes = 0
 
-  /** `trailer` gets the spans of the trailer section, the empty line that ends it included. */
-  constructor(side: Side, data?: DataSpan, trailer?: DataSpan) {
+  constructor(side: Side, data?: DataSpan) {
     this.#side = side
     this.#data = data
-    this.#trailerSpan = trailer
     this.#trailer = new TrailerScan(side)
   }
 
@@ -52,13 +53,25 @@ export class ChunkedScan {
     this.#trailer.start()
   }
 
+  /** Lets go of the trailers. */
+  release(): void {
+    this.tail = undefined
+    this.#trailer.start()
+  }
+
   get done(): boolean {
     return this.#state === 'done'
+  }
+
+  /** What has come of the trailer section, without the fields that may not stand there. It is whole when the body is. */
+  get trailers(): Buffer {
+    return this.#trailer.section
   }
 
   /** Index behind the body's last byte within [from, to), or `to` if it goes on. @throws TunnelFault */
   advance(buffer: Buffer, from: number, to: number): number {
     let at = from
+    let trailerAt = this.#state === 'trailer' ? from : -1
     while (at < to && this.#state !== 'done') {
       if (this.#state === 'data') {
         const end = Math.min(to, at + this.#left)
@@ -67,14 +80,18 @@ export class ChunkedScan {
         at = end
         if (this.#left === 0) this.#state = 'data-cr'
       } else if (this.#state === 'trailer') {
-        const end = this.#trailer.advance(buffer, at, to)
-        this.#trailerSpan?.(buffer, at, end)
-        at = end
-        if (this.#trailer.done) this.#state = 'done'
+        const begins = trailerAt === -1
+        if (begins) trailerAt = at
+        at = this.#trailer.advance(buffer, at, to)
+        if (!this.#trailer.done) break
+        this.#state = 'done'
+        if (begins && !this.#trailer.dropped) trailerAt = -1
       } else {
         this.#state = this.#step(buffer[at++]!)
       }
     }
+    this.passTo = trailerAt === -1 ? at : trailerAt
+    this.tail = trailerAt !== -1 && this.#state === 'done' ? this.#trailer.section : undefined
     return at
   }
 

@@ -21,7 +21,7 @@ export class CookieFence {
   /** Whether the cookie stays within its tunnel; counts it if not. */
   admits(setCookie: string): boolean {
     for (const [, attribute = ''] of setCookie.matchAll(DOMAINS)) {
-      const domain = attribute.replaceAll(/^[ \t"]*\.?|\.?[ \t"]*$/g, '').toLowerCase()
+      const domain = bare(attribute).toLowerCase()
       if (domain === '') continue
       if (UNUSUAL.test(domain) || this.#base === domain || this.#base.endsWith(`.${domain}`)) {
         this.#dropped++
@@ -31,3 +31,16 @@ export class CookieFence {
     return true
   }
 }
+
+/** The value without the blanks and quotes around it, and without one dot at each end. Looks at each character once. */
+function bare(value: string): string {
+  let from = 0
+  let to = value.length
+  while (from < to && isAround(value, from)) from++
+  if (from < to && value[from] === '.') from++
+  while (to > from && isAround(value, to - 1)) to--
+  if (to > from && value[to - 1] === '.') to--
+  return value.slice(from, to)
+}
+
+const isAround = (value: string, at: number): boolean => ' \t"'.includes(value.charAt(at))

@@ -1,7 +1,7 @@
 /** The field lines of one head, as spans into its buffer (RFC 9112 §5). Checks their syntax; knows nothing of their meaning. */
 import { HEAD_FIELDS } from '../limits.ts'
 import { COLON, CR, HTAB, LF, SP, TOKEN, VALUE } from './character-tables.ts'
-import { type FieldId, fieldId, isLookAlike } from './field-names.ts'
+import { bits, FIELD, type FieldId, fieldId, lookAlikeOf } from './field-names.ts'
 import { refuse, type Side } from './rules.ts'
 
 /** Of each line: name start, name end, value start, value end, id and shape. Offsets fit 16 bits because `HEAD_BYTES` does. */
@@ -22,6 +22,9 @@ const FIRST_CAPACITY = 16
 export const INCOMPLETE = -1
 
 const EMPTY = Buffer.alloc(0)
+
+/** Where a message ends and who it is for: a second field of these is never left to chance. */
+const DECIDE = bits(FIELD.host, FIELD.contentLength, FIELD.transferEncoding)
 
 export class FieldLines {
   count = 0
@@ -84,8 +87,9 @@ export class FieldLines {
 
       let valueEnd = at
       while (valueEnd > valueStart && (buffer[valueEnd - 1] === SP || buffer[valueEnd - 1] === HTAB)) valueEnd--
-      if (isLookAlike(buffer, nameStart, nameEnd, kinds)) refuse(side, 'field-name-lookalike')
-      const id = fieldId(buffer, nameStart, nameEnd)
+      const alike = lookAlikeOf(buffer, nameStart, nameEnd, kinds)
+      if ((DECIDE & (1 << alike)) !== 0) refuse(side, 'field-name-lookalike')
+      const id = alike === FIELD.other ? fieldId(buffer, nameStart, nameEnd) : FIELD.lookAlike
       const canonical = valueStart === nameEnd + 2 && buffer[nameEnd + 1] === SP && valueEnd === at
       this.#add(nameStart - base, nameEnd - base, valueStart - base, valueEnd - base, id | (canonical ? CANONICAL : 0))
       if (this.count > this.most) refuse(side, 'head-fields')

@@ -1,5 +1,5 @@
 /** Recognises, on bytes, the fields that this layer acts on. Knows nothing of their values. */
-import { LOWER, TOKEN_ODD } from './character-tables.ts'
+import { LOWER, TOKEN, TOKEN_ODD } from './character-tables.ts'
 
 /** What a field is to us. A plain number, since it is kept beside the spans of its line. */
 export const FIELD = {
@@ -25,8 +25,12 @@ export const FIELD = {
   setCookie: 17,
   tunnelError: 18,
   location: 19,
-  authorization: 20,
-  wwwAuthenticate: 21,
+  /** One that differs from one of the others by its punctuation alone. */
+  lookAlike: 20,
+  date: 21,
+  maxForwards: 22,
+  authorization: 23,
+  wwwAuthenticate: 24,
 } as const
 
 export type FieldId = (typeof FIELD)[keyof typeof FIELD]
@@ -64,6 +68,8 @@ const EXACT: Record<string, FieldId> = {
   location: FIELD.location,
   authorization: FIELD.authorization,
   'www-authenticate': FIELD.wwwAuthenticate,
+  date: FIELD.date,
+  'max-forwards': FIELD.maxForwards,
 }
 
 const PROXY_PREFIX = ascii('proxy-')
@@ -112,13 +118,19 @@ export function fieldIdOf(name: string): FieldId {
   return bytes.length === 0 ? FIELD.other : fieldId(bytes, 0, bytes.length)
 }
 
+const folded = new Uint8Array(LONGEST_NAME)
+const HYPHEN = 0x2d
+
 /**
- * Whether a name that holds odd token characters would be one of ours with hyphens in their place. Gateways of the CGI family
- * fold `Content_Length`, `Content.Length` and `Content-Length` into one variable, so a look-alike is a second framing.
+ * The id of one of ours that a name with odd token characters would be with hyphens in their place; otherwise `FIELD.other`. Gateways of the
+ * CGI family fold `Content_Length`, `Content.Length` and `Content-Length` into one variable, so a look-alike is a second field of that name.
  */
-export function isLookAlike(buffer: Uint8Array, start: number, end: number, kinds: number): boolean {
-  if ((kinds & TOKEN_ODD) === 0) return false
-  let name = ''
-  for (let i = start; i < end; i++) name += String.fromCharCode(buffer[i]!)
-  return fieldIdOf(name.replaceAll(/[^0-9A-Za-z]/g, '-')) !== FIELD.other
+export function lookAlikeOf(buffer: Uint8Array, start: number, end: number, kinds: number): FieldId {
+  if ((kinds & TOKEN_ODD) === 0) return FIELD.other
+  const length = Math.min(LONGEST_NAME, end - start)
+  for (let i = 0; i < length; i++) {
+    const byte = buffer[start + i]!
+    folded[i] = TOKEN[byte] === TOKEN_ODD ? HYPHEN : byte
+  }
+  return fieldId(folded, 0, length)
 }

@@ -108,6 +108,22 @@ describe('a request head for the local server', () => {
     expect(lines).toEqual(['GET /a HTTP/1.1', 'Host: a.example', ...OURS])
   })
 
+  it('drops names that differ from one of ours by their punctuation alone, and no others (RFC 3875 §4.1.18)', () => {
+    const ours = [
+      'X_Forwarded_For: 1',
+      'X.Real~IP: 1',
+      'PROXY_AUTHORIZATION: 1',
+      'x_request-id: 1',
+      `X_Forwarded_${'a'.repeat(60)}: 1`,
+    ]
+    const others = ['my_header: 1', '_: 1', 'X_Y: 1', `x_${'a'.repeat(60)}: 1`]
+    for (const passedOn of [false, true]) {
+      const got = request(get(...ours, ...others), { passedOn })
+      expect(got.slice(0, 2 + others.length)).toEqual(['GET /a HTTP/1.1', 'Host: a.example', ...others])
+      expect(got.slice(2 + others.length)).toEqual(passedOn ? [] : OURS)
+    }
+  })
+
   it('adds to what a trusted hop claims (RFC 7239 §4)', () => {
     const trusted = new ForwardedFields('10.0.0.9', 'http', true)
     const lines = request(
@@ -191,10 +207,12 @@ describe('a request head for the local server', () => {
     expect(request('GET /a/../%2E|^ HTTP/1.1\r\nHost: a.example\r\n\r\n')[0]).toBe('GET /a/../%2E|^ HTTP/1.1')
   })
 
-  it('goes on as HTTP/1.0 with Connection: close (RFC 9112 §9.3)', () => {
-    const lines = request('GET /a HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\n\r\n')
+  it('goes on as HTTP/1.1 with Connection: close, without an expectation (RFC 9112 §2.3, RFC 9110 §10.1.1)', () => {
+    const lines = request(
+      'GET /a HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\nExpect: 100-continue\r\nTE: trailers\r\n\r\n',
+    )
     expect(lines).toEqual([
-      'GET /a HTTP/1.0',
+      'GET /a HTTP/1.1',
       'Host: a.example',
       ...OURS.slice(0, -1),
       'Via: 1.0 postern',
@@ -202,16 +220,17 @@ describe('a request head for the local server', () => {
     ])
   })
 
-  it('gives an HTTP/1.0 request the Host of its URL, and invents none', () => {
+  it('gives an HTTP/1.0 request the Host of its URL, or an empty one (RFC 9112 §3.2)', () => {
     expect(request('GET http://a.example/b HTTP/1.0\r\n\r\n')).toEqual([
-      'GET /b HTTP/1.0',
+      'GET /b HTTP/1.1',
       'Host: a.example',
       ...OURS.slice(0, -1),
       'Via: 1.0 postern',
       'Connection: close',
     ])
     expect(request('GET /b HTTP/1.0\r\n\r\n')).toEqual([
-      'GET /b HTTP/1.0',
+      'GET /b HTTP/1.1',
+      'Host: ',
       'X-Forwarded-For: 203.0.113.7',
       'X-Forwarded-Proto: https',
       'Forwarded: for=203.0.113.7;proto=https',
@@ -224,6 +243,20 @@ describe('a request head for the local server', () => {
   it('sends another Host if it is told to, and still says which one the visitor used', () => {
     const lines = request(get('X: y'), { host: 'localhost:3000', extraLines: 'X-Extra: 1\r\n' })
     expect(lines).toEqual(['GET /a HTTP/1.1', 'Host: localhost:3000', 'X: y', ...OURS, 'X-Extra: 1'])
+  })
+
+  it('counts Max-Forwards down, of OPTIONS and TRACE alone (RFC 9110 §7.6.2)', () => {
+    const left = (method: string, value: string, forwarding: Partial<RequestForwarding> = {}) =>
+      request(`${method} /a HTTP/1.1\r\nHost: a.example\r\nMAX-forwards: ${value}\r\n\r\n`, forwarding)[2]
+    expect(left('OPTIONS', '3')).toBe('MAX-forwards: 2')
+    expect(left('TRACE', '1')).toBe('MAX-forwards: 0')
+    expect(left('TRACE', '007')).toBe('MAX-forwards: 6')
+    expect(left('OPTIONS', '9'.repeat(400))).toBe('MAX-forwards: 999999')
+    expect(left('GET', '3')).toBe('MAX-forwards: 3')
+    for (const none of ['', 'x', '-1', '1.5', '3, 4']) expect(left('OPTIONS', none)).toBe(`MAX-forwards: ${none}`)
+    // The task that the visitor came to has counted.
+    expect(left('OPTIONS', '3', { passedOn: true })).toBe('MAX-forwards: 3')
+    expect(left('OPTIONS', '3', { host: 'b' })).toBe('MAX-forwards: 2')
   })
 
   it('leaves out a forgiven empty line', () => {
@@ -263,7 +296,8 @@ function response(message: string, forwarding: Partial<ResponseForwarding> = {},
 }
 
 const ok = (...fields: string[]) => ['HTTP/1.1 200 OK', ...fields, '', ''].join('\r\n')
-const OURS_BACK = ['X-Request-Id: r1', 'Via: 1.1 postern']
+const NOW = expect.stringMatching(/^Date: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/)
+const OURS_BACK = ['X-Request-Id: r1', 'Via: 1.1 postern', NOW]
 
 describe('a response head for the visitor', () => {
   it('keeps the fields that are meant for it, and adds ours', () => {
@@ -291,6 +325,11 @@ describe('a response head for the visitor', () => {
       ),
     )
     expect(lines).toEqual(['HTTP/1.1 200 OK', 'Content-Length: 0', ...OURS_BACK])
+  })
+
+  it('drops names that differ from one of ours by their punctuation alone, and no others (RFC 3875 §4.1.18)', () => {
+    const sent = ok('Content-Length: 0', 'X_Request_Id: 1', 'Set_Cookie: a=b', 'A_B: 1', 'tunnel.error: x')
+    expect(response(sent)).toEqual(['HTTP/1.1 200 OK', 'Content-Length: 0', 'A_B: 1', ...OURS_BACK])
   })
 
   it('says what the visitor’s connection does next (RFC 9112 §9.3)', () => {
@@ -346,6 +385,7 @@ describe('a response head for the visitor', () => {
       'Content-Length: 0',
       'X-Request-Id: r1',
       'Via: 1.0 postern',
+      NOW,
     ])
     expect(response('HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n')[0]).toBe('HTTP/1.1 200 ')
   })
@@ -363,7 +403,8 @@ describe('a response head for the visitor', () => {
     expect(response(switching, {}, 'GET', true)).toEqual([
       'HTTP/1.1 101 Switching',
       'Sec-WebSocket-Accept: x',
-      ...OURS_BACK,
+      'X-Request-Id: r1',
+      'Via: 1.1 postern',
       'Connection: Upgrade',
       'Upgrade: websocket',
     ])
@@ -374,6 +415,25 @@ describe('a response head for the visitor', () => {
       'Connection: close, Upgrade',
       'Upgrade: TLS/1.3',
     ])
+  })
+
+  it('gives a final response the time that it lacks, and no other (RFC 9110 §6.6.1)', () => {
+    const theirs = 'Date: Sun, 06 Nov 1994 08:49:37 GMT'
+    const dates = (message: string, forwarding: Partial<ResponseForwarding> = {}, upgrade = false) =>
+      response(message, forwarding, 'GET', upgrade).filter((line) => /^date:/i.test(line))
+    expect(dates(ok())).toEqual([NOW])
+    expect(dates(ok(), { visitorVersion: 10 })).toEqual([NOW])
+    expect(dates('HTTP/1.1 500 X\r\n\r\n')).toEqual([NOW])
+    expect(dates(ok(theirs))).toEqual([theirs])
+    expect(dates(ok(theirs, 'Connection: date'))).toEqual([NOW])
+    expect(dates(ok(theirs, 'Connection: x'))).toEqual([theirs])
+    expect(dates('HTTP/1.1 103 Early Hints\r\n\r\n')).toEqual([])
+    expect(dates('HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n', {}, true)).toEqual([])
+    // The task that the visitor came to adds it.
+    expect(dates(ok(), { passedOn: true })).toEqual([])
+    // What a tunnel's rules add stands in its place, and what they remove is replaced.
+    expect(dates(ok(), { extraLines: 'A: 1\r\nDATE: then\r\n' })).toEqual(['DATE: then'])
+    expect(dates(ok(theirs), { removed: new Set(['date']) })).toEqual([NOW])
   })
 
   it('drops cookies for other tunnels, and counts them', () => {
@@ -497,8 +557,7 @@ describe('changes that somebody asked for', () => {
       'Set-Cookie: a=1',
       'Location: <y>',
       'Content-Length: 0',
-      'X-Request-Id: r1',
-      'Via: 1.1 postern',
+      ...OURS_BACK,
     ])
   })
 

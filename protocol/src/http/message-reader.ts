@@ -30,7 +30,6 @@ export class MessageReader<Head extends MessageHead> {
   #left = 0
   #carry: HeadCarry | undefined
   #scan: ChunkedScan | undefined
-  #trailers: HeadCarry | undefined
 
   constructor(parser: Parser<Head>, side: Side, events: MessageEvents<Head>) {
     this.#parser = parser
@@ -80,14 +79,7 @@ export class MessageReader<Head extends MessageHead> {
     this.#state = framing
     this.#left = contentLength
     if (framing !== 'chunked') return
-    this.#scan = new ChunkedScan(
-      this.#side,
-      (buffer, from, to) => this.#data(buffer, from, to),
-      (buffer, from, to) => {
-        this.#trailers ??= new HeadCarry()
-        this.#trailers.append(buffer, from, to)
-      },
-    )
+    this.#scan = new ChunkedScan(this.#side, (buffer, from, to) => this.#data(buffer, from, to))
     this.#scan.start()
   }
 
@@ -113,12 +105,12 @@ export class MessageReader<Head extends MessageHead> {
     if (to > from) this.#events.data(buffer.subarray(from, to))
   }
 
-  /** The scan has judged every line of them. */
+  /** The scan has judged every line of them, and left out those that may not stand there. */
   #readTrailers(): FieldLines | undefined {
-    const { buffer, length } = this.#trailers!
+    const section = this.#scan!.trailers
     const lines = new FieldLines()
-    lines.buffer = buffer
-    lines.scan(buffer, 0, length, this.#side)
+    lines.buffer = section
+    lines.scan(section, 0, section.length, this.#side)
     return lines.count === 0 ? undefined : lines
   }
 

@@ -3,6 +3,8 @@
  * Knows the two names; knows nothing of heads.
  */
 
+import { withoutDefaultPort } from './authority.ts'
+
 export interface PublicPlace {
   readonly scheme: 'http' | 'https'
   /** Lower-case authority by which the visitor came, port included. */
@@ -10,7 +12,7 @@ export interface PublicPlace {
 }
 
 /** `scheme://authority` or `//authority`, and what follows. Backslashes are left to browsers, which read them as slashes: not mended. */
-const ABSOLUTE = /^(?:(https?):)?\/\/([^/?#\\@]*)(?=[/?#]|$)/i
+const ABSOLUTE = /^(?:(https?):)?\/\/([^/?#\\@]*)(?:[/?#]|$)/i
 const DOMAIN = /(;[ \t]*domain[ \t]*=)([^;]*)/gi
 
 const withoutPort = (authority: string): string => authority.replace(/:\d*$/, '')
@@ -27,9 +29,10 @@ export class OriginMending {
 
   /** A Location (RFC 9110 §10.2.2): one that leads to the local server leads to where the visitor came from; any other is left alone. */
   location(value: string, to: PublicPlace): string {
-    const [start, scheme, authority] = ABSOLUTE.exec(value) ?? []
-    if (start === undefined || authority === undefined || !this.#isTold(authority, scheme)) return value
-    return `${scheme === undefined ? '' : `${to.scheme}:`}//${to.authority}${value.slice(start.length)}`
+    const [, scheme, authority] = ABSOLUTE.exec(value) ?? []
+    if (authority === undefined || !this.#isTold(authority, scheme)) return value
+    const rest = value.slice((scheme === undefined ? '//' : `${scheme}://`).length + authority.length)
+    return `${scheme === undefined ? '' : `${to.scheme}:`}//${to.authority}${rest}`
   }
 
   /**
@@ -44,10 +47,8 @@ export class OriginMending {
     })
   }
 
-  /** A port that the scheme implies may be written or left out (RFC 9110 §4.2.3). */
   #isTold(authority: string, scheme: string | undefined): boolean {
-    const implied = scheme?.toLowerCase() === 'https' ? ':443' : ':80'
-    const bare = (text: string): string => (text.endsWith(implied) ? text.slice(0, -implied.length) : text)
-    return bare(authority.toLowerCase()) === bare(this.#authority)
+    const implied = scheme?.toLowerCase() === 'https' ? 'https' : 'http'
+    return withoutDefaultPort(authority.toLowerCase(), implied) === withoutDefaultPort(this.#authority, implied)
   }
 }

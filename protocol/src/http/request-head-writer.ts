@@ -24,6 +24,9 @@ const REWRITTEN = bits(FIELD.forwarded, FIELD.forwardedFor, FIELD.forwardedProto
 /** Believed by some servers, set by nobody here: kept only behind a trusted hop. */
 const UNTRUSTED = REWRITTEN | bits(FIELD.forwardedOther, FIELD.realIp)
 const HOST = bits(FIELD.host)
+const MAX_FORWARDS = bits(FIELD.maxForwards)
+/** RFC 9110 §10.1.1: an expectation in HTTP/1.0 counts for nothing, and would count in what we send. */
+const EXPECT = bits(FIELD.expect)
 
 const TRAILERS = /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i
 
@@ -33,14 +36,15 @@ export function writeRequestHead(head: RequestHead, forwarding: RequestForwardin
   const { forwarded } = forwarding
   slab.begin()
   const { passedOn = false } = forwarding
-  const dropped = passedOn ? 0 : forwarded.trusted ? REWRITTEN : UNTRUSTED
-  const owned = forwarding.host === undefined ? 0 : HOST
-  copyLines(head, startLine(head), dropped, owned, writeHost, forwarding, forwarding.removed)
+  const untrusted = passedOn ? 0 : forwarded.trusted ? REWRITTEN : UNTRUSTED
+  const dropped = head.version === 10 ? untrusted | EXPECT : untrusted
+  const rewritten = forwarding.host === undefined ? 0 : HOST
+  // Between our tasks it is passed on once.
+  const owned = passedOn || head.maxForwards === undefined ? rewritten : rewritten | MAX_FORWARDS
+  copyLines(head, startLine(head), dropped, owned, writeOwned, forwarding, forwarding.removed)
 
-  if (!lines.has(FIELD.host)) {
-    const host = forwarding.host ?? head.host
-    if (host !== '') slab.text(`Host: ${host}\r\n`)
-  }
+  // RFC 9112 §3.2: HTTP/1.1 has one, though it be empty.
+  if (!lines.has(FIELD.host)) slab.text(`Host: ${forwarding.host ?? head.host}\r\n`)
   if (!passedOn) writeOurs(head, forwarding)
   slab.text(connectionLines(head))
   if (forwarding.extraLines !== undefined) slab.text(forwarding.extraLines)
@@ -58,23 +62,25 @@ function writeOurs(head: RequestHead, { forwarded, requestId, receivedBy }: Requ
   slab.bytes(receivedBy === undefined ? VIA[head.version] : VIA[20])
 }
 
-/** Writes the start line if it must differ; answers where the run of bytes begins that may be copied. */
+/** Writes the start line, in our own version (RFC 9112 §2.3), if it must differ; answers where the run of bytes begins that may be copied. */
 function startLine(head: RequestHead): number {
   const { lines } = head
   const { buffer, base } = lines
-  if (head.pathStart === head.targetStart) return base + head.lineStart
+  if (head.version === 11 && head.pathStart === head.targetStart) return base + head.lineStart
   slab.text(`${head.method} ${head.impliedPath}`)
   slab.span(buffer, base + head.pathStart, base + head.targetEnd)
-  slab.text(head.version === 11 ? ' HTTP/1.1\r\n' : ' HTTP/1.0\r\n')
+  slab.text(' HTTP/1.1\r\n')
   return lines.count > 0 ? lines.nameStart(0) : base + head.bytes - 2
 }
 
-function writeHost(head: RequestHead, index: number, { host }: RequestForwarding): void {
-  writeValue(head, index, host ?? head.host)
+function writeOwned(head: RequestHead, index: number, { host }: RequestForwarding): void {
+  if (head.lines.id(index) === FIELD.host) writeValue(head, index, host ?? head.host)
+  else writeValue(head, index, String(Math.max(0, head.maxForwards! - 1)))
 }
 
 /** What this connection's next hop is told (RFC 9110 §7.6.1, §7.8, §10.1.4). */
 function connectionLines(head: RequestHead): string {
+  // Its visitor reads no chunks: a response that only the close delimits is its usual form, and the stream is not used again.
   if (head.version === 10) return 'Connection: close\r\n'
   if (head.upgrade !== undefined) return `Connection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n`
   const te = head.lines.joined(FIELD.te)

@@ -1,6 +1,6 @@
 /** The head of a request (RFC 9112 §3): request line read, fields judged. Knows nothing of tunnels and of forwarding. */
-import { TARGET_BYTES } from '../limits.ts'
-import { hostEnd } from './authority.ts'
+import { MOST_FORWARDS, TARGET_BYTES } from '../limits.ts'
+import { hostEnd, withoutDefaultPort } from './authority.ts'
 import { CR, LF, LOWER, SP, TARGET, TOKEN } from './character-tables.ts'
 import { INCOMPLETE } from './field-lines.ts'
 import { FIELD, spells } from './field-names.ts'
@@ -16,8 +16,8 @@ const ASTERISK = 0x2a
 const QUESTION = 0x3f
 const HTTP_SCHEME = Buffer.from('http://')
 const HTTPS_SCHEME = Buffer.from('https://')
-/** `h2c`, its drafts, and `HTTP` of any version. */
-const HTTP_ITSELF = /(?:^|,)[ \t]*(?:h2|http[ \t]*(?:[/,]|$))/i
+/** `h2c`, its drafts, and `HTTP` and `TLS` of any version. */
+const HTTP_ITSELF = /(?:^|,)[ \t]*(?:h2|(?:http|tls)[ \t]*(?:[/,]|$))/i
 const CONTINUE = Buffer.from('100-continue')
 
 export class RequestHead extends MessageHead {
@@ -78,6 +78,13 @@ export class RequestHead extends MessageHead {
     return methodIsIdempotent(this.method)
   }
 
+  /** How often it may be passed on (RFC 9110 §7.6.2), at most MOST_FORWARDS; undefined where nothing limits that. */
+  get maxForwards(): number | undefined {
+    if (!this.lines.has(FIELD.maxForwards) || (this.method !== 'OPTIONS' && this.method !== 'TRACE')) return undefined
+    const text = this.lines.joined(FIELD.maxForwards) ?? ''
+    return /^\d+$/.test(text) ? Math.min(Number(text), MOST_FORWARDS) : undefined
+  }
+
   /** Judges the fields of a whole head. @throws TunnelFault */
   judge(): void {
     const wantsUpgrade = this.readConnection('request')
@@ -128,22 +135,24 @@ export class RequestHead extends MessageHead {
       if (end - start !== 1 || this.method !== 'OPTIONS') refuse('request', 'target-form')
       return
     }
-    const authority = start + schemeLength(buffer, start, end)
-    if (authority === start) refuse('request', 'target-form')
+    const scheme = schemeAt(buffer, start, end)
+    if (scheme === undefined) refuse('request', 'target-form')
+    const authority = start + scheme.length + '://'.length
     let authorityEnd = authority
     while (authorityEnd < end && buffer[authorityEnd] !== SLASH && buffer[authorityEnd] !== QUESTION) authorityEnd++
     if (authorityEnd === authority) refuse('request', 'target-form')
     if (hostLine === -1) this.#setHost(authority, authorityEnd)
     else {
       hostEnd(buffer, authority, authorityEnd)
-      if (buffer.toString('latin1', authority, authorityEnd).toLowerCase() !== this.host)
+      const named = buffer.toString('latin1', authority, authorityEnd).toLowerCase()
+      if (named !== this.host && withoutDefaultPort(named, scheme) !== withoutDefaultPort(this.host, scheme))
         refuse('request', 'host-differs')
     }
     this.pathStart = authorityEnd - base
   }
 
   /**
-   * An upgrade to HTTP itself is never passed on: behind it came requests that nobody reads on the way, with fields of their own about
+   * An upgrade to HTTP itself, or to TLS with HTTP inside (RFC 2817), is never passed on: behind it came requests that nobody reads on the way, with fields of their own about
    * who visits. RFC 9110 §7.8 leaves a server free to ignore it, and RFC 9113 §3.1 has withdrawn it.
    */
   #upgradeAsked(): string | undefined {
@@ -167,11 +176,9 @@ export class RequestHead extends MessageHead {
   }
 }
 
-function schemeLength(buffer: Buffer, start: number, end: number): number {
-  for (const scheme of [HTTP_SCHEME, HTTPS_SCHEME]) {
-    if (end - start > scheme.length && spellsScheme(buffer, start, scheme)) return scheme.length
-  }
-  return 0
+function schemeAt(buffer: Buffer, start: number, end: number): 'http' | 'https' | undefined {
+  const begins = (scheme: Buffer): boolean => end - start > scheme.length && spellsScheme(buffer, start, scheme)
+  return begins(HTTP_SCHEME) ? 'http' : begins(HTTPS_SCHEME) ? 'https' : undefined
 }
 
 /** Letters in any case; the rest must be equal, since adding the case bit would make other bytes look like `:` and `/`. */

@@ -1,5 +1,7 @@
 /** Writes a response head for the visitor (RFC 9110 §7.6): what belongs to the stream behind goes, ours is added. */
+import { connectionNames } from './connection-options.ts'
 import type { CookieFence } from './cookie-fence.ts'
+import { DateLine } from './date-line.ts'
 import { bits, FIELD } from './field-names.ts'
 import { copyLines, REQUEST_ID, slab, VIA, writeAsSent, writeValue } from './head-writer.ts'
 import type { ResponseHead } from './response-head.ts'
@@ -35,6 +37,10 @@ const TRANSFER_ENCODING = bits(FIELD.transferEncoding)
 const FRAMING = TRANSFER_ENCODING | bits(FIELD.contentLength)
 
 const SERVER_TIMING = Buffer.from('\r\nServer-Timing: ')
+
+/** One for the process, as the time is. */
+const date = new DateLine(() => Date.now())
+const DATE_LINE = /^date:/im
 
 /** Offset of the reason in `HTTP/1.1 200 OK`. Nearer if the local server left out the space. */
 const REASON_AT = 13
@@ -84,8 +90,9 @@ export function writeResponseHead(head: ResponseHead, forwarding: ResponseForwar
   return slab.take()
 }
 
-/** Which request it answers, how long that took, and by which way it came. */
-function writeOurs(head: ResponseHead, { requestId, serverTiming }: ResponseForwarding): void {
+/** Which request it answers, how long that took, by which way it came, and when, if nobody says so. */
+function writeOurs(head: ResponseHead, forwarding: ResponseForwarding): void {
+  const { requestId, serverTiming } = forwarding
   slab.bytes(REQUEST_ID)
   slab.text(requestId)
   if (serverTiming) {
@@ -93,6 +100,13 @@ function writeOurs(head: ResponseHead, { requestId, serverTiming }: ResponseForw
     slab.text(serverTiming)
   }
   slab.bytes(VIA[head.version])
+  if (head.status >= 200 && !isDated(head, forwarding)) slab.bytes(date.bytes)
+}
+
+/** RFC 9110 §6.6.1: a response is forwarded with the time at which it was received, if it says none itself. */
+function isDated({ lines, namesFields }: ResponseHead, { removed, extraLines }: ResponseForwarding): boolean {
+  const goes = removed?.has('date') === true || (namesFields && connectionNames(lines).has('date'))
+  return (lines.has(FIELD.date) && !goes) || (extraLines !== undefined && DATE_LINE.test(extraLines))
 }
 
 /** Writes the status line if it must differ; answers where the run of bytes begins that may be copied. */

@@ -40,7 +40,7 @@ export const RULES = {
   'field-name-token': rule('a field line begins with a name, which is a token, and a colon (RFC 9112 §5)'),
   'field-name-space': rule('no white space stands before the colon (RFC 9112 §5.1)'),
   'field-name-lookalike': rule(
-    'no name that differs from a framing or routing field only by its punctuation: local servers fold these (RFC 3875 §4.1.18)',
+    'no name that differs from Host, Content-Length or Transfer-Encoding only by its punctuation: local servers fold these (RFC 3875 §4.1.18)',
   ),
   'field-fold': rule('a field line is not folded, nor preceded by white space (RFC 9112 §5.2)'),
   'field-value-control': rule('a value has no control characters but tab (RFC 9110 §5.5)'),
@@ -56,7 +56,9 @@ export const RULES = {
   'host-repeated': rule('a request has one Host (RFC 9112 §3.2)'),
   'host-syntax': rule('Host is a name or an address, with or without a port (RFC 9110 §7.2)'),
   'host-userinfo': rule('an authority has no user information (RFC 9110 §4.2.4)'),
-  'host-differs': rule('a URL as the target names the same authority as Host (RFC 9112 §3.2.2)'),
+  'host-differs': rule(
+    'a URL as the target names the same authority as Host, but for a default port (RFC 9112 §3.2.2)',
+  ),
 
   // framing
   'content-length-syntax': rule('Content-Length is one decimal number (RFC 9110 §8.6)'),
@@ -76,7 +78,6 @@ export const RULES = {
   'chunk-end': rule('CRLF follows the data of a chunk (RFC 9112 §7.1)'),
   'trailer-bytes': rule(`a trailer section has at most ${TRAILER_BYTES} bytes (RFC 9112 §7.1.2)`, 'head-too-large'),
   'trailer-fields': rule(`a trailer section has at most ${HEAD_FIELDS} fields (RFC 9112 §7.1.2)`, 'head-too-large'),
-  'trailer-forbidden': rule('no field of framing, routing or forwarding stands in a trailer (RFC 9110 §6.5.1)'),
 } as const satisfies Record<string, RuleEntry>
 
 export type Rule = keyof typeof RULES

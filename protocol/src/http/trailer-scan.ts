@@ -1,12 +1,19 @@
-/** Walks a trailer section (RFC 9112 §7.1.2) byte by byte, keeping nothing but the name at hand. Knows nothing of chunks. */
+/** Reads a trailer section (RFC 9112 §7.1.2) byte by byte, and keeps it without the fields that may not stand there. */
 import { HEAD_FIELDS, TRAILER_BYTES } from '../limits.ts'
 import { COLON, CR, HTAB, LF, SP, TOKEN, VALUE } from './character-tables.ts'
-import { FIELD, fieldId, isLookAlike, LONGEST_NAME } from './field-names.ts'
+import { bits, FIELD, fieldId, LONGEST_NAME, lookAlikeOf } from './field-names.ts'
+import { HeadCarry } from './head-carry.ts'
 import { refuse, type Side } from './rules.ts'
 
 type State = 'line' | 'name' | 'value' | 'line-lf' | 'end-lf' | 'done'
 
+/** The other fields that this layer acts on are about framing, routing or the connection: too late here, or a lie (RFC 9110 §6.5.1). */
+const MAY_STAND = bits(FIELD.other, FIELD.date)
+const EMPTY_SECTION = Buffer.from('\r\n')
+
 export class TrailerScan {
+  /** Some field of the section was left out. */
+  dropped = false
   readonly #side: Side
   #state: State = 'line'
   #bytes = 0
@@ -15,6 +22,12 @@ export class TrailerScan {
   readonly #name = new Uint8Array(LONGEST_NAME)
   #nameLength = 0
   #kinds = 0
+  /** The line at hand is to be left out. */
+  #drops = false
+  /** The lines that stay, and what has come of the line at hand. */
+  #kept: HeadCarry | undefined
+  /** Bytes of the lines that stay. */
+  #keptBytes = 0
 
   constructor(side: Side) {
     this.#side = side
@@ -24,20 +37,51 @@ export class TrailerScan {
     this.#state = 'line'
     this.#bytes = 0
     this.#fields = 0
+    this.#kept = undefined
+    this.#keptBytes = 0
+    this.dropped = false
   }
 
   get done(): boolean {
     return this.#state === 'done'
   }
 
+  /** What has come of the section, without the fields that were left out. Once it is done, it ends with the empty line. */
+  get section(): Buffer {
+    if (this.#kept !== undefined) return this.#kept.buffer.subarray(0, this.#kept.length)
+    return this.done ? EMPTY_SECTION : EMPTY_SECTION.subarray(0, 0)
+  }
+
   /** Index behind the section's last byte, or `to` if it goes on. */
   advance(buffer: Buffer, from: number, to: number): number {
     let at = from
+    let line = from
     while (at < to && this.#state !== 'done') {
+      const before = this.#state
       this.#state = this.#step(buffer[at++]!)
       if (++this.#bytes > TRAILER_BYTES) refuse(this.#side, 'trailer-bytes')
+      if (before === 'line-lf') {
+        this.#endLine(buffer, line, at)
+        line = at
+      }
     }
+    // Mostly the section is an empty line, and that in one piece.
+    if (this.#kept !== undefined || !this.done) this.#keep(buffer, line, at)
     return at
+  }
+
+  #endLine(buffer: Buffer, from: number, to: number): void {
+    this.#keep(buffer, from, to)
+    const kept = this.#kept!
+    if (this.#drops) kept.length = this.#keptBytes
+    this.#keptBytes = kept.length
+    this.dropped ||= this.#drops
+  }
+
+  #keep(buffer: Buffer, from: number, to: number): void {
+    if (from === to) return
+    this.#kept ??= new HeadCarry()
+    this.#kept.append(buffer, from, to)
   }
 
   #step(byte: number): State {
@@ -76,8 +120,9 @@ export class TrailerScan {
     }
     if (byte !== COLON || this.#nameLength === 0)
       refuse(this.#side, byte === SP || byte === HTAB ? 'field-name-space' : 'field-name-token')
-    if (isLookAlike(this.#name, 0, this.#nameLength, this.#kinds)) refuse(this.#side, 'field-name-lookalike')
-    if (fieldId(this.#name, 0, this.#nameLength) !== FIELD.other) refuse(this.#side, 'trailer-forbidden')
+    const id = fieldId(this.#name, 0, this.#nameLength)
+    const alike = lookAlikeOf(this.#name, 0, this.#nameLength, this.#kinds)
+    this.#drops = ((bits(id) | bits(alike)) & ~MAY_STAND) !== 0
     return 'value'
   }
 }

@@ -1,8 +1,8 @@
-/** Who must give way when received bytes that nobody has consumed fill the memory. Decides; acts on nothing. */
+/** Decides which channel gives way when bytes that wait in channels fill the memory. */
 
 /** A channel's multiplexer, as far as this decision needs it. */
 export interface Holder {
-  /** Bytes received and not yet consumed on its live streams. */
+  /** Memory that its live streams hold: bytes received and not yet consumed, bytes written and not yet sent. */
   readonly heldBytes: number
   /** Who answers for it: channels of one tenant are judged together first. Undefined: several share it, and it is judged by itself. */
   readonly tenant?: string

@@ -9,14 +9,19 @@ import type { StreamTable } from './stream-table.ts'
 /** What a peer's frames ask of the session. */
 export interface Session {
   readonly now: () => number
-  /** The peer opens a stream whose id is in order. */
+  /** The peer opens a stream whose id is in order and for which there is a place. */
   accept(id: number): void
+  /** The peer opens one more than it may. */
+  refuse(id: number): void
   ping(value: number): void
   pong(value: number): void
   goAway(code: number): void
   /** The peer broke a rule: nothing further is to be read. */
   violate(rule: string): void
 }
+
+/** FIN and RST: what the opener of a stream sends to end it, in frames of their own. */
+const ENDS_OF_A_STREAM = 2
 
 export class Inbound implements FrameSink {
   readonly #session: Session
@@ -76,12 +81,11 @@ export class Inbound implements FrameSink {
       if (broken !== undefined) return this.#session.violate(`${broken} on stream ${id}`)
       this.#receiverEnds = (flags & Flag.fin) !== 0
     }
-    if (length > 0) this.#allowance.earn()
-    else this.#afford()
+    if (length === 0 && !(flags & Flag.syn)) this.#affordAnswer()
   }
 
   #windowUpdate(flags: number, id: number, credit: number): void {
-    if (!this.#afford()) return
+    if (!(flags & Flag.syn) && !this.#affordAnswer()) return
     const stream = flags === 0 ? this.#streams.get(id) : this.#flagged(flags, id)
     if (stream === undefined) {
       if (!this.#streams.wasOpen(id)) this.#session.violate(`window update for stream ${id}, which was never opened`)
@@ -96,14 +100,18 @@ export class Inbound implements FrameSink {
     if (flags & Flag.syn) this.#accept(id)
     const stream = this.#streams.get(id)
     if (stream === undefined || !(flags & Flag.rst)) return stream
-    if (this.#afford()) stream.abandon(new TunnelFault('stream-reset'), false)
+    stream.abandon(new TunnelFault('stream-reset'), false)
     return undefined
   }
 
+  /** A stream for which there is a place is the peer's right, and so is its end. One more is charged. */
   #accept(id: number): void {
     const broken = this.#streams.takePeerId(id)
     if (broken !== undefined) return this.#session.violate(broken)
-    if (this.#afford()) this.#session.accept(id)
+    if (this.#streams.peerHasPlace) {
+      this.#allowance.earn(ENDS_OF_A_STREAM)
+      this.#session.accept(id)
+    } else if (this.#afford()) this.#session.refuse(id)
   }
 
   #peerEnded(stream: MuxStream): void {
@@ -112,10 +120,11 @@ export class Inbound implements FrameSink {
   }
 
   #ping(flags: number, value: number): void {
-    if (!this.#afford()) return
-    if (flags === Flag.syn) this.#session.ping(value)
-    else if (flags === Flag.ack) this.#session.pong(value)
-    else this.#session.violate(`ping with flags ${flags}`)
+    if (flags === Flag.syn) {
+      if (this.#afford()) this.#session.ping(value)
+    } else if (flags === Flag.ack) {
+      if (this.#affordAnswer()) this.#session.pong(value)
+    } else this.#session.violate(`ping with flags ${flags}`)
   }
 
   #goAway(flags: number, code: number): void {
@@ -124,10 +133,18 @@ export class Inbound implements FrameSink {
     else this.#session.violate(`GOAWAY with flags ${flags}`)
   }
 
-  /** Charges a frame without payload. False: that was one too many, and the session has ended. */
+  /** Charges a frame without payload that nothing of ours asked for. False: that was one too many, and the session has ended. */
   #afford(): boolean {
-    const affordable = this.#allowance.spend(this.#session.now)
-    if (!affordable) this.#session.violate('a flood of frames without payload')
-    return affordable
+    return this.#allowance.spend(this.#session.now) || this.#flood()
+  }
+
+  /** Charges a frame without payload that may answer one of ours: a window update, ACK, FIN or RST, for a stream that is gone too. */
+  #affordAnswer(): boolean {
+    return this.#allowance.spendAnswer(this.#session.now) || this.#flood()
+  }
+
+  #flood(): false {
+    this.#session.violate('a flood of frames without payload')
+    return false
   }
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { INITIAL_WINDOW_BYTES } from '../limits.ts'
-import type { RawStream } from './stream.ts'
+import { INITIAL_WINDOW_BYTES, WINDOW_REST_MS } from '../limits.ts'
+import type { RawStream, StreamListener } from './stream.ts'
 import { Pair, type PairSide } from './testing/pair.ts'
 import { WindowBudget } from './window-budget.ts'
 
@@ -99,6 +99,8 @@ class Model {
     } else if (kind === 6) this.pair.pull(side, amount)
     else if (kind === 7) this.pair.deliver(side, amount)
     else if (kind === 8) side.mux.ping()
+    // Windows that have grown rest.
+    else if (kind === 9) this.pair.time += 2 * WINDOW_REST_MS
   }
 
   check(): void {
@@ -145,7 +147,7 @@ class Model {
 describe('two multiplexers', () => {
   const step = fc.tuple(
     fc.constantFrom('agent' as const, 'server' as const),
-    fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 6, 7, 7, 7, 8),
+    fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 6, 7, 7, 7, 8, 9),
     fc.nat(10),
     fc.oneof(fc.nat(40), fc.nat(2000), fc.nat(120 * KiB)),
   )
@@ -179,6 +181,43 @@ describe('two multiplexers', () => {
     ends[0]!.consume(INITIAL_WINDOW_BYTES)
     pair.settle()
     expect(ends[0]!.read).toBe(600 * KiB)
+  })
+
+  it('let no reset overtake what an expedited stream says of it before, however much that is', () => {
+    const pair = new Pair({ peerStreams: 5000, ownStreams: 5000 })
+    const quiet: StreamListener = { data: () => {}, end: () => {}, reset: () => {}, writable: () => {} }
+    const served: RawStream[] = []
+    pair.agent.onStream = (stream) => {
+      served.push(stream)
+      stream.listen(quiet)
+    }
+    const said = new Set<number>()
+    let unread = ''
+    pair.server.onStream = (stream) =>
+      stream.listen({
+        ...quiet,
+        data: (chunk) => {
+          stream.consume(chunk.length)
+          const lines = (unread + chunk).split('\n')
+          unread = lines.pop()!
+          for (const text of lines) said.add(Number.parseInt(text, 10))
+        },
+      })
+    const control = pair.agent.mux.openStream()
+    pair.agent.mux.expedite(control)
+    let [explained, unexplained] = [0, 0]
+    for (let opened = 0; opened < 5000; opened++) {
+      const stream = pair.server.mux.openStream()
+      stream.listen({ ...quiet, reset: () => void (said.has(stream.id) ? explained++ : unexplained++) })
+    }
+    pair.settle()
+    for (const stream of served) {
+      control.write(Buffer.from(`${stream.id}`.padEnd(199).concat('\n')))
+      stream.reset()
+    }
+    expect(5000 * 200).toBeGreaterThan(3 * INITIAL_WINDOW_BYTES)
+    pair.settle(1000)
+    expect([explained, unexplained]).toEqual([5000, 0])
   })
 
   it('carry a thousand streams one after another, each closed on both sides', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { CONTROL_BACKLOG_FRAMES, CONTROL_FRAMES_PER_SECOND, INITIAL_WINDOW_BYTES } from '../limits.ts'
+import { INITIAL_WINDOW_BYTES } from '../limits.ts'
 import { encode, type Frame } from './testing/slow-codec.ts'
 import { line, Recorder, Solo } from './testing/solo.ts'
 
@@ -124,69 +124,18 @@ describe('a violation', () => {
   })
 })
 
-describe('a flood', () => {
-  it('of pings ends the session after two seconds’ worth at most', () => {
-    const solo = busy()
-    let pings = 0
-    // An hour of silence saves nothing up.
-    solo.time += 3_600_000
-    while (solo.faults.length === 0 && pings < 1e5) {
-      solo.receive({ type: 'ping', flags: ['syn'], length: pings++ })
-      solo.sent()
+describe('id 0, which is the session’s', () => {
+  it.each<[string, Sent]>([
+    ['data', { type: 'data', id: 0, payload }],
+    ['a window update', { type: 'windowUpdate', id: 0, length: 5 }],
+    ['RST', { type: 'windowUpdate', flags: ['rst'], id: 0 }],
+    ['SYN', syn(0)],
+  ])('takes no %s, on either side', (_title, frame) => {
+    for (const side of ['agent', 'server'] as const) {
+      const solo = new Solo({ side })
+      solo.receive(frame)
+      expect(solo.faults.map((fault) => fault.code)).toEqual(['protocol-violation'])
     }
-    expect(pings).toBeLessThanOrEqual(2 * CONTROL_FRAMES_PER_SECOND + 1)
-    expect(solo.faults[0]!.detail).toBe('a flood of frames without payload')
-  })
-
-  it('is not what a steady rate below the ceiling is', () => {
-    const solo = busy()
-    for (let second = 0; second < 20; second++) {
-      for (let ping = 0; ping < CONTROL_FRAMES_PER_SECOND * 0.9; ping++) {
-        solo.receive({ type: 'ping', flags: ['syn'] })
-        solo.time += 1000 / (CONTROL_FRAMES_PER_SECOND * 0.9)
-      }
-      solo.sent()
-    }
-    expect(solo.faults).toEqual([])
-  })
-
-  it('is not what a peer sends that credits every one of many frames', () => {
-    const solo = busy()
-    const { stream } = solo.open()
-    for (let frame = 0; frame < 20_000; frame++) {
-      stream.write(Buffer.alloc(10))
-      solo.sent()
-    }
-    solo.mux.receive(
-      Buffer.concat(Array.from({ length: 20_000 }, () => encode({ type: 'windowUpdate', id: stream.id, length: 10 }))),
-    )
-    expect(solo.faults).toEqual([])
-  })
-
-  it.each<[string, (round: number) => Sent[]]>([
-    ['empty data', () => [{ type: 'data', id: 1 }]],
-    ['empty window updates', () => [{ type: 'windowUpdate', id: 2 }]],
-    [
-      'streams opened and reset',
-      (round) => [syn(round * 2 + 3), { type: 'windowUpdate', flags: ['rst'], id: round * 2 + 3 }],
-    ],
-    ['frames for a dead stream', () => [{ type: 'windowUpdate', flags: ['rst'], id: 1 }]],
-    ['GOAWAYs', () => [{ type: 'goAway' }]],
-  ])('of %s ends the session', (_title, frames) => {
-    const solo = busy()
-    for (let round = 0; round < CONTROL_FRAMES_PER_SECOND + 2; round++) solo.receive(...frames(round))
-    expect(solo.mux.openStreams).toBe(0)
-    expect(solo.faults.map((fault) => fault.detail)).toEqual(['a flood of frames without payload'])
-  })
-
-  it('that is never read back ends the session before its answers fill the memory', () => {
-    const solo = busy()
-    for (let ping = 0; ping < 3 * CONTROL_BACKLOG_FRAMES; ping++) {
-      // One ping for each frame of data: justified, but the answers are not read.
-      solo.receive({ type: 'data', id: 1, payload: Buffer.from('.') }, { type: 'ping', flags: ['syn'], length: ping })
-    }
-    expect(solo.faults.map((fault) => fault.detail)).toEqual(['it does not read what it is sent'])
-    expect(solo.sent().map(line)).toEqual(['goAway 0 1'])
   })
 })
 

@@ -3,7 +3,13 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { TunnelFault } from '../fault.ts'
-import { FRAME_PAYLOAD_BYTES, INITIAL_WINDOW_BYTES, STREAM_BACKLOG_BYTES } from '../limits.ts'
+import {
+  BODY_IDLE_MS,
+  FRAME_PAYLOAD_BYTES,
+  HELD_PIECE_BYTES,
+  INITIAL_WINDOW_BYTES,
+  STREAM_BACKLOG_BYTES,
+} from '../limits.ts'
 import type { StreamListener } from './stream.ts'
 import { line, Recorder, Solo } from './testing/solo.ts'
 import { WindowBudget } from './window-budget.ts'
@@ -218,6 +224,102 @@ describe('ending a stream', () => {
   })
 })
 
+describe('a reset behind the end', () => {
+  /** Stream 2 has filled the peer's window, waits with 1,000 bytes and its end, and nobody reads it any more. */
+  function delivering(options = {}): { solo: Solo; recorder: Recorder } {
+    const solo = new Solo(options)
+    const recorder = solo.open(false)
+    recorder.stream.write(Buffer.alloc(INITIAL_WINDOW_BYTES + 1000))
+    solo.sent()
+    solo.receive({ type: 'data', flags: ['ack'], id: 2, payload: Buffer.from('early') })
+    recorder.stream.end()
+    recorder.stream.reset()
+    return { solo, recorder }
+  }
+  const credit = (length: number) => ({ type: 'windowUpdate' as const, id: 2, length })
+
+  it('leaves after what was written, and after the end', () => {
+    const solo = new Solo()
+    const { stream } = solo.open()
+    stream.write(Buffer.from('beginning'))
+    solo.sent()
+    stream.write(Buffer.from('whole'))
+    stream.end()
+    stream.reset()
+    stream.reset()
+    expect(lines(solo)).toEqual(['data 2 5', 'windowUpdate 2 fin 0', 'windowUpdate 2 rst 0'])
+    expect([solo.mux.openStreams, solo.mux.outputWaiting]).toEqual([0, false])
+  })
+
+  it('waits for the peer’s window, and reads nothing meanwhile', () => {
+    const { solo, recorder } = delivering()
+    expect(lines(solo)).toEqual([])
+    solo.receive({ type: 'data', id: 2, payload: Buffer.alloc(INITIAL_WINDOW_BYTES / 2) }, credit(400))
+    recorder.stream.consume(INITIAL_WINDOW_BYTES / 2)
+    expect(lines(solo)).toEqual(['data 2 400'])
+    solo.receive(credit(600))
+    expect(lines(solo)).toEqual(['data 2 600', 'windowUpdate 2 fin 0', 'windowUpdate 2 rst 0'])
+    expect([recorder.bytes.toString(), recorder.endings, solo.faults]).toEqual(['early', [], []])
+  })
+
+  it('is no reset if the peer has ended as well', () => {
+    const { solo } = delivering()
+    solo.receive({ type: 'windowUpdate', flags: ['fin'], id: 2 }, credit(1000))
+    expect(lines(solo)).toEqual(['data 2 1000', 'windowUpdate 2 fin 0'])
+    expect(solo.mux.openStreams).toBe(0)
+  })
+
+  it('is over when the peer resets the stream, or the transport goes', () => {
+    for (const end of [
+      (solo: Solo) => solo.receive({ type: 'windowUpdate', flags: ['rst'], id: 2 }),
+      (solo: Solo) => solo.mux.close(new TunnelFault('channel-lost')),
+    ]) {
+      const { solo, recorder } = delivering()
+      end(solo)
+      expect([solo.mux.openStreams, recorder.endings, solo.mux.heldBytes, lines(solo)]).toEqual([0, [], 0, []])
+    }
+  })
+
+  it('gives its place to a stream that somebody wants', () => {
+    const { solo } = delivering({ ownStreams: 2 })
+    solo.open()
+    const third = solo.open()
+    expect(lines(solo)).toEqual(['windowUpdate 2 rst 0', 'windowUpdate 4 syn 0', 'windowUpdate 6 syn 0'])
+    expect(() => solo.open()).toThrow(expect.objectContaining({ code: 'streams-exhausted' }))
+    expect(third.endings).toEqual([])
+  })
+
+  it('counts as held, by what it has to send, and gives way when memory is short', () => {
+    const { solo } = delivering()
+    expect(solo.mux.heldBytes).toBe(1000 + HELD_PIECE_BYTES)
+    expect(solo.mux.resetLongestStalled()).toBe(true)
+    expect([solo.mux.heldBytes, lines(solo)]).toEqual([0, ['windowUpdate 2 rst 0']])
+  })
+
+  it('comes by force when the peer has taken nothing for as long as a body may stand still', () => {
+    const { solo } = delivering()
+    solo.time += BODY_IDLE_MS
+    solo.receive(credit(1))
+    solo.sent()
+    solo.time += BODY_IDLE_MS
+    solo.mux.sweep()
+    expect(lines(solo)).toEqual([])
+    solo.time += 1
+    solo.mux.sweep()
+    expect(lines(solo)).toEqual(['windowUpdate 2 rst 0'])
+    expect(solo.mux.openStreams).toBe(0)
+  })
+
+  it('leaves no trace of a stream that the peer has not heard of', () => {
+    const solo = new Solo()
+    const { stream } = solo.open()
+    stream.write(Buffer.from('never mind'))
+    stream.end()
+    stream.reset()
+    expect([lines(solo), solo.mux.openStreams]).toEqual([[], 0])
+  })
+})
+
 describe('flow control', () => {
   it('sends no more than the window, then what is credited', () => {
     const solo = new Solo()
@@ -295,6 +397,33 @@ describe('flow control', () => {
     expect(solo.mux.heldBytes).toBe(0)
   })
 
+  it('measures what waits to be sent', () => {
+    const solo = new Solo()
+    const { stream } = solo.open()
+    stream.write(Buffer.alloc(INITIAL_WINDOW_BYTES))
+    expect(solo.mux.heldBytes).toBe(INITIAL_WINDOW_BYTES + HELD_PIECE_BYTES)
+    solo.sent()
+    expect(solo.mux.heldBytes).toBe(0)
+    for (let bytes = 0; bytes < STREAM_BACKLOG_BYTES; bytes++) stream.write(Buffer.from('x'))
+    expect(solo.mux.heldBytes).toBeGreaterThan(STREAM_BACKLOG_BYTES)
+    expect(solo.mux.heldBytes).toBeLessThan(1.1 * STREAM_BACKLOG_BYTES)
+    stream.reset()
+    expect(solo.mux.heldBytes).toBe(0)
+  })
+
+  it('leaves what waits on a stream of the peer’s to the stream that it comes from', () => {
+    const solo = new Solo()
+    solo.consume = false
+    const { stream } = openedBy(solo, 1)
+    stream.write(Buffer.alloc(INITIAL_WINDOW_BYTES + 1000))
+    expect(solo.mux.heldBytes).toBe(0)
+    solo.sent()
+    expect(solo.mux.resetLongestStalled()).toBe(false)
+    solo.receive({ type: 'data', id: 1, payload: Buffer.alloc(10) })
+    expect(solo.mux.heldBytes).toBe(10 + HELD_PIECE_BYTES)
+    expect(solo.mux.resetLongestStalled()).toBe(true)
+  })
+
   it('copies small pieces for a reader that is behind, so that it does not keep the whole chunk', () => {
     const solo = new Solo()
     solo.consume = false
@@ -329,6 +458,26 @@ describe('flow control', () => {
     expect(solo.mux.resetLongestStalled()).toBe(true)
     expect(solo.mux.resetLongestStalled()).toBe(false)
     expect(idle.endings).toEqual([])
+  })
+
+  it('resets the stream whose bytes have waited for the peer’s window for the longest time', () => {
+    const solo = new Solo()
+    const [first, second, third] = [solo.open(), solo.open(), solo.open()]
+    for (const { stream } of [first, second]) {
+      stream.write(Buffer.alloc(INITIAL_WINDOW_BYTES + 100))
+      solo.sent()
+      solo.time += 10
+    }
+    solo.receive({ type: 'windowUpdate', id: first.stream.id, length: 50 })
+    solo.sent()
+    solo.time += 10
+    solo.receive({ type: 'ping', flags: ['syn'] })
+    third.stream.write(Buffer.from('just now'))
+    const reset = () => [first, second, third].map(({ endings }) => endings.length)
+    expect([solo.mux.resetLongestStalled(), reset()]).toEqual([true, [0, 1, 0]])
+    expect([solo.mux.resetLongestStalled(), reset()]).toEqual([true, [1, 1, 0]])
+    expect([solo.mux.resetLongestStalled(), reset()]).toEqual([true, [1, 1, 1]])
+    expect(solo.mux.resetLongestStalled()).toBe(false)
   })
 })
 
@@ -405,8 +554,12 @@ describe('the write side', () => {
     const solo = new Solo()
     const streams = [solo.open(), solo.open(), solo.open()].map(({ stream }) => stream)
     // What is written where the shared slab ends goes on in the next one: what follows then begins there.
-    do streams[0]!.write(Buffer.alloc(300))
-    while (solo.mux.pull(1e6).length === 1)
+    for (let pieces = 1; pieces === 1; ) {
+      const other = new Solo()
+      other.open().stream.write(Buffer.alloc(300))
+      pieces = other.mux.pull(1e6).length
+    }
+    solo.mux.pull(1e6)
     for (const stream of streams) stream.write(Buffer.alloc(300))
     expect(solo.mux.pull(1e6)).toHaveLength(1)
     const large = Buffer.alloc(20 * KiB, 'x')
@@ -467,7 +620,7 @@ describe('the session', () => {
     expect(() => solo.open()).toThrow(expect.objectContaining({ code: 'channel-closed' }))
   })
 
-  it('turns what a listener throws into internal-error, with the cause, and says so to the peer', () => {
+  it('resets a stream whose listener throws, with the cause, and no other', () => {
     const solo = new Solo()
     const cause = new Error('a defect')
     const beside = openedBy(solo, 1)
@@ -481,10 +634,34 @@ describe('the session', () => {
         writable: () => {},
       })
     solo.receive({ type: 'data', flags: ['syn'], id: 3, payload: Buffer.from('x') })
-    expect(solo.faults.map((fault) => [fault.code, fault.cause])).toEqual([['internal-error', cause]])
-    expect(beside.endings).toEqual(['reset internal-error'])
-    expect(lines(solo)).toEqual(['goAway 0 2'])
+    expect(solo.crashes.map((fault) => [fault.code, fault.cause])).toEqual([['internal-error', cause]])
+    expect(solo.faults).toEqual([])
+    expect(beside.endings).toEqual([])
+    expect(lines(solo)).toContain('windowUpdate 3 rst 0')
+    solo.receive({ type: 'data', id: 1, payload: Buffer.from('goes on') })
+    expect(beside.bytes.toString()).toBe('goes on')
   })
+
+  it.each(['data', 'end', 'reset', 'writable', 'streamOpened'] as const)(
+    'a listener that throws in %s, and again when it is reset, ends its own stream',
+    (callback) => {
+      const solo = new Solo()
+      const fail = (): never => {
+        throw new Error('a defect')
+      }
+      solo.onOpened = (stream) => {
+        stream.listen({ data: () => {}, end: () => {}, writable: () => {}, reset: fail, [callback]: fail })
+        if (callback === 'streamOpened') fail()
+        if (callback === 'writable') while (stream.write(Buffer.alloc(16 * KiB))) {}
+      }
+      solo.receive({ type: 'data', flags: ['syn'], id: 1, payload: Buffer.from('x') })
+      if (callback === 'end') solo.receive({ type: 'windowUpdate', flags: ['fin'], id: 1 })
+      if (callback === 'reset') solo.receive({ type: 'windowUpdate', flags: ['rst'], id: 1 })
+      solo.mux.pull(1e6)
+      expect(solo.crashes.length).toBeGreaterThan(0)
+      expect([solo.mux.openStreams, solo.faults]).toEqual([0, []])
+    },
+  )
 
   it('tells a new listener and no longer the former one', () => {
     const solo = new Solo()

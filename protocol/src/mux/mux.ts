@@ -1,6 +1,6 @@
-/** Many streams over one ordered flow of bytes: bytes in, events and bytes out. Has never heard of a socket. */
+/** Many streams over one ordered flow of bytes: bytes in, events and bytes out. */
 import { TunnelFault } from '../fault.ts'
-import { STREAMS_PER_CHANNEL } from '../limits.ts'
+import { BODY_IDLE_MS, CONTROL_BACKLOG_FRAMES, STREAMS_PER_CHANNEL } from '../limits.ts'
 import { ControlAllowance } from './control-allowance.ts'
 import { Flag, FrameType, GoAwayCode } from './frame.ts'
 import { Inbound, type Session } from './inbound.ts'
@@ -22,12 +22,14 @@ export interface MuxEvents {
   streamOpened(stream: RawStream): void
   /** A stream is gone, and its place free. */
   streamGone?(): void
+  /** A listener threw (`internal-error`, with its cause). Its stream is reset, and nothing else ends. */
+  streamCrashed?(fault: TunnelFault): void
   /** A ping was answered; `roundTripMs` is also what window growth goes by. */
   pong(roundTripMs: number): void
   /** The peer opens and accepts nothing further (a `GoAwayCode`). Open streams go on. Called at most once. */
   goAway(code: number): void
   /**
-   * The peer broke the protocol (`protocol-violation`), or a listener threw (`internal-error`, with its cause). A GOAWAY is in the
+   * The peer broke the protocol (`protocol-violation`), or this session has a defect (`internal-error`, with its cause). A GOAWAY is in the
    * output, every stream has heard `reset(fault)`, nothing further is read. Called at most once, and not after `close`.
    */
   violated(fault: TunnelFault): void
@@ -40,6 +42,8 @@ export interface MuxOptions {
   /** Monotonic milliseconds. */
   readonly now: () => number
   readonly budget: WindowBudget
+  /** Whose sessions share in the budget together; without it the session has a share of its own. */
+  readonly tenant?: string
   /** Streams the peer may have open at once; one more is answered by a reset. */
   readonly peerStreams: number
   /** Streams this side may have open at once. STREAMS_PER_CHANNEL unless told. */
@@ -48,12 +52,18 @@ export interface MuxOptions {
   readonly firstId?: number
 }
 
+/** ACK, FIN and RST: what the peer of an opener sends besides data, in frames of their own. */
+const ANSWERS_TO_SYN = 3
+
 export class Mux {
   readonly #events: MuxEvents
   readonly #now: () => number
   readonly #streams: StreamTable
   readonly #inbound: Inbound
   readonly #writeSide: WriteSide
+  readonly #allowance: ControlAllowance
+  /** Answers to the peer that may wait before it is to be read no further. */
+  readonly #mostAnswers: number
   readonly #roundTrip = new RoundTrip()
   readonly #host: StreamHost & { arrivedAt: number }
   /** Streams that `pull` made room on; a field so that a flush allocates nothing for it. */
@@ -63,12 +73,13 @@ export class Mux {
   #peerWentAway = false
 
   constructor(options: MuxOptions) {
-    const { events, now, budget, side, peerStreams, ownStreams = STREAMS_PER_CHANNEL, firstId } = options
+    const { events, now, budget, tenant, side, peerStreams, ownStreams = STREAMS_PER_CHANNEL, firstId } = options
     const allowance = new ControlAllowance(now())
     const writeSide = new WriteSide(() => events.outputReady())
     const session: Session = {
       now,
       accept: (id) => this.#accept(id),
+      refuse: (id) => this.#refuse(id),
       ping: (value) => this.#queue(FrameType.ping, Flag.ack, 0, value),
       pong: (value) => this.#pong(value),
       goAway: (code) => this.#hearGoAway(code),
@@ -77,16 +88,22 @@ export class Mux {
     this.#events = events
     this.#now = now
     this.#writeSide = writeSide
+    this.#allowance = allowance
+    this.#mostAnswers = CONTROL_BACKLOG_FRAMES + peerStreams
     this.#streams = new StreamTable({ side, ownStreams, peerStreams, firstId })
     this.#inbound = new Inbound(session, this.#streams, allowance)
     this.#host = {
-      budget,
+      windows: budget.share(tenant),
       now,
       arrivedAt: now(),
       ready: (stream) => writeSide.ready(stream),
+      crashed: (fault) => events.streamCrashed?.(fault),
       credit: (stream) => this.#credit(stream),
+      delivers: (stream) => {
+        if (this.#streams.isOwn(stream.id)) this.#streams.delivering.add(stream)
+      },
       gone: (stream, tellPeer) => this.#gone(stream, tellPeer),
-      sentPayload: () => allowance.earn(),
+      sentPayload: () => allowance.earn(1),
     }
   }
 
@@ -95,16 +112,40 @@ export class Mux {
     return this.#streams.size
   }
 
-  /** Memory that readers of live streams hold, in bytes: what was received and not yet consumed, and what keeping its pieces costs. */
+  /**
+   * Memory that live streams hold, in bytes: received and not yet consumed, or written and not yet sent, and what keeping the pieces costs. What was
+   * written to streams of the peer's is the answer of another stream, which counts it until it has left.
+   */
   get heldBytes(): number {
     let held = 0
-    for (const stream of this.#streams.values()) held += stream.receives.held
+    for (const stream of this.#streams.values()) held += this.#heldBy(stream)
     return held
+  }
+
+  /** Calls back for each live stream that holds memory, with that memory in bytes. */
+  eachHeld(visit: (stream: RawStream, heldBytes: number) => void): void {
+    for (const stream of this.#streams.values()) {
+      const held = this.#heldBy(stream)
+      if (held > 0) visit(stream, held)
+    }
   }
 
   /** Whether a `pull` would bring something, room permitting. */
   get outputWaiting(): boolean {
     return this.#writeSide.waiting
+  }
+
+  /**
+   * Whether so many answers wait for the peer that nothing more of it should be passed to `receive` until a `pull` has taken them. A peer that is
+   * read on all the same, and reads nothing itself, would fill the memory.
+   */
+  get congested(): boolean {
+    return this.#writeSide.answers > this.#mostAnswers
+  }
+
+  /** Whether this stream is open. */
+  has(id: number): boolean {
+    return this.#streams.get(id) !== undefined
   }
 
   /** The latest round trip in milliseconds; undefined before the first answered ping. */
@@ -140,11 +181,7 @@ export class Mux {
   pull(maxBytes: number): Buffer[] {
     const roomy = this.#roomy
     const pieces = this.#writeSide.pull(maxBytes, roomy)
-    try {
-      for (let at = 0; at < roomy.length; at++) roomy[at]!.tellRoom()
-    } catch (error) {
-      this.#failInside(error)
-    }
+    for (let at = 0; at < roomy.length; at++) roomy[at]!.tellRoom()
     if (roomy.length > 0) roomy.length = 0
     return pieces
   }
@@ -153,12 +190,14 @@ export class Mux {
   openStream(): RawStream {
     if (this.#phase !== 'open') throw new TunnelFault('channel-closed')
     if (this.#wentAway || this.#peerWentAway) throw new TunnelFault('channel-closed', 'it is going away')
-    return this.#begin(this.#streams.takeOwnId(), Flag.syn)
+    const id = this.#streams.takeOwnId()
+    this.#allowance.earn(ANSWERS_TO_SYN)
+    return this.#begin(id, Flag.syn)
   }
 
   /**
-   * From now on this stream's bytes go before all others and before control frames, RST among them: what it says about another
-   * stream arrives before that one's reset. For a stream that says little.
+   * From now on this stream's bytes go before all others and before control frames. No RST leaves before bytes that this stream was given earlier,
+   * even if they wait for the peer's window: what it says about another stream arrives before that one's reset. For one stream, which says little.
    */
   expedite(stream: RawStream): void {
     const own = this.#streams.get(stream.id)
@@ -167,7 +206,16 @@ export class Mux {
 
   /** Measures the round trip; the answer comes as `pong`. A ping that is still under way is not answered any more. */
   ping(): void {
+    this.#allowance.earn(1)
     this.#queue(FrameType.ping, Flag.syn, 0, this.#roundTrip.start(this.#now()))
+  }
+
+  /** Resets streams of our own that nobody uses and of which nothing has left for BODY_IDLE_MS. Called now and then. */
+  sweep(): void {
+    if (this.#streams.delivering.size === 0) return
+    const expired = this.#now() - BODY_IDLE_MS
+    for (const stream of [...this.#streams.delivering])
+      if (stream.stalledSince < expired) stream.abandon(new TunnelFault('stream-reset', 'its peer took nothing'), true)
   }
 
   /** Tells the peer that this side opens and accepts nothing further. Open streams go on. Harmless when repeated. */
@@ -177,14 +225,17 @@ export class Mux {
     this.#queue(FrameType.goAway, 0, 0, code)
   }
 
-  /** Resets the stream whose reader has moved nothing for the longest time; it hears `reset`. False if no stream holds anything. */
-  resetLongestStalled(): boolean {
+  /** Resets the stream in which nothing has moved for the longest time; it hears `reset`. False if no stream holds anything. @param among all streams unless given */
+  resetLongestStalled(among?: (stream: RawStream) => boolean): boolean {
     let longest: MuxStream | undefined
+    let since = Infinity
     for (const stream of this.#streams.values()) {
-      if (stream.receives.unconsumed === 0) continue
-      if (longest === undefined || stream.receives.heldSince < longest.receives.heldSince) longest = stream
+      const stalledSince = this.#streams.isOwn(stream.id) ? stream.stalledSince : stream.unreadSince
+      if (stalledSince >= since || among?.(stream) === false) continue
+      longest = stream
+      since = stalledSince
     }
-    longest?.abandon(new TunnelFault('stream-reset', 'its reader stalled while memory was short'), true)
+    longest?.abandon(new TunnelFault('stream-reset', 'it stalled while memory was short'), true)
     return longest !== undefined
   }
 
@@ -197,6 +248,10 @@ export class Mux {
     this.#abandonAll(fault)
   }
 
+  #heldBy(stream: MuxStream): number {
+    return this.#streams.isOwn(stream.id) ? stream.held : stream.receives.held
+  }
+
   #begin(id: number, opening: number): MuxStream {
     const stream = new MuxStream(this.#host, id, opening)
     this.#streams.add(stream)
@@ -204,10 +259,18 @@ export class Mux {
     return stream
   }
 
+  #refuse(id: number): void {
+    this.#queue(FrameType.windowUpdate, Flag.rst, id, 0)
+  }
+
   #accept(id: number): void {
-    if (this.#wentAway || !this.#streams.hasRoomForPeer) return this.#queue(FrameType.windowUpdate, Flag.rst, id, 0)
+    if (this.#wentAway || this.#streams.refusing) return this.#refuse(id)
     const stream = this.#begin(id, Flag.ack)
-    this.#events.streamOpened(stream)
+    try {
+      this.#events.streamOpened(stream)
+    } catch (error) {
+      stream.crashed(error)
+    }
     if (!stream.heard) stream.reset()
   }
 
@@ -215,6 +278,7 @@ export class Mux {
     const now = this.#now()
     if (this.#roundTrip.isDue(now)) this.ping()
     const credit = stream.receives.takeCredit(now, this.#roundTrip.latestMs)
+    if (credit === 0) return
     const opening = stream.opening
     stream.opening = 0
     this.#queue(FrameType.windowUpdate, opening, stream.id, credit)
@@ -239,9 +303,12 @@ export class Mux {
     this.#events.goAway(code)
   }
 
+  /**
+   * What concerns streams of our own is bounded by their number, because none can be opened while the peer reads nothing. All else the peer can
+   * cause by what it sends.
+   */
   #queue(type: number, flags: number, id: number, length: number): void {
-    if (this.#phase !== 'open') return
-    if (!this.#writeSide.control(type, flags, id, length)) this.#violate('it does not read what it is sent')
+    if (this.#phase === 'open') this.#writeSide.control(type, flags, id, length, !this.#streams.isOwn(id))
   }
 
   #violate(rule: string): void {
@@ -249,7 +316,7 @@ export class Mux {
   }
 
   #failInside(error: unknown): void {
-    const fault = new TunnelFault('internal-error', 'a listener of a stream threw', { cause: error })
+    const fault = new TunnelFault('internal-error', undefined, { cause: error })
     this.#fail(fault, GoAwayCode.internalError)
   }
 
@@ -259,20 +326,12 @@ export class Mux {
     this.#inbound.stop()
     this.#writeSide.clearControl()
     this.#abandonAll(fault)
-    this.#writeSide.control(FrameType.goAway, 0, 0, code)
+    this.#writeSide.control(FrameType.goAway, 0, 0, code, false)
     this.#events.violated(fault)
   }
 
-  /** Every stream hears it, whatever a listener does; what one throws surfaces as any exception in an event handler would. */
+  /** Every stream hears it, whatever a listener does. */
   #abandonAll(fault: TunnelFault): void {
-    for (const stream of [...this.#streams.values()]) {
-      try {
-        stream.abandon(fault, false)
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error
-        })
-      }
-    }
+    for (const stream of [...this.#streams.values()]) stream.abandon(fault, false)
   }
 }

@@ -4,7 +4,7 @@ import { HEADER_BYTES, writeHeader } from './frame.ts'
 /** Small enough that a slow socket which keeps a piece of it keeps little else, large enough to serve about 100 small requests. */
 const SLAB_BYTES = 32 * 1024
 /** Up to here one copy is cheaper than one more piece in the write. */
-const COPY_BYTES = 4 * 1024
+export const COPY_BYTES = 4 * 1024
 
 /**
  * The slab at hand, shared by all channels of the process as Node's own Buffer pool is: one per channel would cost 5,000 idle

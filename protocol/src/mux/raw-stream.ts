@@ -8,11 +8,11 @@ import type { ReadyList } from './ready-list.ts'
 import { SendQueue } from './send-queue.ts'
 import type { RawStream, StreamListener } from './stream.ts'
 import { OPENED, type StreamState, step } from './stream-state.ts'
-import type { WindowBudget } from './window-budget.ts'
+import type { WindowShare } from './window-budget.ts'
 
 /** What a stream needs of its multiplexer. */
 export interface StreamHost {
-  readonly budget: WindowBudget
+  readonly windows: WindowShare
   readonly now: () => number
   /** When the bytes at hand arrived: one look at the clock for all frames of a chunk. */
   readonly arrivedAt: number
@@ -20,8 +20,12 @@ export interface StreamHost {
   ready(stream: MuxStream): void
   /** Half a window or more has been consumed: tell the peer. */
   credit(stream: MuxStream): void
+  /** Its user has left it. What it was given before its end still goes. */
+  delivers(stream: MuxStream): void
   /** The stream is gone; `tellPeer` asks for an RST. */
   gone(stream: MuxStream, tellPeer: boolean): void
+  /** A listener threw; the stream ends. */
+  crashed(fault: TunnelFault): void
   /** A frame with payload has left, which frames of the peer may answer. */
   sentPayload(): void
 }
@@ -44,13 +48,17 @@ export class MuxStream implements RawStream {
   readonly #sends = new SendQueue()
   #sendWindow = INITIAL_WINDOW_BYTES
   #writerWaits = false
+  /** Its user has left it: nothing is read any more. */
+  #delivering = false
+  /** When a frame last left others behind; monotonic ms, undefined while nothing waits but what was written since the last flush. */
+  #leftBehindAt: number | undefined
   #listener: StreamListener | undefined
 
   constructor(host: StreamHost, id: number, opening: number) {
     this.#host = host
     this.id = id
     this.opening = opening
-    this.receives = new ReceiveWindow(host.budget)
+    this.receives = new ReceiveWindow(host.windows)
   }
 
   // ── what its user calls ───────────────────────────────────────────────────────────────────────────────────────────
@@ -75,11 +83,14 @@ export class MuxStream implements RawStream {
   }
 
   reset(): void {
-    if (this.state.kind === 'live') this.#leave('reset', true)
+    if (this.state.kind === 'gone' || this.#delivering) return
+    // Of a stream that the peer has not heard of, nobody expects anything.
+    if (this.state.outbound === 'ending' && this.opening !== Flag.syn) this.#deliver()
+    else this.#leave('reset', true)
   }
 
   consume(bytes: number): void {
-    if (this.state.kind === 'gone') return
+    if (this.state.kind === 'gone' || this.#delivering) return
     if (this.receives.consume(bytes)) this.receives.heldSince = this.#host.now()
     const peerMaySend = this.state.inbound === 'open' && this.opening !== Flag.syn
     if (peerMaySend && this.receives.creditDue) this.#host.credit(this)
@@ -91,6 +102,21 @@ export class MuxStream implements RawStream {
     return this.state.kind === 'live'
   }
 
+  /** Memory that its reader and its queue hold, in bytes. */
+  get held(): number {
+    return this.receives.held + this.#sends.held
+  }
+
+  /** Since when its reader has moved nothing; monotonic ms, Infinity if it holds nothing. */
+  get unreadSince(): number {
+    return this.receives.unconsumed > 0 ? this.receives.heldSince : Infinity
+  }
+
+  /** Since when nothing of what it holds has moved; monotonic ms. Infinity if it holds nothing, later than any time if that is not known. */
+  get stalledSince(): number {
+    return this.queues ? Math.min(this.unreadSince, this.#leftBehindAt ?? Number.MAX_VALUE) : this.unreadSince
+  }
+
   get heard(): boolean {
     return this.#listener !== undefined
   }
@@ -100,6 +126,11 @@ export class MuxStream implements RawStream {
     if (this.state.kind === 'gone') return false
     if (this.#sends.bytes > 0 && this.#sendWindow > 0) return true
     return this.opening !== 0 || (this.#sends.bytes === 0 && this.state.outbound === 'ending')
+  }
+
+  /** Whether bytes of its writer have not left yet. */
+  get queues(): boolean {
+    return this.#sends.bytes > 0
   }
 
   get writerHasRoom(): boolean {
@@ -117,10 +148,13 @@ export class MuxStream implements RawStream {
       this.#sends.moveTo(output, bytes)
       this.#sendWindow -= bytes
       this.#host.sentPayload()
+      if (this.queues) this.#leftBehindAt = this.#host.now()
+      else if (this.#leftBehindAt !== undefined) this.#leftBehindAt = undefined
     }
     if (this.state.kind === 'live' && this.state.outbound === 'ending' && this.#sends.bytes === 0) {
       output.header(FrameType.windowUpdate, this.#takeOpening() | Flag.fin, this.id, 0)
       this.#sent('fin-sent')
+      if (this.#delivering && this.live) this.#delivered(output)
     } else if (this.opening !== 0) {
       output.header(FrameType.windowUpdate, this.#takeOpening(), this.id, 0)
     }
@@ -142,12 +176,17 @@ export class MuxStream implements RawStream {
   }
 
   delivered(chunk: Buffer, from: number, to: number): void {
+    if (this.#delivering) return
     if (this.#listener === undefined) return this.abandon(new TunnelFault('stream-reset', 'nobody listens'), true)
     const isBehind = this.receives.unconsumed > 0
     this.receives.deliver(to - from, this.#host.arrivedAt)
     if (this.receives.shredded)
       return this.abandon(new TunnelFault('stream-reset', 'its reader stalled over too many small pieces'), true)
-    this.#listener.data(isBehind ? pieceOfItsOwn(chunk, from, to) : slice(chunk, from, to))
+    try {
+      this.#listener.data(isBehind ? pieceOfItsOwn(chunk, from, to) : slice(chunk, from, to))
+    } catch (error) {
+      this.crashed(error)
+    }
   }
 
   /** The peer's FIN. Returns the rule it breaks, if any. */
@@ -157,7 +196,11 @@ export class MuxStream implements RawStream {
     const listener = this.#listener
     this.receives.release()
     this.#sent('fin-received')
-    listener?.end()
+    try {
+      listener?.end()
+    } catch (error) {
+      this.crashed(error)
+    }
     return undefined
   }
 
@@ -166,14 +209,42 @@ export class MuxStream implements RawStream {
     if (this.state.kind === 'gone') return
     const listener = this.#listener
     this.#leave('reset', tellPeer)
-    listener?.reset(why)
+    try {
+      listener?.reset(why)
+    } catch (error) {
+      this.crashed(error)
+    }
+  }
+
+  /** Its listener threw: the stream ends, and nothing else. */
+  crashed(error: unknown): void {
+    const fault = new TunnelFault('internal-error', 'a listener of a stream threw', { cause: error })
+    this.#host.crashed(fault)
+    this.abandon(fault, true)
   }
 
   /** Asks the writer to go on, if it was told to wait and there is room. */
   tellRoom(): void {
     if (!this.writerHasRoom || this.state.kind === 'gone' || this.state.outbound !== 'open') return
     this.#writerWaits = false
-    this.#listener?.writable()
+    try {
+      this.#listener?.writable()
+    } catch (error) {
+      this.crashed(error)
+    }
+  }
+
+  #deliver(): void {
+    this.#delivering = true
+    this.#listener = undefined
+    this.receives.abandon()
+    this.#host.delivers(this)
+  }
+
+  /** Behind its FIN, so that the peer has all before it is told that nobody reads what it still sends. */
+  #delivered(output: Output): void {
+    output.header(FrameType.windowUpdate, Flag.rst, this.id, 0)
+    this.#leave('reset', false)
   }
 
   #takeOpening(): number {

@@ -1,46 +1,95 @@
-/** Bytes a stream's writer has handed over and that have not left yet. Knows nothing of windows or frames. */
-import type { Output } from './output.ts'
+/** Bytes a stream's writer has handed over and that have not left yet. */
+import { HELD_PIECE_BYTES } from '../limits.ts'
+import { Fifo } from './fifo.ts'
+import { COPY_BYTES, type Output } from './output.ts'
+
+/** So many pieces wait as they came, which costs nothing. Behind them small ones are copied together: each would cost more than its bytes. */
+const PIECES_AS_THEY_CAME = 3
+/** Twice what is copied, so that at most half of a slab is left empty. */
+const SLAB_BYTES = 2 * COPY_BYTES
 
 export class SendQueue {
   bytes = 0
-  readonly #chunks: Buffer[] = []
-  /** The first chunk not yet gone, and how much of it is. */
-  #head = 0
+  /** What leaves next, from this offset on. Mostly it is all there is, so it needs no place in a list. */
+  #first: Buffer | undefined
   #offset = 0
+  readonly #behind = new Fifo<Buffer>()
+  /** The last chunk, if small pieces are copied into it, and how much of it is filled. */
+  #slab: Buffer | undefined
+  #slabUsed = 0
 
-  push(chunk: Buffer): void {
-    this.#chunks.push(chunk)
-    this.bytes += chunk.length
+  /** Pieces of memory that it keeps. */
+  get pieces(): number {
+    return this.#behind.length + (this.#first === undefined ? 0 : 1)
   }
 
-  /** Moves exactly `count` bytes (at most `bytes`) to the output, as the payload of the header just written. */
+  /** Memory that it keeps, in bytes. */
+  get held(): number {
+    return this.bytes + this.pieces * HELD_PIECE_BYTES
+  }
+
+  /** @param chunk of one byte at least */
+  push(chunk: Buffer): void {
+    this.bytes += chunk.length
+    if (this.#first === undefined) this.#first = chunk
+    else this.#pushBehind(chunk)
+  }
+
+  /** Moves exactly `count` bytes (at least one, at most `bytes`) to the output, as the payload of the header just written. */
   moveTo(output: Output, count: number): void {
     this.bytes -= count
-    while (count > 0) {
-      const chunk = this.#chunks[this.#head]!
-      const to = Math.min(chunk.length, this.#offset + count)
-      output.payload(chunk, this.#offset, to)
-      count -= to - this.#offset
-      this.#offset = to
-      if (to === chunk.length) this.#next()
+    let chunk = this.#first!
+    let from = this.#offset
+    let left = count
+    while (left >= chunk.length - from) {
+      output.payload(chunk, from, chunk.length)
+      left -= chunk.length - from
+      from = 0
+      const following = this.#takeNext()
+      this.#first = following
+      if (following === undefined) break
+      chunk = following
     }
+    if (left > 0) {
+      output.payload(chunk, from, from + left)
+      from += left
+    }
+    this.#offset = from
   }
 
   clear(): void {
-    this.#chunks.length = 0
-    this.#head = this.#offset = this.bytes = 0
+    this.#first = this.#slab = undefined
+    this.#behind.clear()
+    this.#offset = this.bytes = 0
   }
 
-  #next(): void {
-    this.#offset = 0
-    this.#head++
-    if (this.#head === this.#chunks.length) {
-      // Mostly one: to take it out is cheaper than to set the length.
-      while (this.#chunks.pop() !== undefined) {}
-      this.#head = 0
-    } else if (this.#head >= 64) {
-      this.#chunks.splice(0, this.#head)
-      this.#head = 0
+  #pushBehind(chunk: Buffer): void {
+    if (chunk.length <= COPY_BYTES && this.#behind.length >= PIECES_AS_THEY_CAME) return this.#copy(chunk)
+    this.#closeSlab()
+    this.#behind.push(chunk)
+  }
+
+  #copy(chunk: Buffer): void {
+    if (this.#slab === undefined || this.#slabUsed + chunk.length > SLAB_BYTES) {
+      this.#closeSlab()
+      this.#slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
+      this.#slabUsed = 0
+      this.#behind.push(this.#slab)
     }
+    this.#slabUsed += chunk.copy(this.#slab, this.#slabUsed)
+  }
+
+  /** Nothing further goes into the slab: it is as long as it is filled. */
+  #closeSlab(): void {
+    if (this.#slab === undefined) return
+    this.#behind.replaceLast(this.#slab.subarray(0, this.#slabUsed))
+    this.#slab = undefined
+  }
+
+  #takeNext(): Buffer | undefined {
+    if (this.#behind.length === 1) this.#closeSlab()
+    const chunk = this.#behind.first
+    this.#behind.drop()
+    return chunk
   }
 }

@@ -1,6 +1,7 @@
 /** A mux stream as a Node `Duplex`, for Node APIs that need one (10 µs each; the hot path does without). */
 import { Duplex } from 'node:stream'
 import { TunnelFault } from '../fault.ts'
+import { Fifo } from './fifo.ts'
 import type { ByteStream } from './stream.ts'
 
 type Done = (error?: Error | null) => void
@@ -17,7 +18,7 @@ export function duplexOf(stream: ByteStream): Duplex {
 class StreamDuplex extends Duplex {
   readonly #stream: ByteStream
   /** What has arrived and not been given to Node's buffer. Bounded by the stream's window. */
-  readonly #arrived: Buffer[] = []
+  readonly #arrived = new Fifo<Buffer>()
   /** What Node's buffer was given and the peer's window not yet given back. */
   #givenBytes = 0
   #wantsMore = false
@@ -70,7 +71,7 @@ class StreamDuplex extends Duplex {
   override _destroy(error: Error | null, done: Done): void {
     // Node destroys a Duplex whose directions have both ended; bytes and FIN may still wait for the peer's window then.
     if (!(this.#endGiven && this.#ended)) this.#stream.reset()
-    this.#arrived.length = 0
+    this.#arrived.clear()
     const writeDone = this.#writeDone
     this.#writeDone = undefined
     done(error)
@@ -78,8 +79,8 @@ class StreamDuplex extends Duplex {
   }
 
   #give(): void {
-    while (this.#wantsMore && this.#arrived.length > 0) {
-      const chunk = this.#arrived.shift()!
+    for (let chunk = this.#arrived.first; this.#wantsMore && chunk !== undefined; chunk = this.#arrived.first) {
+      this.#arrived.drop()
       this.#givenBytes += chunk.length
       this.#wantsMore = false
       if (this.push(chunk)) this.#wantsMore = true

@@ -22,7 +22,7 @@ export interface ByteStream {
   write(chunk: Buffer): boolean
   /** No more writing (FIN). Reading goes on. */
   end(): void
-  /** Abandons both directions. Harmless when repeated; the own listener is not called. */
+  /** Abandons both directions, but not what was written before `end`: that, and the end, still go. Harmless when repeated; the own listener is not called. */
   reset(): void
   /** `bytes` of what `data` delivered have moved on: the peer may send as many again. */
   consume(bytes: number): void

@@ -1,6 +1,7 @@
 /** The parts of the write side that its streams' tests do not reach: the queue of chunks and the list of who is ready. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { HELD_PIECE_BYTES, STREAM_BACKLOG_BYTES } from '../limits.ts'
 import { FrameType } from './frame.ts'
 import { Output } from './output.ts'
 import type { MuxStream } from './raw-stream.ts'
@@ -39,6 +40,47 @@ describe('the send queue', () => {
       }),
       { numRuns: 60 },
     )
+  })
+})
+
+describe('the send queue of a writer that does not get on', () => {
+  const sizes = fc.oneof(
+    fc.constant(1),
+    fc.integer({ min: 1, max: 300 }),
+    fc.constantFrom(1, 4096, 4097),
+    fc.integer({ min: 1, max: 9000 }),
+  )
+
+  it('keeps few pieces, and memory in proportion to its bytes, however they come', () => {
+    fc.assert(
+      fc.property(fc.infiniteStream(sizes), (lengths) => {
+        const queue = new SendQueue()
+        while (queue.bytes < STREAM_BACKLOG_BYTES) queue.push(Buffer.alloc(lengths.next().value))
+        // Of two neighbours, one is large or both together fill half a slab of 8 KiB.
+        expect(queue.pieces).toBeLessThanOrEqual(4 + (2 * queue.bytes) / 4096 + 2)
+        expect(queue.held).toBe(queue.bytes + queue.pieces * HELD_PIECE_BYTES)
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  it('keeps 64 KiB of single bytes in a few slabs', () => {
+    const queue = new SendQueue()
+    for (let bytes = 0; bytes < STREAM_BACKLOG_BYTES; bytes++) queue.push(Buffer.alloc(1))
+    expect(queue.pieces).toBeLessThanOrEqual(13)
+    queue.clear()
+    expect([queue.pieces, queue.held]).toEqual([0, 0])
+  })
+
+  it('keeps what is written at once as it came', () => {
+    const queue = new SendQueue()
+    const head = Buffer.from('HTTP/1.1 200 OK')
+    const output = new Output()
+    output.begin()
+    queue.push(head)
+    queue.push(Buffer.alloc(20_000))
+    queue.moveTo(output, queue.bytes)
+    expect(output.finish().at(-1)).toHaveLength(20_000)
   })
 })
 

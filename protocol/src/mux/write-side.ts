@@ -1,5 +1,6 @@
-/** Decides what leaves next: expedited streams, then control frames, then streams in turn. Knows nothing of sockets or of what arrives. */
+/** Decides what leaves next: the expedited stream, then control frames, then streams in turn. */
 import { ControlQueue } from './control-queue.ts'
+import { Flag } from './frame.ts'
 import { Output } from './output.ts'
 import type { MuxStream } from './raw-stream.ts'
 import { ReadyList } from './ready-list.ts'
@@ -8,6 +9,9 @@ export class WriteSide {
   readonly #outputReady: () => void
   readonly #output = new Output()
   readonly #control = new ControlQueue()
+  /** RSTs, which leave behind what the expedited stream was given before them. */
+  readonly #resets = new ControlQueue()
+  #expeditedStream: MuxStream | undefined
   readonly #expedited = new ReadyList()
   readonly #inTurn = new ReadyList()
   /** The caller knows that output is waiting. */
@@ -18,7 +22,18 @@ export class WriteSide {
   }
 
   get waiting(): boolean {
-    return this.#expedited.first !== undefined || !this.#control.empty || this.#inTurn.first !== undefined
+    const framesWait = !this.#control.empty || (!this.#resets.empty && !this.#holdsResets)
+    return framesWait || this.#expedited.first !== undefined || this.#inTurn.first !== undefined
+  }
+
+  /** Control frames that wait and that the peer has caused. */
+  get answers(): number {
+    return this.#control.answers + this.#resets.answers
+  }
+
+  /** The expedited stream has bytes left that the peer's window does not let through. */
+  get #holdsResets(): boolean {
+    return this.#expeditedStream?.queues === true
   }
 
   /** The stream has something to send; it gets its turn. */
@@ -33,26 +48,33 @@ export class WriteSide {
     const waits = stream.readyIn !== undefined
     stream.readyIn?.remove(stream)
     stream.expedited = true
+    this.#expeditedStream = stream
     if (waits) this.#expedited.add(stream)
   }
 
   /** The stream is gone, and has nothing more to send. */
   gone(stream: MuxStream): void {
+    if (stream === this.#expeditedStream) {
+      this.#expeditedStream = undefined
+      if (!this.#resets.empty) this.#announce()
+    }
     if (stream.readyIn === undefined) return
     stream.readyIn.remove(stream)
     // Whoever waited for room may find nothing to send, and then looks no more: what comes next must be told of.
     if (!this.waiting) this.#announced = false
   }
 
-  /** Queues a frame without payload. False: so many wait already that the peer cannot be reading. */
-  control(type: number, flags: number, id: number, length: number): boolean {
-    const hasRoom = this.#control.push(type, flags, id, length)
-    if (hasRoom) this.#announce()
-    return hasRoom
+  /** Queues a frame without payload. `isAnswer`: the peer has caused it. */
+  control(type: number, flags: number, id: number, length: number, isAnswer: boolean): void {
+    const isReset = (flags & Flag.rst) !== 0
+    const queue = isReset ? this.#resets : this.#control
+    queue.push(type, flags, id, length, isAnswer)
+    if (!isReset || !this.#holdsResets) this.#announce()
   }
 
   clearControl(): void {
     this.#control.clear()
+    this.#resets.clear()
   }
 
   /**
@@ -62,7 +84,8 @@ export class WriteSide {
   pull(maxBytes: number, roomy: MuxStream[]): Buffer[] {
     this.#output.begin()
     while (this.#expedited.first !== undefined) this.#sendFrame(this.#expedited.first, roomy)
-    this.#control.moveTo(this.#output)
+    if (!this.#control.empty) this.#control.moveTo(this.#output)
+    if (!this.#resets.empty && !this.#holdsResets) this.#resets.moveTo(this.#output)
     let bytes = 0
     while (this.#inTurn.first !== undefined && bytes < maxBytes) bytes += this.#sendFrame(this.#inTurn.first, roomy)
     this.#announced = this.#inTurn.first !== undefined

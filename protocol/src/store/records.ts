@@ -14,7 +14,7 @@ export const tokenSchema = z.object({
   subdomains: z.optional(names),
   createdAt: time,
   expiresAt: time,
-  /** What it was made for, in ms: rotation brings `expiresAt` forward, and makes another one of this length. */
+  /** What it was asked for with, in ms: rotation brings `expiresAt` forward, and makes another one of this length, as far as the token that asks lives. */
   lifeMs: z.optional(z.number()),
   /** The last day it was used, as yyyy-mm-dd. */
   lastUsedDay: z.optional(z.string()),

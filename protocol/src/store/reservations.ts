@@ -35,6 +35,11 @@ export function reservationStore(table: Table, users: UserStore): ReservationSto
   return {
     find,
 
+    async hasOwner(name, now) {
+      const reservation = await find(name)
+      return reservation !== undefined && reservation.releasedAt === undefined && !isOver(reservation, now)
+    },
+
     /**
      * Count, then list, then reserve. A crash after the count leaves a name counted that nobody has, until the quota is
      * full and the count is swept; a crash before the reservation leaves a row in the list of a name that nobody has, which

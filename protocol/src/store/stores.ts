@@ -70,6 +70,8 @@ export type UserChanges = Partial<Pick<User, 'patterns' | 'maxSubdomains' | 'max
 
 export interface ReservationStore {
   find(name: string): Promise<Reservation | undefined>
+  /** Whether the name is somebody's: not one that was given back, nor a random one that is not held any more. Strongly consistent. */
+  hasOwner(name: string, now: number): Promise<boolean>
   /**
    * Makes sure that `name` belongs to `username`, who must exist; a name that is theirs already is only kept alive.
    * A random name asked for as a lasting one becomes one, never the reverse.

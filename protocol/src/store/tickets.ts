@@ -16,7 +16,7 @@ export function ticketStore(table: Table): TicketStore {
     async issue(ticket) {
       const item = { ...key(ticket.idHash), ...ticket, purgeAt: purgeAt(ticket.expiresAt + TICKET_PURGE_AFTER_MS) }
       const written = await table.put(item, { clause: IS_NEW })
-      // 144 random bits do not meet: this is our own first attempt, whose answer was lost.
+      // 128 random bits do not meet: this is our own first attempt, whose answer was lost.
       if (written.kind === 'refused') throw new TunnelFault('store-unavailable', 'The ticket may be recorded or not.')
     },
 

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { channelTicketSchema } from './channel-ticket.ts'
-import { newWorkerId, workerIdHash } from './worker-id.ts'
+import { newDeploymentSecret, parseDeploymentKeys } from './deployment-keys.ts'
+import { newWorkerId } from './worker-id.ts'
 
 const good = {
   port: 7000,
-  workerId: newWorkerId(randomBytes),
+  workerId: newWorkerId(1_800_000_000_000, parseDeploymentKeys(newDeploymentSecret(randomBytes)), randomBytes),
   encryptionKeyText: 'ab'.repeat(32),
   host: 'channel.example.com',
   url: 'https://demo.example.com',
@@ -36,10 +37,4 @@ test.each([
   { host: '' },
 ])('a ticket with %j is none', (changes) => {
   expect(channelTicketSchema.safeParse({ ...good, ...changes }).success).toBe(false)
-})
-
-test('an id is 144 random bits in printable ASCII, and its hash is SHA-256', () => {
-  expect(newWorkerId((bytes) => new Uint8Array(bytes))).toBe('A'.repeat(24))
-  expect(new Set(Array.from({ length: 100 }, () => newWorkerId(randomBytes))).size).toBe(100)
-  expect(workerIdHash('abc')).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')
 })

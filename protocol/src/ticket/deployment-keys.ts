@@ -10,6 +10,7 @@ const INFO = {
   seal: 'postern seal v1',
   observation: 'postern observation v1',
   hop: 'postern hop v1',
+  workerId: 'postern worker id v1',
   id: 'postern key id v1',
 } as const
 

@@ -49,7 +49,7 @@ describe('the steps of the founding document, as far as the control plane takes 
   test('step 2: the answer is a ticket {port, workerId, encryptionKeyText} and what the deployed shape adds', async () => {
     expect(await ticketOf(demo)).toEqual({
       port: 7000,
-      workerId: expect.stringMatching(/^[\w-]{24}$/),
+      workerId: expect.stringMatching(/^[0-9a-f]{8}\.[\w-]{48}$/),
       encryptionKeyText: expect.stringMatching(/^[0-9a-f]{64}$/),
       host: 'channel.example.com',
       url: 'https://demo.example.com',

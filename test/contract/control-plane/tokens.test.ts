@@ -86,7 +86,7 @@ describe('a token', () => {
   })
 
   test('lives a year at most', async () => {
-    expect(made(await create(world.ann, { expiresInDays: MOST_TOKEN_LIFE_DAYS })).expiresAt).toBe(after(365 * DAY_MS))
+    expect(made(await create(world.root, { expiresInDays: MOST_TOKEN_LIFE_DAYS })).expiresAt).toBe(after(365 * DAY_MS))
     for (const expiresInDays of [0, -1, 1.5, MOST_TOKEN_LIFE_DAYS + 1]) {
       const { detail } = expectProblem(await create(world.ann, { expiresInDays }), 'request-malformed')
       expect(detail).toContain('expiresInDays')
@@ -148,12 +148,61 @@ describe('no token makes a mightier one', () => {
   })
 })
 
+describe('no token makes one that ends later than itself', () => {
+  test('days beyond its own end are refused, and the answer names the most', async () => {
+    const bearer = await world.give('ann', { expiresAt: START + 7.5 * DAY_MS })
+    const { detail } = expectProblem(await create(bearer, { expiresInDays: 8 }), 'token-life-exceeded')
+    expect(detail).toBe(`expiresInDays: at most 7; the token that asks ends at ${after(7.5 * DAY_MS)}.`)
+    expect(made(await create(bearer, { expiresInDays: 7 })).expiresAt).toBe(after(7 * DAY_MS))
+  })
+
+  test('one that ends within the day makes none for days, but one that ends with it', async () => {
+    const bearer = await world.give('ann', { expiresAt: START + 3_600_000 })
+    const { detail } = expectProblem(await create(bearer, { expiresInDays: 1 }), 'token-life-exceeded')
+    expect(detail).toBe(`expiresInDays: leave it out; the token that asks ends at ${after(3_600_000)}.`)
+    expect(made(await create(bearer)).expiresAt).toBe(after(3_600_000))
+  })
+
+  test('without a word, the new one ends with the one that asks, and so do those made by it', async () => {
+    const bearer = await world.give('ann', { expiresAt: START + DAY_MS })
+    const first = made(await create(bearer))
+    world.at.now = START + DAY_MS / 2
+    const second = made(await create(first.token))
+    const third = made(await rotate(second.token, second.id))
+    expect([first, second, third].map(({ expiresAt }) => expiresAt)).toEqual(Array(3).fill(after(DAY_MS)))
+    world.at.now = START + DAY_MS
+    for (const { token } of [first, second, third]) expectProblem(await me(token), 'token-expired')
+  })
+
+  test('nor by rotation, of itself or of another one', async () => {
+    const bearer = await world.give('ann', { expiresAt: START + 2 * DAY_MS })
+    const long = await world.give('ann')
+    expect(made(await rotate(bearer, await idOf(world, long))).expiresAt).toBe(after(2 * DAY_MS))
+    expect(made(await rotate(bearer, await idOf(world, bearer))).expiresAt).toBe(after(2 * DAY_MS))
+    // It was rotated, so that it ends in a day.
+    expect(made(await rotate(bearer, await idOf(world, bearer))).expiresAt).toBe(after(TOKEN_OVERLAP_MS))
+  })
+
+  test('but an administrator’s does', async () => {
+    const root = await world.give('root', { scopes: new Set(['admin']), expiresAt: START + DAY_MS })
+    const token = made(await create(root, { username: 'bob', expiresInDays: 365 }))
+    expect(token.expiresAt).toBe(after(365 * DAY_MS))
+    expect(made(await rotate(root, token.id)).expiresAt).toBe(after(365 * DAY_MS))
+  })
+
+  test('an administrator’s rotation gives a token that was cut short the length that it was asked for with', async () => {
+    const bearer = await world.give('ann', { expiresAt: START + DAY_MS })
+    const short = made(await create(bearer))
+    expect(made(await rotate(world.root, short.id)).expiresAt).toBe(after(TOKEN_LIFE_DAYS * DAY_MS))
+  })
+})
+
 describe('rotation', () => {
   test('makes a token like the old one, which goes on for a day and not longer', async () => {
     const changes = { subdomains: new Set(['ann-*']), label: 'ci', lifeMs: 7 * DAY_MS, expiresAt: START + 7 * DAY_MS }
     const old = await world.give('ann', changes)
     world.at.now = START + 6 * DAY_MS
-    const fresh = made(await rotate(old, await idOf(world, old)))
+    const fresh = made(await rotate(world.root, await idOf(world, old)))
     expect(fresh).toMatchObject({
       ...{ username: 'ann', label: 'ci', scopes: ['tunnel'], subdomains: ['ann-*'] },
       createdAt: after(6 * DAY_MS),
@@ -169,9 +218,9 @@ describe('rotation', () => {
   test('repeated, because its answer was lost, gives another token of the full length', async () => {
     const old = made(await create(world.ann, { expiresInDays: 30 }))
     world.at.now = START + 10 * DAY_MS
-    await rotate(world.ann, old.id)
+    await rotate(world.root, old.id)
     world.at.now += 1000
-    expect(made(await rotate(world.ann, old.id)).expiresAt).toBe(after(40 * DAY_MS + 1000))
+    expect(made(await rotate(world.root, old.id)).expiresAt).toBe(after(40 * DAY_MS + 1000))
     expect((await world.stores.tokens.findById(old.id))?.expiresAt).toBe(START + 10 * DAY_MS + TOKEN_OVERLAP_MS)
   })
 

@@ -29,6 +29,18 @@ export function nameContract(place: () => OpenPlace): void {
     expect(await stores.reservations.find(name)).toEqual(first)
   })
 
+  test('a name has an owner from its reservation until it is given back, a random one until its hold is over', async () => {
+    const [ann, lasting, random] = [await newUser(stores), unique('demo'), unique('demo')]
+    const owned = (now: number) => Promise.all([lasting, random].map((name) => stores.reservations.hasOwner(name, now)))
+    expect(await owned(NOW)).toEqual([false, false])
+    await reserve(ann, lasting)
+    await reserve(ann, random, { ephemeral: true })
+    expect(await owned(NOW + EPHEMERAL_HOLD_MS)).toEqual([true, true])
+    expect(await owned(NOW + EPHEMERAL_HOLD_MS + 1)).toEqual([true, false])
+    await stores.reservations.release({ name: lasting, owner: ann, now: NOW })
+    expect(await owned(NOW + 1)).toEqual([false, true])
+  })
+
   test('a name of somebody else is taken, and does not count for whoever asked', async () => {
     const [ann, bob, name] = [await newUser(stores), await newUser(stores), unique('demo')]
     await reserve(ann, name)

@@ -12,7 +12,7 @@ import {
 } from '@postern/protocol/limits'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Verdict } from '../../route/visitor-gate.ts'
-import { dataFrame, headersFrame, PREFACE, resetFrame, SETTINGS } from '../../testing/h2-frames.ts'
+import { dataFrame, frame, headersFrame, PREFACE, resetFrame, SETTINGS } from '../../testing/h2-frames.ts'
 import { SeenRequest, until, visit } from '../../testing/h2-visitor.ts'
 import { startPublicStand } from '../../testing/public-stand.ts'
 import { ReturningTunnel } from '../../testing/returning-tunnel.ts'
@@ -76,6 +76,41 @@ test('a small body that came meanwhile follows its head, with the trailers behin
   const [head] = await once(stream, 'response')
   expect(head[':status']).toBe(200)
   stream.close()
+})
+
+test('a body without a byte that ends while its request waits is ended when it is sent', async () => {
+  const { tunnel, session } = await serve()
+  const upload = new SeenRequest(session, { ':method': 'POST' }, '')
+  await tunnel.holding(1)
+  await new Promise<void>((resolve) => session.ping(() => resolve()))
+  const route = new ScriptedRoute()
+  tunnel.arrive(route)
+  const { stream } = await route.leased(0)
+  await stream.until(({ received }) => received.endsWith('\r\n\r\n0\r\n\r\n'))
+  stream.answer(ok('empty'))
+  await upload.closed
+  expect(upload).toMatchObject({ status: 200, text: 'empty' })
+})
+
+test('a body whose beginning comes in the read of its head keeps its order', async () => {
+  const { tunnel, port } = await serve()
+  const raw = connect(port, '127.0.0.1')
+  onTestFinished(() => void raw.destroy())
+  let answered = Buffer.alloc(0)
+  raw.on('data', (bytes: Buffer) => {
+    answered = Buffer.concat([answered, bytes])
+  })
+  raw.write(Buffer.concat([PREFACE, SETTINGS, headersFrame(1, 'POST'), dataFrame(1, Buffer.from('first '))]))
+  await tunnel.holding(1)
+  raw.write(Buffer.concat([dataFrame(1, Buffer.from('second ')), frame(6, 0, 0, Buffer.alloc(8))]))
+  // Behind the answer to a PING everything before it has been read.
+  await until(() => answered.includes(Buffer.from([0, 0, 8, 6, 1])))
+  const route = new ScriptedRoute()
+  tunnel.arrive(route)
+  const { stream } = await route.leased(0)
+  raw.write(dataFrame(1, Buffer.from('third')))
+  await stream.until(({ received }) => received.includes('third'))
+  expect(stream.received).toMatch(/first \r\n7\r\nsecond \r\n5\r\nthird\r\n$/)
 })
 
 test('of a body that waits a window is taken and no more; then all of it goes through', async () => {

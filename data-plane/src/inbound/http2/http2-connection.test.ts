@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import http2 from 'node:http2'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { TunnelFault } from '@postern/protocol/fault'
 import {
   H2_RESETS_BURST,
@@ -12,7 +12,7 @@ import {
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
 import { expect, onTestFinished, test } from 'vitest'
-import { dataFrame, headersFrame, PREFACE, SETTINGS } from '../../testing/h2-frames.ts'
+import { dataFrame, headersFrame, PREFACE, resetFrame, SETTINGS } from '../../testing/h2-frames.ts'
 import { SeenRequest, until, visit } from '../../testing/h2-visitor.ts'
 import { startPublicStand, toDemo } from '../../testing/public-stand.ts'
 import { ScriptedRoute } from '../../testing/scripted-route.ts'
@@ -106,6 +106,7 @@ test('fields that HTTP/2 forbids are dropped from heads and trailers, in both di
     'x-request-id',
     'server-timing',
     'via',
+    'date',
   ])
   expect(Object.keys(request.trailers!)).toEqual(['x-sum'])
   expect(faults).toEqual([])
@@ -157,6 +158,22 @@ test.each([
   expect(request).toMatchObject({ status, text: '', ended: true })
   expect(request.stream.rstCode).toBe(0)
 })
+
+test.each([599, 600, 799, 999])(
+  'a status of %i is passed on up to 599, which is as far as HTTP/2 goes here',
+  async (status) => {
+    const route = new ScriptedRoute()
+    const { port, faults } = await serve(route)
+    const request = new SeenRequest(visit(port), {})
+    const { stream } = await route.leased(0)
+    stream.answer(`HTTP/1.1 ${status} X\r\nContent-Length: 2\r\n\r\nhi`)
+    await request.closed
+    expect(request).toMatchObject({ status: status < 600 ? status : 502, ended: true })
+    expect(request.headers['tunnel-error']).toBe(status < 600 ? undefined : 'origin-invalid')
+    expect(faults).toEqual(status < 600 ? [] : ['origin-invalid'])
+    expect(request.stream.rstCode).toBe(0)
+  },
+)
 
 test.each([
   ['with a length', 'HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf'],
@@ -248,6 +265,50 @@ test('an answer of ours to a request whose body still comes is read to its end; 
   await request.closed
   expect(request.stream.rstCode).toBe(0)
 })
+
+test('a final answer before 100 Continue ends the request, and the connection goes on', async () => {
+  const route = new ScriptedRoute()
+  const { port, wait, recorded } = await serve(route)
+  const session = visit(port)
+  const request = new SeenRequest(session, { ':method': 'POST', expect: '100-continue', 'content-length': '5' }, false)
+  const { stream } = await route.leased(0)
+  stream.answer('HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno')
+  await until(() => request.ended)
+  expect(request).toMatchObject({ status: 417, text: 'no' })
+  expect(recorded).toEqual(['HTTP/2.0 417 whole -'])
+  wait(LINGER_MS + 2 * SWEEP_MS)
+  await request.closed
+  expect(request.stream.rstCode).toBe(0)
+  expect(session.closed).toBe(false)
+})
+test.each<[how: string, leave: (socket: Socket) => void]>([
+  ['is gone with its connection', (socket) => void socket.resetAndDestroy()],
+  ['ends its connection', (socket) => void socket.end()],
+  ['resets its request', (socket) => void socket.write(resetFrame(1, http2.constants.NGHTTP2_CANCEL))],
+])(
+  'half an upload does not look whole to a local server that has answered, when its visitor %s',
+  async (_how, leave) => {
+    const route = new ScriptedRoute()
+    const { port } = await serve(route)
+    const socket = connect(port)
+    onTestFinished(() => void socket.destroy())
+    let answered = (): void => {}
+    const answer = new Promise<void>((resolve) => {
+      answered = resolve
+    })
+    socket.on('data', (bytes) => {
+      if (bytes.includes('early')) answered()
+    })
+    socket.write(Buffer.concat([PREFACE, SETTINGS, headersFrame(1, 'POST'), dataFrame(1, Buffer.from('half'))]))
+    const { stream } = await route.leased(0)
+    await stream.until(({ received }) => received.endsWith('\r\nhalf\r\n'))
+    stream.answer('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nearly')
+    await answer
+    leave(socket)
+    await stream.until(({ state }) => state === 'reset')
+    expect(stream.received).not.toContain('\r\n0\r\n')
+  },
+)
 
 test('a local server that says nothing is 504', async () => {
   const route = new ScriptedRoute()

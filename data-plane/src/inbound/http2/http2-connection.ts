@@ -17,8 +17,6 @@ import {
   H2_SETTINGS_ENTRIES,
   H2_STREAM_WINDOW_BYTES,
   H2_STREAMS_PER_VISITOR,
-  H2_UNREAD_BYTES,
-  INITIAL_WINDOW_BYTES,
   LINGER_MS,
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
@@ -27,6 +25,7 @@ import { Liveness } from '../../h2/liveness.ts'
 import type { ProxyContext } from '../../proxy/proxy-context.ts'
 import type { InboundConnection, VisitorAddress, VisitorHost } from '../inbound-context.ts'
 import type { Expirable } from '../sweeper.ts'
+import { ConnectionLoad } from './connection-load.ts'
 import { Http2Stream, type Http2StreamHost } from './http2-stream.ts'
 
 /** The listener, as such a connection sees it. */
@@ -34,9 +33,6 @@ export interface Http2Host extends VisitorHost {
   /** A stream that has a deadline. Returns the removal. */
   watch(stream: Expirable): () => void
 }
-
-/** While so few responses are awaited or unread, they need not be weighed. */
-const UNWEIGHED_STREAMS = Math.floor(H2_UNREAD_BYTES / INITIAL_WINDOW_BYTES)
 
 const OPTIONS = {
   maxSettings: H2_SETTINGS_ENTRIES,
@@ -61,8 +57,7 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
   readonly #socket: Socket
   readonly #session: ServerHttp2Session
   readonly #streams = new Set<Http2Stream>()
-  /** Requests that are not sent yet, because the visitor leaves too much unread: what is called when it does no longer. */
-  readonly #deferred = new Set<() => void>()
+  readonly #load: ConnectionLoad
   readonly #controls: RateBucket
   readonly #resets: RateBucket
   readonly #liveness: Liveness
@@ -79,6 +74,11 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     this.host = host
     this.#socket = socket
     const now = (): number => host.now()
+    this.#load = new ConnectionLoad(
+      this.#streams,
+      () => host.deadlineIn(0),
+      (error) => this.#failed(error),
+    )
     this.#controls = new RateBucket(H2_CONTROL_FRAMES_PER_SECOND, H2_CONTROL_FRAMES_BURST, now)
     this.#resets = new RateBucket(H2_RESETS_PER_SECOND, H2_RESETS_BURST, now)
     this.#idleSince = host.now()
@@ -142,20 +142,16 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     if (!this.#resets.take()) this.#calm()
   }
 
-  /** What the visitor leaves unread stays below H2_UNREAD_BYTES: until it does, further requests are not sent. */
   defer(ready: () => void): (() => void) | undefined {
-    if (this.#streams.size <= UNWEIGHED_STREAMS || this.#unread() < H2_UNREAD_BYTES) return undefined
-    this.#deferred.add(ready)
-    return () => this.#deferred.delete(ready)
+    return this.#load.defer(ready)
   }
 
-  /** First come, first served. */
   relieved(): void {
-    for (const ready of this.#deferred) {
-      if (this.#unread() >= H2_UNREAD_BYTES) return
-      this.#deferred.delete(ready)
-      ready()
-    }
+    this.#load.relieved()
+  }
+
+  burdened(bytes: number): void {
+    this.#load.burdened(bytes)
   }
 
   expire(): void {
@@ -181,12 +177,6 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
       if (this.#session.closed || this.#session.destroyed) this.#linger()
       else this.#idleDeadline = this.host.deadlineIn(VISITOR_IDLE_MS)
     })
-  }
-
-  #unread(): number {
-    let bytes = 0
-    for (const stream of this.#streams) bytes += stream.weight
-    return bytes
   }
 
   #leave(): void {

@@ -11,6 +11,7 @@ import {
   ResponseHeadParser,
 } from '@postern/protocol/http'
 import type { Subscribe } from '../../h2/contained-events.ts'
+import { GatheredOutput } from '../../h2/gathered-output.ts'
 
 const RESET_CONTENT = 205
 
@@ -20,20 +21,22 @@ export class Http2ResponseWriter {
   /** Of the body. */
   bytes = 0
   readonly #stream: ServerHttp2Stream
+  readonly #output: GatheredOutput
   readonly #reader: MessageReader<ResponseHead>
   #trailers: Http2Fields | undefined
 
-  /** `on` subscribes to an event of `stream`. `written` follows each write that has left for the visitor. */
-  constructor(stream: ServerHttp2Stream, method: string, on: Subscribe, written: () => void) {
+  /** `on` subscribes to an event of `stream`. `taken` follows when all that was written has left for the visitor. */
+  constructor(stream: ServerHttp2Stream, method: string, on: Subscribe, taken: () => void) {
     this.#stream = stream
+    this.#output = new GatheredOutput(stream, taken)
     const heads = new ResponseHeadParser()
     heads.answer(method, false)
     this.#reader = new MessageReader(heads, 'response', {
       head: (head) => this.#begin(head),
       data: (piece) => {
         this.bytes += piece.length
-        // A status that has no body here (205) may have had one where it came from.
-        if (!stream.writableEnded) stream.write(piece, written)
+        // A status that has no body here (205) may have had one where it came from, and the stream has ended.
+        this.#output.write(piece)
       },
       end: (trailers) => this.#end(trailers),
     })
@@ -45,6 +48,11 @@ export class Http2ResponseWriter {
 
   get whole(): boolean {
     return this.#reader.done
+  }
+
+  /** Bytes that have not left for the visitor. */
+  get waiting(): number {
+    return this.#output.length
   }
 
   /** @throws TunnelFault if it is no response */
@@ -70,7 +78,7 @@ export class Http2ResponseWriter {
 
   #end(trailers: FieldLines | undefined): void {
     if (trailers !== undefined) this.#trailers = joinRepeated(http2Trailers(trailers))
-    if (!this.#stream.writableEnded) this.#stream.end()
+    this.#output.end()
   }
 }
 

@@ -9,14 +9,18 @@ import {
   type RequestHead,
   RequestHeadParser,
 } from '@postern/protocol/http'
-import { HEAD_TIMEOUT_MS, INITIAL_WINDOW_BYTES, LINGER_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
+import { HEAD_TIMEOUT_MS, LINGER_MS, STREAM_BACKLOG_BYTES, VISITOR_IDLE_MS } from '@postern/protocol/limits'
 import { containedEvents, type Subscribe } from '../../h2/contained-events.ts'
+import { EndOfMessage } from '../../h2/end-of-message.ts'
+import { GatedInput } from '../../h2/gated-input.ts'
 import type { Downstream, Ending } from '../../proxy/downstream.ts'
 import type { ProxyContext } from '../../proxy/proxy-context.ts'
 import { ProxyRequest } from '../../proxy/proxy-request.ts'
 import type { VisitorHost } from '../inbound-context.ts'
 import type { Expirable } from '../sweeper.ts'
+import type { WeighedStream } from './connection-load.ts'
 import { Http2ResponseWriter } from './http2-response-writer.ts'
+import { StreamLoad } from './stream-load.ts'
 
 /** The connection, as its streams see it. */
 export interface Http2StreamHost {
@@ -34,6 +38,8 @@ export interface Http2StreamHost {
   defer(ready: () => void): (() => void) | undefined
   /** The stream holds fewer bytes than before. */
   relieved(): void
+  /** The stream holds so many bytes more than before. It may be evicted, but not before the caller is done. */
+  burdened(bytes: number): void
 }
 
 type State =
@@ -42,10 +48,16 @@ type State =
   | 'done'
   | 'gone'
 
-const { NGHTTP2_CANCEL, NGHTTP2_HTTP_1_1_REQUIRED, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR } =
-  constants
+const {
+  NGHTTP2_CANCEL,
+  NGHTTP2_HTTP_1_1_REQUIRED,
+  NGHTTP2_INTERNAL_ERROR,
+  NGHTTP2_NO_ERROR,
+  NGHTTP2_PROTOCOL_ERROR,
+  NGHTTP2_REFUSED_STREAM,
+} = constants
 
-export class Http2Stream implements Downstream, Expirable {
+export class Http2Stream implements Downstream, Expirable, WeighedStream {
   deadline: number
   readonly clientAddress: string
   readonly addressKey: string
@@ -53,35 +65,44 @@ export class Http2Stream implements Downstream, Expirable {
   readonly mayKeepAlive = true
   readonly bindsStreams = false
   readonly request: ProxyRequest
+  readonly load: StreamLoad
   readonly #stream: ServerHttp2Stream
   /** Subscribes to an event of the stream. */
   readonly #on: Subscribe
   readonly #connection: Http2StreamHost
   readonly #parser = new RequestHeadParser()
   readonly #response: Http2ResponseWriter
+  readonly #input: GatedInput
   #head: RequestHead | undefined
   #state: State = 'request'
   #trailers: RawFields = []
-  #requestEnded: boolean
-  #subscribed = false
-  /** The request takes no bytes just now. */
-  #held = false
+  readonly #endOfRequest: EndOfMessage
   /** Bytes of the body that are to be delivered again, before all others. */
   #again: Buffer[] = []
-  /** A byte of the response was written. */
-  #responding = false
+  /** It was deferred once, and is no longer. */
+  #admitted = false
 
   /** `raw`: the fields of its head. `ended`: nothing follows them. */
   constructor(stream: ServerHttp2Stream, raw: RawFields, ended: boolean, connection: Http2StreamHost) {
     const { context, host } = connection
     this.#stream = stream
     this.#connection = connection
-    this.#requestEnded = ended
     this.clientAddress = connection.clientAddress
     this.addressKey = connection.addressKey
     this.request = new ProxyRequest(this, context, host, connection.begun)
     this.#on = containedEvents(stream, (error) => this.#crash(error))
-    this.#response = new Http2ResponseWriter(stream, methodOf(raw), this.#on, () => this.#written())
+    this.#response = new Http2ResponseWriter(stream, methodOf(raw), this.#on, () => this.#taken())
+    this.#input = new GatedInput({
+      stream,
+      on: this.#on,
+      data: (chunk) => this.#read(chunk),
+      end: () => this.#readEnd(),
+      waits: (bytes) => connection.burdened(bytes),
+    })
+    // node:http2 tells of a stream only after all that came with its head.
+    this.#endOfRequest = new EndOfMessage(stream, ended || (!stream.closed && stream.state.remoteClose === 1))
+    this.load = new StreamLoad(this.request, this.#response, this.#input)
+    this.load.bodyEnded = ended
     this.deadline = host.deadlineIn(HEAD_TIMEOUT_MS)
     // An error of the stream ends it, and 'close' follows.
     stream.on('error', () => {})
@@ -98,16 +119,23 @@ export class Http2Stream implements Downstream, Expirable {
     }
   }
 
-  /** What it holds or may soon hold of a response that the visitor does not read, in bytes: all that a local server may send at once, until it does. */
-  get weight(): number {
-    if (this.#state !== 'request' || !this.request.sending) return 0
-    return this.#responding ? this.#stream.writableLength : INITIAL_WINDOW_BYTES
+  /** A request that was not sent may be sent again as it is (RFC 9113 §8.7). */
+  evict(): void {
+    const why = new TunnelFault('body-timeout', 'The visitor left too much unread on its connection.')
+    const code = this.load.sending || this.#state !== 'request' ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_REFUSED_STREAM
+    this.#state = 'gone'
+    this.load.drop()
+    this.#stream.close(code)
+    this.#stream.destroy()
+    this.request.abort(why)
   }
 
   expire(): void {
     switch (this.#state) {
       case 'request':
-        return this.request.expire()
+        this.request.expire()
+        // Whether a request is deferred depends on the time, too.
+        return this.#connection.relieved()
       case 'done':
       case 'gone':
         // Its reset has not been sent, or not in time.
@@ -124,30 +152,39 @@ export class Http2Stream implements Downstream, Expirable {
   }
 
   write(bytes: Buffer): boolean {
-    this.#responding = true
+    this.load.response(bytes.length, this.#now())
     this.#response.write(bytes)
-    return this.#stream.writableLength === 0
+    if (this.#response.waiting === 0) return true
+    this.#connection.burdened(bytes.length)
+    return false
   }
 
   defer(ready: () => void): (() => void) | undefined {
-    return this.#connection.defer(ready)
+    this.load.sent(this.#now())
+    if (this.#admitted) return undefined
+    return this.#connection.defer(() => {
+      this.#admitted = true
+      ready()
+    })
   }
 
   /** Only after an upgrade, which HTTP/2 does not have. */
   endWriting(): void {}
 
   setReading(on: boolean): void {
-    this.#held = !on
-    if (on) this.#deliverAgain()
-    if (!this.#subscribed) return this.#subscribe()
-    if (this.#held) this.#stream.pause()
-    else this.#stream.resume()
+    this.load.stalled = !on
+    if (on) {
+      this.#deliverAgain()
+      if (!this.load.stalled) return this.#readOn()
+    }
+    this.#input.pause()
+    this.#connection.burdened(STREAM_BACKLOG_BYTES)
   }
 
   putBack(pieces: readonly Buffer[]): void {
     this.#again.unshift(...pieces)
     // Nothing further is read until what was sent has been sent again.
-    if (this.#subscribed) this.#stream.pause()
+    this.#input.pause()
   }
 
   /** The stream is told of a reset at any time. */
@@ -180,7 +217,8 @@ export class Http2Stream implements Downstream, Expirable {
   #readHead(raw: RawFields): void {
     let bytes: Buffer | undefined
     try {
-      bytes = http1RequestHead(raw, this.#requestEnded)
+      bytes = http1RequestHead(raw, this.load.bodyEnded)
+      this.load.headBytes = bytes.length
       this.#head = this.#parser.parse(bytes, 0, bytes.length)
       if (this.#head === undefined) throw new TunnelFault('request-invalid', 'The head has no end.')
     } catch (error) {
@@ -194,22 +232,22 @@ export class Http2Stream implements Downstream, Expirable {
       if (this.request.takesBytes) this.request.bodyBytes(piece, 0, piece.length)
   }
 
-  /** From now on the body comes; until then no more of it than a window. */
-  #subscribe(): void {
-    this.#subscribed = true
-    this.#on('data', (chunk: Buffer) => this.#read(chunk))
-    this.#on('end', () => this.#readEnd())
-    if (this.#held) this.#stream.pause()
-  }
-
   #read(chunk: Buffer): void {
     if (!this.request.takesBytes) return
+    this.load.body(chunk.length, this.#now())
     const bytes = this.#head!.framing === 'chunked' ? chunkOf(chunk, 0, chunk.length) : chunk
     this.request.bodyBytes(bytes, 0, bytes.length)
   }
 
+  #readOn(): void {
+    this.#input.resume()
+    // It may have come before its request was sent.
+    if (this.load.bodyEnded) this.#readEnd()
+  }
+
   #readEnd(): void {
-    this.#requestEnded = true
+    if (!this.#endOfRequest.received) return
+    this.load.bodyEnded = true
     if (!this.request.takesBytes) return
     try {
       // A body that is shorter than it said is no request (RFC 9113 §8.1.1); trailers have no place behind one of a given length.
@@ -226,9 +264,12 @@ export class Http2Stream implements Downstream, Expirable {
 
   // ── the response ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Something that was written has left for the visitor. */
-  #written(): void {
-    if (this.#stream.writableLength > 0) return
+  #now(): number {
+    return this.#connection.host.deadlineIn(0)
+  }
+
+  /** All that was written has left for the visitor. */
+  #taken(): void {
     try {
       if (this.#state === 'request') this.request.drained()
       this.#connection.relieved()
@@ -241,7 +282,7 @@ export class Http2Stream implements Downstream, Expirable {
     this.#state = 'done'
     this.expireIn(VISITOR_IDLE_MS)
     // What still comes of the request is dropped, so that its visitor comes to read the response.
-    this.#stream.resume()
+    this.#input.resume()
     if (this.#stream.writableFinished) this.#responseSent()
   }
 

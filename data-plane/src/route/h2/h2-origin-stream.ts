@@ -18,8 +18,12 @@ import {
   type RequestHead,
   RequestHeadParser,
 } from '@postern/protocol/http'
+import { STREAM_BACKLOG_BYTES } from '@postern/protocol/limits'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
-import { containedEvents, type Subscribe } from '../../h2/contained-events.ts'
+import { containedEvents } from '../../h2/contained-events.ts'
+import { EndOfMessage } from '../../h2/end-of-message.ts'
+import { GatedInput } from '../../h2/gated-input.ts'
+import { GatheredOutput } from '../../h2/gathered-output.ts'
 import { requestSignsIn } from '../connection-sign-in.ts'
 
 /** The session, as a request sees it. */
@@ -39,15 +43,19 @@ export class H2OriginStream implements ByteStream {
   readonly #reader: MessageReader<RequestHead>
   #listener: StreamListener | undefined
   #stream: ClientHttp2Stream | undefined
-  /** Subscribes to an event of the stream. */
-  #on: Subscribe | undefined
+  #input: GatedInput | undefined
+  #output: GatheredOutput | undefined
+  /** What was written last is more than waits in good order. */
+  #full = false
   #method = ''
+  #endOfResponse: EndOfMessage | undefined
   #trailersOut: Http2Fields = {}
   #trailersIn: RawFields = []
-  #room = true
   /** The body comes without a length, and goes on in chunks. */
   #chunking = false
   #whole = false
+  /** The final head has come. */
+  #headed = false
   /** Bytes delivered and not yet consumed; the stream is paused while there are any. */
   #owed = 0
   #over = false
@@ -57,9 +65,7 @@ export class H2OriginStream implements ByteStream {
     this.#host = host
     this.#reader = new MessageReader(new RequestHeadParser(), 'request', {
       head: (head) => this.#begin(head),
-      data: (piece) => {
-        if (this.#stream?.writable) this.#room = this.#stream.write(piece)
-      },
+      data: (piece) => this.#output!.write(piece),
       end: (trailers) => this.#endRequest(trailers),
     })
   }
@@ -74,14 +80,14 @@ export class H2OriginStream implements ByteStream {
   }
 
   write(chunk: Buffer): boolean {
-    this.#room = true
     if (this.#over) return true
     try {
       this.#reader.read(chunk)
     } catch (error) {
       this.#failLater(toFault(error))
     }
-    return this.#room
+    this.#full = !this.#over && this.#output !== undefined && this.#output.length >= STREAM_BACKLOG_BYTES
+    return !this.#full
   }
 
   /** A request ends by its own framing, which has told so already. */
@@ -96,7 +102,7 @@ export class H2OriginStream implements ByteStream {
 
   consume(bytes: number): void {
     this.#owed -= bytes
-    if (this.#owed <= 0) this.#stream?.resume()
+    this.#readOn()
   }
 
   // ── the request ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -104,7 +110,8 @@ export class H2OriginStream implements ByteStream {
   #begin(head: RequestHead): boolean {
     if (head.upgrade !== undefined) throw new TunnelFault('upgrade-unsupported')
     // Its connection carries requests of other visitors as well.
-    if (requestSignsIn(head)) throw new TunnelFault('http1-required', 'The tunnel reaches its local server by HTTP/2.')
+    if (requestSignsIn(head))
+      throw new TunnelFault('connection-sign-in', 'The tunnel reaches its local server by HTTP/2.')
     this.#method = head.method
     const endStream = head.framing === 'none' || (head.framing === 'length' && head.contentLength === 0)
     const options = { endStream, waitForTrailers: head.framing === 'chunked' }
@@ -121,11 +128,17 @@ export class H2OriginStream implements ByteStream {
       this.#error = error
     })
     const on = containedEvents(stream, (error) => this.#refuse(toFault(error), NGHTTP2_INTERNAL_ERROR))
-    this.#on = on
+    this.#input = new GatedInput({
+      stream,
+      on,
+      data: (chunk) => this.#deliver(this.#chunking ? chunkOf(chunk, 0, chunk.length) : chunk),
+      end: () => this.#endResponse(),
+    })
+    this.#endOfResponse = new EndOfMessage(stream, false)
+    this.#output = new GatheredOutput(stream, () => this.#taken())
     on('wantTrailers', () => {
       if (this.#reader.done && !stream.closed) stream.sendTrailers(this.#trailersOut)
     })
-    on('drain', () => this.#listener?.writable())
     on('headers', (_fields: unknown, flags: number, raw?: RawFields) => this.#readHead(flags, raw ?? []))
     on('response', (_fields: unknown, flags: number, raw?: RawFields) => this.#readHead(flags, raw ?? []))
     on('trailers', (_fields: unknown, _flags: number, raw?: RawFields) => {
@@ -135,9 +148,20 @@ export class H2OriginStream implements ByteStream {
     return false
   }
 
+  /** The local server has taken all that was written. */
+  #taken(): void {
+    if (!this.#full) return
+    this.#full = false
+    try {
+      this.#listener?.writable()
+    } catch (error) {
+      this.#refuse(toFault(error), NGHTTP2_INTERNAL_ERROR)
+    }
+  }
+
   #endRequest(trailers: FieldLines | undefined): void {
     if (trailers !== undefined) this.#trailersOut = joinRepeated(http2Trailers(trailers))
-    if (this.#stream?.writable) this.#stream.end()
+    this.#output!.end()
   }
 
   // ── the response ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -155,15 +179,19 @@ export class H2OriginStream implements ByteStream {
     this.#chunking = head.includes('\r\ntransfer-encoding: chunked\r\n')
     if (!interim) {
       this.#whole = ended
-      this.#on!('data', (chunk: Buffer) => this.#deliver(this.#chunking ? chunkOf(chunk, 0, chunk.length) : chunk))
-      this.#on!('end', () => this.#endResponse())
+      this.#headed = true
     }
     this.#deliver(head)
+    this.#readOn()
   }
 
-  /** 'end' also follows a reset, but for one that says that there was no error. */
+  /** The events of heads come later than bytes that were received with them: the body flows once the final one is handed on. */
+  #readOn(): void {
+    if (this.#owed <= 0 && this.#headed) this.#input?.resume()
+  }
+
   #endResponse(): void {
-    if (this.#over || this.#whole) return
+    if (this.#over || this.#whole || !this.#headed || this.#endOfResponse?.received !== true) return
     this.#whole = true
     if (!this.#chunking) return
     try {
@@ -178,7 +206,7 @@ export class H2OriginStream implements ByteStream {
     if (this.#over || this.#listener === undefined) return
     this.#owed += bytes.length
     this.#listener.data(bytes)
-    if (this.#owed > 0) this.#stream?.pause()
+    if (this.#owed > 0) this.#input?.pause()
   }
 
   // ── its end ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -261,17 +261,17 @@ test('a sign-in that belongs to a connection is not sent by one that others shar
   expect([offered.status, offered.headers['www-authenticate']]).toEqual([401, 'Negotiate'])
   const headers = { host: 'demo.example.com', authorization: 'Negotiate YII=' }
   const refused = await ask(port, { path: '/signed', headers })
-  expect([refused.status, refused.headers['tunnel-error']]).toEqual([505, 'http1-required'])
+  expect([refused.status, refused.headers['tunnel-error']]).toEqual([505, 'connection-sign-in'])
   expect((await ask(port, { path: '/next' })).status).toBe(401)
   expect([seen, route.users.size]).toEqual([['/offered', '/next'], 0])
 })
 
-test('visitors of HTTP/2 get trailers, interim responses and the end as the local server sent them', async () => {
+test('visitors of HTTP/2 get trailers but those that may not stand there, interim responses and the end as the local server sent them', async () => {
   const { port } = await stand((stream, fields) => {
     stream.additionalHeaders({ ':status': 103, link: '</a.css>' })
     stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
     stream.on('wantTrailers', () =>
-      stream.sendTrailers({ 'grpc-status': '0', 'grpc-message': String(fields['x-own']) }),
+      stream.sendTrailers({ 'grpc-status': '0', 'x-request-id': '1', 'grpc-message': String(fields['x-own']) }),
     )
     stream.on('trailers', (trailers) => {
       stream.write(`trailers ${trailers['x-check']}`)
@@ -286,14 +286,21 @@ test('visitors of HTTP/2 get trailers, interim responses and the end as the loca
   const seen: unknown[] = []
   stream.on('headers', (headers) => seen.push(headers[':status']))
   stream.on('response', (headers) => seen.push(headers[':status']))
-  stream.on('trailers', (headers) => seen.push([headers['grpc-status'], headers['grpc-message']]))
-  stream.on('wantTrailers', () => stream.sendTrailers({ 'x-check': '42' }))
+  stream.on('trailers', (headers) => seen.push(Object.entries(headers)))
+  stream.on('wantTrailers', () => stream.sendTrailers({ 'x-forwarded-for': '10.0.0.1', 'x-check': '42' }))
   stream.write('ping')
   const [echo] = await once(stream, 'data')
   expect(String(echo)).toBe('ping')
   stream.end()
   expect(await bodyOf(stream)).toBe('trailers 42')
-  expect(seen).toEqual([103, 200, ['0', 'hi']])
+  expect(seen).toEqual([
+    103,
+    200,
+    [
+      ['grpc-status', '0'],
+      ['grpc-message', 'hi'],
+    ],
+  ])
 })
 
 test('trailers that HTTP/2 forbids are dropped in both directions, and the rest passes', async () => {
@@ -426,6 +433,38 @@ test('a visitor that takes its request back is told to the local server by a res
   expect(await bodyOf(second)).toBe('end')
   expect(sessions).toHaveLength(1)
   expect(sessions[0]!.destroyed).toBe(false)
+})
+
+test.each<[how: string, breakOff: (stream: ServerHttp2Stream) => void]>([
+  ['is gone with its connection', ({ session }) => void session!.socket.destroy()],
+  ['ends its session', ({ session }) => session!.destroy()],
+  ['resets the response', (stream) => stream.close(http2.constants.NGHTTP2_CANCEL)],
+])('half a response does not look whole when its local server %s', async (_how, breakOff) => {
+  const { port } = await origin((stream) => {
+    // Without trailers in prospect node:http2 would say END_STREAM before the reset.
+    stream.respond({ ':status': 200 }, { waitForTrailers: true })
+    stream.write('half')
+    stream.once('broken', () => breakOff(stream))
+    streams.push(stream)
+  })
+  const streams: ServerHttp2Stream[] = []
+  const { stream } = routeTo(port).route.lease('idle')
+  let text = ''
+  const over = new Promise<string>((resolve) => {
+    stream.listen({
+      data: (chunk) => {
+        text += chunk
+        stream.consume(chunk.length)
+        if (text.includes('half')) streams[0]!.emit('broken')
+      },
+      end: () => resolve('end'),
+      writable() {},
+      reset: () => resolve('reset'),
+    })
+  })
+  stream.write(Buffer.from('GET / HTTP/1.1\r\nHost: demo.example.com\r\n\r\n'))
+  expect(await over).toBe('reset')
+  expect(text).not.toContain('\r\n0\r\n')
 })
 
 test.each([

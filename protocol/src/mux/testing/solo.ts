@@ -36,6 +36,7 @@ export class Solo {
   readonly pongs: number[] = []
   readonly goAways: number[] = []
   readonly faults: TunnelFault[] = []
+  readonly crashes: TunnelFault[] = []
   time = 1000
   outputReady = 0
   /** Whether streams the peer opens are consumed at once. */
@@ -53,6 +54,7 @@ export class Solo {
         streamOpened: (stream) => this.onOpened(stream),
         pong: (roundTripMs) => void this.pongs.push(roundTripMs),
         goAway: (code) => void this.goAways.push(code),
+        streamCrashed: (fault) => void this.crashes.push(fault),
         violated: (fault) => void this.faults.push(fault),
       },
       ...options,

@@ -1,0 +1,21 @@
+/** Tells the end of an HTTP/2 message from the end of its stream. */
+import type { Http2Stream } from 'node:http2'
+
+/**
+ * `node:http2` emits 'end' for END_STREAM, and for a stream that is reset or whose connection breaks as well: what came so far would look whole. Then it
+ * pushes the end from within the stream's destruction. A reset that says NO_ERROR cannot be told from END_STREAM.
+ */
+export class EndOfMessage {
+  /** END_STREAM has come. */
+  received: boolean
+
+  /** `received`: it came before this was made. */
+  constructor(stream: Http2Stream, received: boolean) {
+    this.received = received
+    const push = stream.push.bind(stream)
+    stream.push = (chunk, encoding) => {
+      if (chunk === null) this.received ||= !stream.destroyed && stream.rstCode === 0
+      return push(chunk, encoding)
+    }
+  }
+}

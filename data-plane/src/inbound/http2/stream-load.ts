@@ -1,0 +1,103 @@
+/** What one request over HTTP/2 holds in memory, and what it may soon hold. Times are monotonic, in milliseconds. */
+import {
+  H2_HELD_UPLOAD_BYTES,
+  INITIAL_WINDOW_BYTES,
+  STREAM_BACKLOG_BYTES,
+  STREAM_WAIT_MS,
+} from '@postern/protocol/limits'
+import type { GatedInput } from '../../h2/gated-input.ts'
+import type { ProxyRequest } from '../../proxy/proxy-request.ts'
+import type { Http2ResponseWriter } from './http2-response-writer.ts'
+import { RecentFlow } from './recent-flow.ts'
+
+/** A head is kept as the fields that came and as the bytes that are sent on. */
+const COPIES_OF_HEAD = 2
+
+export class StreamLoad {
+  headBytes = 0
+  /** The local server takes nothing of the body just now. */
+  stalled = false
+  bodyEnded = false
+  readonly #request: Pick<ProxyRequest, 'sending'>
+  readonly #response: Pick<Http2ResponseWriter, 'waiting' | 'whole'>
+  readonly #body: Pick<GatedInput, 'length'>
+  readonly #responseFlow = new RecentFlow()
+  readonly #bodyFlow = new RecentFlow()
+  #sentAt = 0
+  #responding = false
+  #dropped = false
+
+  constructor(
+    request: Pick<ProxyRequest, 'sending'>,
+    response: Pick<Http2ResponseWriter, 'waiting' | 'whole'>,
+    body: Pick<GatedInput, 'length'>,
+  ) {
+    this.#request = request
+    this.#response = response
+    this.#body = body
+  }
+
+  /** Whether the request has a stream to its local server. */
+  get sending(): boolean {
+    return this.#request.sending
+  }
+
+  /** The request is sent now. */
+  sent(now: number): void {
+    this.#sentAt = now
+  }
+
+  /** So many bytes of the response have come. */
+  response(bytes: number, now: number): void {
+    this.#responding = true
+    this.#responseFlow.add(bytes, now)
+  }
+
+  /** So many bytes of the body have come, and were passed on. */
+  body(bytes: number, now: number): void {
+    this.#bodyFlow.add(bytes, now)
+  }
+
+  /** All of it is let go. */
+  drop(): void {
+    this.#dropped = true
+  }
+
+  /** Bytes that it holds. What a response's window has grown to is bounded elsewhere (WINDOW_BUDGET_BYTES). */
+  get held(): number {
+    return this.#dropped ? 0 : Math.min(this.#response.waiting, INITIAL_WINDOW_BYTES) + this.#heldOfRequest
+  }
+
+  /** Bytes that it holds or may soon hold: of a response that has just been asked for, or flows, another window may come at once, and so it is with a body. */
+  weight(now: number): number {
+    if (this.#dropped || !this.sending) return this.held
+    const response = Math.min(INITIAL_WINDOW_BYTES, this.#expectedResponse(now))
+    const body = Math.min(H2_HELD_UPLOAD_BYTES, this.#expectedBody(now))
+    return Math.max(this.#response.waiting, response) + Math.max(this.#heldOfRequest, body)
+  }
+
+  /** As `weight`, but what flows is expected to be taken as it has been so far. */
+  leastWeight(now: number): number {
+    return this.held + (this.#awaited(now) ? INITIAL_WINDOW_BYTES : 0)
+  }
+
+  get #heldOfRequest(): number {
+    const queued = this.stalled && this.sending ? STREAM_BACKLOG_BYTES : 0
+    return this.#body.length + queued + COPIES_OF_HEAD * this.headBytes
+  }
+
+  #expectedResponse(now: number): number {
+    if (this.#responding) return this.#response.whole ? 0 : this.#responseFlow.bytes(now)
+    return this.#awaited(now) ? Infinity : 0
+  }
+
+  #expectedBody(now: number): number {
+    if (this.bodyEnded) return 0
+    return this.stalled || this.#awaited(now) ? Infinity : this.#bodyFlow.bytes(now)
+  }
+
+  /** A local server that has not begun to answer for long may never do so. */
+  #awaited(now: number): boolean {
+    return this.sending && !this.#responding && now < this.#sentAt + STREAM_WAIT_MS
+  }
+}
