@@ -131,6 +131,14 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
   }
 
   expire(): void {
+    try {
+      this.#expire()
+    } catch (error) {
+      this.#crash(error)
+    }
+  }
+
+  #expire(): void {
     switch (this.#state) {
       case 'request':
         this.request.expire()
