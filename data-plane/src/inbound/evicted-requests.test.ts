@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { Browser } from '../testing/browser.ts'
 import { SeenRequest, until, visit } from '../testing/h2-visitor.ts'
 import { startPublicStand, toDemo } from '../testing/public-stand.ts'
+import { ScriptedRoute } from '../testing/scripted-route.ts'
 import { ScriptedTunnel } from '../testing/scripted-tunnel.ts'
 
 const CROWD = '127.0.0.2'
@@ -163,6 +164,18 @@ test('event streams that send nothing give way, by HTTP/1 and by HTTP/2', async 
     false,
     ['HTTP/1.1 200 cut streams-exhausted', 'HTTP/2.0 200 cut streams-exhausted'],
   ])
+})
+
+test('a request that the node with the tunnel evicts loses its connection here', async () => {
+  const failure = { fault: new TunnelFault('streams-exhausted'), unsent: false, next: 'nowhere' as const }
+  const route = new ScriptedRoute(() => ({ failure }))
+  const { port } = await startPublicStand(toDemo(route))
+  const browser = new Browser(port, CROWD).send(get('/hang').repeat(2))
+  const { stream } = await route.leased(0)
+  stream.listener!.reset(new TunnelFault('stream-reset'))
+  await browser.until(({ ended }) => ended)
+  expect(browser.text).toMatch(/^HTTP\/1\.1 503 [\s\S]*streams-exhausted[\s\S]*\r\nConnection: close\r\n/)
+  expect(route.leases).toHaveLength(1)
 })
 
 test('an upload that waited for its stream is not slow for that', async () => {
