@@ -49,6 +49,10 @@ export class Http1Visitor implements Visitor {
     server.emit('connection', this.socket.asSocket)
   }
 
+  get waiting(): number {
+    return this.socket.writableLength
+  }
+
   get over(): boolean {
     return this.#finished || this.#over !== 'open'
   }

@@ -135,6 +135,7 @@ export class VisitCase implements ChannelHost {
         },
         over: ({ id, head, status, end, fault, retries }) => {
           this.note(() => `over: ${head?.path} ${status} ${end} ${fault ?? ''}`)
+          this.#expectTaken(head?.path, status, end)
           this.records.push({ id, path: head?.path, status, end, fault, retries })
         },
       },
@@ -172,6 +173,14 @@ export class VisitCase implements ChannelHost {
   readonly violated = (what: string): void => {
     this.note(() => `VIOLATED: ${what}`)
     this.findings.push(what)
+  }
+
+  /** A response is over when its visitor has taken it; behind an upgrade, when both ends are. */
+  #expectTaken(path: string | undefined, status: number, end: RequestEnd): void {
+    if (end !== 'whole' || status === 101) return
+    const visitor = this.visitors.find(({ planned }) => planned.requests.some(({ id }) => path === `/${id}`))
+    if (visitor !== undefined && visitor.waiting > 0)
+      this.violated(`${path} is over while ${visitor.waiting} bytes of it wait for its visitor`)
   }
 
   note(what: () => string): void {
