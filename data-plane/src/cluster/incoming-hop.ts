@@ -47,6 +47,8 @@ const ANSWERS = new Map(Object.values(HOP_ANSWER).map((answer) => [answer, Buffe
 
 /** Takes the stream; everything further happens by itself. */
 export function receiveHop(stream: RawStream, house: HopHouse, desk: HopDesk): void {
+  // What waits for the other node is a visitor's, who has not taken it: the local server gets no credit for it.
+  stream.awaitEmpty?.()
   stream.listen(new Beginning(stream, house, desk))
 }
 
