@@ -5,7 +5,7 @@ import type { ChannelTicket } from '@postern/protocol/ticket'
 import { openAgentChannel } from './agent-channel.ts'
 
 /** More than a window and all that waits before it: some of it stays with the agent while nobody reads. */
-export const LARGE_BYTES = 512 * 1024
+const LARGE_BYTES = 512 * 1024
 /** Of one byte each: as many as fit into a window, and some more. */
 const TINY_CHUNKS = 60_000
 const LARGE = Buffer.alloc(LARGE_BYTES, 'l')
