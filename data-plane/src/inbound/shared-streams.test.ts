@@ -1,5 +1,5 @@
 /** Which streams to a local server carry a further request, and which requests take a stream that another visitor has used. */
-import { FRESH_ENOUGH_MS } from '@postern/protocol/limits'
+import { FRESH_ENOUGH_MS, UNREAD_REQUEST_MS } from '@postern/protocol/limits'
 import { expect, test } from 'vitest'
 import { Browser } from '../testing/browser.ts'
 import { SeenRequest, visit } from '../testing/h2-visitor.ts'
@@ -115,4 +115,23 @@ test('a request that was refused before it was sent is not the first', async () 
   const visitor = new Browser(stand.port).send('GET / HTTP/1.1\r\nHost: nobody.example.com\r\n\r\n')
   await visitor.until(({ text }) => text.includes('tunnel-not-found'))
   await exchange(stand, visitor, 1, request('POST', '/first', '1234'))
+})
+
+test('a local server that has answered early is left to read the rest, and its stream carries nothing further', async () => {
+  const stand = await standWith()
+  const visitor = new Browser(stand.port).send(
+    'POST /p HTTP/1.1\r\nHost: demo.example.com\r\nContent-Length: 6\r\n\r\nabc',
+  )
+  const stream = await stand.tunnel.stream(0)
+  await stream.until(({ received }) => received.endsWith('abc'))
+  stream.answer(ok('early'))
+  await visitor.until(({ text }) => text.endsWith('early'))
+  visitor.send('def')
+  await stream.until(({ received, state }) => received.endsWith('abcdef') && state === 'ended')
+  stand.tunnel.route.sweep()
+  expect(stream.state).toBe('ended')
+  await exchange(stand, new Browser(stand.port), 1, request('GET', '/next'))
+  stand.wait(UNREAD_REQUEST_MS)
+  stand.tunnel.route.sweep()
+  expect(stream.state).toBe('reset')
 })
