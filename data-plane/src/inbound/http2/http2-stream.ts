@@ -195,7 +195,7 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     this.#input.pause()
   }
 
-  /** The stream is told of a reset at any time. */
+  /** A stream reports a reset at any time. */
   probe(): void {}
 
   expireIn(ms: number): void {
