@@ -16,6 +16,7 @@ import type { ProxyContext } from '../proxy/proxy-context.ts'
 import { ProxyRequest } from '../proxy/proxy-request.ts'
 import { prefaceIn } from './http2/preface.ts'
 import type { InboundConnection, VisitorAddress, VisitorHost } from './inbound-context.ts'
+import { acceptedBytes } from './kernel-writes.ts'
 import { RequestHeads } from './request-heads.ts'
 
 type State =
@@ -55,6 +56,8 @@ export class Http1Connection implements Downstream, InboundConnection {
   #feeding = false
   /** An empty write waits behind what the visitor has not taken. */
   #probing = false
+  /** Bytes that the visitor's side had taken when that was looked at last. */
+  #accepted = 0
 
   /**
    * `socket` is paused; `first` is what was read from it. `speakHttp2` is called, later than in the constructor, if the visitor turns out to speak
@@ -135,6 +138,12 @@ export class Http1Connection implements Downstream, InboundConnection {
     return false
   }
 
+  progressed(): boolean {
+    const before = this.#accepted
+    this.#accepted = acceptedBytes(this.#socket)
+    return this.#accepted > before
+  }
+
   endWriting(): void {
     this.#socket.end()
   }
@@ -207,6 +216,7 @@ export class Http1Connection implements Downstream, InboundConnection {
   #probeWrites(): void {
     if (this.#probing) return
     this.#probing = true
+    this.#accepted = acceptedBytes(this.#socket)
     this.#socket.write(NOTHING, (error) => {
       this.#probing = false
       if (error) return

@@ -208,6 +208,7 @@ export class ProxyRequest implements ExchangeHost, Evictable {
       case 'sending':
         return state.exchange.expire()
       case 'answered':
+        if (this.progressed()) return this.#downstream.expireIn(BODY_IDLE_MS)
         return this.#finish('cut', 'cut')
     }
   }
@@ -453,6 +454,10 @@ export class ProxyRequest implements ExchangeHost, Evictable {
     const taken = this.#downstream.write(bytes)
     if (!taken) this.#fullSince ??= this.#host.now()
     return taken
+  }
+
+  progressed(): boolean {
+    return this.#downstream.progressed()
   }
 
   endWriting(): void {
