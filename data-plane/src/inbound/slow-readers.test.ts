@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import type { Readable } from 'node:stream'
 import { BODY_IDLE_MS, H2_PING_MS, SWEEP_MS } from '@postern/protocol/limits'
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+import { until } from '../testing/h2-visitor.ts'
 import { type PublicStand, startPublicStand, toDemo } from '../testing/public-stand.ts'
 import { ScriptedRoute, type ScriptedStream } from '../testing/scripted-route.ts'
 
@@ -128,9 +129,10 @@ test('a response in chunks that flows to a visitor of HTTP/1.0 goes on after it 
   const { stream } = await route.leased(0)
   stream.answer(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${BYTES.toString(16)}\r\n`)
   answer(stream)
+  await read(body, BYTES)
+  await until(() => stream.consumed > BYTES)
   // Nothing of this is the visitor's.
   stream.answer('\r\n5\r\n')
-  await read(body, BYTES)
   for (let step = 0; step < 4; step += 1) {
     stream.answer('hello')
     stream.answer('\r\n5\r\n')
