@@ -56,6 +56,7 @@ export class GatedInput {
       if (this.#waiting.length > 0) this.#ended = 'waits'
       else end()
     })
+    if (stream.readableLength > 0) this.#takeFirst()
   }
 
   /** Bytes that wait. */
@@ -105,6 +106,16 @@ export class GatedInput {
     if (ended === 'no') return
     this.#push(null)
     this.#stream.read(0)
+  }
+
+  /** What came with the head is in the stream already. It is taken without asking for more, which would credit the window. */
+  #takeFirst(): void {
+    const stream = this.#stream
+    const read = stream._read
+    stream._read = () => {}
+    this.#waiting.append(stream.read() as Buffer)
+    stream._read = read
+    this.#withheld = true
   }
 
   #pushEnd(): boolean {
