@@ -56,11 +56,7 @@ export class GatedInput {
       if (this.#waiting.length > 0) this.#ended = 'waits'
       else end()
     })
-    // What came in the same read as the head is with the stream already, and goes before all that waits.
-    const early: Buffer | null = stream.read()
-    if (early === null) return
-    this.#waiting.append(early)
-    waits?.(early.length)
+    if (stream.readableLength > 0) waits?.(this.#takeFirst())
   }
 
   /** Bytes that wait. */
@@ -110,6 +106,17 @@ export class GatedInput {
     if (ended === 'no') return
     this.#push(null)
     this.#stream.read(0)
+  }
+
+  /** Takes what came with the head, which is in the stream already, and answers its length. It does not ask for more: that would credit the window. */
+  #takeFirst(): number {
+    const stream = this.#stream
+    const read = stream._read
+    stream._read = () => {}
+    this.#waiting.append(stream.read() as Buffer)
+    stream._read = read
+    this.#withheld = true
+    return this.#waiting.length
   }
 
   #pushEnd(): boolean {

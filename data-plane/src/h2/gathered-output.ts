@@ -2,6 +2,9 @@
 import type { Http2Stream } from 'node:http2'
 import { ByteQueue } from '@postern/protocol/socket'
 
+/** Of one write, whose parts are not seen to leave. */
+const WRITE_BYTES = 64 * 1024
+
 /** `node:http2` would keep some 150 bytes for each piece, and a message in chunks of one byte has very many. */
 export class GatheredOutput {
   readonly #stream: Http2Stream
@@ -35,13 +38,13 @@ export class GatheredOutput {
 
   readonly #written = (error?: Error | null): void => {
     if (error || this.#stream.writableLength > 0) return
-    if (this.#waiting.length > 0) this.#writeAll()
+    if (this.#waiting.length > 0) this.#writeMore()
     else this.#taken()
   }
 
-  #writeAll(): void {
+  #writeMore(): void {
     const stream = this.#stream
-    const pieces = this.#waiting.takePieces()
+    const pieces = this.#waiting.takePieces(WRITE_BYTES)
     if (!stream.writable) return
     stream.cork()
     for (const [at, piece] of pieces.entries()) {
@@ -49,6 +52,6 @@ export class GatheredOutput {
       else stream.write(piece, this.#written)
     }
     stream.uncork()
-    if (this.#ending) stream.end()
+    if (this.#ending && this.#waiting.length === 0) stream.end()
   }
 }

@@ -103,6 +103,11 @@ export class PeerStream implements Downstream, Expirable {
     return this.#stream.write(bytes)
   }
 
+  /** The peer ends a request whose visitor takes nothing. */
+  progressed(): boolean {
+    return true
+  }
+
   endWriting(): void {
     this.#stream.end()
   }

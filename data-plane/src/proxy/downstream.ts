@@ -36,6 +36,8 @@ export interface Downstream {
   defer?(ready: () => void): (() => void) | undefined
   /** Takes bytes of the response. True: none of them waits in this process. False: `ProxyRequest.drained` follows when none does. */
   write(bytes: Buffer): boolean
+  /** Whether the visitor has taken a part of what waits since the last time, or since something waits. */
+  progressed(): boolean
   /** Ends the direction to the visitor; the other one goes on. */
   endWriting(): void
   /** Whether bytes of the request are wanted. What waits is delivered at once. */

@@ -16,6 +16,8 @@ import { decide } from './retry.ts'
 export interface ExchangeHost {
   /** True: none of the bytes waits in this process. False: `drained` follows when none does. */
   write(bytes: Buffer): boolean
+  /** Whether the visitor has taken a part of what waits since the last time, or since something waits. */
+  progressed(): boolean
   endWriting(): void
   setReading(on: boolean): void
   /** Expires the exchange unless it is called again before; milliseconds from now, Infinity for never. */
@@ -212,6 +214,9 @@ export class Exchange implements StreamListener, ResponseSink {
   /** The time that `expireIn` gave is over. */
   expire(): void {
     if (this.#response.closeSent) return this.#endClosed()
+    const { taken } = this.#response
+    // Slow is not idle.
+    if (!taken && !this.#terminating && this.#host.progressed()) return this.#host.expireIn(BODY_IDLE_MS)
     const silent = this.#request.done && this.#response.state === 'awaited'
     this.#abandon(new TunnelFault(silent ? 'origin-timeout' : 'body-timeout'))
   }

@@ -210,6 +210,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
       case 'sending':
         return state.exchange.expire()
       case 'answered':
+        if (this.progressed()) return this.#downstream.expireIn(BODY_IDLE_MS)
         return this.#finish('cut', 'cut')
     }
   }
@@ -472,6 +473,10 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     const taken = this.#downstream.write(bytes)
     if (!taken) this.#fullSince ??= this.#host.now()
     return taken
+  }
+
+  progressed(): boolean {
+    return this.#downstream.progressed()
   }
 
   endWriting(): void {

@@ -48,6 +48,15 @@ describe('what it keeps is about as large as its bytes', () => {
   })
 })
 
+test('pieces of a limited number of bytes are taken, and at least one', () => {
+  const queue = new ByteQueue()
+  for (const length of [6000, 7000, 8000]) queue.append(Buffer.allocUnsafeSlow(length))
+  expect(queue.takePieces(5000).map(({ length }) => length)).toEqual([6000])
+  expect(queue.length).toBe(15_000)
+  expect(queue.takePieces(15_000).map(({ length }) => length)).toEqual([7000, 8000])
+  expect([queue.length, queue.takePieces(1)]).toEqual([0, []])
+})
+
 test('one piece is not copied', () => {
   const queue = new ByteQueue()
   const piece = Buffer.allocUnsafeSlow(100)

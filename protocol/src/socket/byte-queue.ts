@@ -39,13 +39,18 @@ export class ByteQueue {
     return pieces.length > 1 ? Buffer.concat(pieces) : pieces[0]
   }
 
-  /** As `take`, as it lies here. */
-  takePieces(): Buffer[] {
+  /** As `take`, as it lies here; with `most`, pieces of so many bytes together, or the first one if it is larger. */
+  takePieces(most = Infinity): Buffer[] {
     this.#closeSlab()
-    const pieces = this.#pieces
-    if (pieces.length > 0) this.#pieces = []
-    this.length = 0
-    return pieces
+    let count = 0
+    let bytes = 0
+    for (const { length } of this.#pieces) {
+      if (count > 0 && bytes + length > most) break
+      bytes += length
+      count++
+    }
+    this.length -= bytes
+    return this.#pieces.splice(0, count)
   }
 
   #copy(piece: Buffer): void {

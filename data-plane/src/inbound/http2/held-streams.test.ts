@@ -146,6 +146,25 @@ test('uploads that wait delay no other request of their connection', async () =>
   expect(other).toMatchObject({ status: 200, text: 'here' })
 })
 
+test('a body of which the first part came with its head is in order', async () => {
+  const { tunnel, port } = await serve()
+  const raw = connect(port, '127.0.0.1')
+  onTestFinished(() => void raw.destroy())
+  raw.resume()
+  // In one segment: what comes with the head is there before the request is.
+  raw.write(Buffer.concat([PREFACE, SETTINGS, headersFrame(1, 'POST'), dataFrame(1, Buffer.from('firstly'))]))
+  await tunnel.holding(1)
+  raw.write(dataFrame(1, Buffer.from('then')))
+  await once(raw, 'data')
+  const route = new ScriptedRoute()
+  tunnel.arrive(route)
+  const { stream } = await route.leased(0)
+  raw.write(frame(0, 1, 1, Buffer.from('last')))
+  await stream.until(({ received }) => received.endsWith('0\r\n\r\n'))
+  const body = stream.received.slice(stream.received.indexOf('\r\n\r\n') + 4)
+  expect(body.replaceAll(/[0-9a-f]+\r\n|\r\n/g, '')).toBe('firstlythenlast')
+})
+
 test('100 Continue comes from the local server alone', async () => {
   const { tunnel, session } = await serve()
   const put = new SeenRequest(session, { ':method': 'PUT', expect: '100-continue', 'content-length': 4 }, false)

@@ -24,6 +24,7 @@ import { containedEvents } from '../../h2/contained-events.ts'
 import { Liveness } from '../../h2/liveness.ts'
 import type { ProxyContext } from '../../proxy/proxy-context.ts'
 import type { InboundConnection, VisitorAddress, VisitorHost } from '../inbound-context.ts'
+import { isBlocked } from '../kernel-writes.ts'
 import type { Expirable } from '../sweeper.ts'
 import { ConnectionLoad } from './connection-load.ts'
 import { Http2Stream, type Http2StreamHost } from './http2-stream.ts'
@@ -210,10 +211,4 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     if (!this.#session.destroyed)
       this.#session.destroy(new Error('too many frames that ask for nothing'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
   }
-}
-
-/** Whether bytes wait in the socket for the visitor to read. Sockets tell it only by their handle, once `node:http2` writes to that. */
-function isBlocked(socket: Socket): boolean {
-  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly writeQueueSize?: number } | null }
-  return handle?.writeQueueSize !== 0
 }

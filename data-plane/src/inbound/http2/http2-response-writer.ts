@@ -57,6 +57,11 @@ export class Http2ResponseWriter {
     return this.#output.length + this.#interimBytes
   }
 
+  /** Bytes that have left. */
+  get taken(): number {
+    return this.bytes - this.#output.length
+  }
+
   /** @throws TunnelFault if it is no response */
   write(bytes: Buffer): void {
     if (!this.#stream.destroyed && !this.#stream.closed) this.#reader.read(bytes)

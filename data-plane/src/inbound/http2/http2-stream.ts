@@ -79,6 +79,8 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
   readonly #endOfRequest: EndOfMessage
   /** Bytes of the body that are to be delivered again, before all others. */
   #again: Buffer[] = []
+  /** Bytes that the visitor had taken when that was looked at last. */
+  #taken = 0
   /** It was deferred once, and is no longer. */
   #admitted = false
 
@@ -91,7 +93,7 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     this.addressKey = connection.addressKey
     this.request = new ProxyRequest(this, context, host, connection.begun)
     this.#on = containedEvents(stream, (error) => this.#crash(error))
-    this.#response = new Http2ResponseWriter(stream, methodOf(raw), this.#on, () => this.#taken())
+    this.#response = new Http2ResponseWriter(stream, methodOf(raw), this.#on, () => this.#drained())
     this.#input = new GatedInput({
       stream,
       on: this.#on,
@@ -161,8 +163,10 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
 
   write(bytes: Buffer): boolean {
     this.load.response(bytes.length, this.#now())
+    const waited = this.#response.waiting > 0
     this.#response.write(bytes)
     if (this.#response.waiting === 0) return true
+    if (!waited) this.#taken = this.#response.taken
     this.#connection.burdened(bytes.length)
     return false
   }
@@ -174,6 +178,12 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
       this.#admitted = true
       ready()
     })
+  }
+
+  progressed(): boolean {
+    const before = this.#taken
+    this.#taken = this.#response.taken
+    return this.#taken > before
   }
 
   /** Only after an upgrade, which HTTP/2 does not have. */
@@ -277,7 +287,7 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
   }
 
   /** All that was written has left for the visitor. */
-  #taken(): void {
+  #drained(): void {
     try {
       if (this.#state === 'request') this.request.drained()
       this.#connection.relieved()
