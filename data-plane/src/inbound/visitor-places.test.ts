@@ -112,3 +112,12 @@ test('connections that were refused take nobody’s place, and end soon, whateve
   for (const browser of refused) await browser.until(({ closed }) => closed)
   clearInterval(dripping)
 })
+
+test('an address that was refused is counted no longer', async () => {
+  const { route, ...stand } = await standWith({ perTask: 1, perAddress: 1 })
+  const crowd = await busy(stand, route, CROWD)
+  await new Browser(stand.port, NEWCOMER).until(({ ended }) => ended)
+  crowd.socket.resetAndDestroy()
+  await expect.poll(() => stand.listener.visitors).toBe(0)
+  await served(stand, route, NEWCOMER)
+})
