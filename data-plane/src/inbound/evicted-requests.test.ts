@@ -126,13 +126,13 @@ test('bytes of the visitor keep a WebSocket', async () => {
 
 test('bytes of the visitor keep an upload', async () => {
   const stand = await standWith(2)
-  const piece = 'x'.repeat(SLOW_UPLOAD_BYTES_PER_SECOND * (IDLE_EXCHANGE_MS / 1000))
+  const piece = 'x'.repeat(2 * SLOW_UPLOAD_BYTES_PER_SECOND * (IDLE_EXCHANGE_MS / 1000))
   const upload = `POST /p HTTP/1.1\r\nHost: demo.example.com\r\nContent-Length: ${9 * piece.length}\r\n\r\n${piece}`
-  const [quiet, lively] = [await sent(stand, CROWD, upload), await sent(stand, OTHER_CROWD, upload)]
+  const [lively, quiet] = [await sent(stand, CROWD, upload), await sent(stand, OTHER_CROWD, upload)]
   for (const stream of stand.tunnel.streams) await stream.until(({ received }) => received.endsWith(piece))
   stand.pass(IDLE_EXCHANGE_MS - 1000)
   lively.send('!')
-  await stand.tunnel.streams[1]!.until(({ received }) => received.endsWith('!'))
+  await stand.tunnel.streams[0]!.until(({ received }) => received.endsWith('!'))
   stand.pass(1000)
   await served(stand, GUEST)
   await quiet.until(({ ended }) => ended)
