@@ -14,6 +14,7 @@ const page = join(root, 'docs/reliability.md')
 const BEGIN = '<!-- full run: begin -->'
 const END = '<!-- full run: end -->'
 const FUZZ_SECONDS = 300
+const VISITS = 1_000_000
 
 /** By the Node that runs this file. */
 const vitest = (...projects) => [
@@ -33,7 +34,8 @@ const PARTS = {
   cluster: vitest('cluster'),
   interop: ['npm', 'run', '-s', 'test:interop'],
   suites: ['npm', 'run', '-s', 'test:suites'],
-  fuzz: ['npm', 'run', '-s', 'fuzz', '--', '--seconds', String(FUZZ_SECONDS)],
+  fuzz: ['npm', 'run', '-s', 'fuzz', '--', '--kind', 'requests,responses', '--seconds', String(FUZZ_SECONDS)],
+  visits: ['npm', 'run', '-s', 'fuzz', '--', '--kind', 'visits', '--cases', String(VISITS)],
 }
 
 const asked = process.argv.slice(2)
@@ -88,7 +90,9 @@ function sumOf(said) {
   if (tests) return `tests: ${tests[1].replaceAll(/\s*\|\s*/g, ', ')}`
   const total = (name) =>
     [...said.matchAll(new RegExp(`^\\s*${name}: (\\d+)`, 'gm'))].reduce((sum, [, n]) => sum + Number(n), 0)
-  return `${total('cases').toLocaleString('en')} cases, ${total('found')} findings`
+  const memory = [...said.matchAll(/most: ([\d.]+)/g)].map(([, mebibytes]) => Number(mebibytes))
+  const inUse = memory.length > 0 ? `, at most ${Math.max(...memory)} MiB in use by a process` : ''
+  return `${total('cases').toLocaleString('en')} cases, ${total('found')} findings${inUse}`
 }
 
 /** One part's section of the page. */

@@ -228,7 +228,7 @@ describe('a served stream', () => {
     await expect.poll(() => atLocalServer).toBeDefined()
     await once(atLocalServer!, 'data')
     const closed = new Promise((resolve) => atLocalServer!.once('close', resolve))
-    // Behind an end a reset shows only to whoever writes.
+    // Behind an end, a reset shows only on a write.
     const answer = (): void => void atLocalServer!.write('answer', (error) => error ?? setImmediate(answer))
     atLocalServer!.once('end', answer)
     visitor.stream.end()

@@ -135,8 +135,9 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
       setTimeout(() => void tunnel.close(), UPGRADE_END_MS)
     },
   })
+  const holders = (): Iterable<Yielding> => [...tunnels(), ...peers.shares]
   const memory = new MemoryGuard({
-    holders: (): Iterable<Yielding> => [...tunnels(), ...peers.shares],
+    holders,
     memoryLimit: deps.memoryLimit,
     reset: (holder) =>
       log.warn(
@@ -151,7 +152,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   const gauges = (): Gauges => ({
     tunnels: tunnels().size,
     activeStreams: sumOf(tunnels(), (tunnel) => tunnel.visitorStreams) - routes.idleStreams,
-    heldBytes: sumOf(tunnels(), (tunnel) => tunnel.heldBytes),
+    heldBytes: sumOf(holders(), ({ heldBytes }) => heldBytes),
     leaseAge: lease.age > LEASE_LATE_MS ? Math.round(lease.age) : 0,
   })
   const ops = createOpsServer({
@@ -262,9 +263,9 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   }
 }
 
-function sumOf(tunnels: Iterable<Tunnel>, of: (tunnel: Tunnel) => number): number {
+function sumOf<T>(items: Iterable<T>, of: (item: T) => number): number {
   let sum = 0
-  for (const tunnel of tunnels) sum += of(tunnel)
+  for (const item of items) sum += of(item)
   return sum
 }
 

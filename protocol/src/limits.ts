@@ -217,20 +217,21 @@ export const OPS_CONNECTIONS = 100
 export const H2_STREAMS_PER_VISITOR = 100
 /**
  * Of a request that comes by HTTP/2, and of what a visitor may send before it is read: a thousand requests that are held are
- * 128 MB. Half of a mux stream's first window: it keeps a 40 ms path busy at 25 Mbit/s.
+ * 96 MB, the hundred of one connection fit below H2_HELD_BYTES. It keeps a 40 ms path busy at 19 Mbit/s.
  */
-export const H2_STREAM_WINDOW_BYTES = 128 * KiB
+export const H2_STREAM_WINDOW_BYTES = 96 * KiB
 /** Of one upload that its local server does not read: what the multiplexer takes beyond its window, the piece that fills it, and a window of the visitor. */
 export const H2_HELD_UPLOAD_BYTES = STREAM_BACKLOG_BYTES + 16 * KiB + H2_STREAM_WINDOW_BYTES
 /**
  * What the streams of one connection hold or may soon hold, for a visitor or a local server that does not read. Beyond it further requests of the connection
- * wait. These are 44 responses (a first window of the multiplexer each), or 24 uploads with theirs.
+ * wait. These are 36 responses, each with a first window of the multiplexer, or 21 uploads that are awaited as well.
  */
-export const H2_UNREAD_BYTES = 11 * MiB
+export const H2_UNREAD_BYTES = 9 * MiB
 /**
- * What the streams of one connection may hold at all. It is reached where many responses that had been read, or many bodies, come to stand still at once. Then streams are reset, first those whose request has not been sent.
+ * What the streams of one connection may hold at all, so that with what keeping them costs one connection takes no more than 16 MiB. It is reached where many
+ * responses that had been read, or many bodies, come to stand still at once. Then streams are reset, first those whose request has not been sent.
  */
-export const H2_HELD_BYTES = 12 * MiB
+export const H2_HELD_BYTES = 11 * MiB
 /** Of a connection. What has come is credited to it at once, so that no stalled stream delays the others; it bounds only what is under way. */
 export const H2_CONNECTION_WINDOW_BYTES = MiB
 /** Twice HEAD_BYTES: what lies between is answered 431 as in HTTP/1.1; the stream of what is larger is reset. */

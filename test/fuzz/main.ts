@@ -1,5 +1,5 @@
 /**
- * `npm run fuzz -- [--cases N] [--seconds N] [--seed S] [--kind requests|responses|visits] [--case kind:seed]`:
+ * `npm run fuzz -- [--cases N] [--seconds N] [--seed S] [--kind requests,responses,visits] [--case kind:seed]`:
  * our reading of HTTP/1.1 against node:http's, and visits through the request path against a model of what may come of them.
  */
 import { fork } from 'node:child_process'
@@ -129,7 +129,7 @@ const extent: Extent = {
   seconds: given(values.seconds),
 }
 const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed)
-const kinds = values.kind === undefined ? FUZZ_KINDS : [kindOf(values.kind)]
+const kinds = values.kind === undefined ? FUZZ_KINDS : values.kind.split(',').map(kindOf)
 const clean =
   values.case === undefined ? (await replayCorpus()) && (await fuzz(extent, seed, kinds)) : await showCase(values.case)
 process.exitCode = clean ? 0 : 1

@@ -33,7 +33,7 @@ export class HttpDifferential {
 export const running = { case: '' }
 
 /** The verdict on visits, and what a finding is shown with. */
-export async function judgeVisit(seed: number): Promise<{ verdict: Verdict; message: string }> {
+async function judgeVisit(seed: number): Promise<{ verdict: Verdict; message: string }> {
   const { findings, counts, plan } = await runVisit(seed)
   if (findings.length === 0) return { verdict: { kind: 'as-modelled', counts }, message: '' }
   return { verdict: { kind: 'finding', what: findings.join('; ') }, message: `${plan.inbound}, benign: ${plan.benign}` }

@@ -1,6 +1,7 @@
 /** A TCP path between an agent and its channel server that is cut after a given byte, by FIN or by RST. Knows nothing of what passes. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { resetSocket } from '@postern/protocol/socket'
 
 export type CutBy = 'FIN' | 'RST'
 export type Direction = 'toServer' | 'toAgent'
@@ -60,7 +61,7 @@ export class CutLink {
     this.#stopListening()
     for (const socket of [this.#agent, this.#server]) {
       if (by === 'FIN') socket?.end()
-      else socket?.resetAndDestroy()
+      else if (socket !== undefined) resetSocket(socket)
     }
   }
 

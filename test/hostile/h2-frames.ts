@@ -7,6 +7,7 @@ export const TYPE = {
   reset: 3,
   settings: 4,
   ping: 6,
+  goAway: 7,
   windowUpdate: 8,
   continuation: 9,
 }
@@ -18,6 +19,29 @@ export const number = (value: number): Buffer => {
   return bytes
 }
 
-/** A block of fields for a request to `host`, of indexed fields and one literal (RFC 7541 §6). */
-export const requestBlock = (host: string, method: 'GET' | 'POST' = 'GET'): Buffer =>
-  Buffer.concat([Buffer.from([method === 'GET' ? 0x82 : 0x83, 0x86, 0x84, 0x01, host.length]), Buffer.from(host)])
+/** Indexed fields, and the names of literal ones that are not indexed (RFC 7541 §6, Appendix A). */
+const FIELD = { get: 0x82, post: 0x83, schemeHttp: 0x86, rootPath: 0x84, authority: 0x01, method: 0x02, path: 0x04 }
+
+/** A block of fields for a request to `host`. */
+export function requestBlock(host: string, method: 'GET' | 'POST' | 'PUT' = 'GET', path = '/'): Buffer {
+  const how =
+    method === 'PUT'
+      ? literal(Buffer.from([FIELD.method]), method)
+      : Buffer.from([method === 'GET' ? FIELD.get : FIELD.post])
+  const indexed = Buffer.concat([how, Buffer.from([FIELD.schemeHttp])])
+  const where = path === '/' ? Buffer.from([FIELD.rootPath]) : literal(Buffer.from([FIELD.path]), path)
+  return Buffer.concat([indexed, where, literal(Buffer.from([FIELD.authority]), host)])
+}
+
+/** A literal field with a name of its own, of up to 16 KiB. */
+export const namedField = (name: string, value: string): Buffer =>
+  literal(Buffer.concat([Buffer.from([0]), lengthOf(name), Buffer.from(name)]), value)
+
+const literal = (name: Buffer, value: string): Buffer => Buffer.concat([name, lengthOf(value), Buffer.from(value)])
+
+/** An integer of seven bits and what follows them (RFC 7541 §5.1). */
+function lengthOf({ length }: string): Buffer {
+  if (length < 127) return Buffer.from([length])
+  const rest = length - 127
+  return rest < 128 ? Buffer.from([127, rest]) : Buffer.from([127, (rest & 127) | 128, rest >> 7])
+}

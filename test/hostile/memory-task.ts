@@ -46,7 +46,7 @@ async function startTask(
       publicUrl: `http://{subdomain}.${BASE}`,
       publicHosts: ['127.0.0.1'],
       publicPort: 0,
-      redirectPort: undefined,
+      redirectPort: 0,
       channelPort: 0,
       peerPort: 0,
       peerAddress: undefined,

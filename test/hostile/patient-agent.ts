@@ -1,14 +1,9 @@
 /** An agent without a local server: it keeps every request waiting until it is told to answer. */
-import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { connect } from 'node:net'
-import { agentControlStream, Channel, openChannel, type ServerMessage } from '@postern/protocol/channel'
+import type { Channel } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
-import { STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
-import { type RawStream, WindowBudget } from '@postern/protocol/mux'
+import type { RawStream } from '@postern/protocol/mux'
 import type { ChannelTicket } from '@postern/protocol/ticket'
-
-const now = (): number => performance.now()
+import { openAgentChannel } from './agent-channel.ts'
 
 export class PatientAgent {
   /** Streams whose request has come and that nobody has reset. */
@@ -20,26 +15,11 @@ export class PatientAgent {
   /** Resolves when the tunnel is open. @throws TunnelFault as `openChannel` does */
   static async open(ticket: ChannelTicket): Promise<PatientAgent> {
     const agent = new PatientAgent()
-    const raw = connect({ host: ticket.host, port: ticket.port, noDelay: true })
-    await once(raw, 'connect')
-    const { socket } = await openChannel(raw, ticket)
-    const channel = new Channel({
-      ...{ socket, side: 'agent', budget: new WindowBudget(0), now, peerStreams: STREAMS_PER_CHANNEL },
-      events: {
-        streamOpened: (stream) => agent.#hold(stream),
-        lost: (fault) => {
-          agent.lost = fault
-        },
+    agent.#channel = await openAgentChannel(ticket, {
+      streamOpened: (stream) => agent.#hold(stream),
+      lost: (fault) => {
+        agent.lost = fault
       },
-    })
-    agent.#channel = channel
-    await new Promise<void>((resolve, reject) => {
-      const message = ({ type }: ServerMessage): void => {
-        if (type === 'welcome') resolve()
-        else if (type === 'refused') reject(new Error('refused'))
-      }
-      const control = agentControlStream({ stream: channel.openControlStream(), now, message, ended: () => {} })
-      control.send({ type: 'hello', version: '0.0.0', instanceId: randomUUID(), slot: 0, pool: false, rules: {} })
     })
     return agent
   }

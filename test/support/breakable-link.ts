@@ -1,6 +1,7 @@
 /** A TCP port in front of another that can be out of reach for a while. Knows nothing of what passes. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { resetSocket } from '@postern/protocol/socket'
 
 export class BreakableLink {
   readonly port: number
@@ -29,7 +30,7 @@ export class BreakableLink {
   /** Whoever is connected is cut, and so is everybody who comes. */
   break(): void {
     this.#broken = true
-    for (const socket of this.#sockets) socket.resetAndDestroy()
+    for (const socket of this.#sockets) resetSocket(socket)
   }
 
   mend(): void {
@@ -42,7 +43,7 @@ export class BreakableLink {
   }
 
   #join(near: Socket, to: number): void {
-    if (this.#broken) return void near.resetAndDestroy()
+    if (this.#broken) return resetSocket(near)
     const far = connect(to, '127.0.0.1')
     for (const [from, other] of [
       [near, far],

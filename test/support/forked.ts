@@ -11,9 +11,11 @@ export interface Forked {
   stop(): Promise<void>
 }
 
-export function startForked(module: URL): Forked {
+/** @param env changes to the environment */
+export function startForked(module: URL, env: NodeJS.ProcessEnv = {}): Forked {
   const child = fork(fileURLToPath(module), {
     execArgv: ['--import', import.meta.resolve('tsx')],
+    env: { ...process.env, ...env },
   })
   const exited = once(child, 'exit')
   return {

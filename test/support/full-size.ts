@@ -4,7 +4,7 @@
 const FULL = process.env.POSTERN_FULL === '1'
 const GATE = process.env.POSTERN_GATE === '1'
 
-export function size(usual: number, full: number, gate = usual): number {
+export function size<T>(usual: T, full: T, gate = usual): T {
   if (FULL) return full
   return GATE ? gate : usual
 }

@@ -1,5 +1,6 @@
 /** A TCP connection that keeps every byte it received, with the time of its arrival. Knows nothing of HTTP. */
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
+import { resetSocket } from '@postern/protocol/socket'
 
 export interface Arrival {
   /** Monotonic milliseconds. */
@@ -82,7 +83,7 @@ export class RawConnection {
 
   /** RST. */
   reset(): void {
-    this.socket.resetAndDestroy()
+    resetSocket(this.socket)
   }
 
   /** Closes without ceremony; harmless when repeated. */

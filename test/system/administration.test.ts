@@ -64,7 +64,7 @@ describe('bootstrap, user, token, name, agent, visitor, list, revoke, audit', ()
     expect(Math.max(cutMs, exitMs)).toBeLessThanOrEqual(CUT_WITHIN_MS)
     expect(agent.process.stderr).toContain('(revoked)')
     expect(await administrator.tunnels()).toEqual([])
-    expect(statusOf(await ask(system, get('/')))).toBe(404)
+    expect(statusOf(await ask(system, get('/')))).toBe(503)
 
     const days = [...new Set([firstDay, today()])]
     const rows = (await Promise.all(days.map((day) => administrator.audit(day)))).flat()

@@ -14,6 +14,7 @@ import type { RawStream, WindowBudget } from '@postern/protocol/mux'
 import { AgentTalk } from './agent-talk.ts'
 import { whoIs } from './choose-slot.ts'
 import type { Claim } from './claim.ts'
+import type { Yielding } from './memory-guard.ts'
 import { type Parting, partingOf } from './parting.ts'
 import { StreamFailures } from './stream-failures.ts'
 import type { AgentTicket } from './ticket-host.ts'
@@ -75,6 +76,8 @@ export class Tunnel {
   readonly clientAddress: string
   /** When its token ends, as far as is known here: the ticket's word until the token is read again. */
   tokenExpiresAt: number
+  /** What its route holds beside the channel. */
+  besides: Pick<Yielding, 'heldBytes' | 'resetLongestStalled'> | undefined
   readonly #deps: TunnelDeps
   readonly #channel: Channel
   readonly #talk: AgentTalk
@@ -207,9 +210,9 @@ export class Tunnel {
     return this.#channel.roundTripMs
   }
 
-  /** Bytes that wait in the channel, for a visitor or for the agent. */
+  /** Bytes that wait in the channel and beside it, for a visitor or for the agent. */
   get heldBytes(): number {
-    return this.#channel.heldBytes
+    return this.#channel.heldBytes + (this.besides?.heldBytes ?? 0)
   }
 
   /** Its user, who answers for what it holds. */
@@ -226,7 +229,9 @@ export class Tunnel {
   }
 
   resetLongestStalled(): boolean {
-    return this.#channel.resetLongestStalled()
+    const { besides } = this
+    const more = besides !== undefined && besides.heldBytes > this.#channel.heldBytes
+    return (more && besides.resetLongestStalled()) || this.#channel.resetLongestStalled()
   }
 
   /** Resolves when its agent has given a sign of life, or the channel is over. */

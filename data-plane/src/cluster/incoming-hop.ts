@@ -47,6 +47,8 @@ const ANSWERS = new Map(Object.values(HOP_ANSWER).map((answer) => [answer, Buffe
 
 /** Takes the stream; everything further happens by itself. */
 export function receiveHop(stream: RawStream, house: HopHouse, desk: HopDesk): void {
+  // What waits for the other node is a visitor's, who has not taken it: the local server gets no credit for it.
+  stream.awaitEmpty?.()
   stream.listen(new Beginning(stream, house, desk))
 }
 
@@ -75,17 +77,19 @@ class Beginning implements StreamListener, QueuedRequest {
     this.#bytes = this.#bytes === undefined ? chunk : Buffer.concat([this.#bytes, chunk])
     // While it waits no more comes than the stream's window.
     if (this.#preamble !== undefined) return
+    let read: ReturnType<typeof readPreamble>
     try {
-      const read = readPreamble(this.#bytes)
-      if (read === undefined) return
-      this.#bytes = this.#bytes.subarray(read.length)
-      this.#stream.consume(read.length)
-      this.#preamble = read.preamble
-      this.addressKey = addressKey(read.preamble.visitorAddress, 'observed')
-      this.#dispatch(read.preamble)
+      read = readPreamble(this.#bytes)
     } catch (error) {
-      this.#desk.violated(toFault(error))
+      return this.#desk.violated(toFault(error))
     }
+    if (read === undefined) return
+    this.#bytes = this.#bytes.subarray(read.length)
+    this.#stream.consume(read.length)
+    this.#preamble = read.preamble
+    this.addressKey = addressKey(read.preamble.visitorAddress, 'observed')
+    // What throws here is no fault of the peer: it ends this stream.
+    this.#dispatch(read.preamble)
   }
 
   end(): void {

@@ -55,6 +55,8 @@ export class Http1Connection implements Downstream, InboundConnection {
   #feeding = false
   /** An empty write waits behind what the visitor has not taken. */
   #probing = false
+  /** What the kernel had taken when this was looked at last. */
+  #takenBytes = 0
 
   /**
    * `socket` is paused; `first` is what was read from it. `speakHttp2` is called, later than in the constructor, if the visitor turns out to speak
@@ -107,12 +109,18 @@ export class Http1Connection implements Downstream, InboundConnection {
   }
 
   expire(): void {
+    this.#contained(() => this.#expire())
+  }
+
+  #expire(): void {
     switch (this.#state) {
       case 'head':
         if (!this.#heads.begun) return this.#close()
         return this.#refuseUnread(new TunnelFault('head-timeout'), this.#heads.begunBytes)
       case 'request':
-        return this.#contained(() => this.request.expire())
+        // A visitor that reads slowly has time for as long as it reads.
+        if (this.#probing && this.#hasTakenMore()) return this.expireIn(BODY_IDLE_MS)
+        return this.request.expire()
       case 'lingering':
         this.#socket.destroy()
     }
@@ -207,6 +215,7 @@ export class Http1Connection implements Downstream, InboundConnection {
   #probeWrites(): void {
     if (this.#probing) return
     this.#probing = true
+    this.#takenBytes = takenOf(this.#socket)
     this.#socket.write(NOTHING, (error) => {
       this.#probing = false
       if (error) return
@@ -218,6 +227,13 @@ export class Http1Connection implements Downstream, InboundConnection {
 
   #written(): void {
     if (this.#state === 'request') this.#contained(() => this.request.drained())
+  }
+
+  /** Whether the kernel has taken more of what waits since this was asked last. */
+  #hasTakenMore(): boolean {
+    const before = this.#takenBytes
+    this.#takenBytes = takenOf(this.#socket)
+    return this.#takenBytes > before
   }
 
   /** Reads from the socket, or does not, as things stand. */
@@ -338,4 +354,12 @@ export class Http1Connection implements Downstream, InboundConnection {
     if (this.request.active) this.request.abort(toFault(error))
     else this.#host.crashed(error)
   }
+}
+
+/** Bytes that the kernel has taken of a socket. Within one long write only the handle shows them; without it, none. */
+function takenOf(socket: Socket): number {
+  const { _handle: handle } = socket as Socket & {
+    readonly _handle?: { readonly bytesWritten?: number; readonly writeQueueSize?: number } | null
+  }
+  return (handle?.bytesWritten ?? 0) - (handle?.writeQueueSize ?? 0)
 }

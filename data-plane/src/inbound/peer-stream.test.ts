@@ -121,6 +121,21 @@ test('a request waits for a stream of the tunnel, and its fault goes back to the
   expect(tunnel.route.queue.size).toBe(0)
 })
 
+test('Max-Forwards that the peer has counted down to 0 is passed on', () => {
+  const { tunnel, forward } = setup()
+  const head = 'OPTIONS / HTTP/1.1\r\nHost: demo.example.com\r\nMax-Forwards: 0\r\n\r\n'
+  forward(head)
+  expect(tunnel.streams[0]!.received).toBe(head)
+})
+
+test('a body that comes in single bytes is passed on and credited', () => {
+  const { tunnel, forward } = setup()
+  const request = 'POST / HTTP/1.1\r\nHost: demo.example.com\r\nContent-Length: 5\r\n\r\n12345'
+  const stream = forward(request[0]!)
+  for (const byte of request.slice(1)) stream.listener!.data(Buffer.from(byte))
+  expect([tunnel.streams[0]!.received, stream.consumed]).toEqual([request, request.length])
+})
+
 test('a request whose channel goes is given back to the peer, which sends it elsewhere', () => {
   const { tunnel, forward, failures } = setup()
   forward(get('/1'))
@@ -136,19 +151,4 @@ test('a request that finds its channel gone is given back as well', () => {
   }
   forward(get('/1'))
   expect(failures).toMatchObject([{ fault: { code: 'channel-closed' }, next: 'elsewhere' }])
-})
-
-test('Max-Forwards that the peer has counted down to 0 is passed on', () => {
-  const { tunnel, forward } = setup()
-  const head = 'OPTIONS / HTTP/1.1\r\nHost: demo.example.com\r\nMax-Forwards: 0\r\n\r\n'
-  forward(head)
-  expect(tunnel.streams[0]!.received).toBe(head)
-})
-
-test('a body that comes in single bytes is passed on and credited', () => {
-  const { tunnel, forward } = setup()
-  const request = 'POST / HTTP/1.1\r\nHost: demo.example.com\r\nContent-Length: 5\r\n\r\n12345'
-  const stream = forward(request[0]!)
-  for (const byte of request.slice(1)) stream.listener!.data(Buffer.from(byte))
-  expect([tunnel.streams[0]!.received, stream.consumed]).toEqual([request, request.length])
 })

@@ -116,7 +116,7 @@ export class PeerStream implements Downstream, Expirable {
     this.#waiting.prepend(pieces)
   }
 
-  /** The stream is told of a reset at any time. */
+  /** A stream reports a reset at any time. */
   probe(): void {}
 
   expireIn(ms: number): void {

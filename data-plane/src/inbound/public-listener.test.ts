@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { TunnelFault } from '@postern/protocol/fault'
 import {
   BODY_IDLE_MS,
@@ -596,6 +597,39 @@ test.each<[what: string, limit: number, request: string, answer: string, said: R
   expect([browser.text, browser.ended, browser.socket.destroyed], 'before its time').toEqual([before, false, false])
   sweepAfter(3 * SWEEP_MS)
   await browser.until(({ text, ended, socket }) => (text !== before || ended || socket.destroyed) && said.test(text))
+})
+
+test('a visitor that reads slowly has time for as long as it reads', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const route = new ScriptedRoute()
+  const { port, wait, recorded } = await serve(route)
+  const socket = connect(port, '127.0.0.1')
+  onTestFinished(() => void socket.destroy())
+  socket.pause()
+  socket.write(get('/'))
+  const { stream } = await route.leased(0)
+  const length = 32 * 1024 * 1024
+  stream.answer(`HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n${'x'.repeat(length)}`)
+  let read = 0
+  socket.on('data', (bytes: Buffer) => {
+    read += bytes.length
+  })
+  socket.pause()
+  for (let part = 1; part <= 3; part++) {
+    const goal = part * 4 * 1024 * 1024
+    socket.resume()
+    while (read < goal) await new Promise(setImmediate)
+    socket.pause()
+    await turns()
+    wait(BODY_IDLE_MS + 3 * SWEEP_MS)
+    vi.advanceTimersByTime(SWEEP_MS)
+    await turns()
+  }
+  expect(recorded).toEqual([])
+  socket.resume()
+  while (read < length) await new Promise(setImmediate)
+  await expect.poll(() => recorded).toEqual(['HTTP/1.1 200 whole -'])
 })
 
 test('one visitor more than the node takes is refused while every connection has a request', async () => {

@@ -42,6 +42,7 @@ export class PublicListener {
   readonly #ceilings: VisitorCeilings
   /** `retiring` is asked with each response. */
   readonly #host: Http2Host & { retiring: boolean }
+  #draining = false
   /** Called when no visitor is left. */
   readonly #emptied = new Set<() => void>()
   /** Sockets of which the balancer has yet to say whom they are for. */
@@ -94,6 +95,7 @@ export class PublicListener {
    * as their protocols have a word for it, and have `endMs` for that. Resolves when all are gone; then those that are left are cut.
    */
   async drain(graceMs: number, endMs = 0): Promise<void> {
+    this.#draining = true
     for (const server of this.#servers) server.close()
     for (const visitor of this.#visitors) visitor.drain()
     await this.#emptiedIn(graceMs)
@@ -157,7 +159,10 @@ export class PublicListener {
     const speakHttp2 = (bytes: Buffer): void => {
       remove()
       try {
-        remove = this.#add(new Http2Connection(socket, bytes, from, context, this.#host))
+        const connection = new Http2Connection(socket, bytes, from, context, this.#host)
+        remove = this.#add(connection)
+        if (this.#draining) connection.drain()
+        else if (this.#host.retiring) connection.disableKeepAlive()
       } catch (error) {
         this.#options.crashed(error)
         socket.destroy()

@@ -39,7 +39,7 @@ type State =
   /** Its visitor leaves too much unread on its connection. */
   | { readonly kind: 'deferred'; readonly leave: () => void }
   /** The tunnel has no stream left. */
-  | { readonly kind: 'queued'; readonly leave: () => void; readonly fault: TunnelFault }
+  | { readonly kind: 'queued'; readonly queue: Route['queue']; readonly leave: () => void; readonly fault: TunnelFault }
   | { readonly kind: 'sending'; readonly exchange: Exchange; readonly route: Route }
   /** An answer of ours is out, and the visitor has yet to take it. */
   | { readonly kind: 'answered'; readonly end: RequestEnd; readonly ending: Ending }
@@ -358,10 +358,13 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
   /** The tunnel has no stream: waits for the next one that is free, in a queue that is fair by visitor. */
   #queue(route: Route, fault: TunnelFault): void {
     this.#queuedAt ??= this.#host.now()
-    const leave = this.#mayWait ? route.queue?.enter(this) : undefined
+    const { queue } = route
+    // A place in the queue of a channel that is gone: room that is made for this request must not be its own.
+    if (this.#state.kind === 'queued' && this.#state.queue !== queue) this.#state.leave()
+    const leave = this.#mayWait ? queue?.enter(this) : undefined
     if (leave === undefined) return this.#refuse(this.#logged(fault))
     const waited = this.#state.kind === 'queued'
-    this.#enter({ kind: 'queued', leave, fault })
+    this.#enter({ kind: 'queued', queue, leave, fault })
     // A try in vain is no reason to look later whether its time is over.
     if (!waited) this.#downstream.expireIn(SWEEP_MS)
   }

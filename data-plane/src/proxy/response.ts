@@ -84,6 +84,8 @@ export class Response {
   readonly #body: BodyBoundary
   #carry: HeadCarry | undefined
   #dechunker: Dechunker | undefined
+  /** What it has found in the bytes at hand. */
+  readonly #dechunked: Buffer[] = []
   /** Of an upgrade to WebSocket. */
   #frames: WebSocketFrames | undefined
   #closeFrame: CloseFrame = 'none'
@@ -256,8 +258,10 @@ export class Response {
   }
 
   #passOn(buffer: Buffer, from: number, end: number): void {
-    if (this.#dechunker !== undefined) this.#dechunker.advance(buffer, from, end)
-    else if (this.#chunking) {
+    if (this.#dechunker !== undefined) {
+      this.#dechunker.advance(buffer, from, end)
+      this.#writeDechunked()
+    } else if (this.#chunking) {
       // A chunk of no bytes would end the body.
       if (end > from) this.#write(chunkOf(buffer, from, end))
     } else {
@@ -265,6 +269,12 @@ export class Response {
       if (passTo > from) this.#write(buffer.subarray(from, passTo))
       this.#writeTail()
     }
+  }
+
+  /** In one write: each costs some hundred bytes while it waits, and chunks may be of one byte. */
+  #writeDechunked(): void {
+    const pieces = this.#dechunked.splice(0)
+    if (pieces.length > 0) this.#write(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))
   }
 
   /** Trailers, of which some may not go on. */
@@ -285,7 +295,7 @@ export class Response {
   }
 
   #newDechunker(): Dechunker {
-    const dechunker = new Dechunker((bytes, start, end) => this.#write(bytes.subarray(start, end)))
+    const dechunker = new Dechunker((bytes, start, end) => this.#dechunked.push(bytes.subarray(start, end)))
     dechunker.start()
     return dechunker
   }

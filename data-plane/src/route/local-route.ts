@@ -10,7 +10,7 @@ import type { VisitorGate } from './visitor-gate.ts'
 
 /** What the route needs of an agent's channel. */
 export type AgentStreams = Pick<Tunnel, 'openStream' | 'takeFailure'> &
-  Partial<Pick<Tunnel, 'roundTripMs' | 'whenStreamGone'>>
+  Partial<Pick<Tunnel, 'roundTripMs' | 'whenStreamGone' | 'besides'>>
 
 export class LocalRoute implements TunnelRoute {
   readonly gate: VisitorGate | undefined

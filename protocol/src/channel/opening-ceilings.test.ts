@@ -1,7 +1,7 @@
 import net from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { OpeningCeilings, openChannel } from './index.ts'
-import { OpeningRig, readAll, turn } from './testing/opening-rig.ts'
+import { OpeningRig, readAll } from './testing/opening-rig.ts'
 
 const busy = expect.objectContaining({ code: 'server-busy' })
 
@@ -66,7 +66,7 @@ async function startRig(ceilings: OpeningCeilings): Promise<OpeningRig> {
 
 /** A connection whose PROXY header says where it comes from. */
 async function comeFrom({ port }: OpeningRig, network: string, host: number): Promise<net.Socket> {
-  const socket = net.connect({ port, host: '127.0.0.1' })
+  const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   socket.on('error', () => {})
   sockets.push(socket)
   await new Promise<void>((resolve) => socket.write(headerFrom(network, host), () => resolve()))
@@ -76,13 +76,20 @@ async function comeFrom({ port }: OpeningRig, network: string, host: number): Pr
 test('silent handshakes from every address of one /64 leave room for an agent of another network', async () => {
   const ceilings = new OpeningCeilings({ perTask: 100, perAddress: 20 })
   const rig = await startRig(ceilings)
-  for (let host = 1; host <= 100; host += 1) await comeFrom(rig, HOSTILE, host)
-  for (let refused = 0; refused < 80; refused += 1) expect(await rig.refused()).toEqual(busy)
-  while (ceilings.total > 20) await turn()
+  // None of them closes: what is beyond their share must not keep a place while it waits for that.
+  for (let host = 1; host <= 300; host += 1) await comeFrom(rig, HOSTILE, host)
   const ticket = rig.issue({ allowedIps: new Set(['2001:db8:ffff:1::7']) })
   const { taskId, socket } = await openChannel(await comeFrom(rig, HONEST, 7), ticket)
   expect(taskId).toBe('task-1')
   socket.destroy()
+})
+
+test('a connection beyond the share of its address gets server-busy, whole, before it is closed', async () => {
+  const rig = await startRig(new OpeningCeilings({ perAddress: 1 }))
+  await comeFrom(rig, HOSTILE, 1)
+  const second = await comeFrom(rig, HOSTILE, 2)
+  expect(await readAll(second)).toBe('{"ok":false,"fault":"server-busy","retryAfterMs":2000}\n')
+  expect(await rig.refused()).toEqual(busy)
 })
 
 test('the white list looks at the whole address: a neighbour in the same /64 is refused', async () => {

@@ -4,7 +4,6 @@ import type net from 'node:net'
 import type tls from 'node:tls'
 import ipaddr from 'ipaddr.js'
 import { TunnelFault } from '../fault.ts'
-import { CLOSE_GRACE_MS } from '../limits.ts'
 import type { Handshake } from './secure.ts'
 
 const NOTHING = Buffer.alloc(0)
@@ -146,13 +145,16 @@ export class OpeningSocket {
     return this.#pending
   }
 
-  /** Says a last line in clear, ends, and resolves once the socket is closed: what the peer still sends is discarded, for CLOSE_GRACE_MS at most. */
-  async dismiss(text: string): Promise<void> {
+  /**
+   * Sends a last line in clear and ends. Resolves once the socket is closed: by the peer, whose bytes are discarded until then, or after `graceMs`.
+   * With 0 it is closed as soon as the kernel has the line, which the peer may then miss if it still sends.
+   */
+  async dismiss(text: string, graceMs: number): Promise<void> {
     this.#letGo()
     const raw = this.#raw
     if (raw.destroyed || this.#secured) return this.destroy()
     await new Promise<void>((resolve) => {
-      const grace = setTimeout(() => raw.destroy(), CLOSE_GRACE_MS)
+      const grace = setTimeout(() => raw.destroy(), graceMs)
       raw.once('close', () => {
         clearTimeout(grace)
         resolve()

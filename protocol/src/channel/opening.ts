@@ -3,7 +3,13 @@ import type net from 'node:net'
 import { performance } from 'node:perf_hooks'
 import type tls from 'node:tls'
 import { TunnelFault, toFault } from '../fault.ts'
-import { BUSY_RETRY_MS, OPENING_TIMEOUT_MS, PROXY_HEADER_TIMEOUT_MS, WORKER_ID_BYTES } from '../limits.ts'
+import {
+  BUSY_RETRY_MS,
+  CLOSE_GRACE_MS,
+  OPENING_TIMEOUT_MS,
+  PROXY_HEADER_TIMEOUT_MS,
+  WORKER_ID_BYTES,
+} from '../limits.ts'
 import { acceptLine, refusalLine, takeAnswer } from './answer-line.ts'
 import { IpNotAllowedFault } from './ip-not-allowed.ts'
 import type { OpeningCeilings } from './opening-ceilings.ts'
@@ -56,6 +62,9 @@ export interface AcceptedOpening<T> {
   readonly clientAddress: string
 }
 
+/** Of a task and of an address. */
+const CEILINGS = 2
+
 /**
  * Server end. Resolves with the secured socket; rejects with a `TunnelFault` after having answered and closed.
  * Never leaks the socket and never emits an unhandled error, whatever the peer does.
@@ -71,7 +80,7 @@ export async function acceptOpening<T extends OpenableTicket>(
     return await accept(owner, host, options, leave)
   } catch (error) {
     const fault = toFault(error, options.signal?.aborted ? 'server-draining' : 'internal-error')
-    await refuse(owner, fault)
+    await refuse(owner, fault, leave.length === CEILINGS || options.ceilings === undefined)
     throw fault
   } finally {
     // A read of the table that outlives its socket still counts: otherwise connect-and-reset would be a way around the ceilings.
@@ -110,12 +119,15 @@ async function accept<T extends OpenableTicket>(
   return { socket: owner.releaseSecured(), ticket, workerId, clientAddress }
 }
 
-/** Tells the peer why, in whatever way it can still be told, and closes. */
-async function refuse(owner: OpeningSocket, fault: TunnelFault): Promise<void> {
+/**
+ * Sends the reason, where the peer can still read it, and closes.
+ * @param counted whether the connection has a place of its address and of the task. One that has not must not stay open, or refused connections would fill the task.
+ */
+async function refuse(owner: OpeningSocket, fault: TunnelFault, counted: boolean): Promise<void> {
   if (owner.proven) return await refuseSecured(owner.releaseSecured(), fault)
   const line = refusalLine(fault)
   if (line === undefined) owner.destroy()
-  else await owner.dismiss(line)
+  else await owner.dismiss(line, counted ? CLOSE_GRACE_MS : 0)
 }
 
 function takeWorkerId(pending: Buffer): Taken<string> | undefined {

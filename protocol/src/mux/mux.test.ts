@@ -384,6 +384,19 @@ describe('flow control', () => {
     expect(recorder.room).toBe(1)
   })
 
+  it('tells a writer that awaits it when nothing waits any more, however little was written', () => {
+    const solo = new Solo()
+    const recorder = solo.open()
+    recorder.stream.awaitEmpty?.()
+    expect(recorder.stream.write(Buffer.alloc(INITIAL_WINDOW_BYTES + 1))).toBe(false)
+    solo.sent()
+    expect(recorder.room).toBe(0)
+    solo.receive({ type: 'windowUpdate', id: recorder.stream.id, length: 1 })
+    solo.sent()
+    expect(recorder.room).toBe(1)
+    expect(recorder.stream.write(Buffer.alloc(0))).toBe(true)
+  })
+
   it('holds the bytes of a stalled reader to one window and measures them', () => {
     const solo = new Solo()
     solo.consume = false

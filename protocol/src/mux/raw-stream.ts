@@ -48,6 +48,8 @@ export class MuxStream implements RawStream {
   readonly #sends = new SendQueue()
   #sendWindow = INITIAL_WINDOW_BYTES
   #writerWaits = false
+  /** From so many bytes in the queue on its writer waits, until half of them are left. */
+  #backlogBytes = STREAM_BACKLOG_BYTES
   /** Its user has left it: nothing is read any more. */
   #delivering = false
   /** When a frame last left others behind; monotonic ms, undefined while nothing waits but what was written since the last flush. */
@@ -73,8 +75,12 @@ export class MuxStream implements RawStream {
       this.#sends.push(chunk)
       if (this.#sendWindow > 0) this.#host.ready(this)
     }
-    this.#writerWaits = this.#sends.bytes >= STREAM_BACKLOG_BYTES
+    this.#writerWaits = this.#sends.bytes >= this.#backlogBytes
     return !this.#writerWaits
+  }
+
+  awaitEmpty(): void {
+    this.#backlogBytes = 1
   }
 
   end(): void {
@@ -134,7 +140,7 @@ export class MuxStream implements RawStream {
   }
 
   get writerHasRoom(): boolean {
-    return this.#writerWaits && this.#sends.bytes <= STREAM_BACKLOG_BYTES / 2
+    return this.#writerWaits && this.#sends.bytes <= this.#backlogBytes / 2
   }
 
   /**

@@ -32,4 +32,6 @@ export interface ByteStream {
 export interface RawStream extends ByteStream {
   /** The yamux stream id: odd if the agent opened it, even if the data plane did. */
   readonly id: number
+  /** From now on `write` answers false as soon as bytes wait in the stream, and `writable` follows when none do. */
+  awaitEmpty?(): void
 }

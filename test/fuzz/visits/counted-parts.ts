@@ -1,6 +1,7 @@
 /** The sweeper and the routes under test, with a count of what was handed out and not given back. */
 import { type Expirable, Sweeper } from '../../../data-plane/src/inbound/sweeper.ts'
 import type { Asker, Freshness, Lease, Route } from '../../../data-plane/src/route/route.ts'
+import { VirtualStream } from './virtual-stream.ts'
 
 export class CountedSweeper extends Sweeper {
   items = 0
@@ -63,6 +64,12 @@ export class LeaseBook {
       },
       keep: (idleMs) => {
         endsAs('kept')
+        if (lease.stream instanceof VirtualStream && lease.stream.delivered > lease.stream.excessFrom)
+          this.#violated(`a stream of ${requestId} was kept, though more had come than its response`)
+        if (lease.stream instanceof VirtualStream && lease.stream.delivered !== lease.stream.consumed)
+          this.#violated(
+            `a stream of ${requestId} was kept with ${lease.stream.consumed} of ${lease.stream.delivered} bytes consumed`,
+          )
         lease.keep(idleMs)
       },
       leave: (unread) => {

@@ -6,7 +6,7 @@ import type { HopStream } from '../../../data-plane/src/route/hop-stream.ts'
 import { type Hop, PeerRoute } from '../../../data-plane/src/route/peer-route.ts'
 import type { Failure } from '../../../data-plane/src/route/route.ts'
 import type { ChannelHost } from './channel.ts'
-import { streamPair, type VirtualStream } from './virtual-stream.ts'
+import { streamPair } from './virtual-stream.ts'
 
 export class HopWay implements Hop {
   readonly open = true
@@ -88,6 +88,3 @@ export class HopWay implements Hop {
     route.retire()
   }
 }
-
-/** For those that carry them. */
-export type CarriedStream = VirtualStream

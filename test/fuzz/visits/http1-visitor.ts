@@ -21,7 +21,6 @@ export class Http1Visitor implements Visitor {
   readonly planned: PlannedVisitor
   readonly socket: VirtualSocket
   hasLeft = false
-  unasked = ''
   /** Most bytes that waited in the socket for this visitor. */
   mostWaiting = 0
   readonly #host: VisitorHost
@@ -48,6 +47,10 @@ export class Http1Visitor implements Visitor {
     this.#stopsAtLast = host.random.once(2)
     this.socket = new VirtualSocket(planned.capacity, planned.address)
     server.emit('connection', this.socket.asSocket)
+  }
+
+  get waiting(): number {
+    return this.socket.writableLength
   }
 
   get over(): boolean {
@@ -87,26 +90,14 @@ export class Http1Visitor implements Visitor {
     }))
   }
 
+  get unasked(): string {
+    const answered = this.#reading.responses.length
+    return answered > this.planned.requests.length || this.#last ? this.#reading.rest : ''
+  }
+
   describe(): string {
     const { responses, rest } = this.#reading
     return `request ${this.#request} of ${this.planned.requests.length}, ${this.#sent} bytes of it sent, ${responses.length} responses, then ${JSON.stringify(rest.slice(0, 60))}, ${this.#over}`
-  }
-
-  /** What came behind the last response that is whole. */
-  get tail(): string {
-    return this.#reading.rest
-  }
-
-  get answered(): number {
-    return this.#reading.responses.length
-  }
-
-  get direction(): Over {
-    return this.#over
-  }
-
-  get extra(): readonly SeenResponse[] {
-    return this.#reading.responses.slice(this.planned.requests.length)
   }
 
   #seenLast(partial: SeenResponse | undefined): SeenResponse | undefined {

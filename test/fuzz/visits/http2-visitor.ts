@@ -140,6 +140,9 @@ export class Http2Visitor implements Visitor {
   readonly index: number
   readonly planned: PlannedVisitor
   readonly unasked = ''
+  /** The session's own, which says nothing of it. */
+  readonly mostWaiting = 0
+  readonly waiting = 0
   hasLeft = false
   readonly #host: VisitorHost
   readonly #server: Server

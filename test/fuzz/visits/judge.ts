@@ -50,11 +50,16 @@ function judgeVisitor(visited: VisitCase, visitor: Visitor): void {
     if (response !== undefined && last) say('answered behind a response that was the last')
     if (response !== undefined) judgeResponse(visited, visit, response, say)
     const legitimate = response?.last === true && mayBeLast(visited, visit)
-    if (visited.plan.benign && !visitor.hasLeft && !last) judgeBenign(visited, visit, legitimate, say)
+    if (visited.plan.benign && !visitor.hasLeft && !last) judgeBenign(visit, legitimate, say)
     last ||= response?.last === true
   }
+  const held = visitor.mostWaiting
+  if (held > mostHeld(visited)) visited.violated(`visitor ${visitor.index}: ${held} bytes waited for it`)
   if (visitor.unasked !== '') visited.violated(`visitor ${visitor.index}: unasked ${JSON.stringify(visitor.unasked)}`)
 }
+
+/** A window of its stream, which is credited for nothing that waits; each byte of it may have become a chunk; and heads and answers of ours. */
+const mostHeld = ({ plan }: VisitCase): number => 12 * plan.window + 8 * 1024
 
 function judgeResponse(visited: VisitCase, visit: Visit, response: SeenResponse, say: (what: string) => void): void {
   const code = response.head.fields.get('tunnel-error')
@@ -137,7 +142,7 @@ function judgeFault(
 }
 
 /** Where nothing goes wrong every request is answered, whole and by its local server. */
-function judgeBenign(visited: VisitCase, visit: Visit, legitimate: boolean, say: (what: string) => void): void {
+function judgeBenign(visit: Visit, legitimate: boolean, say: (what: string) => void): void {
   const { request, response } = visit
   if (response === undefined) return say('not answered, though nothing went wrong')
   if (response.ending !== 'whole') return say(`its response is ${response.ending}, though nothing went wrong`)
@@ -145,7 +150,6 @@ function judgeBenign(visited: VisitCase, visit: Visit, legitimate: boolean, say:
   if (code !== undefined && !(request.refused && code === 'visitor-not-allowed'))
     say(`${code}, though nothing went wrong`)
   if (response.last && !legitimate) say('its connection was closed for no reason')
-  void visited
 }
 
 /** Of 1012, as we send it where the node or its place ends (RFC 6455 §7.4.1 and its registry). */

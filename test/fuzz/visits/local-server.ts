@@ -107,8 +107,11 @@ export class LocalServer implements StreamListener {
     if (this.#unconsumed === 0) return false
     this.stream.consume(this.#unconsumed)
     this.#unconsumed = 0
+    const resting = this.#attempt === undefined
+    // It may have done what it was asked for, and gone without a word.
+    if (resting && this.#served && this.#random.once(2)) this.#parse()
     // The request and the end of a kept connection have crossed.
-    if (this.#attempt === undefined && this.#closesAtRest(3)) this.#text = ''
+    if (resting && this.#closesAtRest(3)) this.#text = ''
     else this.#parse()
     return true
   }
@@ -186,6 +189,7 @@ export class LocalServer implements StreamListener {
     }
     if (answer.excess !== '' && !this.#excessSent) {
       this.#excessSent = true
+      this.stream.other.excessFrom = this.stream.written
       this.stream.write(Buffer.from(answer.excess))
       return true
     }

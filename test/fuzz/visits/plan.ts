@@ -3,7 +3,7 @@ import type { SeededRandom } from '../../support/seeded-random.ts'
 import { bodyOf, chunked } from './wire.ts'
 
 /** How a request comes in: `peer` is HTTP/1 to a node that forwards it to the node under test. */
-export type Inbound = 'http1' | 'http2' | 'peer'
+type Inbound = 'http1' | 'http2' | 'peer'
 
 export interface PlannedRequest {
   /** Within its case; the path is `/` and this. */
@@ -29,7 +29,7 @@ export interface PlannedRequest {
 }
 
 /** How a visitor leaves before it has all that it came for. */
-export type Leaving = 'never' | 'resets' | 'closes' | 'half-closes' | 'stops-reading' | 'stops-sending'
+type Leaving = 'never' | 'resets' | 'closes' | 'half-closes' | 'stops-reading' | 'stops-sending'
 
 export interface PlannedVisitor {
   readonly address: string

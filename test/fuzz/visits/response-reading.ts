@@ -39,11 +39,13 @@ export class ResponseReading {
         continue
       }
       const request = this.#requests[this.responses.length]
+      // Who has not got a whole head does not know that it was to be HEAD.
+      const read = head.fields.get('tunnel-error') !== 'head-timeout'
       const { body, end, byClose } = bodyOfResponse(
         this.#text,
         headEnd + 4,
         status,
-        request?.method ?? 'GET',
+        read ? (request?.method ?? 'GET') : 'GET',
         head.fields,
       )
       const whole = end !== undefined || (byClose && over === 'ended')

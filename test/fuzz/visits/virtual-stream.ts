@@ -21,6 +21,10 @@ export class VirtualStream implements RawStream {
   /** Bytes that the listener was given, and those that it has given back. */
   delivered = 0
   consumed = 0
+  /** Bytes that its user has given it. */
+  written = 0
+  /** The index of the first byte, of those for this end, that belongs to no message. */
+  excessFrom = Infinity
   gone = false
   /** Why this end is gone, where it is gone by a reset: its own, the other end's, or one of the channel. */
   goneBy: 'finished' | 'own-reset' | TunnelFault | undefined
@@ -52,6 +56,7 @@ export class VirtualStream implements RawStream {
   write(chunk: Buffer): boolean {
     if (this.gone || this.#ending) return false
     if (chunk.length > 0) {
+      this.written += chunk.length
       this.#sends.push(chunk)
       this.#sendsBytes += chunk.length
     }

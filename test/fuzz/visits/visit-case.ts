@@ -90,7 +90,6 @@ export class VisitCase implements ChannelHost {
   #left: { replaced: number; lost: number; stale: number; ends: boolean }
   #streamIds = 0
   #peerDraining = false
-  #draining = false
   readonly #verbose: boolean
 
   constructor(seed: number, verbose = false) {
@@ -136,6 +135,7 @@ export class VisitCase implements ChannelHost {
         },
         over: ({ id, head, status, end, fault, retries }) => {
           this.note(() => `over: ${head?.path} ${status} ${end} ${fault ?? ''}`)
+          this.#expectTaken(head?.path, status, end)
           this.records.push({ id, path: head?.path, status, end, fault, retries })
         },
       },
@@ -173,6 +173,14 @@ export class VisitCase implements ChannelHost {
   readonly violated = (what: string): void => {
     this.note(() => `VIOLATED: ${what}`)
     this.findings.push(what)
+  }
+
+  /** A response is over when its visitor has taken it; behind an upgrade, when both ends are. */
+  #expectTaken(path: string | undefined, status: number, end: RequestEnd): void {
+    if (end !== 'whole' || status === 101) return
+    const visitor = this.visitors.find(({ planned }) => planned.requests.some(({ id }) => path === `/${id}`))
+    if (visitor !== undefined && visitor.waiting > 0)
+      this.violated(`${path} is over while ${visitor.waiting} bytes of it wait for its visitor`)
   }
 
   note(what: () => string): void {
@@ -388,11 +396,9 @@ export class VisitCase implements ChannelHost {
     this.happened.add(how)
     switch (how) {
       case 'drain':
-        this.#draining = true
         this.#drained = this.#listener.drain(2 ** 31 - 1)
         return
       case 'cut':
-        this.#draining = true
         this.#drained = this.#listener.drain(0)
         return
       case 'terminate':
@@ -534,10 +540,6 @@ export class VisitCase implements ChannelHost {
     }
     counts.reused = this.book.leases.filter(({ reused }) => reused).length
     return counts
-  }
-
-  get drainingNow(): boolean {
-    return this.#draining
   }
 }
 

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { resetSocket } from '@postern/protocol/socket'
 import type { Fault, Path } from './fault.ts'
 
 export interface Faults {
@@ -61,7 +62,7 @@ export class FaultProxy {
         for (const end of ends) end.destroySoon()
       },
       reset: () => {
-        for (const end of ends) end.resetAndDestroy()
+        for (const end of ends) resetSocket(end)
       },
     }
     this.#paths.add(path)

@@ -134,7 +134,7 @@ test('of a body that waits a window is taken and no more; then all of it goes th
 test('uploads that wait delay no other request of their connection', async () => {
   const apex = new ScriptedRoute()
   const { tunnel, session } = await serve({ apex })
-  const count = (2 * H2_CONNECTION_WINDOW_BYTES) / H2_STREAM_WINDOW_BYTES
+  const count = Math.ceil((2 * H2_CONNECTION_WINDOW_BYTES) / H2_STREAM_WINDOW_BYTES)
   const uploads = Array.from({ length: count }, () => new SeenRequest(session, { ':method': 'PUT' }, false))
   await Promise.all(uploads.map((upload) => pour(upload, 2 * H2_STREAM_WINDOW_BYTES)))
   expect(tunnel.size).toBe(count)

@@ -24,6 +24,8 @@ export class Http2ResponseWriter {
   readonly #output: GatheredOutput
   readonly #reader: MessageReader<ResponseHead>
   #trailers: Http2Fields | undefined
+  /** Of interim heads, which count as waiting until the final one comes: `node:http2` does not tell when they have left, and there may be many. */
+  #interimBytes = 0
 
   /** `on` subscribes to an event of `stream`. `taken` follows when all that was written has left for the visitor. */
   constructor(stream: ServerHttp2Stream, method: string, on: Subscribe, taken: () => void) {
@@ -52,7 +54,7 @@ export class Http2ResponseWriter {
 
   /** Bytes that have not left for the visitor. */
   get waiting(): number {
-    return this.#output.length
+    return this.#output.length + this.#interimBytes
   }
 
   /** @throws TunnelFault if it is no response */
@@ -64,12 +66,14 @@ export class Http2ResponseWriter {
     const fields = http2ResponseFields(head)
     if (head.interim) {
       sendable(fields, (safe) => this.#stream.additionalHeaders(safe))
+      this.#interimBytes += head.bytes
       return true
     }
     this.status = head.status
     // RFC 9110 §15.3.6, which node:http2 sees to; a length must not be left to contradict it.
     if (head.status === RESET_CONTENT) delete fields['content-length']
     const endStream = head.framing === 'none' || (head.framing === 'length' && head.contentLength === 0)
+    this.#interimBytes = 0
     sendable(fields, (safe) =>
       this.#stream.respond(safe, { endStream, waitForTrailers: !endStream, sendDate: false } as object),
     )

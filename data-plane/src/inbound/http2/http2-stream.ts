@@ -131,6 +131,14 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
   }
 
   expire(): void {
+    try {
+      this.#expire()
+    } catch (error) {
+      this.#crash(error)
+    }
+  }
+
+  #expire(): void {
     switch (this.#state) {
       case 'request':
         this.request.expire()
@@ -187,7 +195,7 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     this.#input.pause()
   }
 
-  /** The stream is told of a reset at any time. */
+  /** A stream reports a reset at any time. */
   probe(): void {}
 
   expireIn(ms: number): void {

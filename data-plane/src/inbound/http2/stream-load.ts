@@ -10,8 +10,8 @@ import type { ProxyRequest } from '../../proxy/proxy-request.ts'
 import type { Http2ResponseWriter } from './http2-response-writer.ts'
 import { RecentFlow } from './recent-flow.ts'
 
-/** A head is kept as the fields that came and as the bytes that are sent on. */
-const COPIES_OF_HEAD = 2
+/** A head is kept as the fields that came, as the bytes that they were written as, and as those that are sent on. */
+const COPIES_OF_HEAD = 3
 
 export class StreamLoad {
   headBytes = 0
@@ -68,7 +68,7 @@ export class StreamLoad {
     return this.#dropped ? 0 : Math.min(this.#response.waiting, INITIAL_WINDOW_BYTES) + this.#heldOfRequest
   }
 
-  /** Bytes that it holds or may soon hold: of a response that has just been asked for, or flows, another window may come at once, and so it is with a body. */
+  /** Bytes that it holds or may soon hold: of a response, or of a body, another window may come at once. */
   weight(now: number): number {
     if (this.#dropped || !this.sending) return this.held
     const response = Math.min(INITIAL_WINDOW_BYTES, this.#expectedResponse(now))
@@ -78,7 +78,8 @@ export class StreamLoad {
 
   /** As `weight`, but what flows is expected to be taken as it has been so far. */
   leastWeight(now: number): number {
-    return this.held + (this.#awaited(now) ? INITIAL_WINDOW_BYTES : 0)
+    const awaited = this.sending && !this.#responding && this.#isYoung(now)
+    return this.held + (awaited ? INITIAL_WINDOW_BYTES : 0)
   }
 
   get #heldOfRequest(): number {
@@ -86,18 +87,18 @@ export class StreamLoad {
     return this.#body.length + queued + COPIES_OF_HEAD * this.headBytes
   }
 
+  /** What has begun may go on at once with as much as was asked for, for a while; then it is expected to go on as it has. */
   #expectedResponse(now: number): number {
-    if (this.#responding) return this.#response.whole ? 0 : this.#responseFlow.bytes(now)
-    return this.#awaited(now) ? Infinity : 0
+    if (this.#response.whole) return 0
+    return this.#isYoung(now) ? Infinity : this.#responseFlow.bytes(now)
   }
 
   #expectedBody(now: number): number {
     if (this.bodyEnded) return 0
-    return this.stalled || this.#awaited(now) ? Infinity : this.#bodyFlow.bytes(now)
+    return this.stalled || this.#isYoung(now) ? Infinity : this.#bodyFlow.bytes(now)
   }
 
-  /** A local server that has not begun to answer for long may never do so. */
-  #awaited(now: number): boolean {
-    return this.sending && !this.#responding && now < this.#sentAt + STREAM_WAIT_MS
+  #isYoung(now: number): boolean {
+    return now < this.#sentAt + STREAM_WAIT_MS
   }
 }

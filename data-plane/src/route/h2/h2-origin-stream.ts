@@ -34,6 +34,8 @@ export interface H2StreamHost {
   faultOf(stream: ClientHttp2Stream, error: unknown): TunnelFault
   /** The request is over, and its place free. */
   over(): void
+  /** Monotonic milliseconds. */
+  now(): number
 }
 
 const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_INTERNAL_ERROR, NGHTTP2_PROTOCOL_ERROR } = constants
@@ -58,6 +60,8 @@ export class H2OriginStream implements ByteStream {
   #headed = false
   /** Bytes delivered and not yet consumed; the stream is paused while there are any. */
   #owed = 0
+  /** Since when nothing of what it holds has moved; monotonic ms, meaningful while it holds something. */
+  stalledSince = 0
   #over = false
   #error: unknown
 
@@ -68,6 +72,17 @@ export class H2OriginStream implements ByteStream {
       data: (piece) => this.#output!.write(piece),
       end: (trailers) => this.#endRequest(trailers),
     })
+  }
+
+  /** Bytes that wait, for the visitor or for the local server. */
+  get held(): number {
+    return this.#over ? 0 : this.#owed + (this.#input?.length ?? 0) + (this.#output?.length ?? 0)
+  }
+
+  /** Memory is short: it ends, with all that it holds. */
+  shed(): void {
+    this.#refuse(new TunnelFault('stream-reset', 'it stalled while memory was short'), NGHTTP2_CANCEL)
+    this.#stream?.destroy()
   }
 
   listen(listener: StreamListener): void {
@@ -102,6 +117,7 @@ export class H2OriginStream implements ByteStream {
 
   consume(bytes: number): void {
     this.#owed -= bytes
+    if (this.#owed > 0) this.stalledSince = this.#host.now()
     this.#readOn()
   }
 
@@ -206,7 +222,9 @@ export class H2OriginStream implements ByteStream {
     if (this.#over || this.#listener === undefined) return
     this.#owed += bytes.length
     this.#listener.data(bytes)
-    if (this.#owed > 0) this.#input?.pause()
+    if (this.#owed <= 0) return
+    this.#input?.pause()
+    this.stalledSince = this.#host.now()
   }
 
   // ── its end ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import { CookieFence } from '@postern/protocol/http'
-import { H2_PONG_MS, H2_SESSION_IDLE_MS, H2_SESSIONS_PER_TUNNEL } from '@postern/protocol/limits'
+import {
+  H2_PONG_MS,
+  H2_SESSION_IDLE_MS,
+  H2_SESSIONS_PER_TUNNEL,
+  H2_STREAM_WINDOW_BYTES,
+} from '@postern/protocol/limits'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
 import { afterEach, expect, test } from 'vitest'
 import { Dispatcher } from '../../dispatch/dispatcher.ts'
@@ -600,6 +605,30 @@ test('a visitor that does not read stops the local server after a window, and a 
   let read = 0
   for await (const chunk of stream) read += (chunk as Buffer).length
   expect(read).toBe(written)
+})
+
+test('what a visitor does not read is held, and let go with the request that has stood still the longest', async () => {
+  const { port, route } = await stand((stream) => {
+    stream.respond({ ':status': 200 })
+    stream.write(Buffer.alloc(4_000_000))
+  })
+  const requests: http2.ClientHttp2Stream[] = []
+  for (const count of [1, 2]) {
+    const stream = visit(port).request({ ':authority': 'demo.example.com' })
+    stream.on('error', () => {})
+    requests.push(stream)
+    await once(stream, 'response')
+    await expect.poll(() => route.heldBytes).toBeGreaterThan((count * H2_STREAM_WINDOW_BYTES) / 2)
+  }
+  const before = route.heldBytes
+  const gone = new Promise((resolve) => requests[0]!.on('close', resolve))
+  expect(route.resetLongestStalled()).toBe(true)
+  expect(route.heldBytes).toBeLessThan(before)
+  requests[0]!.resume()
+  await gone
+  expect(requests[1]!.closed).toBe(false)
+  expect([route.resetLongestStalled(), route.heldBytes]).toEqual([true, 0])
+  expect(route.resetLongestStalled()).toBe(false)
 })
 
 test('an upload waits for a local server that does not read', async () => {

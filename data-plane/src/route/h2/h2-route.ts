@@ -8,6 +8,7 @@ import type { Asker, Freshness, Lease } from '../route.ts'
 import { StreamQueue } from '../stream-queue.ts'
 import { Retirement, type TunnelRoute } from '../tunnel-route.ts'
 import type { VisitorGate } from '../visitor-gate.ts'
+import type { H2OriginStream } from './h2-origin-stream.ts'
 import { H2Session } from './h2-session.ts'
 
 export class H2Route implements TunnelRoute {
@@ -28,6 +29,23 @@ export class H2Route implements TunnelRoute {
     this.#source = source
     this.#now = now
     source.whenStreamGone?.(() => this.queue.freed())
+    source.besides = this
+  }
+
+  /** Bytes that wait in its sessions, for a visitor or for the local server. */
+  get heldBytes(): number {
+    let bytes = 0
+    for (const session of this.#sessions) for (const stream of session.holders()) bytes += stream.held
+    return bytes
+  }
+
+  resetLongestStalled(): boolean {
+    let longest: H2OriginStream | undefined
+    for (const session of this.#sessions)
+      for (const stream of session.holders())
+        if (longest === undefined || stream.stalledSince < longest.stalledSince) longest = stream
+    longest?.shed()
+    return longest !== undefined
   }
 
   /** A request is a stream of its own, so none is older than another. */

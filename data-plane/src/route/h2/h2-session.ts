@@ -53,6 +53,7 @@ export class H2Session {
   /** Since when it has carried none. */
   idleSince: number
   readonly #options: H2SessionOptions
+  readonly #streams = new Set<H2OriginStream>()
   readonly #duplex: Duplex
   readonly #client: ClientHttp2Session
   readonly #liveness: Liveness
@@ -102,11 +103,17 @@ export class H2Session {
     return !this.#leaving && !this.#client.closed && !this.#client.destroyed && this.open < this.#room
   }
 
+  /** Those of its requests that hold something. */
+  *holders(): Iterable<H2OriginStream> {
+    for (const stream of this.#streams) if (stream.held > 0) yield stream
+  }
+
   lease(): Lease {
     let refused: Failure | undefined
     let over = false
     this.open += 1
-    const stream = new H2OriginStream({
+    const stream: H2OriginStream = new H2OriginStream({
+      now: () => this.#options.now(),
       request: (fields, options) => this.#request(fields, options),
       faultOf: (stream, error) => {
         const fault = this.#faultOf(error)
@@ -116,11 +123,13 @@ export class H2Session {
       over: () => {
         if (over) return
         over = true
+        this.#streams.delete(stream)
         this.open -= 1
         if (this.open === 0) this.idleSince = this.#options.now()
         this.#options.over()
       },
     })
+    this.#streams.add(stream)
     return {
       stream,
       // Whatever it has carried before, it may be on its way out without our knowing.
