@@ -213,8 +213,6 @@ class Beginning implements StreamListener, QueuedRequest {
       route.users.delete(user)
       forget()
       stopWaiting()
-      // Without an answer too: nobody waits for one any more.
-      lease.answered?.()
     }
     const [hop] = pipe(
       this.#stream,

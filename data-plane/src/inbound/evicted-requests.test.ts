@@ -1,6 +1,6 @@
 /** Requests whose stream goes to another visitor: which, what their visitors see, and that they do not take it back. */
 import { TunnelFault } from '@postern/protocol/fault'
-import { IDLE_EXCHANGE_MS, SLOW_VISITOR_MS } from '@postern/protocol/limits'
+import { IDLE_EXCHANGE_MS, SLOW_UPLOAD_BYTES_PER_SECOND, SLOW_VISITOR_MS } from '@postern/protocol/limits'
 import { expect, test } from 'vitest'
 import { Browser } from '../testing/browser.ts'
 import { SeenRequest, until, visit } from '../testing/h2-visitor.ts'
@@ -118,6 +118,21 @@ test('bytes of the visitor keep a WebSocket', async () => {
   stand.pass(IDLE_EXCHANGE_MS - 1000)
   lively.send('\x81\x82maskxx')
   await stand.tunnel.streams[1]!.until(({ received }) => received.endsWith('xx'))
+  stand.pass(1000)
+  await served(stand, GUEST)
+  await quiet.until(({ ended }) => ended)
+  expect(lively.ended).toBe(false)
+})
+
+test('bytes of the visitor keep an upload', async () => {
+  const stand = await standWith(2)
+  const piece = 'x'.repeat(2 * SLOW_UPLOAD_BYTES_PER_SECOND * (IDLE_EXCHANGE_MS / 1000))
+  const upload = `POST /p HTTP/1.1\r\nHost: demo.example.com\r\nContent-Length: ${9 * piece.length}\r\n\r\n${piece}`
+  const [lively, quiet] = [await sent(stand, CROWD, upload), await sent(stand, OTHER_CROWD, upload)]
+  for (const stream of stand.tunnel.streams) await stream.until(({ received }) => received.endsWith(piece))
+  stand.pass(IDLE_EXCHANGE_MS - 1000)
+  lively.send('!')
+  await stand.tunnel.streams[0]!.until(({ received }) => received.endsWith('!'))
   stand.pass(1000)
   await served(stand, GUEST)
   await quiet.until(({ ended }) => ended)

@@ -1,4 +1,5 @@
 /** Which connection ends when there are as many as there may be, and which is refused. */
+import type { ProxyPolicy } from '@postern/protocol/channel'
 import { EVICTION_SEARCH_MS, SWEEP_MS } from '@postern/protocol/limits'
 import { expect, test } from 'vitest'
 import { Browser } from '../testing/browser.ts'
@@ -14,9 +15,9 @@ const GET = 'GET / HTTP/1.1\r\nHost: demo.example.com\r\n\r\n'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 const REFUSED = 'tunnel-error: visitors-exhausted'
 
-async function standWith(limits: { perTask?: number; perAddress?: number }) {
+async function standWith(limits: { perTask?: number; perAddress?: number }, proxyProtocol: ProxyPolicy = 'off') {
   const route = new ScriptedRoute()
-  const stand = await startPublicStand(toDemo(route), { ceilings: new VisitorCeilings(limits) })
+  const stand = await startPublicStand(toDemo(route), { ceilings: new VisitorCeilings(limits), proxyProtocol })
   return { route, ...stand }
 }
 
@@ -111,4 +112,20 @@ test('connections that were refused take nobody’s place, and end soon, whateve
   await served(stand, route, NEWCOMER)
   for (const browser of refused) await browser.until(({ closed }) => closed)
   clearInterval(dripping)
+})
+
+test('an address that was refused is counted no longer', async () => {
+  const { route, ...stand } = await standWith({ perTask: 1, perAddress: 1 })
+  const crowd = await busy(stand, route, CROWD)
+  await new Browser(stand.port, NEWCOMER).until(({ ended }) => ended)
+  crowd.socket.resetAndDestroy()
+  await expect.poll(() => stand.listener.visitors).toBe(0)
+  await served(stand, route, NEWCOMER)
+})
+
+test('connections of which the balancer has yet to say whose they are are no more than there may be visitors', async () => {
+  const stand = await standWith({ perTask: 2 }, 'required')
+  const silent = [new Browser(stand.port), new Browser(stand.port), new Browser(stand.port)]
+  await Promise.any(silent.map((browser) => browser.until(({ text }) => text.includes(REFUSED))))
+  expect(silent.filter(({ text }) => text !== '')).toHaveLength(1)
 })

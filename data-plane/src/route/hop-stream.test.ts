@@ -192,3 +192,40 @@ test('a stream that was opened a while ago is not kept, so that visitors of the 
   expect(opened[0]!.state).toBe('ended')
   expect(route.lease('idle', asker).reused).toBe(false)
 })
+
+test('a stream that one visitor’s connection has for itself counts as under way only while it carries a request', () => {
+  const { route, opened, seen } = setup()
+  const lease = route.lease('fresh', asker)
+  opened[0]!.say(HOP_ANSWER.taken)
+  expect([seen.busy, route.outstanding]).toEqual([1, 1])
+  lease.bind?.()
+  expect([seen.busy, route.outstanding]).toEqual([0, 0])
+  lease.wake?.()
+  expect([seen.busy, route.outstanding]).toEqual([1, 1])
+  lease.reset()
+  expect([seen.busy, route.outstanding]).toEqual([0, 0])
+})
+
+test('a route that is dropped says so once, and those that wait for its streams ask again with each sweep', async () => {
+  const { route } = setup()
+  const heard: string[] = []
+  const request = {
+    addressKey: 'a',
+    retry: () => {
+      heard.push('retry')
+      route.queue.enter(request)
+    },
+    displaced: () => {},
+  }
+  route.queue.enter(request)
+  route.sweep()
+  route.sweep()
+  expect(heard).toEqual(['retry', 'retry'])
+  route.whenRetired(() => heard.push('retired'))
+  route.retire()
+  route.retire()
+  route.whenRetired(() => heard.push('retired already'))
+  expect(heard.slice(2)).toEqual(['retired', 'retired already'])
+  await Promise.resolve()
+  expect(heard.at(-1)).toBe('retry')
+})
