@@ -17,10 +17,12 @@ export const HAS_PROC = existsSync('/proc/self/fd')
 
 /** Returns none for a process that has ended. */
 export function descriptorsOf(pid: number): Descriptors {
-  const byInode = new Map([...tcpTable(pid, 'tcp'), ...tcpTable(pid, 'tcp6')])
+  // A socket may be opened or closed between the looks.
+  const [before, targets, after] = [tcpSockets(pid), targetsOf(pid), tcpSockets(pid)]
+  const byInode = new Map([...before, ...after])
   const sockets: TcpSocket[] = []
   let others = 0
-  for (const target of targetsOf(pid)) {
+  for (const target of targets) {
     const socket = byInode.get(/^socket:\[(\d+)\]$/.exec(target)?.[1] ?? '')
     if (socket === undefined) others += 1
     else sockets.push(socket)
@@ -38,6 +40,8 @@ function targetsOf(pid: number): string[] {
   const names = ifThere(() => readdirSync(`/proc/${pid}/fd`)) ?? []
   return names.flatMap((name) => ifThere(() => readlinkSync(`/proc/${pid}/fd/${name}`)) ?? [])
 }
+
+const tcpSockets = (pid: number) => [...tcpTable(pid, 'tcp'), ...tcpTable(pid, 'tcp6')]
 
 /** Sockets by inode, in the network namespace of the process (proc_pid_net(5)). */
 function* tcpTable(pid: number, table: 'tcp' | 'tcp6'): Iterable<[inode: string, socket: TcpSocket]> {
