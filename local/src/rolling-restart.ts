@@ -1,4 +1,4 @@
-/** Replaces the tasks one after the other while somebody visits, and says line by line how that goes. Knows nothing of tasks or of the terminal. */
+/** Replaces the tasks one after the other under a steady load, and reports progress line by line. */
 import { visitSteadily } from './steady-visitor.ts'
 import type { TaskEvent } from './task-set.ts'
 
@@ -16,9 +16,10 @@ export async function rollingRestart({ url, replaceTasks, say }: RollingRestartO
   const began = performance.now()
   const visitor = visitSteadily(url)
   const tell = (what: string): void => {
-    const { requests, failures } = visitor.tally
+    const { requests, failures, reasons } = visitor.tally
+    const why = failures > 0 ? ` (${reasons.join(', ')})` : ''
     const seconds = ((performance.now() - began) / 1000).toFixed(1)
-    say(`${seconds.padStart(6)} s  ${what.padEnd(24)} ${requests} requests, ${failures} failed`)
+    say(`${seconds.padStart(6)} s  ${what.padEnd(24)} ${requests} requests, ${failures} failed${why}`)
   }
   const progress = setInterval(() => tell(''), PROGRESS_MS)
   tell('rolling restart begins')

@@ -205,6 +205,12 @@ export class Http1Connection implements Downstream, InboundConnection {
 
   #readEnd(): void {
     this.#ended = true
+    this.#handOnEnd()
+  }
+
+  /** The end stands behind all that waits. A request that waits itself learns of it at once, since its visitor may have left. */
+  #handOnEnd(): void {
+    if (!this.#ended || (this.#waiting.length > 0 && !this.request.waits)) return
     if (this.#state === 'request') this.#contained(() => this.request.visitorEnded())
     else if (this.#state === 'head') this.#socket.end()
   }
@@ -260,7 +266,9 @@ export class Http1Connection implements Downstream, InboundConnection {
   #feedWaiting(): void {
     if (this.#feeding) return
     const bytes = this.#waiting.take()
-    if (bytes !== undefined) this.#feed(bytes)
+    if (bytes === undefined) return
+    this.#feed(bytes)
+    this.#handOnEnd()
   }
 
   /** Takes some of the chunk; answers the index behind it, or NOT_NOW. */
@@ -318,8 +326,8 @@ export class Http1Connection implements Downstream, InboundConnection {
     this.#state = 'head'
     this.#heads.clear()
     this.expireIn(VISITOR_IDLE_MS)
-    if (this.#ended) this.#socket.end()
     if (this.#waiting.length > 0) this.#feedWaiting()
+    else this.#handOnEnd()
     this.#adjust()
   }
 

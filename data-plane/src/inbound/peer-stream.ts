@@ -52,6 +52,8 @@ export class PeerStream implements Downstream, Expirable {
   #signsIn = false
   /** Bytes of the body that are not wanted yet: no more than the stream's window, which is not credited for them. */
   readonly #waiting = new ByteQueue()
+  /** The peer has ended its writing. */
+  #ended = false
   #held = false
   #feeding = false
 
@@ -156,13 +158,16 @@ export class PeerStream implements Downstream, Expirable {
   #feed(): void {
     if (this.#feeding) return
     this.#feeding = true
+    let fed = false
     while (this.#waiting.length > 0 && this.#wantsBytes) {
       const chunk = this.#waiting.take()!
       const taken = this.#take(chunk)
       if (taken < chunk.length) this.#waiting.prepend([chunk.subarray(taken)])
       this.#stream.consume(taken)
+      fed = true
     }
     this.#feeding = false
+    if (fed) this.#handOnEnd()
   }
 
   get #wantsBytes(): boolean {
@@ -205,6 +210,13 @@ export class PeerStream implements Downstream, Expirable {
   }
 
   #readEnd(): void {
+    this.#ended = true
+    this.#handOnEnd()
+  }
+
+  /** The end stands behind all that waits. A request that waits itself learns of it at once, since its visitor may have left. */
+  #handOnEnd(): void {
+    if (!this.#ended || (this.#waiting.length > 0 && !this.#request.waits)) return
     if (this.#state === 'request') this.#request.visitorEnded()
     else if (this.#state === 'head') this.#gone()
   }

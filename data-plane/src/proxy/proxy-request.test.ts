@@ -22,6 +22,7 @@ class Recorded implements Downstream {
   readonly bindsStreams = true
   readonly log: string[] = []
   taken = true
+  reading = false
   deferring = false
 
   defer(): (() => void) | undefined {
@@ -40,6 +41,10 @@ class Recorded implements Downstream {
 
   probe(): void {
     this.log.push('probe')
+  }
+
+  progressed(): boolean {
+    return this.reading
   }
 
   endWriting(): void {}
@@ -91,7 +96,7 @@ function requestIn(kind: StateName) {
   expect(log).toEqual(kind === 'answered' ? ['write 404 tunnel-not-found'] : [])
   log.length = 0
   downstream.taken = true
-  return { request, log, records, clock, tunnel }
+  return { request, downstream, log, records, clock, tunnel }
 }
 
 type Stand = ReturnType<typeof requestIn>
@@ -105,6 +110,11 @@ const EVENTS = {
   'its deadline comes late': ({ request, clock }) => {
     clock.ms += STREAM_WAIT_MS
     request.expire()
+  },
+  'its deadline comes while the visitor reads': ({ request, downstream }) => {
+    downstream.reading = true
+    request.expire()
+    downstream.reading = false
   },
   'a drain begins': ({ request }) => request.stopWaiting(),
   'its stream is needed': ({ request }) => request.evict(new TunnelFault('streams-exhausted')),
@@ -123,6 +133,7 @@ const THEN: Record<StateName, Partial<Record<EventName, readonly string[]>>> = {
     'the visitor is cut off': ['done abandoned', 'cut request-invalid'],
     'code throws': ['write 500 internal-error', 'done keep-alive', 'refused internal-error'],
     'its deadline comes': ['write 503 store-unavailable', 'done keep-alive', 'refused store-unavailable'],
+    'its deadline comes while the visitor reads': ['write 503 store-unavailable', 'done keep-alive', 'refused store-unavailable'],
     'its deadline comes late': ['write 503 store-unavailable', 'done keep-alive', 'refused store-unavailable'],
   },
   authorising: {
@@ -130,6 +141,7 @@ const THEN: Record<StateName, Partial<Record<EventName, readonly string[]>>> = {
     'the visitor is cut off': ['done abandoned', 'cut request-invalid'],
     'code throws': ['write 500 internal-error', 'done keep-alive', 'refused internal-error'],
     'its deadline comes': ['write 503 visitor-checks-busy', 'done keep-alive', 'refused visitor-checks-busy'],
+    'its deadline comes while the visitor reads': ['write 503 visitor-checks-busy', 'done keep-alive', 'refused visitor-checks-busy'],
     'its deadline comes late': ['write 503 visitor-checks-busy', 'done keep-alive', 'refused visitor-checks-busy'],
   },
   held: {
@@ -138,6 +150,7 @@ const THEN: Record<StateName, Partial<Record<EventName, readonly string[]>>> = {
     'the visitor is cut off': ['leave', 'done abandoned', 'cut request-invalid'],
     'code throws': ['leave', 'write 500 internal-error', 'done keep-alive', 'refused internal-error'],
     'its deadline comes': ['probe'],
+    'its deadline comes while the visitor reads': ['probe'],
     'its deadline comes late': ['probe'],
     'a drain begins': ['leave', 'write 503 tunnel-offline', 'done keep-alive', 'refused tunnel-offline'],
   },
@@ -147,6 +160,7 @@ const THEN: Record<StateName, Partial<Record<EventName, readonly string[]>>> = {
     'the visitor is cut off': ['leave', 'done abandoned', 'cut request-invalid'],
     'code throws': ['leave', 'write 500 internal-error', 'done keep-alive', 'refused internal-error'],
     'its deadline comes': ['probe'],
+    'its deadline comes while the visitor reads': ['probe'],
     'its deadline comes late': ['probe'],
     'a drain begins': ['leave', 'write 503 tunnel-offline', 'done keep-alive', 'refused tunnel-offline'],
   },
@@ -156,6 +170,7 @@ const THEN: Record<StateName, Partial<Record<EventName, readonly string[]>>> = {
     'the visitor is cut off': ['done abandoned', 'cut request-invalid'],
     'code throws': ['write 500 internal-error', 'done keep-alive', 'refused internal-error'],
     'its deadline comes': ['probe'],
+    'its deadline comes while the visitor reads': ['probe'],
     'its deadline comes late': ['write 503 streams-exhausted', 'done keep-alive', 'refused streams-exhausted'],
     'a drain begins': ['write 503 streams-exhausted', 'done keep-alive', 'refused streams-exhausted'],
     'its place is needed': ['write 503 streams-exhausted', 'done close', 'refused streams-exhausted'],
@@ -165,6 +180,7 @@ const THEN: Record<StateName, Partial<Record<EventName, readonly string[]>>> = {
     'the visitor is cut off': ['done abandoned', 'cut request-invalid'],
     'code throws': ['write 500 internal-error', 'done keep-alive', 'refused internal-error'],
     'its deadline comes': ['write 504 origin-timeout', 'done keep-alive', 'refused origin-timeout'],
+    'its deadline comes while the visitor reads': ['write 504 origin-timeout', 'done keep-alive', 'refused origin-timeout'],
     'its deadline comes late': ['write 504 origin-timeout', 'done keep-alive', 'refused origin-timeout'],
     'its stream is needed': ['write 503 streams-exhausted', 'done close', 'refused streams-exhausted'],
     'the node stops': ['write 503 server-draining', 'done keep-alive', 'refused server-draining'],

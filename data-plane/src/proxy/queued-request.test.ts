@@ -30,6 +30,7 @@ test('a request that waits for a channel that is gone waits for the next one, an
     mayKeepAlive: true,
     bindsStreams: true,
     write: (bytes) => written.push(bytes.toString('latin1', 0, 12)) > 0,
+    progressed: () => false,
     endWriting() {},
     setReading() {},
     putBack() {},
