@@ -3,8 +3,6 @@ import { WINDOW_SHORT_MS } from '../limits.ts'
 
 /** Growth smaller than this is not worth a promise. */
 const SMALLEST_GRANT_BYTES = 64 * 1024
-/** Of the budget: what one tenant may be promised with what rests. Its own idle streams shall not keep the others from growing. */
-const MOST_OF_A_TENANT = 4
 /** Windows that rest are looked for no more often than this, in milliseconds, and those who have most for one channel no more often. */
 const LOOK_MS = 5
 
@@ -60,17 +58,17 @@ export class WindowBudget {
   /** Up to `wanted` bytes for a window of the share; perhaps 0. Called by the share. */
   take(claim: Claim, wanted: number, now: number): number {
     const tenant = this.#tenantOf(claim.share)
-    const most = Math.min(wanted, MOST_OF_A_TENANT * this.bytes - tenant.grown - tenant.resting)
-    if (most < SMALLEST_GRANT_BYTES) return 0
+    // What rests is promised too: visitors of one tenant that stop reading one after the other have no more than the budget held.
+    const most = Math.min(wanted, this.bytes - tenant.grown - tenant.resting)
     let granted = this.#grant(claim, most, now)
     if (granted < most && now - this.#restedAt >= LOOK_MS) {
       this.#restedAt = now
       this.#restIdle(now)
       granted = this.#grant(claim, most, now)
     }
-    if (granted < most && now - claim.share.askedAt >= LOOK_MS) {
+    if (granted < wanted && now - claim.share.askedAt >= LOOK_MS) {
       claim.share.askedAt = now
-      this.#askOthers(claim, tenant, most - granted, now)
+      this.#askOthers(claim, tenant, wanted - granted, now)
     }
     if (granted === 0) return 0
     this.#free -= granted
@@ -110,7 +108,9 @@ export class WindowBudget {
 
   /** Half of what another one has more is asked of it: of the largest tenant, else of the own tenant's largest channel, else of the own channel's largest window. */
   #askOthers(claim: Claim, tenant: Tenant, wanted: number, now: number): void {
-    const largest = mostGrown(this.#tenants.values())
+    // What others have is of no use to a tenant that may be promised no more.
+    const isFull = tenant.grown + tenant.resting > this.bytes - SMALLEST_GRANT_BYTES
+    const largest = isFull ? undefined : mostGrown(this.#tenants.values())
     const victims = [largest && mostGrown(largest.shares), mostGrown(tenant.shares), claim.share]
     for (const share of victims) {
       const window = share && mostGrown(share.windows)
