@@ -198,6 +198,19 @@ test('the end of a replaced channel does not make its task suspect', async () =>
   expect([pair.peers.state(pair.task), pair.reports]).toEqual(['open', ['replaced']])
 })
 
+test('a channel that ends while its replacement is being opened leaves one channel, though requests have asked for another', async () => {
+  const [former] = pair.peers.channels
+  pair.clock.ms += CHANNEL_AGE_MS
+  pair.peers.sweep()
+  const ended = former!.close()
+  await pair.peers.reach(pair.task)
+  await ended
+  await inTurn(() => pair.opened.length === 3)
+  await inTurn(() => pair.peers.channels.size === 1)
+  expect(pair.peers.state(pair.task)).toBe('open')
+  expect(await echo(await pair.begin(pair.routeTo('demo', 7)), 0, 'more')).toBe('more back')
+})
+
 /** Both ends hold what nobody takes: the visitors of a greedy tenant do not read, and its local server neither. */
 async function stall(): Promise<{ readonly greedy: Lease; readonly modest: Lease }> {
   const [greedy, modest] = [await pair.begin(pair.routeTo('greedy', 1)), await pair.begin(pair.routeTo('modest', 2))]

@@ -95,7 +95,7 @@ export class Peers {
       if (entry.kind === 'suspect' && entry.until <= now) this.#entries.delete(key)
       if (entry.kind === 'open' && entry.channel.needsReplacement && entry.replaceAt <= now) {
         entry.replaceAt = now + CHANNEL_WEAR_CHECK_MS
-        void this.#replace(key, entry.task, entry.channel)
+        void this.#replace(key, entry.task)
       }
     }
   }
@@ -116,19 +116,21 @@ export class Peers {
   }
 
   /** The former channel serves until the next one stands. */
-  async #replace(key: string, task: Task, former: PeerChannel): Promise<void> {
+  async #replace(key: string, task: Task): Promise<void> {
     try {
       this.#use(key, task, await this.#connect(key, task))
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#deps.notReplaced(task, toFault(error, 'peer-unreachable'))
-      return
     }
-    former.replaced()
-    this.#deps.replaced(task)
   }
 
+  /** Whichever channel was there before finishes what is open on it: a replacement and a channel that was asked for may be opened at the same time. */
   #use(key: string, task: Task, channel: PeerChannel): void {
+    const former = this.#entries.get(key)
     this.#entries.set(key, { kind: 'open', task, channel, replaceAt: 0 })
+    if (former?.kind !== 'open') return
+    former.channel.replaced()
+    this.#deps.replaced(task)
   }
 
   async #connect(key: string, task: Task): Promise<PeerChannel> {

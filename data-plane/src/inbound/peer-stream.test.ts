@@ -4,13 +4,12 @@ import { CookieFence } from '@postern/protocol/http'
 import { STREAM_WAIT_MS, SWEEP_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Failure } from '../route/route.ts'
-import type { VisitorGate } from '../route/visitor-gate.ts'
+import type { Verdict, VisitorGate } from '../route/visitor-gate.ts'
 import { ScriptedStream } from '../testing/scripted-route.ts'
 import { ScriptedTunnel } from '../testing/scripted-tunnel.ts'
 import { PeerStream } from './peer-stream.ts'
 import { Sweeper } from './sweeper.ts'
 
-const GATE: VisitorGate = { request: {}, response: () => ({}), judge: () => undefined }
 const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: demo.example.com\r\n${more}\r\n`
 const SIGN_IN = 'Authorization: NTLM TlRMTVNTUAAB\r\n'
 const answer = (status: string, body: string, more = '') =>
@@ -20,7 +19,9 @@ const OFFER = answer('401 Unauthorized', 'who?', 'WWW-Authenticate: NTLM\r\n')
 function setup(ceiling = 9) {
   const clock = { ms: 1000 }
   const now = (): number => clock.ms
-  const tunnel = new ScriptedTunnel(ceiling, now, GATE)
+  let verdict: Verdict
+  const gate: VisitorGate = { request: {}, response: () => ({}), judge: () => verdict }
+  const tunnel = new ScriptedTunnel(ceiling, now, gate)
   const sweeper = new Sweeper(now, 1e9, (error) => expect.unreachable(String(error)))
   onTestFinished(() => sweeper.stop())
   const pass = (ms: number): void => {
@@ -44,7 +45,11 @@ function setup(ceiling = 9) {
     listener.data(Buffer.from(bytes, 'latin1'))
     return stream
   }
-  return { tunnel, forward, failures, pass }
+  /** From now on no request may pass. */
+  const refuse = (): void => {
+    verdict = new TunnelFault('visitor-not-allowed')
+  }
+  return { tunnel, forward, failures, pass, refuse }
 }
 
 test('a request has a stream of the peer for itself, and shares that of the tunnel', () => {
@@ -104,6 +109,28 @@ test.each<[how: string, end: (stream: ScriptedStream, pass: (ms: number) => void
   expect([alice.state, tunnel.open]).toEqual(['open', 1])
   end(alice, pass)
   expect([tunnel.streams[0]!.state, tunnel.open, tunnel.route.users.size, failures]).toEqual(['reset', 0, 0, []])
+})
+
+test.each<[how: string, next: string, code: string, reply?: string]>([
+  ['whose next head is invalid', 'GET / HTTP/1.1\r\nHost : x\r\n\r\n', 'request-invalid'],
+  ['whose next request is refused', get('/refused', SIGN_IN), 'visitor-not-allowed'],
+  ['whose next response is the last', get('/last'), '', answer('200 OK', 'last', 'Connection: close\r\n')],
+  [
+    'whose next request asks for the last response',
+    get('/last', 'Connection: close\r\n'),
+    '',
+    answer('200 OK', 'last'),
+  ],
+])('a connection %s leaves no stream of the tunnel behind', (_how, next, code, reply) => {
+  const { tunnel, forward, failures, refuse } = setup()
+  const alice = forward(get('/negotiate', SIGN_IN))
+  tunnel.streams[0]!.answer(answer('200 OK', 'alice'))
+  expect(tunnel.open).toBe(1)
+  if (code === 'visitor-not-allowed') refuse()
+  alice.listener!.data(Buffer.from(next))
+  if (reply !== undefined) tunnel.streams[0]!.answer(reply)
+  expect(failures.map(({ fault }) => fault.code)).toEqual(code === '' ? [] : [code])
+  expect([tunnel.streams[0]!.state, tunnel.route.users.size]).toEqual([expect.not.stringMatching('open'), 0])
 })
 
 test('a request waits for a stream of the tunnel, and its fault goes back to the peer when it has none in time', async () => {

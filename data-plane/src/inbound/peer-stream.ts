@@ -224,12 +224,13 @@ export class PeerStream implements Downstream, Expirable {
   #gone(): void {
     const state = this.#state
     this.#end()
-    this.#request.visitorGone()
     if (state === 'head') this.#stream.reset()
   }
 
+  /** A stream of the tunnel that belongs to the visitor's connection ends with it, too. */
   #end(): void {
     this.#state = 'over'
+    this.#request.visitorGone()
     this.#waiting.take()
     this.#parser.release()
     this.#unwatch()
