@@ -9,6 +9,7 @@ import {
   LOOKUPS_AT_ONCE,
   ROUTE_ABSENT_MS,
   ROUTE_FRESH_MS,
+  STRANGER_LOOK_MS,
   TABLE_OUTAGE_MS,
   TASKS_POLL_MS,
 } from '@postern/protocol/limits'
@@ -408,6 +409,34 @@ test('a task that nobody has heard of yet is looked for before it is taken for g
   state.ms += AWAY_MS
   state.tasks = [...state.tasks, task('new')]
   expect(epochOf(await find())).toBe(5)
+})
+
+test('a name that was claimed by a node which started after the nodes were read is waited for', async () => {
+  const { routes, state, timers, find, epochOf, list } = await setup()
+  state.ms += AWAY_MS
+  // They are read again only in a while.
+  await list.round()
+  state.rows = [online('new', { claimedAt: state.ms })]
+  state.tasks = [...state.tasks, task('new')]
+  expect(await find()).toBeUndefined()
+  expect([routes.isAway(name), routes.holdMs(name)]).toEqual([true, HOLD_MS])
+  const back: Route[] = []
+  routes.whenBack(name, (route) => back.push(route))
+  state.ms += STRANGER_LOOK_MS
+  // The first look finds the node, the second one has reached it.
+  for (let looks = 0; looks < 2; looks += 1) {
+    await expect.poll(() => timers.length).toBe(1)
+    timers.shift()!.run()
+  }
+  await expect.poll(() => back.length).toBe(1)
+  expect(epochOf(back[0])).toBe(5)
+})
+
+test('a node that was never read, and has the name since long ago, is not waited for', async () => {
+  const { routes, state, find } = await setup({ rows: [online('dead', { claimedAt: 1_000_000 })] })
+  state.ms += AWAY_MS
+  expect(await find()).toBeUndefined()
+  expect([routes.isAway(name), routes.holdMs(name)]).toEqual([false, 0])
 })
 
 test('an outage of the table leaves what is known serving, for ten minutes', async () => {

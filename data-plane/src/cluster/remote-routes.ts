@@ -290,7 +290,9 @@ export class RemoteRoutes {
     const task = tasks.find(row.taskId, row.bootId)
     if (task !== undefined) return this.#obstacle(row, task) === 'moving'
     const since = tasks.goneSince(row.taskId, row.bootId)
-    return since === undefined || now() - since < AWAY_MS
+    if (since === undefined || now() - since < AWAY_MS) return true
+    // A node that started after the nodes were last read, or one that has ended since.
+    return !tasks.knows(row.taskId, row.bootId) && clock() - row.claimedAt < AWAY_MS
   }
 
   /** Of a row that is away. What its agent wants stands there once it is off line. */
