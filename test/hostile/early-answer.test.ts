@@ -115,7 +115,7 @@ const CASES = Object.keys(VISITS).flatMap((version) =>
 )
 
 test.each(CASES)(
-  'row 24: an early answer cuts no upload that the local server still reads (%s, %s)',
+  'row 27: an early answer cuts no upload that the local server still reads (%s, %s)',
   async (version, way) => {
     const began = performance.now()
     const [holder, entry] = (await startMemoryTasks(2)) as [MemoryTask, MemoryTask]
@@ -132,7 +132,7 @@ test.each(CASES)(
     for (const bytes of BODIES) expect(await VISITS[version]!(port, `early.${BASE}`, bytes)).toBe(200)
     expect(await Promise.all(server.bodies)).toEqual(BODIES.map(() => 'whole'))
     tell(
-      24,
+      27,
       `${BODIES.map((bytes) => bytes / MiB).join(' and ')} MiB behind an early answer by ${version}, ${way}: read whole`,
       began,
     )

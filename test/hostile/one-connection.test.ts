@@ -58,7 +58,7 @@ interface Heaviest {
   held: number
 }
 
-/** The most that the tasks weigh until nothing moves any more. What windows have grown to is bounded for all visitors together (WINDOW_BUDGET_BYTES). */
+/** The most that the tasks weigh until nothing moves any more. What windows have grown to over a slow path is bounded by tenant (WINDOW_BUDGET_BYTES), and is taken off. */
 async function heaviest(tasks: WeighedTasks, attack: Attack, sharesStreams: boolean): Promise<Heaviest> {
   const most = { live: 0, resident: 0, held: 0 }
   let before = ''

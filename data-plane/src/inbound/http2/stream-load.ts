@@ -63,7 +63,7 @@ export class StreamLoad {
     this.#dropped = true
   }
 
-  /** Bytes that it holds. What a response's window has grown to is bounded elsewhere (WINDOW_BUDGET_BYTES). */
+  /** Bytes that it holds. What a response's window has grown to is bounded by tenant (WINDOW_BUDGET_BYTES). */
   get held(): number {
     return this.#dropped ? 0 : Math.min(this.#response.waiting, INITIAL_WINDOW_BYTES) + this.#heldOfRequest
   }

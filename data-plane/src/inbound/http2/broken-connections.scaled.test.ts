@@ -1,12 +1,17 @@
+/** Connections that `node:http2` stops reading. A tenth of production's times. */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { H2_PONG_MS, SWEEP_MS } from '@postern/protocol/limits'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { dataFrame, frame, headersFrame, PREFACE, SETTINGS } from '../../testing/h2-frames.ts'
 import { SeenRequest, until, visit } from '../../testing/h2-visitor.ts'
 import { startPublicStand, toDemo } from '../../testing/public-stand.ts'
 import { guarded, ScriptedRoute } from '../../testing/scripted-route.ts'
 import { VisitorCeilings } from '../visitor-ceilings.ts'
+
+vi.hoisted(() => {
+  process.env.POSTERN_TIME_SCALE = '0.1'
+})
 
 const CONTINUATION = frame(9, 4, 1, Buffer.from('x'))
 const GOAWAY = frame(7, 0, 0, Buffer.alloc(8))
