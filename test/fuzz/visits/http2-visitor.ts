@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2'
 import net, { type AddressInfo, type Server, type Socket } from 'node:net'
+import { resetSocket } from '@postern/protocol/socket'
 import type { SeededRandom } from '../../support/seeded-random.ts'
 import type { PlannedRequest, PlannedVisitor } from './plan.ts'
 import type { SeenResponse, Visit, Visitor } from './visitor.ts'
@@ -193,7 +194,7 @@ export class Http2Visitor implements Visitor {
 
   leave(): void {
     this.#lookNoMore()
-    if (this.#host.random.once(2)) this.#socket.resetAndDestroy()
+    if (this.#host.random.once(2)) resetSocket(this.#socket)
     this.#session.destroy()
     this.#finished = true
     this.hasLeft = true
@@ -249,7 +250,7 @@ export class Http2Visitor implements Visitor {
     switch (leaving) {
       case 'resets':
         this.#lookNoMore()
-        this.#socket.resetAndDestroy()
+        resetSocket(this.#socket)
         this.#session.destroy()
         break
       case 'closes':
