@@ -1,10 +1,12 @@
 /** Reads the settings of a data-plane task from its environment, once, at start. Knows nothing of what they are used for. */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { parseNetwork } from '@postern/protocol/address'
 import { ENV } from '@postern/protocol/environment'
 import { TunnelFault } from '@postern/protocol/fault'
 import { readSecret } from '@postern/protocol/store'
 import * as z from 'zod/mini'
+import { TrustedProxies } from './proxy/visitor.ts'
 
 const port = z.pipe(
   z.transform((value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value)),
@@ -29,6 +31,7 @@ const environmentSchema = z.object({
   ),
   [ENV.opsPort]: z._default(port, 9000),
   [ENV.proxyProtocol]: z._default(z.enum(['required', 'optional', 'off']), 'required'),
+  [ENV.trustedProxies]: z.optional(z.string()),
   [ENV.ipPolicy]: z._default(z.enum(['strict', 'observed', 'off']), 'observed'),
   [ENV.loopbackIsOne]: z.optional(z.enum(['0', '1'])),
   [ENV.channelSecret]: z.optional(z.string()),
@@ -62,6 +65,8 @@ export interface Config {
   readonly metadataUri: string | undefined
   readonly opsPort: number
   readonly proxyProtocol: 'required' | 'optional' | 'off'
+  /** Undefined: there is none. */
+  readonly trustedProxies: TrustedProxies | undefined
   readonly ipPolicy: 'strict' | 'observed' | 'off'
   readonly loopbackIsOne: boolean
   /** The text of the channel secret; parsed where it is used, so that it is held in one place. */
@@ -101,6 +106,7 @@ export async function readConfig(environment: NodeJS.ProcessEnv): Promise<Config
     metadataUri: env.ECS_CONTAINER_METADATA_URI_V4,
     opsPort: env[ENV.opsPort],
     proxyProtocol: env[ENV.proxyProtocol],
+    trustedProxies: proxiesIn(env[ENV.trustedProxies]),
     ipPolicy: env[ENV.ipPolicy],
     loopbackIsOne: env[ENV.loopbackIsOne] === '1',
     ...(await readSecrets(env)),
@@ -110,6 +116,21 @@ export async function readConfig(environment: NodeJS.ProcessEnv): Promise<Config
     metrics: env[ENV.metrics],
     accessLog: env[ENV.accessLog],
   }
+}
+
+function proxiesIn(list: string | undefined): TrustedProxies | undefined {
+  if (list === undefined || list === '') return undefined
+  const networks = list.split(',').map((text) => {
+    const network = parseNetwork(text.trim())
+    // Whoever trusts everybody lets every visitor say who it is.
+    if (network === undefined || network.prefix === 0)
+      throw new TunnelFault(
+        'config-invalid',
+        `${ENV.trustedProxies}: ${text} is no network like 10.0.0.0/8 or fd00::/8`,
+      )
+    return network
+  })
+  return new TrustedProxies(networks)
 }
 
 type Environment = z.output<typeof environmentSchema>

@@ -20,8 +20,10 @@ export const ENV = {
   peerAddress: 'POSTERN_PEER_ADDRESS',
   /** Health. */
   opsPort: 'POSTERN_OPS_PORT',
-  /** required | optional | off: whether a PROXY v2 header precedes each connection. */
+  /** required | optional | off: whether a PROXY header precedes each connection. */
   proxyProtocol: 'POSTERN_PROXY_PROTOCOL',
+  /** Networks of proxies before the service, with commas between: their forwarded fields are believed, and PROXY headers taken of them alone. None where it is missing. */
+  trustedProxies: 'POSTERN_TRUSTED_PROXIES',
   /** strict | observed | off: how a ticket's white list is compared. */
   ipPolicy: 'POSTERN_IP_POLICY',
   /** 1 where 127.0.0.1 and ::1 are the same machine's one address (the local system only). */

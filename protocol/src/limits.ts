@@ -43,6 +43,10 @@ export const OPENING_TIMEOUT_MS = seconds(10)
 export const PROXY_HEADER_TIMEOUT_MS = seconds(5)
 /** PROXY v2 allows 64 KiB; addresses and every TLV that balancers send fit in 4 KiB. */
 export const PROXY_HEADER_BYTES = 4 * KiB
+/** The longest line of PROXY v1, CRLF included (proxy-protocol.txt §2.1). */
+export const PROXY_TEXT_HEADER_BYTES = 107
+/** Proxies in a row before the service. A list of X-Forwarded-For that is longer is not read further: its head may be the visitor's own invention. */
+export const MOST_FORWARDED_HOPS = 32
 /** Openings under way from one address (one IPv6 /64): a NAT full of agents after a deploy, but not a flood. */
 export const OPENINGS_PER_ADDRESS = 200
 /** Openings under way on one task: 0.5 ms of CPU each, so at most about two seconds of work in line. */

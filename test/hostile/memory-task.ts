@@ -53,6 +53,7 @@ async function startTask(
       metadataUri: undefined,
       opsPort: 0,
       proxyProtocol: 'off',
+      trustedProxies: undefined,
       ipPolicy: 'strict',
       loopbackIsOne: false,
       channelSecret,

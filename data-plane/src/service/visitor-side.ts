@@ -88,6 +88,7 @@ export function visitorSide({
   const listener = new PublicListener({
     crashed,
     proxyProtocol: config.proxyProtocol,
+    proxies: config.trustedProxies,
     now,
     awake: () => fence.awake(),
     context,
