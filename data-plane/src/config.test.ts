@@ -64,6 +64,21 @@ test.each(['10.0.0.1/8', 'nginx', '10.0.0.0/8,', '0.0.0.0/0', '::/0', '10.0.0.0/
   },
 )
 
+test.each([
+  [{}, new Set()],
+  [{ [ENV.publicUrl]: 'http://{subdomain}.example.com' }, 'all'],
+  [{ [ENV.nestedNames]: '*' }, 'all'],
+  [{ [ENV.nestedNames]: 'demo, shop' }, new Set(['demo', 'shop'])],
+])('with %j hosts below these names are served: %s', async (changes, covered) => {
+  const config = await readConfig(settings({ [ENV.channelSecret]: SECRET, ...changes }))
+  expect(config.nestedNames).toEqual(covered)
+})
+
+test.each(['*.demo', 'Demo', 'demo;shop', 'www'])('names with hosts below them cannot be %j', async (list) => {
+  const reading = readConfig(settings({ [ENV.channelSecret]: SECRET, [ENV.nestedNames]: list }))
+  await expect(reading).rejects.toMatchObject({ code: 'config-invalid' })
+})
+
 test('without trusted proxies nobody is one', async () => {
   for (const changes of [{}, { [ENV.trustedProxies]: '' }])
     expect((await readConfig(settings({ [ENV.channelSecret]: SECRET, ...changes }))).trustedProxies).toBeUndefined()

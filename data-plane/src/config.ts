@@ -1,11 +1,12 @@
 /** Reads the settings of a data-plane task from its environment, once, at start. Knows nothing of what they are used for. */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { parseNetwork } from '@postern/protocol/address'
+import { parseNetwork, parseSubdomain } from '@postern/protocol/address'
 import { ENV } from '@postern/protocol/environment'
 import { TunnelFault } from '@postern/protocol/fault'
 import { readSecret } from '@postern/protocol/store'
 import * as z from 'zod/mini'
+import type { CoveredNames } from './dispatch/nested-names.ts'
 import { TrustedProxies } from './proxy/visitor.ts'
 
 const port = z.pipe(
@@ -21,6 +22,7 @@ const environmentSchema = z.object({
     z.includes('{subdomain}'),
     z.refine((text) => URL.canParse(text.replace('{subdomain}', 'any')), 'expected a URL'),
   ),
+  [ENV.nestedNames]: z.optional(z.string()),
   [ENV.publicHosts]: z._default(z.string(), '0.0.0.0'),
   [ENV.publicPort]: z._default(port, 8080),
   [ENV.redirectPort]: z.optional(port),
@@ -53,6 +55,8 @@ export interface Config {
   readonly table: string
   readonly base: string
   readonly publicUrl: string
+  /** Of which tunnels hosts below their names are served. */
+  readonly nestedNames: CoveredNames
   readonly publicHosts: readonly string[]
   readonly publicPort: number
   /** Undefined: nobody listens for visitors who came by http and shall come by https. */
@@ -97,6 +101,7 @@ export async function readConfig(environment: NodeJS.ProcessEnv): Promise<Config
     table: env[ENV.table],
     base: env[ENV.base],
     publicUrl: env[ENV.publicUrl],
+    nestedNames: coveredBy(env[ENV.nestedNames], env[ENV.publicUrl]),
     publicHosts: env[ENV.publicHosts].split(','),
     publicPort: env[ENV.publicPort],
     redirectPort: env[ENV.redirectPort],
@@ -115,6 +120,16 @@ export async function readConfig(environment: NodeJS.ProcessEnv): Promise<Config
     logLevel: env[ENV.logLevel],
     metrics: env[ENV.metrics],
     accessLog: env[ENV.accessLog],
+  }
+}
+
+function coveredBy(list: string | undefined, publicUrl: string): CoveredNames {
+  if (list === undefined || list === '') return publicUrl.startsWith('https:') ? new Set() : 'all'
+  if (list === '*') return 'all'
+  try {
+    return new Set(list.split(',').map((name) => parseSubdomain(name.trim())))
+  } catch (cause) {
+    throw new TunnelFault('config-invalid', `${ENV.nestedNames}: ${list} is neither * nor names of tunnels`, { cause })
   }
 }
 

@@ -7,6 +7,8 @@ export const ENV = {
   base: 'POSTERN_BASE',
   /** How a tunnel is reached, with {subdomain} in it: https://{subdomain}.example.com */
   publicUrl: 'POSTERN_PUBLIC_URL',
+  /** The tunnels that hosts below their names lead to, with commas between, because there is a certificate for `*.name.base`; * for all. Missing: all by http, none by https. */
+  nestedNames: 'POSTERN_NESTED_NAMES',
   /** Where agents connect to; stands in the ticket. */
   channelHost: 'POSTERN_CHANNEL_HOST',
   channelPort: 'POSTERN_CHANNEL_PORT',

@@ -317,6 +317,13 @@ export const FAULTS = {
     'No tunnel service answers for this host.',
     'Check the host name; a tunnel is one label below the base domain.',
   ),
+  'nested-name': entry(
+    false,
+    404,
+    1,
+    'This service does not serve that host below the name of a tunnel.',
+    'Use the name of the tunnel itself. Whoever runs the service can add such a certificate and name the tunnel in POSTERN_NESTED_NAMES.',
+  ),
   'tunnel-not-found': entry(
     false,
     404,

@@ -96,6 +96,7 @@ async function startNode(channelSecret: string, hopSecret: string, taskId: strin
         metadataUri: undefined,
         proxyProtocol: 'off',
         trustedProxies: undefined,
+        nestedNames: 'all',
         ipPolicy: 'observed',
       },
       ...{ loopbackIsOne: false, channelSecret, hopSecret, apex: undefined, taskId, logLevel: 'info' },

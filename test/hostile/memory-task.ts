@@ -54,6 +54,7 @@ async function startTask(
       opsPort: 0,
       proxyProtocol: 'off',
       trustedProxies: undefined,
+      nestedNames: 'all',
       ipPolicy: 'strict',
       loopbackIsOne: false,
       channelSecret,

@@ -25,6 +25,7 @@ export interface RecordedHead {
 
 /** The parts of a record that seldom differ from one request of a connection to the next, and how a keeper has written them. */
 export interface Heading {
+  readonly visitor: string
   readonly method: string
   readonly host: string
   readonly protocol: Protocol
