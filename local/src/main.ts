@@ -1,6 +1,7 @@
 /** `npm start`: the local system in one command. The only place of this room that reads the command line, installs signal handlers and exits. */
 import { relative, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import { isatty } from 'node:tty'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
@@ -127,7 +128,11 @@ function onceTold(): Promise<undefined> {
       tell()
     })
     process.on('SIGTERM', tell)
-    process.on('SIGHUP', tell)
+    // Without a terminal none was closed: `nohup` and services expect it to be ignored.
+    const hasTerminal = [0, 1, 2].some(isatty)
+    process.on('SIGHUP', () => {
+      if (hasTerminal) tell()
+    })
     process.on('disconnect', tell)
   })
 }

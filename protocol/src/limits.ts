@@ -43,6 +43,8 @@ export const OPENING_TIMEOUT_MS = seconds(10)
 export const PROXY_HEADER_TIMEOUT_MS = seconds(5)
 /** PROXY v2 allows 64 KiB; addresses and every TLV that balancers send fit in 4 KiB. */
 export const PROXY_HEADER_BYTES = 4 * KiB
+/** How often an agent looks whether its npx is there: a name is held no longer than this by an agent that nobody sees any more. */
+export const NPX_CHECK_MS = 500
 /** The longest line of PROXY v1, CRLF included (proxy-protocol.txt §2.1). */
 export const PROXY_TEXT_HEADER_BYTES = 107
 /** Proxies in a row before the service. A list of X-Forwarded-For that is longer is not read further: its head may be the visitor's own invention. */
