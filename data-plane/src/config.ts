@@ -1,6 +1,7 @@
 /** Reads the settings of a data-plane task from its environment, once, at start. Knows nothing of what they are used for. */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { parseNetwork, parseSubdomain } from '@postern/protocol/address'
 import { ENV } from '@postern/protocol/environment'
 import { TunnelFault } from '@postern/protocol/fault'
@@ -27,6 +28,7 @@ const environmentSchema = z.object({
   [ENV.publicPort]: z._default(port, 8080),
   [ENV.redirectPort]: z.optional(port),
   [ENV.channelPort]: z._default(port, 7000),
+  [ENV.channelAddress]: z.optional(z.string().check(z.refine((text) => isIP(text) !== 0, 'expected an IP address'))),
   [ENV.peerPort]: z._default(port, 7100),
   [ENV.peerAddress]: z.optional(
     z.string().check(z.regex(/^([0-9.]+|\[[0-9a-f:]+\])(:\d+)?$/i, 'expected an IP address, with or without a port')),
@@ -62,6 +64,8 @@ export interface Config {
   /** Undefined: nobody listens for visitors who came by http and shall come by https. */
   readonly redirectPort: number | undefined
   readonly channelPort: number
+  /** Undefined: where visitors come to. */
+  readonly channelAddress: string | undefined
   readonly peerPort: number
   /** What other tasks are told: `address` or `address:port`. Undefined: the task finds out by itself. */
   readonly peerAddress: string | undefined
@@ -106,6 +110,7 @@ export async function readConfig(environment: NodeJS.ProcessEnv): Promise<Config
     publicPort: env[ENV.publicPort],
     redirectPort: env[ENV.redirectPort],
     channelPort: env[ENV.channelPort],
+    channelAddress: env[ENV.channelAddress],
     peerPort: env[ENV.peerPort],
     peerAddress: env[ENV.peerAddress],
     metadataUri: env.ECS_CONTAINER_METADATA_URI_V4,

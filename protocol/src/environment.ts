@@ -12,6 +12,8 @@ export const ENV = {
   /** Where agents connect to; stands in the ticket. */
   channelHost: 'POSTERN_CHANNEL_HOST',
   channelPort: 'POSTERN_CHANNEL_PORT',
+  /** The address that the port of agents is bound at: the first of the visitors' where it is missing. */
+  channelAddress: 'POSTERN_CHANNEL_ADDRESS',
   /** Where visitors connect to. */
   publicHosts: 'POSTERN_PUBLIC_HOSTS',
   publicPort: 'POSTERN_PUBLIC_PORT',

@@ -97,6 +97,7 @@ async function startNode(channelSecret: string, hopSecret: string, taskId: strin
         proxyProtocol: 'off',
         trustedProxies: undefined,
         nestedNames: 'all',
+        channelAddress: undefined,
         ipPolicy: 'observed',
       },
       ...{ loopbackIsOne: false, channelSecret, hopSecret, apex: undefined, taskId, logLevel: 'info' },

@@ -55,6 +55,7 @@ async function startTask(
       proxyProtocol: 'off',
       trustedProxies: undefined,
       nestedNames: 'all',
+      channelAddress: undefined,
       ipPolicy: 'strict',
       loopbackIsOne: false,
       channelSecret,
