@@ -20,8 +20,8 @@ export async function welcomeText(
     return `
   Postern serves ${system.server} behind your TLS front.
 
-    an administrator's token      npx tunnel-admin bootstrap --save${admin}
-    a token for a laptop          npx tunnel-admin token create --label laptop > laptop.token
+    an administrator's token      npx tunnel-admin bootstrap${admin} > admin.token
+    a token for a laptop          npx tunnel-admin token create --label laptop --server ${system.server} --token-file admin.token > laptop.token
     on the laptop                 npx tunnel-agent http 3000 --server ${system.server} --token-file laptop.token
 
   SIGTERM or Ctrl+C stops everything; the next start finds its data again in ${folder}.
