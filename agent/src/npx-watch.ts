@@ -72,7 +72,7 @@ function byPs(pid: number): ReturnType<Processes['find']> {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
     })
-    const [, parent, command] = /^(\d+) +(.+)$/.exec(said.trim()) ?? []
+    const [, parent, command] = /^(\d+) +(\S.*)$/.exec(said.trim()) ?? []
     return command === undefined ? undefined : { command: command.replace(/^.*\//, ''), parent: Number(parent) }
   } catch {
     // A system without ps: the parent alone is watched.

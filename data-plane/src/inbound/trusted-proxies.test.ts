@@ -39,6 +39,25 @@ test('of a trusted proxy the fields are believed, request by request', async () 
   }
 })
 
+test('what a visitor names in Connection takes nothing away that the proxy says', async () => {
+  const { route, port } = await standWith({ proxies: LOOPBACK })
+  const names = 'Connection: keep-alive, X-Forwarded-For, X-Forwarded-Proto, Forwarded'
+  new Browser(port).send(get('/', VISITOR, HTTP, names))
+  const { stream } = await route.leased(0)
+  expect(stream.received).toContain('X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: http\r\n')
+})
+
+test('a PROXY header behind the first request is no request', async () => {
+  const { route, port } = await standWith({ proxies: LOOPBACK, proxyProtocol: 'optional' })
+  const browser = new Browser(port).send(get('/', VISITOR))
+  const { stream } = await route.leased(0)
+  stream.answer(ok('first'))
+  await browser.until(({ text }) => text.endsWith('first'))
+  browser.send(`PROXY TCP4 10.0.0.1 127.0.0.1 1 2\r\n${get('/', VISITOR)}`)
+  await browser.until(({ text }) => text.includes('HTTP/1.1 400 '))
+  expect(route.leases).toHaveLength(1)
+})
+
 test('of anybody else they are replaced', async () => {
   const { route, port } = await standWith({ proxies: ELSEWHERE, proxyProtocol: 'optional' })
   new Browser(port).send(get('/', VISITOR, HTTP, 'X-Forwarded-Host: demo.example.com:81', 'X-Forwarded-Port: 81'))
