@@ -75,7 +75,12 @@ async function start(subdomain: string, program: readonly string[]): Promise<Sta
     said += text
   })
   onTestFinished(() => void npx.kill('SIGKILL'))
-  for await (const line of createInterface(npx.stdout!)) if (line.includes(`${subdomain}.`)) break
+  let url: string | undefined
+  for await (const line of createInterface(npx.stdout!)) {
+    url = line
+    break
+  }
+  if (url === undefined) throw new Error(`it ended before its tunnel was open: ${said}`)
   const rows = execFileSync('ps', ['-A', '-o', 'pid=,args='], { encoding: 'utf8' }).split('\n')
   const node = /^\s*\d+ \S*node \S*\.bin\/tunnel-agent /
   const row = rows.find((text) => node.test(text) && text.includes(`--subdomain ${subdomain} `))
@@ -96,6 +101,7 @@ const commandFor = (subdomain: string): string[] => [
   subdomain,
   '--hold',
   '0',
+  '--retry',
 ]
 const byNpx = (subdomain: string): Promise<Started> =>
   start(subdomain, ['npx', '--no-install', ...commandFor(subdomain)])
