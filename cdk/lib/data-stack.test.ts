@@ -359,12 +359,12 @@ describe('the task', () => {
     expect(container(dualStack).Memory).toBe(2048)
   })
 
-  test('knows the tunnels that have names below theirs, where there are any', () => {
-    const told = (template: Template) =>
+  test('is given the tunnels that have hosts below their names, where there are any', () => {
+    const nested = (template: Template) =>
       container(template)
         .Environment.filter(({ Name }) => Name === 'POSTERN_NESTED_NAMES')
         .map(({ Value }) => Value)
-    expect([told(plain), told(dualStack)]).toEqual([[], ['demo,shop']])
+    expect([nested(plain), nested(dualStack)]).toEqual([[], ['demo,shop']])
   })
 
   test('runs on the cheaper architecture unless told otherwise', () => {

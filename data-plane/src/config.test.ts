@@ -79,6 +79,13 @@ test.each(['*.demo', 'Demo', 'demo;shop', 'www'])('names with hosts below them c
   await expect(reading).rejects.toMatchObject({ code: 'config-invalid' })
 })
 
+test('the port of agents may be bound at an address of its own', async () => {
+  const at = async (changes: Record<string, string>) =>
+    (await readConfig(settings({ [ENV.channelSecret]: SECRET, ...changes }))).channelAddress
+  expect([await at({}), await at({ [ENV.channelAddress]: '::' })]).toEqual([undefined, '::'])
+  await expect(at({ [ENV.channelAddress]: 'localhost' })).rejects.toMatchObject({ code: 'config-invalid' })
+})
+
 test('without trusted proxies nobody is one', async () => {
   for (const changes of [{}, { [ENV.trustedProxies]: '' }])
     expect((await readConfig(settings({ [ENV.channelSecret]: SECRET, ...changes }))).trustedProxies).toBeUndefined()

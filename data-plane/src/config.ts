@@ -142,7 +142,7 @@ function proxiesIn(list: string | undefined): TrustedProxies | undefined {
   if (list === undefined || list === '') return undefined
   const networks = list.split(',').map((text) => {
     const network = parseNetwork(text.trim())
-    // Whoever trusts everybody lets every visitor say who it is.
+    // A network of all addresses would let every visitor name an address of its choice.
     if (network === undefined || network.prefix === 0)
       throw new TunnelFault(
         'config-invalid',

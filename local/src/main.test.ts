@@ -139,7 +139,7 @@ test('finds its data again, and leaves no process behind when it is killed', SLO
 })
 
 test(
-  'behind a TLS front it serves a base domain without a demo, and believes what the front says of callers',
+  'behind a TLS front it serves a base domain without a demo, and takes a caller’s address from the front',
   SLOW,
   async () => {
     const front = ['--listen', '127.0.0.1', '--base', 'tunnel.example.com', '--trusted-proxy', '127.0.0.0/8']

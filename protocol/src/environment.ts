@@ -26,7 +26,7 @@ export const ENV = {
   opsPort: 'POSTERN_OPS_PORT',
   /** required | optional | off: whether a PROXY header precedes each connection. */
   proxyProtocol: 'POSTERN_PROXY_PROTOCOL',
-  /** Networks of proxies before the service, with commas between: their forwarded fields are believed, and PROXY headers taken of them alone. None where it is missing. */
+  /** Networks of the proxies in front of the service, with commas between: forwarded fields and PROXY headers are accepted from these alone. Missing: no forwarded field is accepted. */
   trustedProxies: 'POSTERN_TRUSTED_PROXIES',
   /** strict | observed | off: how a ticket's white list is compared. */
   ipPolicy: 'POSTERN_IP_POLICY',

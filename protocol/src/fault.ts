@@ -322,7 +322,7 @@ export const FAULTS = {
     404,
     1,
     'This service does not serve that host below the name of a tunnel.',
-    'Use the name of the tunnel itself. Whoever runs the service can add such a certificate and name the tunnel in POSTERN_NESTED_NAMES.',
+    'Use the name of the tunnel itself. The operator of the service can add a certificate for such hosts and list the tunnel in POSTERN_NESTED_NAMES.',
   ),
   'tunnel-not-found': entry(
     false,

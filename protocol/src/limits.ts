@@ -47,7 +47,7 @@ export const PROXY_HEADER_BYTES = 4 * KiB
 export const NPX_CHECK_MS = 500
 /** The longest line of PROXY v1, CRLF included (proxy-protocol.txt §2.1). */
 export const PROXY_TEXT_HEADER_BYTES = 107
-/** Proxies in a row before the service. A list of X-Forwarded-For that is longer is not read further: its head may be the visitor's own invention. */
+/** Proxies in a row in front of the service. A longer list of X-Forwarded-For is read no further: each entry costs time, and the visitor may have sent the rest. */
 export const MOST_FORWARDED_HOPS = 32
 /** Openings under way from one address (one IPv6 /64): a NAT full of agents after a deploy, but not a flood. */
 export const OPENINGS_PER_ADDRESS = 200

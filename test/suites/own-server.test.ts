@@ -121,7 +121,7 @@ async function stopped(child: ChildProcess): Promise<unknown[]> {
 const firstLine = async (child: ChildProcess): Promise<string> =>
   ((await once(createInterface(child.stdout!), 'line')) as [string])[0]
 
-/** A person at another machine: by the front, whose certificate is believed and whose domain leads here. */
+/** The environment of another machine: the front's certificate is trusted, and its domain leads here. */
 const elsewhere = () => ({ ...process.env, NODE_EXTRA_CA_CERTS: place.certificate, NODE_OPTIONS: `--require ${NAMES}` })
 
 type Found = (error: Error | null, found: string | LookupAddress[], family?: number) => void
@@ -286,7 +286,7 @@ describe.each(FRONTS)('behind $name', (program) => {
     expect(await askJson(front.port, { path: '/upload', method: 'POST', body })).toBe(body.length)
   })
 
-  check('whoever comes by http is sent to https', async () => {
+  check('http is redirected to https', async () => {
     if (front.plainPort === undefined) return
     const request = http.get({
       host: '127.0.0.1',

@@ -18,7 +18,7 @@ import { VisitorCeilings } from './visitor-ceilings.ts'
 
 export interface PublicListenerOptions {
   readonly proxyProtocol: ProxyPolicy
-  /** Where present, of them alone are a PROXY header and forwarded fields taken. Without it a PROXY header is anybody's, and forwarded fields nobody's. */
+  /** PROXY headers and forwarded fields are accepted from these networks alone. Without it forwarded fields are accepted from no peer, and PROXY headers as `proxyProtocol` says. */
   readonly proxies?: TrustedProxies | undefined
   /** Of servers that have none of their own. */
   readonly context: ProxyContext
@@ -158,7 +158,7 @@ export class PublicListener {
       const { source, anonymous, rest } = await reading.finally(() => {
         this.#unnamed -= 1
       })
-      // Behind a header that names nobody anybody's bytes may come.
+      // The header does not name a source, so the request may be any visitor's.
       const proxies = anonymous ? undefined : this.#options.proxies
       this.#welcome(socket, { address: source.address, proxies }, rest, context)
     } catch (error) {

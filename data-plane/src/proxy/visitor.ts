@@ -14,12 +14,12 @@ export interface Visitor {
   readonly forwarded: ForwardedFields
 }
 
-/** Networks of proxies before the service. Of nobody else are forwarded fields believed. */
+/** Networks of the proxies in front of the service. Forwarded fields are accepted from these alone. */
 export class TrustedProxies extends NetworkList {
   /**
    * The visitor of a request that came by a connection of such a proxy. X-Forwarded-For is read from its end, which the nearest proxy wrote: the
-   * first address that is no trusted proxy's is the visitor's, and what stands before that is the visitor's own invention. `Forwarded` and X-Real-IP
-   * count for nothing: few proxies write them, so they would mostly be a visitor's.
+   * first address that is no trusted proxy's is the visitor's. The visitor may have sent everything before that address. `Forwarded` and X-Real-IP
+   * are ignored: most proxies pass them on as the visitor sent them.
    * @param before the visitor of the same connection's request before this one, to be answered again where nothing differs
    */
   visitorOf(head: RequestHead, proxy: Visitor, before: Visitor): Visitor {
@@ -43,7 +43,7 @@ export class TrustedProxies extends NetworkList {
     let found = { address: proxy, at: hops.length }
     for (let at = hops.length - 1; at >= last && this.holds(found.address) === true; at -= 1) {
       const address = addressIn(hops[at]!)
-      // Whoever wrote it did not know, so the nearest address that is known has to do.
+      // The next proxy did not name an address, so the last known one counts.
       if (address === undefined) break
       found = { address, at }
     }
@@ -85,7 +85,7 @@ function protoOf(protos: readonly string[], hops: number, at: number): 'http' | 
   }
 }
 
-/** May add the port, and no more: a proxy that only passes the field on must not let a visitor name a site of its choice. */
+/** Only a port may be added: through a proxy that passes the field on unchanged, a visitor could name any other site. */
 function hostOf(hosts: readonly string[], { host, hostname }: RequestHead): string | undefined {
   const said = hosts.at(-1)?.toLowerCase()
   if (said === undefined || said === host || !isAuthority(said)) return undefined

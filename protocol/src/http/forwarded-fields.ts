@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net'
 
 /** One per visitor of a connection: address and scheme stay, and Host nearly always does. */
 export class ForwardedFields {
-  /** Written in place of the request's own host, if given: a proxy before the service knows it with its port. */
+  /** Written in place of the request's own host, if given: with the port that a trusted proxy reports. */
   readonly host: string | undefined
   readonly #address: string
   readonly #proto: 'http' | 'https'

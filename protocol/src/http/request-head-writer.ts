@@ -19,7 +19,7 @@ export interface RequestForwarding {
   readonly passedOn?: boolean | undefined
 }
 
-/** Set by us, or believed by some servers. */
+/** Set by us, or trusted by some local servers. */
 const REPLACED = bits(
   FIELD.forwarded,
   FIELD.forwardedFor,
