@@ -1,9 +1,12 @@
 /** The command `tunnel-agent`: the only place that reads the environment, installs signal handlers and ends the process. */
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
+import { isatty } from 'node:tty'
 import { toFault } from '@postern/protocol/fault'
+import { NPX_CHECK_MS } from '@postern/protocol/limits'
 import { parseArgs } from './args.ts'
 import { connect } from './connect.ts'
+import { MACHINE, watchNpx } from './npx-watch.ts'
 import { readSettings } from './settings.ts'
 import { parseTarget } from './target.ts'
 import { Terminal, type TerminalOptions } from './terminal.ts'
@@ -89,9 +92,22 @@ function onceTold() {
     tell()
   })
   process.on('SIGTERM', tell)
-  process.on('SIGHUP', tell)
+  // Without a terminal none was closed: `nohup` and services expect it to be ignored.
+  const hasTerminal = [0, 1, 2].some(isatty)
+  process.on('SIGHUP', () => {
+    if (hasTerminal) tell()
+  })
   // Started by another Node process over IPC: its end is ours, however it came.
   process.on('disconnect', tell)
+  watchNpx({
+    environment: process.env,
+    processes: MACHINE,
+    every(run) {
+      const timer = setInterval(run, NPX_CHECK_MS).unref()
+      return () => clearInterval(timer)
+    },
+    gone: tell,
+  })
   return {
     /** Fires if we are told to stop before `nowStop` was called. */
     beforeReady: early.signal,

@@ -13,6 +13,7 @@ test('without any context there is a small deployment on fixed addresses', () =>
     ipPolicy: 'observed',
     accessLog: 'off',
     dualStack: false,
+    nestedNames: [],
   })
 })
 
@@ -25,6 +26,12 @@ test('numbers and flags may be text, as the command line gives them', () => {
     dualStack: true,
     domain: { name: 'a.example', zoneId: 'Z1' },
   })
+})
+
+test('nested names are a list, or text with commas', () => {
+  const domain = { domain: 'a.example', zoneId: 'Z1' }
+  for (const nestedNames of ['demo, shop', ['demo', 'shop']])
+    expect(parseConfig({ ...domain, nestedNames }).nestedNames).toEqual(['demo', 'shop'])
 })
 
 test("the CDK's own keys are none of ours", () => {
@@ -57,6 +64,17 @@ test.each<[string, Record<string, unknown>, RegExp]>([
     /taskMemory: with taskCpu 256 expected one of 512/,
   ],
   ['more tasks than the most', { taskCount: 5, mostTasks: 3 }, /mostTasks: is less than taskCount 5/],
+  [
+    'a nested name that is none',
+    { nestedNames: 'demo,*', domain: 'a.example', zoneId: 'Z1' },
+    /nestedNames: .*demo,shop/,
+  ],
+  ['nested names without a domain', { nestedNames: 'demo' }, /nestedNames: needs a domain/],
+  [
+    'more nested names than a certificate holds',
+    { nestedNames: 'aa1,aa2,aa3,aa4,aa5,aa6,aa7,aa8,aa9' },
+    /nestedNames: .*8/,
+  ],
   ['more tasks than one balancer holds', { mostTasks: 151 }, /mostTasks: .*150/],
   ['an unknown policy', { ipPolicy: 'none' }, /ipPolicy: /],
   ['a mail address that is none', { alarmEmail: 'me' }, /alarmEmail: expected a mail address/],

@@ -1,4 +1,5 @@
 /** What is deployed: the context of the command line (`-c key=value`) and of cdk.json, parsed once. Knows nothing of resources. */
+import { parseSubdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import * as z from 'zod'
 
@@ -21,6 +22,15 @@ const integer = (least: number, most: number) =>
 const flag = z
   .union([z.boolean(), z.enum(['true', 'false'])], { error: 'expected true or false' })
   .transform((value) => value === true || value === 'true')
+
+/** ACM's quota is ten names in a certificate; two are those of the domain itself. */
+const MOST_NESTED_NAMES = 8
+
+/** `demo,shop` on the command line. */
+const nestedNames = z
+  .union([z.array(z.string()), z.string().transform((text) => text.split(',').map((name) => name.trim()))])
+  .refine((names) => names.length <= MOST_NESTED_NAMES, `expected at most ${MOST_NESTED_NAMES} names`)
+  .refine((names) => names.every(isTunnelName), 'expected names of tunnels, like demo,shop')
 
 const LABEL = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
 const domainName = z
@@ -61,6 +71,7 @@ const contextSchema = z
     accessLog: z.enum(['on', 'with-query', 'off']).default('off'),
     alarmEmail: z.email('expected a mail address').optional(),
     dualStack: flag.default(false),
+    nestedNames: nestedNames.default([]),
   })
   .superRefine((context, { addIssue }) => {
     const say = (key: string, message: string) => addIssue({ code: 'custom', path: [key], message })
@@ -71,6 +82,7 @@ const contextSchema = z
     if (memories !== undefined && !memories.includes(context.taskMemory)) {
       say('taskMemory', `with taskCpu ${context.taskCpu} expected one of ${memories.join(', ')}`)
     }
+    if (context.nestedNames.length > 0 && context.domain === undefined) say('nestedNames', 'needs a domain')
     if (context.mostTasks < context.taskCount) say('mostTasks', `is less than taskCount ${context.taskCount}`)
     // A name of sslip.io holds one IPv4 address: agents would reach the API by IPv6 and the channel by IPv4.
     if (context.dualStack && context.domain === undefined) say('dualStack', 'needs a domain')
@@ -82,9 +94,19 @@ const contextSchema = z
 
 /**
  * `domain`: where it is absent, the balancer's fixed addresses give the base name. `taskCpu` in 1/1024 vCPU, `taskMemory` in MiB.
+ * `nestedNames`: tunnels that have hosts below their names, each with a wildcard in the certificate.
  * `dualStack`: API, domain and balancer take IPv6 too; all three or none, or honest agents would come from two addresses.
  */
 export type Config = z.output<typeof contextSchema>
+
+function isTunnelName(text: string): boolean {
+  try {
+    return parseSubdomain(text) === text
+  } catch {
+    // Which of the rules it breaks is plain to see.
+    return false
+  }
+}
 
 /** What the CDK itself and the command line keep in the same bag. */
 const FOREIGN_KEY = /[:@/]|^cli-telemetry$/

@@ -359,6 +359,14 @@ describe('the task', () => {
     expect(container(dualStack).Memory).toBe(2048)
   })
 
+  test('is given the tunnels that have hosts below their names, where there are any', () => {
+    const nested = (template: Template) =>
+      container(template)
+        .Environment.filter(({ Name }) => Name === 'POSTERN_NESTED_NAMES')
+        .map(({ Value }) => Value)
+    expect([nested(plain), nested(dualStack)]).toEqual([[], ['demo,shop']])
+  })
+
   test('runs on the cheaper architecture unless told otherwise', () => {
     plain.hasResourceProperties(TASK, { RuntimePlatform: { CpuArchitecture: 'ARM64' } })
     dualStack.hasResourceProperties(TASK, { RuntimePlatform: { CpuArchitecture: 'X86_64' } })

@@ -128,6 +128,13 @@ describe('with a domain', () => {
     })
   })
 
+  test('of nested names it has a wildcard each', () => {
+    synthesised('dual stack and everything else').template.state.hasResourceProperties(
+      'AWS::CertificateManager::Certificate',
+      { SubjectAlternativeNames: ['*.tunnel.example.com', '*.demo.tunnel.example.com', '*.shop.tunnel.example.com'] },
+    )
+  })
+
   test('no address is held: the names are aliases of the balancer', () => {
     withDomain.resourceCountIs('AWS::EC2::EIP', 0)
   })

@@ -31,7 +31,7 @@ export class StateStack extends Stack {
       this.names = namesOfAddress(sslipName(this.addresses[0]!))
     } else {
       this.addresses = []
-      this.domain = ownDomain(this, config.domain)
+      this.domain = ownDomain(this, config.domain, config.nestedNames)
       this.names = namesOfDomain(config.domain.name)
     }
     new CfnOutput(this, 'TableName', { value: this.table.tableName, description: 'tunnel-admin bootstrap --table' })

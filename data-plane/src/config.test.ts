@@ -44,6 +44,53 @@ async function secretsManager(answer: (body: unknown) => { status: number; body:
   return asked
 }
 
+test.each([
+  ['10.0.0.0/8', ['10.1.2.3', '::ffff:10.1.2.3']],
+  ['127.0.0.0/8, ::1,fd00::/8', ['127.0.0.1', '::1', 'fd00::7']],
+])('trusted proxies %s are networks', async (list, held) => {
+  const { trustedProxies } = await readConfig(settings({ [ENV.channelSecret]: SECRET, [ENV.trustedProxies]: list }))
+  expect(held.map((address) => trustedProxies?.holds(address))).toEqual(held.map(() => true))
+  expect(trustedProxies?.holds('203.0.113.7')).toBe(false)
+})
+
+test.each(['10.0.0.1/8', 'nginx', '10.0.0.0/8,', '0.0.0.0/0', '::/0', '10.0.0.0/8 fd00::/8'])(
+  'trusted proxies cannot be %j',
+  async (list) => {
+    const reading = readConfig(settings({ [ENV.channelSecret]: SECRET, [ENV.trustedProxies]: list }))
+    await expect(reading).rejects.toMatchObject({
+      code: 'config-invalid',
+      detail: expect.stringContaining('POSTERN_TRUSTED_PROXIES'),
+    })
+  },
+)
+
+test.each([
+  [{}, new Set()],
+  [{ [ENV.publicUrl]: 'http://{subdomain}.example.com' }, 'all'],
+  [{ [ENV.nestedNames]: '*' }, 'all'],
+  [{ [ENV.nestedNames]: 'demo, shop' }, new Set(['demo', 'shop'])],
+])('with %j hosts below these names are served: %s', async (changes, covered) => {
+  const config = await readConfig(settings({ [ENV.channelSecret]: SECRET, ...changes }))
+  expect(config.nestedNames).toEqual(covered)
+})
+
+test.each(['*.demo', 'Demo', 'demo;shop', 'www'])('names with hosts below them cannot be %j', async (list) => {
+  const reading = readConfig(settings({ [ENV.channelSecret]: SECRET, [ENV.nestedNames]: list }))
+  await expect(reading).rejects.toMatchObject({ code: 'config-invalid' })
+})
+
+test('the port of agents may be bound at an address of its own', async () => {
+  const at = async (changes: Record<string, string>) =>
+    (await readConfig(settings({ [ENV.channelSecret]: SECRET, ...changes }))).channelAddress
+  expect([await at({}), await at({ [ENV.channelAddress]: '::' })]).toEqual([undefined, '::'])
+  await expect(at({ [ENV.channelAddress]: 'localhost' })).rejects.toMatchObject({ code: 'config-invalid' })
+})
+
+test('without trusted proxies nobody is one', async () => {
+  for (const changes of [{}, { [ENV.trustedProxies]: '' }])
+    expect((await readConfig(settings({ [ENV.channelSecret]: SECRET, ...changes }))).trustedProxies).toBeUndefined()
+})
+
 test('the channel secret is read from Secrets Manager where it is given by its ARN', async () => {
   const asked = await secretsManager(() => ({
     status: 200,

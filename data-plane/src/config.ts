@@ -1,10 +1,14 @@
 /** Reads the settings of a data-plane task from its environment, once, at start. Knows nothing of what they are used for. */
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { parseNetwork, parseSubdomain } from '@postern/protocol/address'
 import { ENV } from '@postern/protocol/environment'
 import { TunnelFault } from '@postern/protocol/fault'
 import { readSecret } from '@postern/protocol/store'
 import * as z from 'zod/mini'
+import type { CoveredNames } from './dispatch/nested-names.ts'
+import { TrustedProxies } from './proxy/visitor.ts'
 
 const port = z.pipe(
   z.transform((value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value)),
@@ -19,16 +23,19 @@ const environmentSchema = z.object({
     z.includes('{subdomain}'),
     z.refine((text) => URL.canParse(text.replace('{subdomain}', 'any')), 'expected a URL'),
   ),
+  [ENV.nestedNames]: z.optional(z.string()),
   [ENV.publicHosts]: z._default(z.string(), '0.0.0.0'),
   [ENV.publicPort]: z._default(port, 8080),
   [ENV.redirectPort]: z.optional(port),
   [ENV.channelPort]: z._default(port, 7000),
+  [ENV.channelAddress]: z.optional(z.string().check(z.refine((text) => isIP(text) !== 0, 'expected an IP address'))),
   [ENV.peerPort]: z._default(port, 7100),
   [ENV.peerAddress]: z.optional(
     z.string().check(z.regex(/^([0-9.]+|\[[0-9a-f:]+\])(:\d+)?$/i, 'expected an IP address, with or without a port')),
   ),
   [ENV.opsPort]: z._default(port, 9000),
   [ENV.proxyProtocol]: z._default(z.enum(['required', 'optional', 'off']), 'required'),
+  [ENV.trustedProxies]: z.optional(z.string()),
   [ENV.ipPolicy]: z._default(z.enum(['strict', 'observed', 'off']), 'observed'),
   [ENV.loopbackIsOne]: z.optional(z.enum(['0', '1'])),
   [ENV.channelSecret]: z.optional(z.string()),
@@ -50,11 +57,15 @@ export interface Config {
   readonly table: string
   readonly base: string
   readonly publicUrl: string
+  /** Of which tunnels hosts below their names are served. */
+  readonly nestedNames: CoveredNames
   readonly publicHosts: readonly string[]
   readonly publicPort: number
   /** Undefined: nobody listens for visitors who came by http and shall come by https. */
   readonly redirectPort: number | undefined
   readonly channelPort: number
+  /** Undefined: where visitors come to. */
+  readonly channelAddress: string | undefined
   readonly peerPort: number
   /** What other tasks are told: `address` or `address:port`. Undefined: the task finds out by itself. */
   readonly peerAddress: string | undefined
@@ -62,6 +73,8 @@ export interface Config {
   readonly metadataUri: string | undefined
   readonly opsPort: number
   readonly proxyProtocol: 'required' | 'optional' | 'off'
+  /** Undefined: there is none. */
+  readonly trustedProxies: TrustedProxies | undefined
   readonly ipPolicy: 'strict' | 'observed' | 'off'
   readonly loopbackIsOne: boolean
   /** The text of the channel secret; parsed where it is used, so that it is held in one place. */
@@ -92,15 +105,18 @@ export async function readConfig(environment: NodeJS.ProcessEnv): Promise<Config
     table: env[ENV.table],
     base: env[ENV.base],
     publicUrl: env[ENV.publicUrl],
+    nestedNames: coveredBy(env[ENV.nestedNames], env[ENV.publicUrl]),
     publicHosts: env[ENV.publicHosts].split(','),
     publicPort: env[ENV.publicPort],
     redirectPort: env[ENV.redirectPort],
     channelPort: env[ENV.channelPort],
+    channelAddress: env[ENV.channelAddress],
     peerPort: env[ENV.peerPort],
     peerAddress: env[ENV.peerAddress],
     metadataUri: env.ECS_CONTAINER_METADATA_URI_V4,
     opsPort: env[ENV.opsPort],
     proxyProtocol: env[ENV.proxyProtocol],
+    trustedProxies: proxiesIn(env[ENV.trustedProxies]),
     ipPolicy: env[ENV.ipPolicy],
     loopbackIsOne: env[ENV.loopbackIsOne] === '1',
     ...(await readSecrets(env)),
@@ -110,6 +126,31 @@ export async function readConfig(environment: NodeJS.ProcessEnv): Promise<Config
     metrics: env[ENV.metrics],
     accessLog: env[ENV.accessLog],
   }
+}
+
+function coveredBy(list: string | undefined, publicUrl: string): CoveredNames {
+  if (list === undefined || list === '') return publicUrl.startsWith('https:') ? new Set() : 'all'
+  if (list === '*') return 'all'
+  try {
+    return new Set(list.split(',').map((name) => parseSubdomain(name.trim())))
+  } catch (cause) {
+    throw new TunnelFault('config-invalid', `${ENV.nestedNames}: ${list} is neither * nor names of tunnels`, { cause })
+  }
+}
+
+function proxiesIn(list: string | undefined): TrustedProxies | undefined {
+  if (list === undefined || list === '') return undefined
+  const networks = list.split(',').map((text) => {
+    const network = parseNetwork(text.trim())
+    // A network of all addresses would let every visitor name an address of its choice.
+    if (network === undefined || network.prefix === 0)
+      throw new TunnelFault(
+        'config-invalid',
+        `${ENV.trustedProxies}: ${text} is no network like 10.0.0.0/8 or fd00::/8`,
+      )
+    return network
+  })
+  return new TrustedProxies(networks)
 }
 
 type Environment = z.output<typeof environmentSchema>

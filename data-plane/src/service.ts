@@ -176,7 +176,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     // The lease next: routes of a task without one are nobody's.
     await rounds.begin()
     // Agents before visitors, so that a visitor finds tunnels.
-    channelPort = await listen(agents.server, config.channelPort, config.publicHosts[0]!)
+    channelPort = await listen(agents.server, config.channelPort, config.channelAddress ?? config.publicHosts[0]!)
     const { listener, redirecting } = visitors
     for (const host of config.publicHosts) publicPort = await listen(listener.createServer(), publicPort, host)
     for (const host of redirectPort === undefined ? [] : config.publicHosts)

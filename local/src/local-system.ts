@@ -12,9 +12,10 @@ import { openDataFolder, writePrivate } from './data-folder.ts'
 import { startDemoServer } from './demo-server.ts'
 import { startEmbeddedTable } from './embedded-table.ts'
 import { ensureFirstAccount } from './first-account.ts'
+import type { Front } from './front.ts'
 import { localControlPlane } from './local-control-plane.ts'
 import { type AgentProcess, type DataPlaneOptions, publicUrl, startAgent, startDataPlane } from './processes.ts'
-import { findPublicPlace } from './public-port.ts'
+import { anyAddress, findPublicPlace } from './public-port.ts'
 import { type TaskEvent, TaskSet } from './task-set.ts'
 
 export interface LocalSystemOptions {
@@ -22,6 +23,10 @@ export interface LocalSystemOptions {
   readonly dataFolder: string
   /** Where visitors connect; 0: any. */
   readonly port: number
+  /** On this address; on loopback unless given. */
+  readonly listen?: string | undefined
+  /** Before this machine; undefined: it serves itself alone, with a demo. */
+  readonly front?: Front | undefined
   /** Data-plane tasks behind a balancer; undefined: one, and nothing before it. */
   readonly tasks: number | undefined
   /** Something a process wrote to its standard error. */
@@ -29,9 +34,9 @@ export interface LocalSystemOptions {
 }
 
 export interface LocalSystem {
-  /** What the demo tunnel printed: `http://demo.localhost:8080`. */
-  readonly demoUrl: string
-  /** `http://localhost:8080`. */
+  /** What the demo tunnel printed: `http://demo.localhost:8080`. Undefined: there is no demo. */
+  readonly demoUrl: string | undefined
+  /** `http://localhost:8080`, or `https://` and the base domain. */
   readonly server: string
   readonly profile: string
   /** Resolves when a part has ended, with a fault that names it. */
@@ -41,7 +46,7 @@ export interface LocalSystem {
   stop(): Promise<void>
 }
 
-const BASE = 'localhost'
+const LOCAL_BASE = 'localhost'
 const DEMO = 'demo'
 /** Requests in flight may end; a person who pressed Ctrl+C waits no longer. */
 const STOP_GRACE_MS = 5000
@@ -65,7 +70,15 @@ export async function startLocalSystem(options: LocalSystemOptions): Promise<Loc
   }
   try {
     // The port first: it is the one thing that is likely to be taken, and nothing needs to be undone yet.
-    const place = await findPublicPlace(options.port)
+    const { front } = options
+    const place = await findPublicPlace(options.port, options.listen)
+    const channel = front && { address: await anyAddress(front.channelPort), port: front.channelPort }
+    const base = front?.base ?? LOCAL_BASE
+    const server = front === undefined ? `http://${base}:${place.port}` : `https://${base}`
+    const reached = {
+      base,
+      publicUrl: front === undefined ? publicUrl(base, place.port) : `https://{subdomain}.${base}`,
+    }
     const folder = await openDataFolder(options.dataFolder)
 
     // The table under everything: last to go, when nobody writes any more.
@@ -85,15 +98,19 @@ export async function startLocalSystem(options: LocalSystemOptions): Promise<Loc
         ...where,
         name,
         table,
-        base: BASE,
-        visitorPort: place.port,
+        ...reached,
+        front,
+        channel,
         channelSecretFile: folder.channelSecret,
         controlPort: control.port,
         complaint: (line) => options.complaint(name, line),
       })
     let dataPlane: { readonly channelPort: number; readonly broken: Promise<TunnelFault>; readonly set?: TaskSet }
     if (options.tasks === undefined) {
-      const { child, channelPort } = await startTask('data plane', { ...listening, proxyProtocol: 'off' })
+      const { child, channelPort } = await startTask('data plane', {
+        ...listening,
+        proxyProtocol: front === undefined ? 'off' : 'optional',
+      })
       undo.push(() => child.stop(STOP_GRACE_MS))
       dataPlane = { channelPort, broken: endOf(child) }
     } else {
@@ -114,22 +131,26 @@ export async function startLocalSystem(options: LocalSystemOptions): Promise<Loc
         stores,
         channelSecret: await readFile(folder.channelSecret, 'utf8'),
         settings: {
-          base: BASE,
-          publicUrl: publicUrl(BASE, place.port),
-          channelHost: '127.0.0.1',
+          ...reached,
+          channelHost: front === undefined ? '127.0.0.1' : base,
           channelPort: dataPlane.channelPort,
           ipPolicy: 'observed',
-          loopback: 'one',
+          loopback: front === undefined ? 'one' : 'distinct',
         },
         complaint: (line) => options.complaint('control plane', line),
       }),
     )
 
-    const server = `http://${BASE}:${place.port}`
     await ensureFirstAccount({ stores, profile: folder.profile, server, now: Date.now })
     const whereabouts = { server, table: { endpoint: table.endpoint, name: table.tableName } }
     await writePrivate(folder.system, localSystemText(whereabouts))
     undo.push(() => rm(folder.system, { force: true }))
+
+    const { broken, set } = dataPlane
+    const replaceTasks = set && ((happened: (event: TaskEvent) => void) => set.replaceAll(STOP_TIMEOUT_MS, happened))
+    const system = { server, profile: folder.profile, replaceTasks, stop }
+    // A service for others shows them no demo.
+    if (front !== undefined) return { ...system, demoUrl: undefined, broken }
 
     // The demo server stops first of all: it ends its event streams, for which the agent would wait. The agent stops before
     // the data plane, so that it can say that it leaves.
@@ -146,10 +167,7 @@ export async function startLocalSystem(options: LocalSystemOptions): Promise<Loc
       complaint: (line) => options.complaint('agent', line),
     })
 
-    const broken = Promise.race([dataPlane.broken, endOf(agent.child)])
-    const { set } = dataPlane
-    const replaceTasks = set && ((happened: (event: TaskEvent) => void) => set.replaceAll(STOP_TIMEOUT_MS, happened))
-    return { demoUrl: agent.url, server, profile: folder.profile, broken, replaceTasks, stop }
+    return { ...system, demoUrl: agent.url, broken: Promise.race([broken, endOf(agent.child)]) }
   } catch (error) {
     await stop()
     throw error

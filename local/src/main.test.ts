@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { FIRST_USERNAME } from './first-account.ts'
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url))
 /** Four processes compile their sources first. */
@@ -65,6 +66,27 @@ async function partsOf(pid: number): Promise<number[]> {
     .map(([id]) => Number(id))
 }
 
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Asks for the ticket of the name `mine`. */
+async function post(port: number, headers: http.OutgoingHttpHeaders) {
+  const body = JSON.stringify({ username: FIRST_USERNAME, subdomain: 'mine' })
+  const request = http.request({
+    ...{ host: '127.0.0.1', port, method: 'POST', agent: false },
+    headers: { ...headers, 'content-type': 'application/json' },
+  })
+  request.end(body)
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+  return JSON.parse(await text(response))
+}
+
 /** Resolves when there is no such process; the test's own deadline is the limit. */
 async function gone(pid: number): Promise<void> {
   while (true) {
@@ -114,6 +136,44 @@ test('finds its data again, and leaves no process behind when it is killed', SLO
   expect(orphans.length).toBe(2)
   second.kill('SIGKILL')
   await Promise.all(orphans.map(gone))
+})
+
+test(
+  'behind a TLS front it serves a base domain without a demo, and takes a caller’s address from the front',
+  SLOW,
+  async () => {
+    const front = ['--listen', '127.0.0.1', '--base', 'tunnel.example.com', '--trusted-proxy', '127.0.0.0/8']
+    const port = await freePort()
+    const child = launch('--port', String(port), ...front, '--channel-port', '0')
+    const said = await serving(child)
+    expect(said).toContain('https://tunnel.example.com')
+    const parts = await partsOf(child.pid!)
+    expect(parts.length).toBe(1)
+    const { server, token } = JSON.parse(await readFile(join(folder, 'profile.json'), 'utf8'))
+    expect(server).toBe('https://tunnel.example.com')
+    const ticket = await post(port, {
+      host: 'tunnel.example.com',
+      authorization: `Bearer ${token}`,
+      'x-forwarded-for': '6.6.6.6, 203.0.113.7',
+      'x-forwarded-proto': 'https',
+    })
+    expect(ticket).toMatchObject({
+      host: 'tunnel.example.com',
+      seenIp: '203.0.113.7',
+      url: 'https://mine.tunnel.example.com',
+    })
+    const channel = net.connect(ticket.port, '127.0.0.1')
+    await once(channel, 'connect')
+    channel.destroy()
+    child.kill('SIGTERM')
+    expect(await once(child, 'exit')).toEqual([0, null])
+  },
+)
+
+test('a base domain without its front is said clearly', SLOW, async () => {
+  const child = launch('--port', '0', '--base', 'tunnel.example.com')
+  const [complaint, [code]] = await Promise.all([text(child.stderr!), once(child, 'exit')])
+  expect([code, complaint]).toEqual([2, expect.stringContaining('--trusted-proxy')])
 })
 
 test('a port that is taken is said clearly, with the way out, and ends it with exit code 2', SLOW, async () => {

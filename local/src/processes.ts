@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { ENV } from '@postern/protocol/environment'
 import * as z from 'zod/mini'
 import { Child } from './child.ts'
+import type { Front } from './front.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const TSX = import.meta.resolve('tsx')
@@ -26,13 +27,17 @@ export interface DataPlaneOptions {
   readonly name: string
   readonly table: { readonly endpoint: string; readonly tableName: string }
   readonly base: string
-  /** Where visitors connect: to itself, or to a balancer. */
-  readonly visitorPort: number
+  /** With `{subdomain}` in it. */
+  readonly publicUrl: string
   /** Where it listens. */
   readonly publicPort: number
   readonly publicHosts: readonly string[]
   /** `required` behind a balancer. */
-  readonly proxyProtocol: 'required' | 'off'
+  readonly proxyProtocol: 'required' | 'optional' | 'off'
+  /** Of somebody's own front, if there is one. */
+  readonly front?: Pick<Front, 'trustedProxies' | 'nestedNames'> | undefined
+  /** Where agents connect; any port beside the visitors' unless given. */
+  readonly channel?: { readonly address: string; readonly port: number } | undefined
   readonly channelSecretFile: string
   /** What several tasks know each other by; undefined: there is one. */
   readonly hopSecretFile?: string
@@ -51,14 +56,19 @@ export async function startDataPlane(options: DataPlaneOptions): Promise<DataPla
       ...process.env,
       [ENV.table]: options.table.tableName,
       [ENV.base]: options.base,
-      [ENV.publicUrl]: publicUrl(options.base, options.visitorPort),
+      [ENV.publicUrl]: options.publicUrl,
       [ENV.publicHosts]: options.publicHosts.join(','),
       [ENV.publicPort]: String(options.publicPort),
-      [ENV.channelPort]: '0',
+      [ENV.channelPort]: String(options.channel?.port ?? 0),
+      ...(options.channel !== undefined && { [ENV.channelAddress]: options.channel.address }),
+      ...(options.front !== undefined && {
+        [ENV.trustedProxies]: options.front.trustedProxies.join(','),
+        [ENV.nestedNames]: options.front.nestedNames ?? '',
+      }),
       [ENV.opsPort]: '0',
       [ENV.proxyProtocol]: options.proxyProtocol,
       [ENV.ipPolicy]: 'observed',
-      [ENV.loopbackIsOne]: '1',
+      [ENV.loopbackIsOne]: options.front === undefined ? '1' : '0',
       [ENV.channelSecretFile]: options.channelSecretFile,
       ...(options.hopSecretFile !== undefined && { [ENV.hopSecretFile]: options.hopSecretFile, [ENV.peerPort]: '0' }),
       [ENV.apex]: `127.0.0.1:${options.controlPort}`,

@@ -3,20 +3,31 @@ import net, { type AddressInfo } from 'node:net'
 import { TunnelFault } from '@postern/protocol/fault'
 
 export interface PublicPlace {
-  /** Loopback addresses of this machine; ::1 is missing where IPv6 is switched off. */
+  /** Addresses of this machine; ::1 is missing where IPv6 is switched off. */
   readonly hosts: readonly string[]
   readonly port: number
 }
 
 /**
+ * @param listen one address, instead of loopback
  * @param wanted 0: any port that is free
  * @throws TunnelFault `port-taken`
  */
-export async function findPublicPlace(wanted: number): Promise<PublicPlace> {
+export async function findPublicPlace(wanted: number, listen?: string): Promise<PublicPlace> {
+  if (listen !== undefined) {
+    const found = await tryPort(listen, wanted)
+    if (found !== undefined) return { hosts: [listen], port: found }
+    throw new TunnelFault('config-invalid', `This machine has no ${listen}.`)
+  }
   const port = await tryPort('127.0.0.1', wanted)
   if (port === undefined) throw new TunnelFault('config-invalid', 'This machine has no 127.0.0.1.')
   const six = await tryPort('::1', port)
   return { hosts: six === undefined ? ['127.0.0.1'] : ['127.0.0.1', '::1'], port }
+}
+
+/** Every address of this machine, of both families where it has both. @throws TunnelFault `port-taken` */
+export async function anyAddress(port: number): Promise<string> {
+  return (await tryPort('::', port)) === undefined ? '0.0.0.0' : '::'
 }
 
 /** @returns the port; undefined if the machine has no such address */

@@ -10,12 +10,23 @@ const RESTART = `    a rolling restart             r and Enter: the tasks are re
 `
 
 export async function welcomeText(
-  system: Pick<LocalSystem, 'demoUrl' | 'profile' | 'replaceTasks'>,
+  system: Pick<LocalSystem, 'demoUrl' | 'server' | 'profile' | 'replaceTasks'>,
   folder: string,
 ): Promise<string> {
   const agent = 'npx tunnel-agent http 3000 --subdomain hello'
   const elsewhere = folder === DEFAULT_FOLDER ? agent : `TUNNEL_AGENT_CONFIG=${quoted(system.profile)} ${agent}`
   const admin = folder === DEFAULT_FOLDER ? '' : ` --local ${quoted(dirname(system.profile))}`
+  if (system.demoUrl === undefined)
+    return `
+  Postern serves ${system.server} behind your TLS front.
+
+    an administrator's token      npx tunnel-admin bootstrap${admin} > admin.token
+    a token for a laptop          npx tunnel-admin token create --label laptop --server ${system.server} --token-file admin.token > laptop.token
+    on the laptop                 npx tunnel-agent http 3000 --server ${system.server} --token-file laptop.token
+
+  SIGTERM or Ctrl+C stops everything; the next start finds its data again in ${folder}.
+
+`
   return `
   Postern runs on this machine.
 

@@ -7,9 +7,13 @@ export const ENV = {
   base: 'POSTERN_BASE',
   /** How a tunnel is reached, with {subdomain} in it: https://{subdomain}.example.com */
   publicUrl: 'POSTERN_PUBLIC_URL',
+  /** The tunnels that hosts below their names lead to, with commas between, because there is a certificate for `*.name.base`; * for all. Missing: all by http, none by https. */
+  nestedNames: 'POSTERN_NESTED_NAMES',
   /** Where agents connect to; stands in the ticket. */
   channelHost: 'POSTERN_CHANNEL_HOST',
   channelPort: 'POSTERN_CHANNEL_PORT',
+  /** The address that the port of agents is bound at: the first of the visitors' where it is missing. */
+  channelAddress: 'POSTERN_CHANNEL_ADDRESS',
   /** Where visitors connect to. */
   publicHosts: 'POSTERN_PUBLIC_HOSTS',
   publicPort: 'POSTERN_PUBLIC_PORT',
@@ -20,8 +24,10 @@ export const ENV = {
   peerAddress: 'POSTERN_PEER_ADDRESS',
   /** Health. */
   opsPort: 'POSTERN_OPS_PORT',
-  /** required | optional | off: whether a PROXY v2 header precedes each connection. */
+  /** required | optional | off: whether a PROXY header precedes each connection. */
   proxyProtocol: 'POSTERN_PROXY_PROTOCOL',
+  /** Networks of the proxies in front of the service, with commas between: forwarded fields and PROXY headers are accepted from these alone. Missing: no forwarded field is accepted. */
+  trustedProxies: 'POSTERN_TRUSTED_PROXIES',
   /** strict | observed | off: how a ticket's white list is compared. */
   ipPolicy: 'POSTERN_IP_POLICY',
   /** 1 where 127.0.0.1 and ::1 are the same machine's one address (the local system only). */

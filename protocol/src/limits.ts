@@ -43,6 +43,12 @@ export const OPENING_TIMEOUT_MS = seconds(10)
 export const PROXY_HEADER_TIMEOUT_MS = seconds(5)
 /** PROXY v2 allows 64 KiB; addresses and every TLV that balancers send fit in 4 KiB. */
 export const PROXY_HEADER_BYTES = 4 * KiB
+/** How often an agent looks whether its npx is there: a name is held no longer than this by an agent that nobody sees any more. */
+export const NPX_CHECK_MS = 500
+/** The longest line of PROXY v1, CRLF included (proxy-protocol.txt §2.1). */
+export const PROXY_TEXT_HEADER_BYTES = 107
+/** Proxies in a row in front of the service. A longer list of X-Forwarded-For is read no further: each entry costs time, and the visitor may have sent the rest. */
+export const MOST_FORWARDED_HOPS = 32
 /** Openings under way from one address (one IPv6 /64): a NAT full of agents after a deploy, but not a flood. */
 export const OPENINGS_PER_ADDRESS = 200
 /** Openings under way on one task: 0.5 ms of CPU each, so at most about two seconds of work in line. */

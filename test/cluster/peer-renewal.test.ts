@@ -90,7 +90,16 @@ async function startNode(channelSecret: string, hopSecret: string, taskId: strin
     {
       ...{ table: 'none', base: system.base, publicUrl: `http://{subdomain}.${system.base}` },
       ...{ publicHosts: ['127.0.0.1'], publicPort: 0, redirectPort: undefined, channelPort: 0, opsPort: 0 },
-      ...{ peerPort: 0, peerAddress: undefined, metadataUri: undefined, proxyProtocol: 'off', ipPolicy: 'observed' },
+      ...{
+        peerPort: 0,
+        peerAddress: undefined,
+        metadataUri: undefined,
+        proxyProtocol: 'off',
+        trustedProxies: undefined,
+        nestedNames: 'all',
+        channelAddress: undefined,
+        ipPolicy: 'observed',
+      },
       ...{ loopbackIsOne: false, channelSecret, hopSecret, apex: undefined, taskId, logLevel: 'info' },
       ...{ metrics: 'off', accessLog: 'off' },
     },

@@ -65,8 +65,10 @@ describe('404', () => {
 
   test('a host that is not below the base domain', () => expectThreeForms('tunnel.example.com', 404, 'host-unknown'))
 
+  test('two labels below the name of a tunnel', () =>
+    expectThreeForms(`b.app.refusals.${system.base}`, 404, 'nested-name'))
+
   test.each([
-    ['two labels below', (base: string) => `a.refusals.${base}`],
     ['an address', () => '127.0.0.1'],
     ['the base as a mere ending', (base: string) => `refusals-${base}`],
   ])('%s the base domain is no tunnel', async (_, hostOf) => {

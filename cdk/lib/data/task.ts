@@ -88,6 +88,7 @@ export function task(scope: Construct, props: TaskProps): { definition: FargateT
       [ENV.table]: table.tableName,
       [ENV.base]: names.base,
       [ENV.publicUrl]: names.publicUrl,
+      ...(config.nestedNames.length > 0 && { [ENV.nestedNames]: config.nestedNames.join(',') }),
       [ENV.publicPort]: String(TASK_PORT.public),
       ...(ports.includes(TASK_PORT.redirect) && { [ENV.redirectPort]: String(TASK_PORT.redirect) }),
       [ENV.channelPort]: String(TASK_PORT.channel),

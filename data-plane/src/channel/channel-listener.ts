@@ -1,14 +1,18 @@
 /** Accepts connections of agents and turns each into a tunnel. Knows nothing of visitors. */
 import { setMaxListeners } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
+import type { NetworkList } from '@postern/protocol/address'
 import { acceptOpening, type OpeningCeilings, type OpeningHost, type ProxyPolicy } from '@postern/protocol/channel'
 import { type TunnelFault, toFault } from '@postern/protocol/fault'
+import { proxyPolicyFor } from './proxy-policy.ts'
 import type { AgentTicket } from './ticket-host.ts'
 import { Tunnel, type TunnelDeps, type TunnelEvents } from './tunnel.ts'
 
 export interface ChannelListenerOptions {
   readonly host: OpeningHost<AgentTicket>
   readonly proxyProtocol: ProxyPolicy
+  /** Where present, of them alone is a PROXY header taken. */
+  readonly proxies?: NetworkList | undefined
   readonly ceilings: OpeningCeilings
   readonly tunnel: Omit<TunnelDeps, 'events'>
   readonly events: Omit<TunnelEvents, 'welcomed' | 'refused'> & {
@@ -55,8 +59,9 @@ export class ChannelListener {
   }
 
   async #open(socket: Socket): Promise<void> {
-    const { host, proxyProtocol, ceilings, tunnel, events } = this.#options
+    const { host, ceilings, tunnel, events } = this.#options
     const address = socket.remoteAddress
+    const proxyProtocol = proxyPolicyFor(address, this.#options.proxyProtocol, this.#options.proxies)
     const acceptedAt = tunnel.now()
     try {
       const opening = await acceptOpening(socket, host, { proxyProtocol, ceilings, signal: this.#openings.signal })

@@ -3,12 +3,15 @@ import { isBase, type Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import type { Route } from '../route/route.ts'
 import { HostNames } from './host-names.ts'
+import type { NestedNames } from './nested-names.ts'
 import type { Sought } from './sought.ts'
 import { Away, type WaitingRoom } from './waiting-room.ts'
 
 export interface DispatcherOptions {
   /** The base domain, lower case, without port. */
   readonly base: string
+  /** Without it no host below a tunnel's name is served. */
+  readonly nested?: NestedNames
   /** Routes by subdomain. */
   readonly routes: {
     get(subdomain: Subdomain): Route | undefined
@@ -42,16 +45,16 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options
-    this.#names = new HostNames(options.base)
+    this.#names = new HostNames(options.base, options.nested)
   }
 
-  /** The route for a request with this (lower-case) Host, or the fault it is answered with: `host-unknown`, `tunnel-not-found`, `tunnel-offline`. */
+  /** The route for a request with this (lower-case) Host, or the fault it is answered with: `host-unknown`, `nested-name`, `tunnel-not-found`, `tunnel-offline`. */
   find(host: string): Route | Sought | Away | TunnelFault {
     const { base, apex } = this.#options
     const subdomain = this.#names.subdomainOf(host)
     if (subdomain !== undefined) return this.#tunnel(subdomain)
     if (apex !== undefined && isBase(host, base)) return apex
-    return new TunnelFault('host-unknown')
+    return this.#names.missing(host)
   }
 
   #tunnel(subdomain: Subdomain): Route | Sought | Away | TunnelFault {

@@ -1,5 +1,6 @@
 import { TunnelFault } from '@postern/protocol/fault'
 import { expect, test } from 'vitest'
+import { NestedNames } from './nested-names.ts'
 import { Redirect, Redirector } from './redirector.ts'
 
 const redirector = new Redirector('example.com', 'https://{subdomain}.example.com')
@@ -21,7 +22,6 @@ test.each([
   'demo.example.org',
   'demo.example.com.evil.org',
   'evil-example.com',
-  'a.demo.example.com',
   '-demo.example.com',
   'xn--demo.example.com',
   'admin.example.com',
@@ -37,4 +37,12 @@ test.each([
 test('another port than 443 is kept', () => {
   const elsewhere = new Redirector('example.com', 'https://{subdomain}.example.com:8443')
   expect(elsewhere.find('demo.example.com')).toEqual(new Redirect('https://demo.example.com:8443'))
+})
+
+test('a host below a name is sent to https where there is a certificate for it', () => {
+  const nested = new NestedNames('example.com', new Set(['demo']))
+  const some = new Redirector('example.com', 'https://{subdomain}.example.com', nested)
+  expect(some.find('App.demo.example.com:80')).toEqual(new Redirect('https://app.demo.example.com'))
+  for (const host of ['app.other.example.com', 'b.app.demo.example.com'])
+    expect(some.find(host)).toMatchObject({ code: 'nested-name' })
 })

@@ -35,7 +35,8 @@ export class Http1Connection implements Downstream, InboundConnection {
   deadline: number
   readonly addressKey: string
   readonly clientAddress: string
-  readonly bindsStreams = true
+  readonly proxies: VisitorAddress['proxies']
+  readonly bindsStreams: boolean
   /** Its requests, one after the other. */
   readonly request: ProxyRequest
   readonly #socket: Socket
@@ -65,7 +66,7 @@ export class Http1Connection implements Downstream, InboundConnection {
    */
   constructor(
     socket: Socket,
-    { address, key }: VisitorAddress,
+    { address, key, proxies }: VisitorAddress,
     first: Buffer,
     context: ProxyContext,
     host: VisitorHost,
@@ -76,6 +77,8 @@ export class Http1Connection implements Downstream, InboundConnection {
     this.#speakHttp2 = speakHttp2
     this.clientAddress = address
     this.addressKey = key
+    this.proxies = proxies
+    this.bindsStreams = proxies === undefined
     this.request = new ProxyRequest(this, context, host)
     this.deadline = host.deadlineIn(FIRST_BYTE_MS)
     this.#stopReading = onBytes(socket, (chunk) => this.#read(chunk))

@@ -1,10 +1,13 @@
 /** What the connections of visitors are handed by their listener. */
 import type { ProxyHost } from '../proxy/proxy-context.ts'
+import type { TrustedProxies } from '../proxy/visitor.ts'
 
 export interface VisitorAddress {
   readonly address: string
   /** The key by which the address is counted. */
   readonly key: string
+  /** As `Downstream.proxies`. */
+  readonly proxies: TrustedProxies | undefined
 }
 
 /** The listener, as a visitor's connection sees it. */

@@ -5,8 +5,10 @@ import { type ProxyPolicy, readProxyHeader } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { SWEEP_MS, TCP_KEEPALIVE_MS } from '@postern/protocol/limits'
 import { resetSocket } from '@postern/protocol/socket'
+import { proxyPolicyFor } from '../channel/proxy-policy.ts'
 import { faultAnswer } from '../proxy/fault-answer.ts'
 import type { ProxyContext } from '../proxy/proxy-context.ts'
+import type { TrustedProxies } from '../proxy/visitor.ts'
 import { Http1Connection } from './http1-connection.ts'
 import { Http2Connection, type Http2Host } from './http2/http2-connection.ts'
 import { IdleConnections } from './idle-connections.ts'
@@ -16,6 +18,8 @@ import { VisitorCeilings } from './visitor-ceilings.ts'
 
 export interface PublicListenerOptions {
   readonly proxyProtocol: ProxyPolicy
+  /** PROXY headers and forwarded fields are accepted from these networks alone. Without it forwarded fields are accepted from no peer, and PROXY headers as `proxyProtocol` says. */
+  readonly proxies?: TrustedProxies | undefined
   /** Of servers that have none of their own. */
   readonly context: ProxyContext
   /** Monotonic milliseconds. */
@@ -31,6 +35,14 @@ export interface PublicListenerOptions {
   /** Code of a connection threw, and that connection is gone. */
   crashed(error: unknown): void
 }
+
+/** The other end of a connection; `proxies` are those whose forwarded fields count there. */
+interface Peer {
+  readonly address: string | undefined
+  readonly proxies: TrustedProxies | undefined
+}
+
+const NOTHING = Buffer.alloc(0)
 
 export class PublicListener {
   readonly #options: PublicListenerOptions
@@ -128,7 +140,10 @@ export class PublicListener {
       this.#sockets.delete(socket)
       if (this.#sockets.size === 0) for (const emptied of this.#emptied) emptied()
     })
-    if (this.#options.proxyProtocol === 'off') this.#welcome(socket, socket.remoteAddress, Buffer.alloc(0), context)
+    const { proxyProtocol, proxies } = this.#options
+    const { remoteAddress } = socket
+    if (proxyPolicyFor(remoteAddress, proxyProtocol, proxies) === 'off')
+      this.#welcome(socket, { address: remoteAddress, proxies }, NOTHING, context)
     else if (this.#unnamed >= this.#ceilings.perTask) this.#refuse(socket)
     else void this.#acceptProxied(socket, context)
   }
@@ -140,22 +155,26 @@ export class PublicListener {
       const reading = readProxyHeader(socket, this.#options.proxyProtocol)
       // Accepted paused, which a 'data' listener alone does not undo.
       socket.resume()
-      const { source, rest } = await reading.finally(() => {
+      const { source, anonymous, rest } = await reading.finally(() => {
         this.#unnamed -= 1
       })
-      this.#welcome(socket, source.address, rest, context)
+      // The header does not name a source, so the request may be any visitor's.
+      const proxies = anonymous ? undefined : this.#options.proxies
+      this.#welcome(socket, { address: source.address, proxies }, rest, context)
     } catch (error) {
       this.#options.refused(toFault(error, 'proxy-header-invalid'), remoteAddress)
     }
   }
 
-  #welcome(socket: Socket, address: string | undefined, first: Buffer, context: ProxyContext): void {
+  #welcome(socket: Socket, peer: Peer, first: Buffer, context: ProxyContext): void {
+    const { address } = peer
     // No address: the visitor left before its connection was looked at.
     if (address === undefined || socket.destroyed) return void socket.destroy()
     const key = addressKey(address, 'observed')
-    const leave = this.#admit(key)
+    const proxies = peer.proxies?.holds(address) === true ? peer.proxies : undefined
+    const leave = this.#admit(key, proxies !== undefined)
     if (leave === undefined) return this.#refuse(socket, address)
-    const from = { address, key }
+    const from = { address, key, proxies }
     const speakHttp2 = (bytes: Buffer): void => {
       remove()
       try {
@@ -186,8 +205,9 @@ export class PublicListener {
   }
 
   /** Counts a connection from that address. Where there are too many, an idle one ends for it. Returns the removal; undefined if there is none. */
-  #admit(key: string): (() => void) | undefined {
-    const leave = this.#ceilings.enterFrom(key)
+  #admit(key: string, ofProxy: boolean): (() => void) | undefined {
+    // All visitors may come by one proxy.
+    const leave = ofProxy ? this.#ceilings.replaceFrom(key) : this.#ceilings.enterFrom(key)
     if (leave === undefined) return this.#evictIdle(key) ? this.#ceilings.replaceFrom(key) : undefined
     if (this.#visitors.size < this.#ceilings.perTask || this.#evictIdle(undefined)) return leave
     leave()

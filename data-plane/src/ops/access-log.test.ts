@@ -52,6 +52,20 @@ function begin({ query = false } = {}) {
   }
 }
 
+test('each request of a shared connection is its own visitor’s, and of the tunnel above its host', () => {
+  const { record, refuse, lines } = begin()
+  const head = { method: 'GET', host: 'app.demo.example.com', path: '/' }
+  for (const visitor of ['203.0.113.7', '203.0.113.7', '203.0.113.8']) {
+    record.visitor = visitor
+    refuse(head)
+  }
+  expect(lines().map(({ visitor, tunnel }) => [visitor, tunnel])).toEqual([
+    ['203.0.113.7', 'demo'],
+    ['203.0.113.7', 'demo'],
+    ['203.0.113.8', 'demo'],
+  ])
+})
+
 test('a request is one line with all that is known of it', () => {
   const { log, record, pass, lines } = begin()
   const head = { method: 'GET', host: 'demo.example.com:8443', path: '/a?token=secret' }

@@ -1,5 +1,5 @@
 /** One line of JSON for each request that is over. Knows nothing of connections, nor of where the lines go. */
-import { subdomainOf } from '@postern/protocol/address'
+import { nestedName, subdomainOf } from '@postern/protocol/address'
 import {
   LINE_DELAY_MS,
   LOGGED_HOST_CHARACTERS,
@@ -136,10 +136,10 @@ export class AccessLog {
   }
 
   #heading(record: RequestRecord): Uint8Array {
-    const { head, heading, protocol } = record
+    const { head, heading, protocol, visitor } = record
     if (head === undefined) return this.#newHeading(record)
-    const fits = heading?.method === head.method && heading.host === head.host && heading.protocol === protocol
-    return fits ? heading.bytes : this.#newHeading(record)
+    const same = heading?.method === head.method && heading.host === head.host && heading.protocol === protocol
+    return same && heading.visitor === visitor ? heading.bytes : this.#newHeading(record)
   }
 
   /** Up to where the path stands. */
@@ -150,12 +150,13 @@ export class AccessLog {
     const { method, host } = head
     const told = jsonText(method, LOGGED_METHOD_CHARACTERS)
     const bytes = ascii(`${who}${this.#place(host)}","method":"${told}","path":"`)
-    record.heading = { method, host, protocol, bytes }
+    record.heading = { visitor, method, host, protocol, bytes }
     return bytes
   }
 
   #place(host: string): string {
-    const tunnel = subdomainOf(host, this.#options.base)
+    const { base } = this.#options
+    const tunnel = subdomainOf(host, base) ?? nestedName(host, base)?.subdomain
     if (tunnel !== undefined) return `","tunnel":"${tunnel}`
     return host === '' ? '' : `","host":"${jsonText(host, LOGGED_HOST_CHARACTERS)}`
   }

@@ -1,5 +1,6 @@
 /** The visitor's side of one request: an HTTP/1 connection, an HTTP/2 stream, or a stream of a peer. */
 import type { TunnelFault } from '@postern/protocol/fault'
+import type { TrustedProxies } from './visitor.ts'
 
 /** How a request leaves its downstream. */
 export type Ending =
@@ -15,10 +16,12 @@ export type Ending =
   | 'http1-required'
 
 export interface Downstream {
-  /** The visitor's address. */
+  /** The address at the other end. */
   readonly clientAddress: string
-  /** The key by which the visitor's address is counted. */
+  /** The key by which that address is counted. */
   readonly addressKey: string
+  /** Where present, the other end is one of these proxies, and a request's fields say whose it is. */
+  readonly proxies?: TrustedProxies | undefined
   /** The version by which requests come, where their heads do not show it. */
   readonly receivedBy?: '2.0' | undefined
   /** Whether requests come from a peer, which has written the fields that a node adds. */

@@ -25,6 +25,7 @@ const SIDES: Readonly<Record<Side, string>> = {
 }
 
 const TUNNEL: ReadonlySet<FaultCode> = new Set<FaultCode>([
+  'nested-name',
   'tunnel-not-found',
   'tunnel-offline',
   'channel-lost',

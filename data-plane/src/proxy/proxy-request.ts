@@ -1,12 +1,6 @@
 /** One request of a visitor: look up, authorise, hold, send, done. An HTTP/1 connection uses one object for one request after the other. */
 import { TunnelFault, toFault } from '@postern/protocol/fault'
-import {
-  BodyBoundary,
-  ForwardedFields,
-  type RequestHead,
-  ResponseHeadParser,
-  writeRequestHead,
-} from '@postern/protocol/http'
+import { BodyBoundary, type RequestHead, ResponseHeadParser, writeRequestHead } from '@postern/protocol/http'
 import { BODY_IDLE_MS, HEAD_TIMEOUT_MS, LOOKUP_ROUNDS, STREAM_WAIT_MS, SWEEP_MS } from '@postern/protocol/limits'
 import { Redirect } from '../dispatch/redirector.ts'
 import { Sought } from '../dispatch/sought.ts'
@@ -25,6 +19,7 @@ import { LAST_HOP_STATUS, lastHopAnswer } from './last-hop-answer.ts'
 import type { ProxyContext, ProxyHost } from './proxy-context.ts'
 import { REDIRECT_STATUS, redirectAnswer } from './redirect-answer.ts'
 import { type Protocol, type RequestEnd, RequestRecord } from './request-record.ts'
+import { type Visitor, visitorAt } from './visitor.ts'
 
 type State =
   | { readonly kind: 'idle' }
@@ -48,17 +43,16 @@ const IDLE: State = { kind: 'idle' }
 const BEGUN: State = { kind: 'lookup' }
 
 export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
-  readonly addressKey: string
-  /** Names the request when a stream is opened for it. */
-  readonly visitorAddress: string
   requestId = ''
   readonly #downstream: Downstream
   readonly #context: ProxyContext
   readonly #host: ProxyHost
-  readonly #forwarded: ForwardedFields
+  /** Who is at the other end of its connection. */
+  readonly #peer: Visitor
   readonly #record: RequestRecord
   readonly #body = new BodyBoundary('request')
   readonly #reader = { heads: new ResponseHeadParser(), body: new BodyBoundary('response') }
+  #visitor: Visitor
   #state: State = IDLE
   #head: RequestHead | undefined
   /** Nothing was sent for this visitor on its connection before. */
@@ -83,9 +77,8 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     this.#downstream = downstream
     this.#context = context
     this.#host = host
-    this.addressKey = downstream.addressKey
-    this.visitorAddress = downstream.clientAddress
-    this.#forwarded = new ForwardedFields(downstream.clientAddress, context.proto)
+    this.#peer = visitorAt(downstream.clientAddress, downstream.addressKey, context.proto)
+    this.#visitor = this.#peer
     this.#record = new RequestRecord(downstream.clientAddress, host.now)
   }
 
@@ -95,6 +88,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
   begin(head: RequestHead, bytes: number, protocol: Protocol, requestId = this.#context.newRequestId()): void {
     this.requestId = requestId
     this.#head = head
+    this.#nameVisitor(head)
     this.#moves = 0
     this.#lost = undefined
     this.#waited = false
@@ -114,9 +108,27 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
   refuseUnread(fault: TunnelFault, bytes: number, protocol: Protocol): void {
     this.requestId = this.#context.newRequestId()
     this.#head = undefined
+    this.#nameVisitor(undefined)
     this.#waited = false
     this.#record.begin(this.requestId, undefined, bytes, protocol)
     this.#answer(fault, false)
+  }
+
+  get addressKey(): string {
+    return this.#visitor.key
+  }
+
+  /** Names the request when a stream is opened for it. */
+  get visitorAddress(): string {
+    return this.#visitor.address
+  }
+
+  /** Behind a trusted proxy each request may have another. */
+  #nameVisitor(head: RequestHead | undefined): void {
+    const { proxies } = this.#downstream
+    if (proxies === undefined) return
+    this.#visitor = head === undefined ? this.#peer : proxies.visitorOf(head, this.#peer, this.#visitor)
+    this.#record.visitor = this.#visitor.address
   }
 
   /** Not between two requests. */
@@ -400,11 +412,12 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     }
     const head = this.#head!
     if (!downstream.bindsStreams && requestSignsIn(head)) return this.#requireHttp1()
-    const { proto, cookies } = this.#context
+    const { cookies } = this.#context
+    const { proto, forwarded } = this.#visitor
     const { gate } = route
     const passedOn = downstream.fromPeer === true
     const forwarding = {
-      forwarded: this.#forwarded,
+      forwarded,
       requestId: this.requestId,
       receivedBy: downstream.receivedBy,
       passedOn,
@@ -528,6 +541,9 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
   // ── done ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #requireHttp1(): void {
+    // A proxy's HTTP/1.1 would help nobody: what signs in is one visitor's, and the connection is not.
+    if (this.#downstream.proxies !== undefined)
+      return this.#answer(this.#logged(new TunnelFault('connection-sign-in')), false)
     this.#record.fault = this.#logged(new TunnelFault('connection-sign-in')).code
     this.#finish('refused', 'http1-required')
   }

@@ -25,6 +25,7 @@ export interface RecordedHead {
 
 /** The parts of a record that seldom differ from one request of a connection to the next, and how a keeper has written them. */
 export interface Heading {
+  readonly visitor: string
   readonly method: string
   readonly host: string
   readonly protocol: Protocol
@@ -44,7 +45,8 @@ const NONE = -1
 
 /** One for each visitor's connection, used again by each request on it; one for each stream where requests share a connection. */
 export class RequestRecord {
-  readonly visitor: string
+  /** Its IP address. */
+  visitor: string
   id = ''
   /** Undefined: it could not be read. */
   head: RecordedHead | undefined = undefined
@@ -76,7 +78,7 @@ export class RequestRecord {
   #answeredAt = NONE
   #roundTripMs = NONE
 
-  /** `visitor`: its IP address. `now` is monotonic, in milliseconds. */
+  /** `now` is monotonic, in milliseconds. */
   constructor(visitor: string, now: () => number) {
     this.visitor = visitor
     this.#now = now

@@ -43,6 +43,7 @@ export function agentSide(deps: AgentSideDeps): ChannelListener {
       clock,
     }),
     proxyProtocol: config.proxyProtocol,
+    proxies: config.trustedProxies,
     ceilings: new OpeningCeilings(),
     tunnel: {
       taskId: self.taskId,

@@ -6,6 +6,7 @@ import type { HopHouse } from '../cluster/incoming-hop.ts'
 import type { RemoteRoutes } from '../cluster/remote-routes.ts'
 import type { Config } from '../config.ts'
 import { Dispatcher } from '../dispatch/dispatcher.ts'
+import { NestedNames } from '../dispatch/nested-names.ts'
 import { Redirector } from '../dispatch/redirector.ts'
 import { WaitingRoom, type WaitingRoomDeps } from '../dispatch/waiting-room.ts'
 import { PeerStream, type PeerStreamContext } from '../inbound/peer-stream.ts'
@@ -62,9 +63,11 @@ export function visitorSide({
       accessLog?.over(record)
     },
   })
+  const nested = new NestedNames(config.base, config.nestedNames)
   const context: ProxyContext = {
     dispatcher: new Dispatcher({
       base: config.base,
+      nested,
       routes,
       elsewhere: remote,
       fence,
@@ -88,6 +91,7 @@ export function visitorSide({
   const listener = new PublicListener({
     crashed,
     proxyProtocol: config.proxyProtocol,
+    proxies: config.trustedProxies,
     now,
     awake: () => fence.awake(),
     context,
@@ -103,7 +107,7 @@ export function visitorSide({
     listener,
     redirecting: {
       ...context,
-      dispatcher: new Redirector(config.base, config.publicUrl),
+      dispatcher: new Redirector(config.base, config.publicUrl, nested),
       proto: 'http',
       // Who is sent on comes again, and is counted then.
       records: recordsOf(() => {}),

@@ -10,6 +10,7 @@ import { PublicListener } from '../inbound/public-listener.ts'
 import type { VisitorCeilings } from '../inbound/visitor-ceilings.ts'
 import type { ProxyContext } from '../proxy/proxy-context.ts'
 import { RequestIds } from '../proxy/request-ids.ts'
+import type { TrustedProxies } from '../proxy/visitor.ts'
 import type { Route } from '../route/route.ts'
 
 export interface PublicStand {
@@ -30,13 +31,14 @@ export interface PublicStand {
 
 export interface StandOptions {
   readonly proxyProtocol?: ProxyPolicy
+  readonly proxies?: TrustedProxies
   readonly ceilings?: VisitorCeilings
 }
 
 /** Of the base domain example.com, where visitors come by https. It is gone when the test is over. */
 export async function startPublicStand(
   dispatcher: ProxyContext['dispatcher'],
-  { proxyProtocol = 'off', ceilings }: StandOptions = {},
+  { proxyProtocol = 'off', proxies, ceilings }: StandOptions = {},
 ): Promise<PublicStand> {
   let ahead = 0
   const faults: string[] = []
@@ -46,6 +48,7 @@ export async function startPublicStand(
   const bytesIn: number[] = []
   const listener = new PublicListener({
     proxyProtocol,
+    proxies,
     ...(ceilings && { ceilings }),
     now: () => performance.now() + ahead,
     context: {

@@ -1,5 +1,5 @@
 /** The door of names and addresses. */
 export { addressKey, type IpPolicy, type Loopback } from './address-key.ts'
 export { type Network, NetworkList, parseNetwork } from './network.ts'
-export { isBase, parseSubdomain, type Subdomain, subdomainOf } from './subdomain.ts'
+export { isBase, nestedName, parseSubdomain, type Subdomain, subdomainOf } from './subdomain.ts'
 export { allowsSubdomain, isSubdomainPattern } from './subdomain-pattern.ts'

@@ -55,6 +55,24 @@ export function subdomainOf(host: string, base: string): Subdomain | undefined {
   return RESERVED.has(name) ? undefined : (name as Subdomain)
 }
 
+/**
+ * For a host any number of labels below a tunnel's name (`app.demo.example.com`): that name, and the labels (`app`) in lower case. Undefined for anything else.
+ */
+export function nestedName(host: string, base: string): { subdomain: Subdomain; below: string } | undefined {
+  const end = nameEnd(host)
+  const dot = end - base.length - 1
+  const parting = host.lastIndexOf('.', dot - 1)
+  if (parting < 1) return undefined
+  const subdomain = subdomainOf(host.slice(parting + 1), base)
+  const labels = host.slice(0, parting).split('.')
+  return subdomain !== undefined && labels.every(isHostLabel)
+    ? { subdomain, below: labels.join('.').toLowerCase() }
+    : undefined
+}
+
+/** RFC 1123 §2.1. Letters of ASCII alone, before anything is lowered. */
+const isHostLabel = (text: string): boolean => /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(text)
+
 /** Whether a Host field names the base domain itself; case, one trailing dot and the port do not matter. */
 export function isBase(host: string, base: string): boolean {
   const end = nameEnd(host)

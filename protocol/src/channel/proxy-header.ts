@@ -1,9 +1,10 @@
-/** Reads one PROXY protocol v2 header (haproxy.org/download/2.9/doc/proxy-protocol.txt §2.2). Knows nothing of what follows it. */
+/** Reads one PROXY protocol header: version 2 (haproxy.org/download/2.9/doc/proxy-protocol.txt §2.2), or the text of version 1. Knows nothing of what follows it. */
 import type net from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { TunnelFault } from '../fault.ts'
 import { PROXY_HEADER_BYTES, PROXY_HEADER_TIMEOUT_MS } from '../limits.ts'
 import { OpeningSocket, type Taken } from './opening-socket.ts'
+import { parseProxyTextHeader } from './proxy-text-header.ts'
 
 const SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
 /** Signature, version and command, family and transport, length. */
@@ -20,7 +21,7 @@ export type ProxyHeader =
   | { readonly kind: 'incomplete' }
   /** The header takes the first `bytes` bytes; without `source` it speaks for the sender itself (LOCAL, UNSPEC). */
   | { readonly kind: 'header'; readonly bytes: number; readonly source: ProxySource | undefined }
-  /** Does not begin with the twelve bytes of the signature: not a PROXY v2 connection. */
+  /** Begins neither with the twelve bytes of the signature nor as a line of version 1. */
   | { readonly kind: 'absent' }
   /** Begins as a header and is none. */
   | { readonly kind: 'invalid'; readonly fault: TunnelFault }
@@ -29,7 +30,6 @@ export type ProxyHeader =
 export type ProxyPolicy = 'required' | 'optional' | 'off'
 
 const INCOMPLETE: ProxyHeader = { kind: 'incomplete' }
-const ABSENT: ProxyHeader = { kind: 'absent' }
 const invalid = (detail: string): ProxyHeader => ({
   kind: 'invalid',
   fault: new TunnelFault('proxy-header-invalid', detail),
@@ -38,7 +38,7 @@ const invalid = (detail: string): ProxyHeader => ({
 /** Judges the first bytes of a connection: each field as soon as it is there, the length before what it announces. TLVs are skipped. */
 export function parseProxyHeader(bytes: Buffer): ProxyHeader {
   const compared = Math.min(bytes.length, SIGNATURE.length)
-  if (bytes.compare(SIGNATURE, 0, compared, 0, compared) !== 0) return ABSENT
+  if (bytes.compare(SIGNATURE, 0, compared, 0, compared) !== 0) return parseProxyTextHeader(bytes)
   if (bytes.length > 12 && bytes[12] !== 0x20 && bytes[12] !== 0x21)
     return invalid('It is not version 2 with the command LOCAL or PROXY.')
   const local = bytes[12] === 0x20
@@ -67,6 +67,8 @@ function addressText(bytes: Buffer): string {
 export interface ProxiedStart {
   /** Who is at the other end: the header's source, or the socket's own peer. */
   readonly source: ProxySource
+  /** Whether a header came that names nobody: whose bytes follow is not known. */
+  readonly anonymous: boolean
   /** What already came behind the header; belongs to the payload. */
   readonly rest: Buffer
 }
@@ -84,8 +86,8 @@ export async function readProxyHeader(
   const owner = new OpeningSocket(socket, options.signal)
   try {
     owner.expireIn(options.timeoutMs ?? PROXY_HEADER_TIMEOUT_MS, headerTimeout)
-    const source = await takeSource(owner, policy)
-    return { source, rest: owner.releaseRaw() }
+    const { source, anonymous } = await takeStart(owner, policy)
+    return { source, anonymous, rest: owner.releaseRaw() }
   } catch (error) {
     owner.destroy()
     throw error
@@ -96,20 +98,27 @@ export const headerTimeout = (): TunnelFault => new TunnelFault('proxy-header-in
 
 /** Takes the header off a socket whose beginning is being read. */
 export async function takeSource(owner: OpeningSocket, policy: ProxyPolicy): Promise<ProxySource> {
-  const own = owner.peer
-  if (policy === 'off') return own
-  return (await owner.take((pending) => judge(pending, policy))) ?? own
+  return (await takeStart(owner, policy)).source
 }
 
-function judge(pending: Buffer, policy: ProxyPolicy): Taken<ProxySource | undefined> | undefined {
+type Start = Omit<ProxiedStart, 'rest'>
+
+async function takeStart(owner: OpeningSocket, policy: ProxyPolicy): Promise<Start> {
+  const own: Start = { source: owner.peer, anonymous: false }
+  return policy === 'off' ? own : owner.take((pending) => judge(pending, policy, own))
+}
+
+function judge(pending: Buffer, policy: ProxyPolicy, own: Start): Taken<Start> | undefined {
   const header = parseProxyHeader(pending)
   switch (header.kind) {
     case 'incomplete':
       return undefined
-    case 'header':
-      return { bytes: header.bytes, value: header.source }
+    case 'header': {
+      const { bytes, source } = header
+      return { bytes, value: source === undefined ? { ...own, anonymous: true } : { source, anonymous: false } }
+    }
     case 'absent':
-      if (policy === 'optional') return { bytes: 0, value: undefined }
+      if (policy === 'optional') return { bytes: 0, value: own }
       throw new TunnelFault('proxy-header-invalid', 'The connection does not begin with one.')
     case 'invalid':
       throw header.fault

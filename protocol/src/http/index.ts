@@ -1,4 +1,5 @@
 /** The door of the HTTP/1.1 message layer: heads parsed strictly, bodies delimited, heads written again. Knows no socket. */
+export { isAuthority } from './authority.ts'
 export { BodyBoundary } from './body-boundary.ts'
 export { chunkOf, LAST_CHUNK } from './chunk-writer.ts'
 export { CookieFence } from './cookie-fence.ts'

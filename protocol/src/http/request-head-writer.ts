@@ -19,10 +19,16 @@ export interface RequestForwarding {
   readonly passedOn?: boolean | undefined
 }
 
-/** Set by us; behind a trusted hop what it sent is part of what we set. */
-const REWRITTEN = bits(FIELD.forwarded, FIELD.forwardedFor, FIELD.forwardedProto, FIELD.forwardedHost, FIELD.requestId)
-/** Believed by some servers, set by nobody here: kept only behind a trusted hop. */
-const UNTRUSTED = REWRITTEN | bits(FIELD.forwardedOther, FIELD.realIp)
+/** Set by us, or trusted by some local servers. */
+const REPLACED = bits(
+  FIELD.forwarded,
+  FIELD.forwardedFor,
+  FIELD.forwardedProto,
+  FIELD.forwardedHost,
+  FIELD.forwardedOther,
+  FIELD.realIp,
+  FIELD.requestId,
+)
 const HOST = bits(FIELD.host)
 const MAX_FORWARDS = bits(FIELD.maxForwards)
 /** RFC 9110 §10.1.1: an expectation in HTTP/1.0 counts for nothing, and would count in what we send. */
@@ -33,11 +39,10 @@ const TRAILERS = /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i
 /** The head as it is sent on to the local server, in memory of its own. */
 export function writeRequestHead(head: RequestHead, forwarding: RequestForwarding): Buffer {
   const { lines } = head
-  const { forwarded } = forwarding
   slab.begin()
   const { passedOn = false } = forwarding
-  const untrusted = passedOn ? 0 : forwarded.trusted ? REWRITTEN : UNTRUSTED
-  const dropped = head.version === 10 ? untrusted | EXPECT : untrusted
+  const replaced = passedOn ? 0 : REPLACED
+  const dropped = head.version === 10 ? replaced | EXPECT : replaced
   const rewritten = forwarding.host === undefined ? 0 : HOST
   // Between our tasks it is passed on once.
   const owned = passedOn || head.maxForwards === undefined ? rewritten : rewritten | MAX_FORWARDS
@@ -54,11 +59,9 @@ export function writeRequestHead(head: RequestHead, forwarding: RequestForwardin
 
 /** Who visits, and by which way. */
 function writeOurs(head: RequestHead, { forwarded, requestId, receivedBy }: RequestForwarding): void {
-  const { lines } = head
-  if (forwarded.trusted) slab.text(forwarded.linesAfter(lines, head.host))
-  else slab.bytes(forwarded.linesFor(head.host))
+  slab.bytes(forwarded.linesFor(head.host))
   slab.bytes(REQUEST_ID)
-  slab.text((forwarded.trusted ? lines.joined(FIELD.requestId) : undefined) ?? requestId)
+  slab.text(requestId)
   slab.bytes(receivedBy === undefined ? VIA[head.version] : VIA[20])
 }
 

@@ -52,6 +52,7 @@ const OPTIONS = {
 export class Http2Connection implements InboundConnection, Http2StreamHost {
   readonly clientAddress: string
   readonly addressKey: string
+  readonly proxies: VisitorAddress['proxies']
   readonly context: ProxyContext
   readonly host: Http2Host
   begun = false
@@ -68,9 +69,16 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
   #mayWait = true
 
   /** `first`: what was read of the socket, from the preface on. The socket is paused, and nobody else reads it. */
-  constructor(socket: Socket, first: Buffer, { address, key }: VisitorAddress, context: ProxyContext, host: Http2Host) {
+  constructor(
+    socket: Socket,
+    first: Buffer,
+    { address, key, proxies }: VisitorAddress,
+    context: ProxyContext,
+    host: Http2Host,
+  ) {
     this.clientAddress = address
     this.addressKey = key
+    this.proxies = proxies
     this.context = context
     this.host = host
     this.#socket = socket

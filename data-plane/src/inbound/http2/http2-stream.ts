@@ -26,6 +26,8 @@ import { StreamLoad } from './stream-load.ts'
 export interface Http2StreamHost {
   readonly clientAddress: string
   readonly addressKey: string
+  /** As `Downstream.proxies`. */
+  readonly proxies: Downstream['proxies']
   readonly context: ProxyContext
   readonly host: VisitorHost
   /** Whether a request may wait for its agent: the node goes on. */
@@ -61,6 +63,7 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
   deadline: number
   readonly clientAddress: string
   readonly addressKey: string
+  readonly proxies: Http2StreamHost['proxies']
   readonly receivedBy = '2.0'
   readonly mayKeepAlive = true
   readonly bindsStreams = false
@@ -91,6 +94,7 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     this.#connection = connection
     this.clientAddress = connection.clientAddress
     this.addressKey = connection.addressKey
+    this.proxies = connection.proxies
     this.request = new ProxyRequest(this, context, host, connection.begun)
     this.#on = containedEvents(stream, (error) => this.#crash(error))
     this.#response = new Http2ResponseWriter(stream, methodOf(raw), this.#on, () => this.#drained())
