@@ -27,6 +27,7 @@ export interface HttpFlags {
   readonly responseHeaderAdd?: readonly string[]
   readonly responseHeaderRemove?: readonly string[]
   readonly hostHeader?: string
+  readonly via: boolean
   readonly upstreamProtocol?: UpstreamProtocol
   /** Milliseconds. */
   readonly hold?: number
@@ -81,6 +82,7 @@ export function parseArgs(argv: readonly string[], version: string): Invocation 
     .option('--response-header-add <field>', "'Name: value' for visitors; may be repeated", repeated)
     .option('--response-header-remove <name>', 'a field that they do not get; may be repeated', repeated)
     .option('--host-header <how>', 'Host for the local server: preserve, rewrite (to its own address), or a value')
+    .option('--no-via', 'no Via for the local server: some, such as nginx, compress nothing for requests that have one')
     .addOption(
       new Option('--upstream-protocol <protocol>', 'what the local server speaks; HTTP/1.1 unless told').choices([
         ...UPSTREAM_PROTOCOLS,

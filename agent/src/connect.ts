@@ -100,6 +100,7 @@ const optionsSchema = z.strictObject({
   requestHeaders: z.optional(fieldChanges),
   responseHeaders: z.optional(fieldChanges),
   hostHeader: z.optional(z.string()),
+  via: z.optional(z.boolean()),
 })
 
 /**

@@ -53,6 +53,7 @@ async function readVisitorOptions({ flags, readFile }: SettingsSources): Promise
     requestHeaders: changesOf(flags.requestHeaderAdd, flags.requestHeaderRemove),
     responseHeaders: changesOf(flags.responseHeaderAdd, flags.responseHeaderRemove),
     hostHeader,
+    via: flags.via,
   }
 }
 

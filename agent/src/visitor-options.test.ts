@@ -7,7 +7,7 @@ const rulesOf = (options: VisitorOptions, target = '3000') => visitorRules(optio
 
 test('without options there are no rules', async () => {
   expect(await rulesOf({})).toEqual({})
-  expect(await rulesOf({ hostHeader: 'preserve' })).toEqual({})
+  expect(await rulesOf({ hostHeader: 'preserve', via: true })).toEqual({})
 })
 
 test('each option becomes its rule; an empty allow list stays one', async () => {
@@ -17,12 +17,14 @@ test('each option becomes its rule; an empty allow list stays one', async () => 
       denyCidr: ['10.0.0.0/8'],
       requestHeaders: { add: [['X-A', 'b']], remove: ['Cookie'] },
       responseHeaders: { remove: ['Server'] },
+      via: false,
     }),
   ).toEqual({
     allow: [],
     deny: ['10.0.0.0/8'],
     requestHeaders: { add: [['X-A', 'b']], remove: ['Cookie'] },
     responseHeaders: { remove: ['Server'] },
+    via: false,
   })
 })
 

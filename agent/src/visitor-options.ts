@@ -26,6 +26,8 @@ export interface VisitorOptions {
    * changed, Location and cookie domains that name it lead visitors back to the tunnel.
    */
   readonly hostHeader?: string | undefined
+  /** False: the local server gets no Via, for which some compress nothing. True unless told. */
+  readonly via?: boolean | undefined
 }
 
 /** How each rule is called where people set it. */
@@ -40,13 +42,14 @@ const OPTION_OF: Readonly<Record<string, string>> = {
 
 /** @throws TunnelFault `usage-invalid`; its detail never holds a password */
 export async function visitorRules(options: VisitorOptions, target: Target): Promise<VisitorRules> {
-  const { basicAuth, allowCidr, denyCidr, requestHeaders, responseHeaders, hostHeader } = options
+  const { basicAuth, allowCidr, denyCidr, requestHeaders, responseHeaders, hostHeader, via } = options
   const rules = {
     ...(basicAuth && { basicAuth: await hashed(basicAuth) }),
     ...(allowCidr && { allow: allowCidr }),
     ...(denyCidr && { deny: denyCidr }),
     ...(requestHeaders && { requestHeaders: wire(requestHeaders) }),
     ...(responseHeaders && { responseHeaders: wire(responseHeaders) }),
+    ...(via === false && { via }),
     ...(hostHeader !== undefined && hostHeader !== 'preserve' && { host: hostOf(hostHeader, target) }),
   }
   const judged = visitorRulesSchema.safeParse(rules)

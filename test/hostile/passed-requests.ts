@@ -240,7 +240,7 @@ export const PASSED: readonly Passed[] = [
     'X-Forwarded_For: 10.0.0.1',
     'X_FORWARDED_SSL: on',
     'X.Real~IP: 10.0.0.1',
-    'X_Request_Id: 1',
+    'Postern_Request_Id: 1',
     'Keep_Alive: timeout=5',
     'Proxy_Authorization: x',
     'tunnel_error: a',

@@ -81,7 +81,7 @@ test('a visitor is sent to the same URL by https, with nothing else said, and th
   expect(fields.get('connection')).toBe('close')
   expect(fields.get('content-length')).toBe('0')
   // Strict-Transport-Security is not among them: it has no place in clear.
-  expect(names).toEqual(['Date', 'Location', 'Content-Length', 'X-Request-Id', 'Connection'])
+  expect(names).toEqual(['Date', 'Location', 'Content-Length', 'Postern-Request-Id', 'Connection'])
   expect(body).toBe('')
   expect(counted).toEqual(['request'])
 })

@@ -14,7 +14,7 @@ export function redirectAnswer(origin: string, head: RequestHead, requestId: str
       `Date: ${new Date().toUTCString()}`,
       `Location: ${origin}${pathOf(head)}`,
       'Content-Length: 0',
-      `X-Request-Id: ${requestId}`,
+      `Postern-Request-Id: ${requestId}`,
       'Connection: close\r\n\r\n',
     ].join('\r\n'),
     'latin1',

@@ -20,14 +20,14 @@ class TunnelGate implements VisitorGate {
   readonly #credentials: CredentialCheck | undefined
 
   constructor(rules: VisitorRules, deps: CredentialCheckDeps) {
-    const { allow, deny, basicAuth, requestHeaders, responseHeaders, host } = rules
+    const { allow, deny, basicAuth, requestHeaders, responseHeaders, host, via } = rules
     this.#allowed = allow && listOf(allow)
     this.#denied = deny && listOf(deny)
     this.#credentials = basicAuth && new CredentialCheck(basicAuth, deps)
     this.#mending = host === undefined ? undefined : new OriginMending(host)
     // What was for us goes no further: the local server has no use for the password, and its log would keep it.
     const spent = basicAuth ? ['authorization'] : []
-    this.request = { host, ...changesOf(requestHeaders, spent) }
+    this.request = { host, via, ...changesOf(requestHeaders, spent) }
     this.#response = changesOf(responseHeaders, [])
   }
 

@@ -2,7 +2,7 @@
 import type { TunnelFault } from '@postern/protocol/fault'
 import type { PublicPlace, RequestForwarding, RequestHead, ResponseForwarding } from '@postern/protocol/http'
 
-export type RequestChanges = Pick<RequestForwarding, 'host' | 'removed' | 'extraLines'>
+export type RequestChanges = Pick<RequestForwarding, 'host' | 'via' | 'removed' | 'extraLines'>
 export type ResponseChanges = Pick<ResponseForwarding, 'mend' | 'removed' | 'extraLines' | 'passedOn'>
 
 /** The fault that the visitor gets instead; undefined: it may pass. */

@@ -49,6 +49,8 @@ export const visitorRulesSchema = z.strictObject({
   deny: z.optional(list(network)),
   requestHeaders: z.optional(headerChanges),
   responseHeaders: z.optional(headerChanges),
+  /** False: the local server gets no Via of ours, because some compress nothing for requests that have one. */
+  via: z.optional(z.literal(false)),
   /** What the local server gets as Host instead of the visitor's; where it names itself by that, it is mended back. */
   host: z.optional(z.string().check(z.refine(isAuthority, 'expected a host name or address, with or without a port'))),
 })

@@ -1,7 +1,7 @@
 /** Writes a request head for the local server (RFC 9110 §7.6): what belongs to the visitor's connection goes, ours is added. */
 import { bits, FIELD } from './field-names.ts'
 import type { ForwardedFields } from './forwarded-fields.ts'
-import { copyLines, REQUEST_ID, slab, VIA, writeValue } from './head-writer.ts'
+import { copyLines, REQUEST_ID, slab, writeAsSent, writeValue } from './head-writer.ts'
 import type { RequestHead } from './request-head.ts'
 
 export interface RequestForwarding {
@@ -17,16 +17,28 @@ export interface RequestForwarding {
   readonly removed?: ReadonlySet<string> | undefined
   /** The head was written by another task of ours: what that added is there already. */
   readonly passedOn?: boolean | undefined
+  /** False: the local server gets no Via of ours. */
+  readonly via?: boolean | undefined
 }
 
 /** Set by us; behind a trusted hop what it sent is part of what we set. */
-const REWRITTEN = bits(FIELD.forwarded, FIELD.forwardedFor, FIELD.forwardedProto, FIELD.forwardedHost, FIELD.requestId)
+const REWRITTEN = bits(FIELD.forwardedFor, FIELD.forwardedProto, FIELD.forwardedHost, FIELD.requestId)
 /** Believed by some servers, set by nobody here: kept only behind a trusted hop. */
-const UNTRUSTED = REWRITTEN | bits(FIELD.forwardedOther, FIELD.realIp)
+const UNTRUSTED = REWRITTEN | bits(FIELD.forwarded, FIELD.forwardedOther, FIELD.realIp)
 const HOST = bits(FIELD.host)
 const MAX_FORWARDS = bits(FIELD.maxForwards)
 /** RFC 9110 §10.1.1: an expectation in HTTP/1.0 counts for nothing, and would count in what we send. */
 const EXPECT = bits(FIELD.expect)
+
+const VIA_FIELD = bits(FIELD.via)
+
+/** RFC 9110 §7.6.3. It goes behind a value that is not ended yet. */
+const VIA = {
+  10: Buffer.from('\r\nVia: 1.0 postern\r\n'),
+  11: Buffer.from('\r\nVia: 1.1 postern\r\n'),
+  20: Buffer.from('\r\nVia: 2.0 postern\r\n'),
+} as const
+const OUR_VIA = /^(?:1\.[01]|2\.0) postern$/
 
 const TRAILERS = /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i
 
@@ -40,7 +52,10 @@ export function writeRequestHead(head: RequestHead, forwarding: RequestForwardin
   const dropped = head.version === 10 ? untrusted | EXPECT : untrusted
   const rewritten = forwarding.host === undefined ? 0 : HOST
   // Between our tasks it is passed on once.
-  const owned = passedOn || head.maxForwards === undefined ? rewritten : rewritten | MAX_FORWARDS
+  const countedDown = passedOn || head.maxForwards === undefined ? 0 : MAX_FORWARDS
+  // The other task does not have the tunnel's rules.
+  const withdrawn = passedOn && forwarding.via === false ? VIA_FIELD : 0
+  const owned = rewritten | countedDown | withdrawn
   copyLines(head, startLine(head), dropped, owned, writeOwned, forwarding, forwarding.removed)
 
   // RFC 9112 §3.2: HTTP/1.1 has one, though it be empty.
@@ -53,13 +68,14 @@ export function writeRequestHead(head: RequestHead, forwarding: RequestForwardin
 }
 
 /** Who visits, and by which way. */
-function writeOurs(head: RequestHead, { forwarded, requestId, receivedBy }: RequestForwarding): void {
+function writeOurs(head: RequestHead, { forwarded, requestId, receivedBy, via }: RequestForwarding): void {
   const { lines } = head
   if (forwarded.trusted) slab.text(forwarded.linesAfter(lines, head.host))
   else slab.bytes(forwarded.linesFor(head.host))
   slab.bytes(REQUEST_ID)
-  slab.text((forwarded.trusted ? lines.joined(FIELD.requestId) : undefined) ?? requestId)
-  slab.bytes(receivedBy === undefined ? VIA[head.version] : VIA[20])
+  slab.text(requestId)
+  if (via === false) slab.text('\r\n')
+  else slab.bytes(receivedBy === undefined ? VIA[head.version] : VIA[20])
 }
 
 /** Writes the start line, in our own version (RFC 9112 §2.3), if it must differ; answers where the run of bytes begins that may be copied. */
@@ -74,8 +90,16 @@ function startLine(head: RequestHead): number {
 }
 
 function writeOwned(head: RequestHead, index: number, { host }: RequestForwarding): void {
-  if (head.lines.id(index) === FIELD.host) writeValue(head, index, host ?? head.host)
-  else writeValue(head, index, String(Math.max(0, head.maxForwards! - 1)))
+  const { lines } = head
+  switch (lines.id(index)) {
+    case FIELD.host:
+      return writeValue(head, index, host ?? head.host)
+    case FIELD.via:
+      if (!OUR_VIA.test(lines.value(index))) writeAsSent(head, index)
+      return
+    default:
+      writeValue(head, index, String(Math.max(0, head.maxForwards! - 1)))
+  }
 }
 
 /** What this connection's next hop is told (RFC 9110 §7.6.1, §7.8, §10.1.4). */
