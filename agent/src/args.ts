@@ -27,7 +27,7 @@ export interface HttpFlags {
   readonly responseHeaderAdd?: readonly string[]
   readonly responseHeaderRemove?: readonly string[]
   readonly hostHeader?: string
-  readonly via: boolean
+  readonly via?: boolean
   readonly upstreamProtocol?: UpstreamProtocol
   /** Milliseconds. */
   readonly hold?: number
