@@ -102,7 +102,11 @@ export default defineConfig(({ mode }) => {
           test: {
             ...base,
             name: 'hop',
-            include: [...['fidelity*', 'visitor-rules', 'request-ids'].map((name) => `test/system/${name}.test.ts`)],
+            include: [
+              ...['fidelity*', 'visitor-rules', 'request-ids', 'raw-targets'].map(
+                (name) => `test/system/${name}.test.ts`,
+              ),
+            ],
             env: { ...base.env, POSTERN_TEST_HOP: '1' },
             globalSetup: SYSTEMS,
           },

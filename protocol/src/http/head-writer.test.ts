@@ -226,6 +226,18 @@ describe('a request head for the local server', () => {
     expect(request('GET /a/../%2E|^ HTTP/1.1\r\nHost: a.example\r\n\r\n')[0]).toBe('GET /a/../%2E|^ HTTP/1.1')
   })
 
+  it('writes raw UTF-8 of a target percent-encoded, byte for byte (RFC 3987 §3.1)', () => {
+    const raw = '/gr\xc3\xb6\xc3\x9fe?a=\xe2\x82\xac'
+    for (const [target, version] of [
+      [raw, '1.1'],
+      [raw, '1.0'],
+      [`http://a.example${raw}`, '1.1'],
+    ]) {
+      const lines = request(`GET ${target} HTTP/${version}\r\nHost: a.example\r\nX: \xff\r\n\r\n`)
+      expect(lines.slice(0, 3)).toEqual(['GET /gr%C3%B6%C3%9Fe?a=%E2%82%AC HTTP/1.1', 'Host: a.example', 'X: \xff'])
+    }
+  })
+
   it('goes on as HTTP/1.1 with Connection: close, without an expectation (RFC 9112 §2.3, RFC 9110 §10.1.1)', () => {
     const lines = request(
       'GET /a HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\nExpect: 100-continue\r\nTE: trailers\r\n\r\n',

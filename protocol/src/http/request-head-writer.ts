@@ -82,9 +82,12 @@ function writeOurs(head: RequestHead, { forwarded, requestId, receivedBy, via }:
 function startLine(head: RequestHead): number {
   const { lines } = head
   const { buffer, base } = lines
-  if (head.version === 11 && head.pathStart === head.targetStart) return base + head.lineStart
-  slab.text(`${head.method} ${head.impliedPath}`)
-  slab.span(buffer, base + head.pathStart, base + head.targetEnd)
+  if (head.version === 11 && head.pathBuffer !== undefined) return base + head.lineStart
+  if (head.rawTarget) slab.text(`${head.method} ${head.path}`)
+  else {
+    slab.text(`${head.method} ${head.impliedPath}`)
+    slab.span(buffer, base + head.pathStart, base + head.targetEnd)
+  }
   slab.text(' HTTP/1.1\r\n')
   return lines.count > 0 ? lines.nameStart(0) : base + head.bytes - 2
 }
