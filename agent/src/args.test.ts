@@ -47,6 +47,7 @@ describe('the command line', () => {
   test('what is said about visitors may be said several times', () => {
     const { flags } = parse(
       ...['http', '3000', '--basic-auth-file', 'visitors', '--basic-auth', 'ann:pw', '--basic-auth', 'bob:pw'],
+      ...['--basic-auth-allow-preflight', '--basic-auth-except', '/healthz', '--basic-auth-except', '/webhooks/*'],
       ...['--allow-cidr', '10.0.0.0/8', '--allow-cidr', '::1', '--deny-cidr=10.9.0.0/16', '--host-header', 'rewrite'],
       ...['--request-header-add', 'X-A: b', '--request-header-remove', 'Cookie'],
       ...['--response-header-add', 'X-C: d', '--response-header-remove', 'Server', '--response-header-remove', 'Date'],
@@ -55,6 +56,8 @@ describe('the command line', () => {
     expect(flags).toEqual({
       basicAuthFile: 'visitors',
       basicAuth: ['ann:pw', 'bob:pw'],
+      basicAuthAllowPreflight: true,
+      basicAuthExcept: ['/healthz', '/webhooks/*'],
       allowCidr: ['10.0.0.0/8', '::1'],
       denyCidr: ['10.9.0.0/16'],
       requestHeaderAdd: ['X-A: b'],

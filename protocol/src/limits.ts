@@ -86,6 +86,14 @@ export const WRONG_PASSWORDS_PER_MINUTE = 10
 export const WRONG_PASSWORDS_WINDOW_MS = 60_000
 /** Addresses of one tunnel that are counted so: some 100 KB. The oldest is forgotten first. */
 export const WRONG_PASSWORD_ADDRESSES = 1000
+/** A working day: a page that only ever sends tokens of its own asks for the password again after that. */
+export const SIGN_IN_MS = 12 * 3600 * 1000
+/** A visitor whose cookie has less than this left gets a new one with its next password. */
+export const SIGN_IN_RENEWED_MS = SIGN_IN_MS / 2
+/** One issued cookie serves all who sign in within this time, so that a client without cookies costs no MAC for each request. */
+export const SIGN_IN_ISSUED_MS = 60_000
+/** Of one request, each of which costs a MAC: pages of a sibling can set a few of the name. */
+export const SIGN_IN_COOKIES_READ = 4
 
 // ── an open channel ─────────────────────────────────────────────────────────────────────────────────────────────────
 

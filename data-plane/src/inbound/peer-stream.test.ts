@@ -10,7 +10,7 @@ import { ScriptedTunnel } from '../testing/scripted-tunnel.ts'
 import { PeerStream } from './peer-stream.ts'
 import { Sweeper } from './sweeper.ts'
 
-const GATE: VisitorGate = { request: {}, response: () => ({}), judge: () => undefined }
+const GATE: VisitorGate = { judge: () => undefined }
 const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: demo.example.com\r\n${more}\r\n`
 const SIGN_IN = 'Authorization: NTLM TlRMTVNTUAAB\r\n'
 const answer = (status: string, body: string, more = '') =>

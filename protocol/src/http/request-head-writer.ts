@@ -1,4 +1,5 @@
 /** Writes a request head for the local server (RFC 9110 §7.6): what belongs to the visitor's connection goes, ours is added. */
+import { withoutCookies } from './cookie-pairs.ts'
 import { bits, FIELD } from './field-names.ts'
 import type { ForwardedFields } from './forwarded-fields.ts'
 import { copyLines, REQUEST_ID, slab, writeAsSent, writeValue } from './head-writer.ts'
@@ -13,6 +14,8 @@ export interface RequestForwarding {
   readonly host?: string | undefined
   /** Complete field lines (each ending in CRLF) to add; whoever gives them has validated them. */
   readonly extraLines?: string | undefined
+  /** Names of cookies that do not go on. */
+  readonly withoutCookies?: ReadonlySet<string> | undefined
   /** Lower-case names of fields that do not go on; whoever gives them has judged them. */
   readonly removed?: ReadonlySet<string> | undefined
   /** The head was written by another task of ours: what that added is there already. */
@@ -31,6 +34,7 @@ const MAX_FORWARDS = bits(FIELD.maxForwards)
 const EXPECT = bits(FIELD.expect)
 
 const VIA_FIELD = bits(FIELD.via)
+const COOKIE = bits(FIELD.cookie)
 
 /** RFC 9110 §7.6.3. It goes behind a value that is not ended yet. */
 const VIA = {
@@ -55,7 +59,8 @@ export function writeRequestHead(head: RequestHead, forwarding: RequestForwardin
   const countedDown = passedOn || head.maxForwards === undefined ? 0 : MAX_FORWARDS
   // The other task does not have the tunnel's rules.
   const withdrawn = passedOn && forwarding.via === false ? VIA_FIELD : 0
-  const owned = rewritten | countedDown | withdrawn
+  const cookies = forwarding.withoutCookies === undefined ? 0 : COOKIE
+  const owned = rewritten | countedDown | withdrawn | cookies
   copyLines(head, startLine(head), dropped, owned, writeOwned, forwarding, forwarding.removed)
 
   // RFC 9112 §3.2: HTTP/1.1 has one, though it be empty.
@@ -92,14 +97,19 @@ function startLine(head: RequestHead): number {
   return lines.count > 0 ? lines.nameStart(0) : base + head.bytes - 2
 }
 
-function writeOwned(head: RequestHead, index: number, { host }: RequestForwarding): void {
+function writeOwned(head: RequestHead, index: number, forwarding: RequestForwarding): void {
   const { lines } = head
   switch (lines.id(index)) {
     case FIELD.host:
-      return writeValue(head, index, host ?? head.host)
+      return writeValue(head, index, forwarding.host ?? head.host)
     case FIELD.via:
       if (!OUR_VIA.test(lines.value(index))) writeAsSent(head, index)
       return
+    case FIELD.cookie: {
+      const others = withoutCookies(lines.value(index), forwarding.withoutCookies!)
+      if (others !== undefined) writeValue(head, index, others)
+      return
+    }
     default:
       writeValue(head, index, String(Math.max(0, head.maxForwards! - 1)))
   }
