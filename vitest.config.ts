@@ -103,7 +103,7 @@ export default defineConfig(({ mode }) => {
             ...base,
             name: 'hop',
             include: [
-              ...['fidelity*', 'visitor-rules', 'request-ids', 'raw-targets'].map(
+              ...['fidelity*', 'visitor-rules', 'request-ids', 'raw-targets', 'visitor-sign-in'].map(
                 (name) => `test/system/${name}.test.ts`,
               ),
             ],
