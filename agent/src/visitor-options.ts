@@ -32,7 +32,7 @@ export interface VisitorOptions {
    * changed, Location and cookie domains that name it lead visitors back to the tunnel.
    */
   readonly hostHeader?: string | undefined
-  /** False: the local server gets no Via, for which some compress nothing. True unless told. */
+  /** False: the local server gets no Via, for which some compress nothing. Default: true. */
   readonly via?: boolean | undefined
 }
 
@@ -73,7 +73,7 @@ const wire = ({ add, remove }: FieldChanges): FieldChanges => ({ ...(add && { ad
 const hostOf = (hostHeader: string, target: Target): string =>
   hostHeader === 'rewrite' ? new URL(target.label).host : hostHeader
 
-/** As the paths of visitors are, when they are judged. */
+/** The form in which the service compares paths. */
 const encoded = (path: string): string => percentEncoded(Buffer.from(path).toString('latin1'))
 
 /**

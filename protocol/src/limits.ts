@@ -409,7 +409,7 @@ export const TUNNEL_PURGE_AFTER_MS = 3 * 86_400_000
 
 /** A name, an address and two ids are under 300 bytes; the rest is for what a later version adds. */
 export const HOP_PREAMBLE_BYTES = KiB
-/** What a task adds to a request's head: three fields of who visits, two of ours, two of an upgrade, Host twice among them; and a target of raw UTF-8 triples. */
+/** What a node adds to a request's head: three fields about the visitor, two of ours, two of an upgrade, one Host. A target of raw UTF-8 triples. */
 export const HOP_HEAD_ADDED = { bytes: 4 * KiB + Math.ceil((2 / 3) * TARGET_BYTES), fields: 8 }
 /** Streams of one hop channel: every visitor of a task, and as many that wait for their next request. */
 export const HOP_STREAMS = 2 * VISITORS_PER_TASK

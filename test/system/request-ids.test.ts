@@ -92,7 +92,7 @@ describe('ids of the visitor and of the application pass as they were sent, and 
   })
 
   test.each(['Postern-Request-Id: mine', 'postern_request_id: mine', 'POSTERN.REQUEST.ID: mine'])(
-    '%s is dropped, whoever sends it',
+    '%s is dropped, in requests and in responses',
     async (line) => {
       origin.play(answering(line))
       const answer = await ask(get(NAMED, line))

@@ -229,7 +229,7 @@ describe('the cookie of a sign-in', () => {
     visitor.close()
   })
 
-  test('lets nobody in at another tunnel with the same passwords, nor hinders who signs in there', async () => {
+  test('does not hold at another tunnel with the same passwords, and does not hinder a cookie that does', async () => {
     const [guarded, plain] = [await signIn(GUARDED), await signIn(PLAIN)]
     for (const [host, cookie] of [
       [PLAIN, guarded],

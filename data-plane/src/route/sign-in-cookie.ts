@@ -69,7 +69,7 @@ export class SignInCookie {
   #timeLeft(value: string): number {
     const [, id = '', expiry = '', mac = ''] = VALUE.exec(value) ?? []
     const left = Number.parseInt(expiry, RADIX) - this.#deps.clock()
-    // What nobody here has issued: no clock of this deployment is so far ahead.
+    // A bound of its own, should a clock of the deployment have been wrong.
     if (!(left > 0 && left <= 2 * SIGN_IN_MS)) return 0
     const key = keyById(this.#deps.keys, id)
     if (key === undefined) return 0

@@ -1,4 +1,4 @@
-/** What stands between visitors and a route: asked before each request, by whoever sends requests on. */
+/** The access policy of a route: `ProxyRequest` asks it before each request. */
 import type { TunnelFault } from '@postern/protocol/fault'
 import type { PublicPlace, RequestForwarding, RequestHead, ResponseForwarding } from '@postern/protocol/http'
 

@@ -1,4 +1,4 @@
-/** The pairs of a Cookie field (RFC 6265 §5.4): found by their names, or left out. Knows nothing of what they mean. */
+/** The pairs of a Cookie field (RFC 6265 §5.4): found by their names, or left out. */
 
 const nameOf = (pair: string): string => pair.split('=', 1)[0]!.trim()
 

@@ -27,7 +27,7 @@ export class ForwardedFields {
     return this.#lines
   }
 
-  /** The same behind a trusted hop: what it says is kept, its own address is added. */
+  /** The same behind a trusted peer: its fields are kept, and its own address is added. */
   linesAfter(lines: FieldLines, host: string): string {
     const before = lines.joined(FIELD.forwardedFor)
     return format(

@@ -1,4 +1,4 @@
-/** A rule for paths: one path, or everything below one. Knows nothing of what the rule is for. */
+/** A rule for paths: one path, or everything below one. */
 import { isPlainPath } from './plain-path.ts'
 
 const BELOW = '/*'

@@ -57,7 +57,7 @@ export function writeRequestHead(head: RequestHead, forwarding: RequestForwardin
   const rewritten = forwarding.host === undefined ? 0 : HOST
   // Between our tasks it is passed on once.
   const countedDown = passedOn || head.maxForwards === undefined ? 0 : MAX_FORWARDS
-  // The other task does not have the tunnel's rules.
+  // The node that wrote the head does not have the tunnel's rules.
   const withdrawn = passedOn && forwarding.via === false ? VIA_FIELD : 0
   const cookies = forwarding.withoutCookies === undefined ? 0 : COOKIE
   const owned = rewritten | countedDown | withdrawn | cookies
