@@ -63,9 +63,9 @@ test('exemptions go with the passwords', async () => {
   const rules = await rulesOf({
     basicAuth: ['ann:pw'],
     basicAuthAllowPreflight: true,
-    basicAuthExcept: ['/healthz', '/grüße/*', '/a%20b'],
+    basicAuthExcept: ['/healthz', '/webhooks/*', '/a%20b'],
   })
-  expect(rules.basicAuth).toMatchObject({ allowPreflight: true, except: ['/healthz', '/gr%C3%BC%C3%9Fe/*', '/a%20b'] })
+  expect(rules.basicAuth).toMatchObject({ allowPreflight: true, except: ['/healthz', '/webhooks/*', '/a%20b'] })
 })
 
 describe('what cannot work is refused with the name of its option', () => {

@@ -2,7 +2,6 @@
 import { createHmac } from 'node:crypto'
 import { hashCredentials, type VisitorRules, visitorRulesSchema } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
-import { percentEncoded } from '@postern/protocol/http'
 import { CREDENTIAL_BYTES, CREDENTIAL_SALT_BYTES } from '@postern/protocol/limits'
 import type { Secret } from '@postern/protocol/ticket'
 import type { Target } from './target.ts'
@@ -73,9 +72,6 @@ const wire = ({ add, remove }: FieldChanges): FieldChanges => ({ ...(add && { ad
 const hostOf = (hostHeader: string, target: Target): string =>
   hostHeader === 'rewrite' ? new URL(target.label).host : hostHeader
 
-/** The form in which the service compares paths. */
-const encoded = (path: string): string => percentEncoded(Buffer.from(path).toString('latin1'))
-
 /**
  * One salt for a token and a name: agents that share them (a pool, or an agent that was started again) send the same hashes for the same
  * passwords, so a visitor's sign-in holds at each of them.
@@ -99,7 +95,7 @@ async function passwordRule(options: VisitorOptions, salt: Buffer): Promise<Pick
       salt: salt.toString('base64url'),
       hashes: hashes.map((hash) => hash.toString('base64url')),
       ...(basicAuthAllowPreflight && { allowPreflight: true }),
-      ...(basicAuthExcept && { except: basicAuthExcept.map(encoded) }),
+      ...(basicAuthExcept && { except: [...basicAuthExcept] }),
     },
   }
 }

@@ -2,7 +2,7 @@
 import { isPlainPath } from './plain-path.ts'
 
 const BELOW = '/*'
-/** As it stands in a head that is passed on. */
+/** Written as it stands in a request line. */
 const VISIBLE = /^[\x21-\x7e]+$/
 
 /** `/healthz`, or `/webhooks/*` for every path that begins with `/webhooks/`. Not `/*`, which would hold everything. */

@@ -1,7 +1,10 @@
 /** Paths that every server reads as the same place: what may be compared with a rule. */
 
-/** One segment, decoded. No slash, backslash, dot-like or other sign of another script, semicolon or percent sign: some servers take these apart again. */
-const SEGMENT = /^[\p{L}\p{M}\p{Nd} !$&'()*+,\-.:=@_~]*$/u
+/**
+ * One segment, decoded. No slash, backslash, semicolon or percent sign: some servers take a path apart by these after they have decoded it. No character above 127: some
+ * servers turn one into another (`．` and `Į` into a dot, by NFKC and by cutting it to a byte).
+ */
+const SEGMENT = /^[A-Za-z0-9 !$&'()*+,\-.:=@_~]*$/
 /** `.` and `..`, and what a file system makes of dots with blanks behind them. */
 const ONLY_DOTS = /^[. +]+$/
 
