@@ -102,7 +102,11 @@ export default defineConfig(({ mode }) => {
           test: {
             ...base,
             name: 'hop',
-            include: ['test/system/fidelity*.test.ts', 'test/system/visitor-rules.test.ts'],
+            include: [
+              ...['fidelity*', 'visitor-rules', 'request-ids', 'raw-targets', 'visitor-sign-in'].map(
+                (name) => `test/system/${name}.test.ts`,
+              ),
+            ],
             env: { ...base.env, POSTERN_TEST_HOP: '1' },
             globalSetup: SYSTEMS,
           },

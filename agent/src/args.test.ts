@@ -10,7 +10,7 @@ describe('the command line', () => {
     expect(parse('http', '3000')).toEqual({
       kind: 'http',
       target: '3000',
-      flags: { pool: false, retry: false, quiet: false },
+      flags: { via: true, pool: false, retry: false, quiet: false },
     })
     expect(
       parse(
@@ -27,7 +27,15 @@ describe('the command line', () => {
     ).toEqual({
       kind: 'http',
       target: 'web:80',
-      flags: { subdomain: 'demo', server: 'https://x.dev', tokenFile: '-', pool: false, retry: true, quiet: true },
+      flags: {
+        subdomain: 'demo',
+        server: 'https://x.dev',
+        tokenFile: '-',
+        via: true,
+        pool: false,
+        retry: true,
+        quiet: true,
+      },
     })
   })
 
@@ -39,13 +47,17 @@ describe('the command line', () => {
   test('what is said about visitors may be said several times', () => {
     const { flags } = parse(
       ...['http', '3000', '--basic-auth-file', 'visitors', '--basic-auth', 'ann:pw', '--basic-auth', 'bob:pw'],
+      ...['--basic-auth-allow-preflight', '--basic-auth-except', '/healthz', '--basic-auth-except', '/webhooks/*'],
       ...['--allow-cidr', '10.0.0.0/8', '--allow-cidr', '::1', '--deny-cidr=10.9.0.0/16', '--host-header', 'rewrite'],
       ...['--request-header-add', 'X-A: b', '--request-header-remove', 'Cookie'],
       ...['--response-header-add', 'X-C: d', '--response-header-remove', 'Server', '--response-header-remove', 'Date'],
+      '--no-via',
     ) as { flags: object }
     expect(flags).toEqual({
       basicAuthFile: 'visitors',
       basicAuth: ['ann:pw', 'bob:pw'],
+      basicAuthAllowPreflight: true,
+      basicAuthExcept: ['/healthz', '/webhooks/*'],
       allowCidr: ['10.0.0.0/8', '::1'],
       denyCidr: ['10.9.0.0/16'],
       requestHeaderAdd: ['X-A: b'],
@@ -53,6 +65,7 @@ describe('the command line', () => {
       responseHeaderAdd: ['X-C: d'],
       responseHeaderRemove: ['Server', 'Date'],
       hostHeader: 'rewrite',
+      via: false,
       pool: false,
       retry: false,
       quiet: false,

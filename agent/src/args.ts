@@ -19,6 +19,9 @@ export interface HttpFlags {
   readonly basicAuth?: readonly string[]
   /** A file of such lines. */
   readonly basicAuthFile?: string
+  readonly basicAuthAllowPreflight?: boolean
+  /** Paths, or `/path/*`. */
+  readonly basicAuthExcept?: readonly string[]
   readonly allowCidr?: readonly string[]
   readonly denyCidr?: readonly string[]
   /** `Name: value`. */
@@ -27,6 +30,7 @@ export interface HttpFlags {
   readonly responseHeaderAdd?: readonly string[]
   readonly responseHeaderRemove?: readonly string[]
   readonly hostHeader?: string
+  readonly via?: boolean
   readonly upstreamProtocol?: UpstreamProtocol
   /** Milliseconds. */
   readonly hold?: number
@@ -74,6 +78,8 @@ export function parseArgs(argv: readonly string[], version: string): Invocation 
     .option('--token-file <path>', 'file that holds the access token, or - for standard input')
     .option('--basic-auth-file <path>', 'visitors need a name and password: a file with name:password lines')
     .option('--basic-auth <name:password>', 'the same on the command line, where the process list shows it', repeated)
+    .option('--basic-auth-allow-preflight', 'CORS preflights need no password; browsers send none with them')
+    .option('--basic-auth-except <path>', 'no password for /path, or for all below /path/*; may be repeated', repeated)
     .option('--allow-cidr <network>', 'only visitors from there, such as 10.0.0.0/8; may be repeated', repeated)
     .option('--deny-cidr <network>', 'no visitors from there, whatever is allowed; may be repeated', repeated)
     .option('--request-header-add <field>', "'Name: value' for the local server; may be repeated", repeated)
@@ -81,6 +87,7 @@ export function parseArgs(argv: readonly string[], version: string): Invocation 
     .option('--response-header-add <field>', "'Name: value' for visitors; may be repeated", repeated)
     .option('--response-header-remove <name>', 'a field that they do not get; may be repeated', repeated)
     .option('--host-header <how>', 'Host for the local server: preserve, rewrite (to its own address), or a value')
+    .option('--no-via', 'no Via for the local server: some, such as nginx, compress nothing for requests that have one')
     .addOption(
       new Option('--upstream-protocol <protocol>', 'what the local server speaks; HTTP/1.1 unless told').choices([
         ...UPSTREAM_PROTOCOLS,

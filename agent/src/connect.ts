@@ -9,6 +9,7 @@ import { parseServer } from '@postern/protocol/client'
 import { TunnelFault } from '@postern/protocol/fault'
 import {
   AGENT_DRAIN_MS,
+  CREDENTIAL_SALT_BYTES,
   MOST_HOLD_MS,
   SLOTS_PER_NAME,
   VISITOR_RULES_BYTES,
@@ -25,7 +26,7 @@ import { SharedBackoff } from './shared-backoff.ts'
 import { parseTarget, pinTarget } from './target.ts'
 import { twoWords } from './two-words.ts'
 import { VERSION } from './version.ts'
-import { type VisitorOptions, visitorRules } from './visitor-options.ts'
+import { credentialSalt, type VisitorOptions, visitorRules } from './visitor-options.ts'
 
 export type { UpstreamProtocol } from '@postern/protocol/channel'
 export { TunnelFault } from '@postern/protocol/fault'
@@ -95,11 +96,14 @@ const optionsSchema = z.strictObject({
   onStatus: z.optional(z.function()),
   onLocalServer: z.optional(z.function()),
   basicAuth: z.optional(z.array(z.string())),
+  basicAuthAllowPreflight: z.optional(z.boolean()),
+  basicAuthExcept: z.optional(z.array(z.string())),
   allowCidr: z.optional(z.array(z.string())),
   denyCidr: z.optional(z.array(z.string())),
   requestHeaders: z.optional(fieldChanges),
   responseHeaders: z.optional(fieldChanges),
   hostHeader: z.optional(z.string()),
+  via: z.optional(z.boolean()),
 })
 
 /**
@@ -120,7 +124,8 @@ export async function connect(options: ConnectOptions): Promise<Tunnel> {
   const target = parseTarget(String(options.target))
   const addresses = await pinTarget(target, (name) => lookup(name, { all: true }))
 
-  const rules = await visitorRules(options, target)
+  const salt = subdomain === undefined ? randomBytes(CREDENTIAL_SALT_BYTES) : credentialSalt(token, subdomain)
+  const rules = await visitorRules(options, target, salt)
   const hello = {
     version: VERSION,
     instanceId: randomBytes(16).toString('hex'),

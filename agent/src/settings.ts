@@ -44,15 +44,18 @@ export async function readSettings(sources: SettingsSources): Promise<Settings> 
 }
 
 async function readVisitorOptions({ flags, readFile }: SettingsSources): Promise<VisitorOptions> {
-  const { basicAuth, basicAuthFile, allowCidr, denyCidr, hostHeader } = flags
+  const { basicAuth, basicAuthFile, basicAuthAllowPreflight, basicAuthExcept, allowCidr, denyCidr, hostHeader } = flags
   const fromFile = basicAuthFile === undefined ? undefined : credentialsIn(await readNamedFile(basicAuthFile, readFile))
   return {
     basicAuth: basicAuth || fromFile ? [...(basicAuth ?? []), ...(fromFile ?? [])] : undefined,
+    basicAuthAllowPreflight,
+    basicAuthExcept,
     allowCidr,
     denyCidr,
     requestHeaders: changesOf(flags.requestHeaderAdd, flags.requestHeaderRemove),
     responseHeaders: changesOf(flags.responseHeaderAdd, flags.responseHeaderRemove),
     hostHeader,
+    via: flags.via,
   }
 }
 

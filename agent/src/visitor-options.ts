@@ -1,8 +1,9 @@
 /** What a person says about visitors, as the rules that `hello` carries. Knows nothing of files, flags or channels. */
-import { randomBytes } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import { hashCredentials, type VisitorRules, visitorRulesSchema } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
 import { CREDENTIAL_BYTES, CREDENTIAL_SALT_BYTES } from '@postern/protocol/limits'
+import type { Secret } from '@postern/protocol/ticket'
 import type { Target } from './target.ts'
 
 export interface FieldChanges {
@@ -15,6 +16,10 @@ export interface FieldChanges {
 export interface VisitorOptions {
   /** `name:password`; a visitor must send one of them. The server gets salted hashes; the local server gets neither. */
   readonly basicAuth?: readonly string[] | undefined
+  /** CORS preflights need no password, which browsers never send with them. */
+  readonly basicAuthAllowPreflight?: boolean | undefined
+  /** Paths that need no password: `/healthz`, or `/webhooks/*` for all below. A path that could be read as another one needs it all the same. */
+  readonly basicAuthExcept?: readonly string[] | undefined
   /** Addresses and networks that may visit. An empty list lets nobody in; without it everybody may. */
   readonly allowCidr?: readonly string[] | undefined
   /** Addresses and networks that may not, whatever `allowCidr` says. */
@@ -26,6 +31,8 @@ export interface VisitorOptions {
    * changed, Location and cookie domains that name it lead visitors back to the tunnel.
    */
   readonly hostHeader?: string | undefined
+  /** False: the local server gets no Via, for which some compress nothing. Default: true. */
+  readonly via?: boolean | undefined
 }
 
 /** How each rule is called where people set it. */
@@ -38,15 +45,19 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   host: 'host-header',
 }
 
-/** @throws TunnelFault `usage-invalid`; its detail never holds a password */
-export async function visitorRules(options: VisitorOptions, target: Target): Promise<VisitorRules> {
-  const { basicAuth, allowCidr, denyCidr, requestHeaders, responseHeaders, hostHeader } = options
+/**
+ * @param salt of the hashes
+ * @throws TunnelFault `usage-invalid`; its detail never holds a password
+ */
+export async function visitorRules(options: VisitorOptions, target: Target, salt: Buffer): Promise<VisitorRules> {
+  const { allowCidr, denyCidr, requestHeaders, responseHeaders, hostHeader, via } = options
   const rules = {
-    ...(basicAuth && { basicAuth: await hashed(basicAuth) }),
+    ...(await passwordRule(options, salt)),
     ...(allowCidr && { allow: allowCidr }),
     ...(denyCidr && { deny: denyCidr }),
     ...(requestHeaders && { requestHeaders: wire(requestHeaders) }),
     ...(responseHeaders && { responseHeaders: wire(responseHeaders) }),
+    ...(via === false && { via }),
     ...(hostHeader !== undefined && hostHeader !== 'preserve' && { host: hostOf(hostHeader, target) }),
   }
   const judged = visitorRulesSchema.safeParse(rules)
@@ -61,11 +72,32 @@ const wire = ({ add, remove }: FieldChanges): FieldChanges => ({ ...(add && { ad
 const hostOf = (hostHeader: string, target: Target): string =>
   hostHeader === 'rewrite' ? new URL(target.label).host : hostHeader
 
-async function hashed(credentials: readonly string[]): Promise<NonNullable<VisitorRules['basicAuth']>> {
-  if (credentials.length === 0) throw new TunnelFault('usage-invalid', 'basic-auth: there is no name:password.')
-  const salt = randomBytes(CREDENTIAL_SALT_BYTES)
-  const hashes = await Promise.all(credentials.map((text) => hashCredentials(bytesOf(text), salt)))
-  return { salt: salt.toString('base64url'), hashes: hashes.map((hash) => hash.toString('base64url')) }
+/**
+ * One salt for a token and a name: agents that share them (a pool, or an agent that was started again) send the same hashes for the same
+ * passwords, so a visitor's sign-in holds at each of them.
+ */
+export const credentialSalt = (token: Secret, subdomain: string): Buffer =>
+  createHmac('sha256', token.reveal())
+    .update(`postern visitor salt v1 ${subdomain}`)
+    .digest()
+    .subarray(0, CREDENTIAL_SALT_BYTES)
+
+async function passwordRule(options: VisitorOptions, salt: Buffer): Promise<Pick<VisitorRules, 'basicAuth'>> {
+  const { basicAuth, basicAuthAllowPreflight, basicAuthExcept } = options
+  if (basicAuth === undefined) {
+    if (!basicAuthAllowPreflight && basicAuthExcept === undefined) return {}
+    throw new TunnelFault('usage-invalid', 'An exemption from passwords needs one: add basic-auth or basic-auth-file.')
+  }
+  if (basicAuth.length === 0) throw new TunnelFault('usage-invalid', 'basic-auth: there is no name:password.')
+  const hashes = await Promise.all(basicAuth.map((text) => hashCredentials(bytesOf(text), salt)))
+  return {
+    basicAuth: {
+      salt: salt.toString('base64url'),
+      hashes: hashes.map((hash) => hash.toString('base64url')),
+      ...(basicAuthAllowPreflight && { allowPreflight: true }),
+      ...(basicAuthExcept && { except: [...basicAuthExcept] }),
+    },
+  }
 }
 
 /** As browsers send them: UTF-8, in the composed form (RFC 7617 §2.1 names NFC). */

@@ -76,14 +76,16 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   /** Channels that serve and that nobody has asked to move: what this task has to compare with others. */
   const staying = (): Tunnel[] => [...tunnels()].filter((tunnel) => tunnel.serving && !tunnel.askedToMove)
   const counts = new TaskCounts({ standing: tunnels, linesDropped: () => deps.lines.dropped })
-  const passwords = {
+  const gates = {
+    keys: deps.keys,
+    clock,
     key: randomBytes(32),
     turnstile: new Turnstile(CREDENTIAL_CHECKS_AT_ONCE),
     hash: hashCredentials,
     now,
   }
   const places = new QueuePlaces()
-  const routes = new LocalRoutes(now, (rules) => tunnelGate(rules, passwords), places)
+  const routes = new LocalRoutes(now, (name, rules) => tunnelGate(name, rules, gates), places)
   const fence = new Fence({
     tunnels,
     compareClaims: () => compareClaims(tunnels(), stores.routes),

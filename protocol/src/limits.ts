@@ -92,6 +92,14 @@ export const WRONG_PASSWORDS_PER_MINUTE = 10
 export const WRONG_PASSWORDS_WINDOW_MS = 60_000
 /** Addresses of one tunnel that are counted so: some 100 KB. The oldest is forgotten first. */
 export const WRONG_PASSWORD_ADDRESSES = 1000
+/** A working day: a page that only ever sends tokens of its own asks for the password again after that. */
+export const SIGN_IN_MS = 12 * 3600 * 1000
+/** A visitor whose cookie has less than this left gets a new one with its next password. */
+export const SIGN_IN_RENEWED_MS = SIGN_IN_MS / 2
+/** One issued cookie serves all who sign in within this time, so that a client without cookies costs no MAC for each request. */
+export const SIGN_IN_ISSUED_MS = 60_000
+/** Of one request, each of which costs a MAC: pages of a sibling can set a few of the name. */
+export const SIGN_IN_COOKIES_READ = 4
 
 // ── an open channel ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -407,8 +415,8 @@ export const TUNNEL_PURGE_AFTER_MS = 3 * 86_400_000
 
 /** A name, an address and two ids are under 300 bytes; the rest is for what a later version adds. */
 export const HOP_PREAMBLE_BYTES = KiB
-/** What a task adds to a request's head: four fields of who visits, two of ours, two of an upgrade, Host twice among them. */
-export const HOP_HEAD_ADDED = { bytes: 4 * KiB, fields: 8 }
+/** What a node adds to a request's head: three fields about the visitor, two of ours, two of an upgrade, one Host. A target of raw UTF-8 triples. */
+export const HOP_HEAD_ADDED = { bytes: 4 * KiB + Math.ceil((2 / 3) * TARGET_BYTES), fields: 8 }
 /** Streams of one hop channel: every visitor of a task, and as many that wait for their next request. */
 export const HOP_STREAMS = 2 * VISITORS_PER_TASK
 /** Channels of other tasks: three times as many as there are tasks behind one balancer, so that old ones may linger. */

@@ -7,7 +7,8 @@ export const REFUSED_REQUESTS: Partial<Record<Rule, string>> = {
   'line-bare-cr': 'node skips a CR alone before a request',
   'method-token': 'node skips any number of empty lines, and bare LF among them, before a request; one CRLF is enough',
   'request-line': 'node reads HTTP/0.9 (`GET /` LF), and other bytes than a space before the version',
-  'target-character': 'node takes a fragment as part of the target; RFC 9112 §3.2 leaves it no place there',
+  'target-character':
+    'node takes a fragment, and bytes that are no UTF-8, as part of the target; RFC 9112 §3.2 leaves them no place there',
   'target-form': 'node takes `*` for any method, where only OPTIONS may ask for it, and a URL without an authority',
   'version-syntax': 'node skips several spaces before the version, and takes RTSP/1.0 for one',
   'version-unsupported': 'node reads HTTP/0.9 and HTTP/2.0 in HTTP/1.1 syntax; whoever says so means something else',

@@ -4,7 +4,7 @@ import { difference } from './message-seen.ts'
 import { resemblesOurs } from './our-fields.ts'
 import { withoutDropped } from './passed-body.ts'
 import { REFUSED_REQUESTS, stopsNode } from './refused-by-us.ts'
-import { RequestOracle, withKnownMethods } from './request-oracle.ts'
+import { RequestOracle, readableByNode } from './request-oracle.ts'
 import { type OwnRun, readRequests, sameRun } from './request-reader.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -27,7 +27,7 @@ export class RequestDifferential {
     const bytewise = readRequests(bytes, 1, () => undefined)
     if (!sameRun(ours, bytewise, bytes))
       return { kind: 'finding', what: `fed byte by byte: ${JSON.stringify(bytewise)} ≠ ${JSON.stringify(ours)}` }
-    return this.#compare(ours, withKnownMethods(withoutDropped(bytes, ours.dropped), ours.starts))
+    return this.#compare(ours, readableByNode(withoutDropped(bytes, ours.dropped), ours.starts))
   }
 
   #compare(ours: OwnRun, bytes: Buffer): Verdict {

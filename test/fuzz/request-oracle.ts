@@ -1,6 +1,7 @@
 /** What node:http's server makes of some bytes: its parser in process, over a stream that is no socket, within one call. */
 import { createServer, type IncomingMessage, METHODS, type Server, type ServerResponse } from 'node:http'
 import { Duplex } from 'node:stream'
+import { HEAD_BYTES } from '@postern/protocol/limits'
 import type { MessageSeen } from './message-seen.ts'
 
 export interface OracleRun {
@@ -10,18 +11,29 @@ export interface OracleRun {
 }
 
 const KNOWN_METHODS = new Set(METHODS)
-const METHOD = /^(?:\r\n)?([!#$%&'*+\-.^_`|~0-9A-Za-z]+) /
+const REQUEST_LINE = /^((?:\r\n)?)([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([^ \r\n]*)/
 
-/** Node refuses every method it does not know, a proxy must not: they are replaced where a message begins. */
-export function withKnownMethods(bytes: Buffer, starts: readonly number[]): Buffer {
+/** As raw UTF-8 is passed on. */
+export const encodedTarget = (target: string): string =>
+  target.replaceAll(/[\x80-\xff]/g, (octet) => `%${octet.charCodeAt(0).toString(16).toUpperCase()}`)
+
+/**
+ * Node refuses every method it does not know, and raw UTF-8 in a target, a proxy must not: where a message begins the first are replaced, the second
+ * is percent-encoded, as it is passed on.
+ */
+export function readableByNode(bytes: Buffer, starts: readonly number[]): Buffer {
   const pieces: string[] = []
   let done = 0
   for (const start of starts) {
-    const match = METHOD.exec(bytes.toString('latin1', start, start + 64))
-    if (match === null || KNOWN_METHODS.has(match[1]!)) continue
-    const method = start + match[0].length - 1 - match[1]!.length
-    pieces.push(bytes.toString('latin1', done, method), 'GET')
-    done = method + match[1]!.length
+    const [line = '', empty, method = '', target = ''] =
+      REQUEST_LINE.exec(bytes.toString('latin1', start, start + HEAD_BYTES)) ?? []
+    const encoded = encodedTarget(target)
+    if (line === '' || (KNOWN_METHODS.has(method) && encoded === target)) continue
+    pieces.push(
+      bytes.toString('latin1', done, start),
+      `${empty}${KNOWN_METHODS.has(method) ? method : 'GET'} ${encoded}`,
+    )
+    done = start + line.length
   }
   return done === 0 ? bytes : Buffer.from(pieces.join('') + bytes.toString('latin1', done), 'latin1')
 }

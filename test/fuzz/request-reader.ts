@@ -3,6 +3,7 @@ import { TunnelFault } from '@postern/protocol/fault'
 import { BodyBoundary, type RequestHead, RequestHeadParser, type Rule, ruleOf } from '@postern/protocol/http'
 import type { MessageSeen } from './message-seen.ts'
 import { readBody, type Span } from './passed-body.ts'
+import { encodedTarget } from './request-oracle.ts'
 
 type Ending =
   | { kind: 'refused'; rule: Rule; where: 'head' | 'body' }
@@ -45,7 +46,7 @@ export function readRequests(bytes: Buffer, step: number, onHead: (head: Request
       }
       if (head === undefined) return { messages, starts, ending: { kind: 'read' }, wrong, dropped }
       const message: MessageSeen = {
-        start: `${head.method} ${head.target} ${head.version === 11 ? '1.1' : '1.0'}`,
+        start: `${head.method} ${encodedTarget(head.target)} ${head.version === 11 ? '1.1' : '1.0'}`,
         fields: Array.from({ length: head.fieldCount }, (_, i) => [head.fieldName(i), head.fieldValue(i)]).flat(),
         keepAlive: head.keepAlive,
         bodyBytes: 0,

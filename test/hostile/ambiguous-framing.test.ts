@@ -119,7 +119,7 @@ describe('a request behind a good one on the same connection', () => {
 })
 
 /** Set by us on every request, and no matter of framing. */
-const OURS = /^(?:via|forwarded|x-forwarded-(?:for|proto|host)|x-request-id):/i
+const OURS = /^(?:via|x-forwarded-(?:for|proto|host)|postern-request-id):/i
 
 describe('what is not ambiguous reaches the local server, as exactly this', () => {
   test.each(PASSED)('$title', async ({ sent, reached }) => {

@@ -230,6 +230,17 @@ export const PASSED: readonly Passed[] = [
     'Hosts: b.example',
   ]),
   same('RFC 9110 §10.1.1: an expectation', ['GET / HTTP/1.1', HOST, 'Expect: something']),
+  ...[
+    ['/gr\u00c3\u00b6\u00c3\u009fe?q=\u00e2\u0082\u00ac', '/gr%C3%B6%C3%9Fe?q=%E2%82%AC'],
+    ['/\u00ef\u00bc\u008f\u00ef\u00bc\u008e/', '/%EF%BC%8F%EF%BC%8E/'],
+    ['/\u00c2\u0085\u00e2\u0080\u00a8', '/%C2%85%E2%80%A8'],
+  ].map(([sent, reached]) =>
+    respelt(
+      `RFC 3987 §3.1: raw UTF-8 is passed on as ${reached}`,
+      message([`GET ${sent} HTTP/1.1`, HOST]),
+      message([`GET ${reached} HTTP/1.1`, HOST]),
+    ),
+  ),
   respelt(
     'RFC 9112 §5.1: white space around values goes',
     message(['GET / HTTP/1.1', 'hOST:\ta.example ', 'X:1', 'Y:\t \t2\t', 'Z:']),
@@ -240,7 +251,7 @@ export const PASSED: readonly Passed[] = [
     'X-Forwarded_For: 10.0.0.1',
     'X_FORWARDED_SSL: on',
     'X.Real~IP: 10.0.0.1',
-    'X_Request_Id: 1',
+    'Postern_Request_Id: 1',
     'Keep_Alive: timeout=5',
     'Proxy_Authorization: x',
     'tunnel_error: a',

@@ -85,7 +85,7 @@ const DIFFERENCES: readonly Difference[] = [
   },
   {
     suite: 'Express',
-    reason: 'Two responses are compared field by field, and every response has an X-Request-Id of its own.',
+    reason: 'Two responses are compared field by field, and every response has a Postern-Request-Id of its own.',
     checks: ['HEAD should output the same headers as GET requests'],
   },
 ]

@@ -9,19 +9,17 @@ export const REQUEST_MASK: Readonly<Record<string, string>> = {
   connection: 'belongs to one hop (RFC 9110 §7.6.1)',
   'keep-alive': 'belongs to one hop (RFC 9110 §7.6.1)',
   via: 'an intermediary names itself (RFC 9110 §7.6.3)',
-  forwarded: 'the address of the visitor is ours to tell (RFC 7239)',
-  'x-forwarded-for': 'the same, as most frameworks read it',
+  'x-forwarded-for': 'the address of the visitor is ours to tell, as ngrok, cloudflared and Caddy do',
   'x-forwarded-proto': 'the same',
   'x-forwarded-host': 'the same',
-  'x-request-id': 'one id from the visitor to the local server, ours',
+  'postern-request-id': 'one id from the visitor to the local server, ours',
 }
 
 /** Fields of a response that may differ, each with its reason. */
 const RESPONSE_MASK: Readonly<Record<string, string>> = {
   connection: 'belongs to one hop (RFC 9110 §7.6.1)',
   'keep-alive': 'belongs to one hop (RFC 9110 §7.6.1)',
-  via: 'an intermediary names itself (RFC 9110 §7.6.3)',
-  'x-request-id': 'one id from the visitor to the local server, ours',
+  'postern-request-id': 'one id from the visitor to the local server, ours',
   'server-timing': 'how long each part of the way took is ours to tell',
 }
 

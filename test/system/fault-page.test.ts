@@ -64,7 +64,7 @@ describe.skipIf(CHROMIUM === undefined)(`in a browser${WHY}`, () => {
       'tunnel-not-found',
     ])
       expect(text).toContain(part)
-    expect(text).toContain(response.headers()['x-request-id'])
+    expect(text).toContain(response.headers()['postern-request-id'])
     expect(await page.title()).toBe('404 · No tunnel has this name.')
     await close()
   })

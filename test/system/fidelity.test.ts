@@ -70,7 +70,7 @@ describe('what the visitor sends arrives as it was sent', () => {
   test('a chunked body keeps its other trailers where some may not stand there, in one piece and byte by byte', async () => {
     const head = `POST /up HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\n`
     const body = (...trailers: string[]) => `2\r\nhi\r\n0\r\n${trailers.map((line) => `${line}\r\n`).join('')}\r\n`
-    const sent = head + body('X-Sum: 1', 'X-Request-Id: 2', 'Host: b', 'X-End: 3')
+    const sent = head + body('X-Sum: 1', 'Postern-Request-Id: 2', 'Host: b', 'X-End: 3')
     for (const pieces of [[sent], [...sent]]) {
       origin.play(answering(OK))
       const visitor = await HttpClient.open(system.publicPort)
@@ -184,7 +184,8 @@ describe('what the local server answers arrives as it was sent', () => {
   test('a chunked body keeps its other trailers where some may not stand there, in one piece and byte by byte', async () => {
     const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
     const body = (...trailers: string[]) => `2\r\nhi\r\n0\r\n${trailers.map((line) => `${line}\r\n`).join('')}\r\n`
-    const sent = head + body('Grpc-Status: 0', 'X-Request-Id: 1', 'Proxy-Status: a', 'Content-Length: 9', 'X-End: 3')
+    const sent =
+      head + body('Grpc-Status: 0', 'Postern-Request-Id: 1', 'Proxy-Status: a', 'Content-Length: 9', 'X-End: 3')
     const visitor = await HttpClient.open(system.publicPort)
     for (const pieces of [[sent], [...sent]]) {
       origin.play(async ({ connection, whole }) => {
@@ -282,7 +283,7 @@ describe('what is said about the visitor is ours to say', () => {
     'X-Forwarded-Port: 1',
     'Forwarded: for=6.6.6.6;host=evil.example',
     'X-Real-IP: 6.6.6.6',
-    'X-Request-Id: chosen-by-the-visitor',
+    'Postern-Request-Id: chosen-by-the-visitor',
     'Proxy-Authorization: Basic c2VjcmV0',
     'Proxy-Connection: keep-alive',
   ]
@@ -295,10 +296,9 @@ describe('what is said about the visitor is ours to say', () => {
     expect(fieldOf(request, 'x-forwarded-for')).toBe('127.0.0.1')
     expect(fieldOf(request, 'x-forwarded-proto')).toBe('http')
     expect(fieldOf(request, 'x-forwarded-host')).toBe(host)
-    expect(fieldOf(request, 'forwarded')).toContain('for=127.0.0.1')
     expect(fieldOf(request, 'via')).toMatch(/^1\.1 /)
-    expect(fieldOf(request, 'x-request-id')).toMatch(/^[\w-]{8,}$/)
-    expect(fieldOf(response, 'x-request-id')).toBe(fieldOf(request, 'x-request-id'))
+    expect(fieldOf(request, 'postern-request-id')).toMatch(/^[\w-]{8,}$/)
+    expect(fieldOf(response, 'postern-request-id')).toBe(fieldOf(request, 'postern-request-id'))
   })
 
   test('fields that Connection names go no further than us', async () => {

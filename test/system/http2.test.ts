@@ -39,7 +39,7 @@ test('a visitor by HTTP/2 reaches the demo, which sees a request of HTTP/1.1', a
   expect(body).toContain('GET /hello?x=1 HTTP/1.1')
   expect(body).toContain('x-own: yes')
   expect(body).toMatch(/X-Forwarded-Host: demo\.localhost/i)
-  expect(fields['x-request-id']).toMatch(/^[0-9a-z]{6}-/)
+  expect(fields['postern-request-id']).toMatch(/^[0-9a-z]{6}-/)
   session.close()
 })
 

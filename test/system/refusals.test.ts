@@ -33,7 +33,7 @@ const post = (to: string): string => `POST /some/path HTTP/1.1\r\nHost: ${to}\r\
 /** What every answer of ours has, whatever its reason. */
 function expectOurs(answer: Message, status: number, code: string): void {
   expect([statusOf(answer), fieldOf(answer, 'tunnel-error')]).toEqual([status, code])
-  expect(fieldOf(answer, 'x-request-id')).toMatch(/^[\w-]{8,}$/)
+  expect(fieldOf(answer, 'postern-request-id')).toMatch(/^[\w-]{8,}$/)
   expect(fieldOf(answer, 'cache-control')).toBe('no-store')
   expect(answer.body.toString()).not.toContain('/some/path')
   expect(fieldsOf(answer, 'retry-after')).toHaveLength(status === 503 ? 1 : 0)
@@ -54,7 +54,7 @@ async function expectThreeForms(to: string, status: number, code: string): Promi
     expectOurs(answer, status, code)
     expect(fieldOf(answer, 'content-type')).toContain(type)
     expect(answer.body.toString()).toContain(code)
-    expect(answer.body.toString()).toContain(fieldOf(answer, 'x-request-id'))
+    expect(answer.body.toString()).toContain(fieldOf(answer, 'postern-request-id'))
   }
   expect(page!.body.toString()).toMatch(/^<!doctype html>/)
   expect(JSON.parse(contentOf(json!).toString())).toMatchObject({ status, code })

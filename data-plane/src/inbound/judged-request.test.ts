@@ -9,17 +9,12 @@ import { ScriptedRoute } from '../testing/scripted-route.ts'
 
 /** A gate whose verdicts the test gives, one after the other. */
 class ScriptedGate implements VisitorGate {
-  readonly request = {}
   readonly asked: { readonly path: string; readonly address: string }[] = []
   readonly say: ((verdict: Verdict) => void)[] = []
 
   judge(address: string, head: { readonly path: string }): Promise<Verdict> {
     this.asked.push({ path: head.path, address })
     return new Promise((resolve) => this.say.push(resolve))
-  }
-
-  response() {
-    return {}
   }
 }
 
@@ -126,8 +121,6 @@ test('where another channel has the name by then, its rules count', async () => 
 test('a gate that throws lets nobody in and ends nothing but the request', async () => {
   const [waiting, broken] = [gated(), gated()]
   broken.gate = {
-    request: {},
-    response: () => ({}),
     judge: () => {
       throw new Error('broken')
     },
@@ -144,11 +137,12 @@ test('a gate that throws lets nobody in and ends nothing but the request', async
 
 test('heads are changed as the gate says', async () => {
   const route = gated({
-    judge: () => undefined,
-    request: { host: 'localhost:3000', removed: new Set(['authorization']), extraLines: 'X-Added: 1\r\n' },
-    response: ({ scheme, authority }) => ({
-      extraLines: 'X-Also: 2\r\n',
-      mend: { location: () => `${scheme}://${authority}/mended`, cookie: (value) => value },
+    judge: () => ({
+      request: { host: 'localhost:3000', removed: new Set(['authorization']), extraLines: 'X-Added: 1\r\n' },
+      response: ({ scheme, authority }) => ({
+        extraLines: 'X-Also: 2\r\n',
+        mend: { location: () => `${scheme}://${authority}/mended`, cookie: (value) => value },
+      }),
     }),
   })
   const { socket, heard } = await visit({ now: route })

@@ -20,7 +20,7 @@ function setup(ceiling = 9) {
   const clock = { ms: 1000 }
   const now = (): number => clock.ms
   let verdict: Verdict
-  const gate: VisitorGate = { request: {}, response: () => ({}), judge: () => verdict }
+  const gate: VisitorGate = { judge: () => verdict }
   const tunnel = new ScriptedTunnel(ceiling, now, gate)
   const sweeper = new Sweeper(now, 1e9, (error) => expect.unreachable(String(error)))
   onTestFinished(() => sweeper.stop())

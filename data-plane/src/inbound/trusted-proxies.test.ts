@@ -87,7 +87,7 @@ test("a tunnel's rules judge the visitor, not the proxy", async () => {
     seen.push(address)
     return new TunnelFault('visitor-not-allowed')
   }
-  route.gate = { request: {}, response: () => ({}), judge }
+  route.gate = { judge }
   const { port } = await startPublicStand(toDemo(route), { proxies: LOOPBACK })
   const browser = new Browser(port).send(get('/', VISITOR))
   await browser.until(({ text }) => text.includes('visitor-not-allowed'))

@@ -33,7 +33,7 @@ test('the code, the request id and the wait stand in the head', () => {
   const { head } = split(faultAnswer(new TunnelFault('tunnel-offline', undefined, { retryAfterMs: 2500 }), options))
   expect(head).toContain('HTTP/1.1 503 Service Unavailable')
   expect(head).toContain('tunnel-error: tunnel-offline')
-  expect(head).toContain('X-Request-Id: r-1')
+  expect(head).toContain('Postern-Request-Id: r-1')
   expect(head).toContain('Retry-After: 3')
 })
 

@@ -34,7 +34,7 @@ export function faultAnswer(fault: TunnelFault, options: FaultAnswerOptions): Bu
     'Vary: Accept',
     'X-Content-Type-Options: nosniff',
     `tunnel-error: ${fault.code}`,
-    `X-Request-Id: ${options.requestId}`,
+    `Postern-Request-Id: ${options.requestId}`,
   ]
   if (form === 'page') head.push(`Content-Security-Policy: ${PAGE_POLICY}`)
   if (options.serverTiming) head.push(`Server-Timing: ${options.serverTiming}`)

@@ -15,7 +15,7 @@ export function lastHopAnswer(head: RequestHead, requestId: string): Buffer {
     ...(body === '' ? [] : ['Content-Type: message/http', 'X-Content-Type-Options: nosniff']),
     `Content-Length: ${body.length}`,
     'Cache-Control: no-store',
-    `X-Request-Id: ${requestId}`,
+    `Postern-Request-Id: ${requestId}`,
     'Connection: close',
   ]
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n${body}`, 'latin1')

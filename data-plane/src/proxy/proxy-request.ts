@@ -10,7 +10,7 @@ import { requestSignsIn } from '../route/connection-sign-in.ts'
 import { type Evictable, evictFor } from '../route/eviction.ts'
 import type { Lease, Route } from '../route/route.ts'
 import type { QueuedRequest } from '../route/stream-queue.ts'
-import type { Verdict } from '../route/visitor-gate.ts'
+import type { Admission, Verdict } from '../route/visitor-gate.ts'
 import type { Downstream, Ending } from './downstream.ts'
 import { Exchange, type ExchangeHost, type ExchangeRequest, type Outcome } from './exchange.ts'
 import { faultAnswer } from './fault-answer.ts'
@@ -339,15 +339,15 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     if (this.#state !== state) return
     this.#guarded(() => {
       // Another channel may have the name by now, with other rules: those count. Or none has, and the request waits for the next.
-      const overtaken = verdict === undefined && this.#context.dispatcher.find(this.#head!.host) !== route
+      const overtaken = !(verdict instanceof TunnelFault) && this.#context.dispatcher.find(this.#head!.host) !== route
       if (overtaken) this.#lookUp(0)
       else this.#decide(verdict, route)
     })
   }
 
   #decide(verdict: Verdict, route: Route): void {
-    if (verdict === undefined) this.#send(route)
-    else this.#refuse(verdict)
+    if (verdict instanceof TunnelFault) this.#refuse(verdict)
+    else this.#send(route, verdict)
   }
 
   // ── hold ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -403,7 +403,8 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
 
   // ── send ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #send(route: Route): void {
+  /** @param admission of the route's gate, where it has one */
+  #send(route: Route, admission?: Admission): void {
     const downstream = this.#downstream
     const leave = downstream.defer?.(() => this.#guarded(() => this.#lookUp(0)))
     if (leave !== undefined) {
@@ -414,7 +415,6 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     if (!downstream.bindsStreams && requestSignsIn(head)) return this.#requireHttp1()
     const { cookies } = this.#context
     const { proto, forwarded } = this.#visitor
-    const { gate } = route
     const passedOn = downstream.fromPeer === true
     const forwarding = {
       forwarded,
@@ -422,11 +422,11 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
       receivedBy: downstream.receivedBy,
       passedOn,
     }
-    const changes = gate?.response({ scheme: proto, authority: head.host })
+    const changes = admission?.response({ scheme: proto, authority: head.host })
     if (this.#waited) this.#since = this.#host.now()
     const request: ExchangeRequest = {
       head,
-      headBytes: writeRequestHead(head, gate === undefined ? forwarding : { ...forwarding, ...gate.request }),
+      headBytes: writeRequestHead(head, admission === undefined ? forwarding : { ...forwarding, ...admission.request }),
       record: this.#record,
       asker: this,
       first: this.#first,

@@ -5,7 +5,7 @@ export const REDIRECT_STATUS = 308
 
 /**
  * A whole response with status 308, which keeps the method and the body. No Strict-Transport-Security, which has no place in
- * clear (RFC 6797 §7.2). `head` was parsed: its target holds visible ASCII only, so it cannot end the field it is written into.
+ * clear (RFC 6797 §7.2). `head` was parsed: its path is visible ASCII, so it cannot end the field it is written into.
  */
 export function redirectAnswer(origin: string, head: RequestHead, requestId: string): Buffer {
   return Buffer.from(
@@ -14,7 +14,7 @@ export function redirectAnswer(origin: string, head: RequestHead, requestId: str
       `Date: ${new Date().toUTCString()}`,
       `Location: ${origin}${pathOf(head)}`,
       'Content-Length: 0',
-      `X-Request-Id: ${requestId}`,
+      `Postern-Request-Id: ${requestId}`,
       'Connection: close\r\n\r\n',
     ].join('\r\n'),
     'latin1',

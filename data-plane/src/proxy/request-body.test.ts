@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { RequestBody } from './request-body.ts'
 
 const HEAD = 'POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n'
-const BODY = '2\r\nhi\r\n0\r\nX-Sum: 1\r\nX-Request-Id: 2\r\nX-End: 3\r\n\r\n'
+const BODY = '2\r\nhi\r\n0\r\nX-Sum: 1\r\nPostern-Request-Id: 2\r\nX-End: 3\r\n\r\n'
 
 /** A sender, and what it has sent behind the head. */
 function sending() {

@@ -7,8 +7,10 @@ import type { VisitorRules } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { CREDENTIAL_BYTES, CREDENTIAL_CHECKS_WAITING, CREDENTIAL_REFUSALS_KEPT } from '@postern/protocol/limits'
 import type { Turnstile } from './turnstile.ts'
-import type { Verdict } from './visitor-gate.ts'
 import { WrongPasswords } from './wrong-passwords.ts'
+
+/** Why they do not let in; undefined: they do. */
+export type Refusal = TunnelFault | undefined
 
 export interface CredentialCheckDeps {
   /** Secret of the process: digests of passwords mean nothing outside it. */
@@ -34,7 +36,7 @@ export class CredentialCheck {
   readonly #right = new Set<string>()
   /** By digest, oldest first. */
   readonly #refused = new Set<string>()
-  readonly #pending = new Map<string, Promise<Verdict>>()
+  readonly #pending = new Map<string, Promise<Refusal>>()
   /** One at a time for each tunnel, so that the line of the process has at most one of each. */
   #last: Promise<unknown> = Promise.resolve()
 
@@ -46,7 +48,7 @@ export class CredentialCheck {
   }
 
   /** @param values of every Authorization field of the request */
-  judge(values: readonly string[], address: string): Verdict | Promise<Verdict> {
+  judge(values: readonly string[], address: string): Refusal | Promise<Refusal> {
     const credentials = values.length === 1 ? credentialsOf(values[0]!) : undefined
     if (credentials === undefined) return new TunnelFault('visitor-unauthorised')
     const digest = createHmac('sha256', this.#deps.key).update(credentials).digest('base64')
@@ -55,7 +57,7 @@ export class CredentialCheck {
     return this.#pending.get(digest) ?? this.#begin(credentials, digest, address)
   }
 
-  #begin(credentials: Buffer, digest: string, address: string): Verdict | Promise<Verdict> {
+  #begin(credentials: Buffer, digest: string, address: string): Refusal | Promise<Refusal> {
     const retryAfterMs = this.#wrong.lockedFor(address)
     if (retryAfterMs > 0) return new TunnelFault('visitor-locked-out', undefined, { retryAfterMs })
     if (this.#pending.size >= CREDENTIAL_CHECKS_WAITING) return new TunnelFault('visitor-checks-busy')
@@ -65,7 +67,7 @@ export class CredentialCheck {
     return verdict
   }
 
-  async #verdict(credentials: Buffer, digest: string, address: string): Promise<Verdict> {
+  async #verdict(credentials: Buffer, digest: string, address: string): Promise<Refusal> {
     try {
       const hash = await this.#deps.turnstile.pass(() => this.#deps.hash(credentials, this.#salt))
       if (this.#isKnown(hash)) {

@@ -41,11 +41,15 @@ export class LocalRoutes {
   readonly #awaited = new Map<Subdomain, Set<(route: TunnelRoute) => void>>()
   #choices = 0
   readonly #now: () => number
-  readonly #gateOf: (rules: VisitorRules) => VisitorGate | undefined
+  readonly #gateOf: (name: Subdomain, rules: VisitorRules) => VisitorGate | undefined
   readonly #places: QueuePlaces | undefined
 
   /** `now` is monotonic, in milliseconds; `gateOf` compiles the rules of a tunnel; `places` are those in which requests wait for streams. */
-  constructor(now: () => number, gateOf: (rules: VisitorRules) => VisitorGate | undefined, places?: QueuePlaces) {
+  constructor(
+    now: () => number,
+    gateOf: (name: Subdomain, rules: VisitorRules) => VisitorGate | undefined,
+    places?: QueuePlaces,
+  ) {
     this.#now = now
     this.#gateOf = gateOf
     this.#places = places
@@ -111,7 +115,7 @@ export class LocalRoutes {
     const RouteOf = tunnel.upstreamProtocol === 'h2c' ? H2Route : LocalRoute
     const entry = {
       tunnel,
-      route: new RouteOf(tunnel, this.#now, this.#gateOf(tunnel.rules), this.#places),
+      route: new RouteOf(tunnel, this.#now, this.#gateOf(subdomain, tunnel.rules), this.#places),
       chosenAt: 0,
     }
     this.#routes.set(tunnel, entry.route)

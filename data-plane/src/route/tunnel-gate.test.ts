@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { VisitorRules } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
 import { RequestHeadParser } from '@postern/protocol/http'
@@ -7,9 +8,13 @@ import {
   WRONG_PASSWORDS_PER_MINUTE,
   WRONG_PASSWORDS_WINDOW_MS,
 } from '@postern/protocol/limits'
+import { newDeploymentSecret, parseDeploymentKeys } from '@postern/protocol/ticket'
 import { describe, expect, test } from 'vitest'
 import { tunnelGate } from './tunnel-gate.ts'
 import { Turnstile } from './turnstile.ts'
+import type { Admission, Verdict } from './visitor-gate.ts'
+
+const keys = parseDeploymentKeys(newDeploymentSecret(randomBytes))
 
 const headWith = (...lines: string[]) => {
   const text = ['GET / HTTP/1.1', 'Host: demo.example.com', ...lines, '', ''].join('\r\n')
@@ -27,7 +32,9 @@ function gateOf(rules: VisitorRules, { held = false, atOnce = 2 } = {}) {
   const hashed: string[] = []
   const release: (() => void)[] = []
   const clock = { now: 0 }
-  const gate = tunnelGate(rules, {
+  const gate = tunnelGate('demo', rules, {
+    keys,
+    clock: () => clock.now,
     key: Buffer.alloc(32, 1),
     turnstile: new Turnstile(atOnce),
     now: () => clock.now,
@@ -37,9 +44,11 @@ function gateOf(rules: VisitorRules, { held = false, atOnce = 2 } = {}) {
       return nameOf(credentials, salt)
     },
   })!
-  const code = async (address: string, ...lines: string[]) => (await gate.judge(address, headWith(...lines)))?.code
+  const code = async (address: string, ...lines: string[]) => codeOf(await gate.judge(address, headWith(...lines)))
   return { gate, code, hashed, release, clock }
 }
+
+const codeOf = (verdict: Verdict) => (verdict instanceof TunnelFault ? verdict.code : undefined)
 
 const basicAuth = (...credentials: string[]) => ({
   salt: SALT.toString('base64url'),
@@ -49,10 +58,11 @@ const basicAuth = (...credentials: string[]) => ({
 const HERE = '192.0.2.1'
 
 test('without a rule there is no gate', () => {
-  const deps = { key: Buffer.alloc(32), turnstile: new Turnstile(1), now: () => 0, hash: async () => Buffer.alloc(32) }
-  expect(tunnelGate({}, deps)).toBeUndefined()
-  expect(tunnelGate({ allow: undefined }, deps)).toBeUndefined()
-  expect(tunnelGate({ allow: [] }, deps)).toBeDefined()
+  const now = () => 0
+  const deps = { key: Buffer.alloc(32), turnstile: new Turnstile(1), now, hash: async () => SALT, keys, clock: now }
+  expect(tunnelGate('demo', {}, deps)).toBeUndefined()
+  expect(tunnelGate('demo', { allow: undefined }, deps)).toBeUndefined()
+  expect(tunnelGate('demo', { allow: [] }, deps)).toBeDefined()
 })
 
 describe('addresses', () => {
@@ -125,7 +135,7 @@ describe('names and passwords', () => {
     const { gate, code, hashed } = gateOf({ basicAuth: basicAuth('ann:pw') })
     await code(HERE, basic('ann:pw'))
     await code(HERE, basic('ann:no'))
-    expect(gate.judge(HERE, headWith(basic('ann:pw')))).toBeUndefined()
+    expect(gate.judge(HERE, headWith(basic('ann:pw')))).toHaveProperty('request')
     expect(gate.judge(HERE, headWith(basic('ann:no')))).toBeInstanceOf(TunnelFault)
     expect(hashed).toEqual(['ann:pw', 'ann:no'])
   })
@@ -135,7 +145,7 @@ describe('names and passwords', () => {
     const verdicts = Array.from({ length: 6 }, () => gate.judge(HERE, headWith(basic('ann:pw'))))
     await expect.poll(() => release.length).toBe(1)
     release[0]!()
-    expect(await Promise.all(verdicts)).toEqual(Array(6).fill(undefined))
+    expect((await Promise.all(verdicts)).map(codeOf)).toEqual(Array(6).fill(undefined))
     expect(hashed).toHaveLength(1)
   })
 
@@ -185,11 +195,14 @@ describe('names and passwords', () => {
   test('a hash that fails lets nobody in and is tried again', async () => {
     let fails = true
     const gate = tunnelGate(
+      'demo',
       { basicAuth: basicAuth('ann:pw') },
       {
         key: Buffer.alloc(32),
         turnstile: new Turnstile(1),
         now: () => 0,
+        keys,
+        clock: () => 0,
         hash: async (credentials, salt) => {
           if (fails) throw new Error('no memory')
           return nameOf(credentials, salt)
@@ -198,12 +211,14 @@ describe('names and passwords', () => {
     )!
     expect(await gate.judge(HERE, headWith(basic('ann:pw')))).toMatchObject({ code: 'internal-error' })
     fails = false
-    expect(await gate.judge(HERE, headWith(basic('ann:pw')))).toBeUndefined()
+    expect(await gate.judge(HERE, headWith(basic('ann:pw')))).toHaveProperty('request')
   })
 
-  test('the password that was for the tunnel goes no further; without basic authentication Authorization does', () => {
-    expect(gateOf({ basicAuth: basicAuth('ann:pw') }).gate.request.removed).toEqual(new Set(['authorization']))
-    expect(gateOf({ allow: [] }).gate.request.removed).toBeUndefined()
+  test('the password that was for the tunnel goes no further; without basic authentication Authorization does', async () => {
+    const requestOf = async (rules: VisitorRules) =>
+      ((await gateOf(rules).gate.judge(HERE, headWith(basic('ann:pw')))) as Admission).request
+    expect((await requestOf({ basicAuth: basicAuth('ann:pw') })).removed).toEqual(new Set(['authorization']))
+    expect((await requestOf({ allow: ['0.0.0.0/0'] })).removed).toBeUndefined()
   })
 })
 

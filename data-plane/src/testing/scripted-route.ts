@@ -113,6 +113,6 @@ export class ScriptedRoute implements Route {
 /** A route whose gate answers so, and changes nothing. */
 export function guarded(judge: (path: string) => Verdict | Promise<Verdict>): ScriptedRoute {
   const route = new ScriptedRoute()
-  route.gate = { request: {}, response: () => ({}), judge: (_address, head) => judge(head.path) }
+  route.gate = { judge: (_address, head) => judge(head.path) }
   return route
 }

@@ -72,7 +72,7 @@ describe('visitor rules', () => {
       'Expect',
     ],
     ...['Proxy', 'Proxy-Authorization', 'Proxy-Anything', 'Via', 'Forwarded', 'X-Forwarded-For', 'X-Forwarded-Proto'],
-    ...['X-Forwarded-Host', 'X-Forwarded-Anything', 'X-Real-IP', 'X-Request-Id', 'tunnel-error'],
+    ...['X-Forwarded-Host', 'X-Forwarded-Anything', 'X-Real-IP', 'Postern-Request-Id', 'tunnel-error'],
   ]
   const spellings = ours.flatMap((name) => [name, name.toUpperCase(), name.toLowerCase(), name.replaceAll('-', '_')])
 

@@ -3,6 +3,7 @@ import * as z from 'zod/mini'
 import { parseNetwork } from '../address/network.ts'
 import { isAuthority } from '../http/authority.ts'
 import { isFieldValue, mayAdd, mayChange } from '../http/header-changes.ts'
+import { isPathPattern } from '../http/path-pattern.ts'
 import { CREDENTIAL_HASH_BYTES, CREDENTIAL_SALT_BYTES, VISITOR_RULE_ITEMS } from '../limits.ts'
 
 const list = <T extends z.ZodMiniType>(item: T) => z.array(item).check(z.maxLength(VISITOR_RULE_ITEMS))
@@ -25,6 +26,15 @@ const network = z
     ),
   )
 
+const pathPattern = z
+  .string()
+  .check(
+    z.refine(
+      isPathPattern,
+      'expected a path such as /healthz, or /webhooks/* for all below, without dot segments, empty ones or a query',
+    ),
+  )
+
 const OURS = 'this field belongs to the connection, the framing or the service, or is no field name'
 const removedName = z.string().check(z.refine(mayChange, OURS))
 const addedField = z.tuple([
@@ -41,6 +51,10 @@ export const visitorRulesSchema = z.strictObject({
     z.strictObject({
       salt: bytes(CREDENTIAL_SALT_BYTES),
       hashes: list(bytes(CREDENTIAL_HASH_BYTES)).check(z.minLength(1)),
+      /** Whether CORS preflights pass without one: browsers never send a password with them (Fetch §4.8). */
+      allowPreflight: z.optional(z.boolean()),
+      /** Paths that need none. */
+      except: z.optional(list(pathPattern)),
     }),
   ),
   /** Who may come; absent: everybody, empty: nobody. */
@@ -49,6 +63,8 @@ export const visitorRulesSchema = z.strictObject({
   deny: z.optional(list(network)),
   requestHeaders: z.optional(headerChanges),
   responseHeaders: z.optional(headerChanges),
+  /** False: the local server gets no Via of ours, because some compress nothing for requests that have one. */
+  via: z.optional(z.literal(false)),
   /** What the local server gets as Host instead of the visitor's; where it names itself by that, it is mended back. */
   host: z.optional(z.string().check(z.refine(isAuthority, 'expected a host name or address, with or without a port'))),
 })

@@ -35,11 +35,16 @@ export const TOKEN = table((code) => {
 /** RFC 9110 §5.5: field-vchar, SP and HTAB. */
 export const VALUE = table((code) => (isVisible(code) || isObsText(code) || code === SP || code === HTAB ? 1 : 0))
 
-/**
- * A target: visible ASCII but `#`. More than RFC 3986 allows, since browsers leave `|` or `^` as they are; not raw UTF-8, which
- * servers decode in different ways or refuse.
- */
-export const TARGET = table((code) => (isVisible(code) && code !== 0x23 ? 1 : 0))
+/** A byte of a target that is passed on as it came. */
+export const TARGET_PLAIN = 1
+/** One that is passed on percent-encoded, if it is part of well-formed UTF-8. */
+const TARGET_RAW = 2
+
+/** A target: visible ASCII but `#`, which is more than RFC 3986 allows, since browsers leave `|` or `^` as they are; and UTF-8. */
+export const TARGET = table((code) => {
+  if (isObsText(code)) return TARGET_RAW
+  return isVisible(code) && code !== 0x23 ? TARGET_PLAIN : 0
+})
 
 /** RFC 3986 §3.2.2 reg-name without percent-encoding and sub-delims: no name that resolves has them. `_` occurs in practice. */
 export const HOST_NAME = table((code) => (isDigit(code) || isLetter(code) || within('-._')(code) ? 1 : 0))

@@ -31,6 +31,8 @@ export const FIELD = {
   maxForwards: 22,
   authorization: 23,
   wwwAuthenticate: 24,
+  cookie: 25,
+  via: 26,
 } as const
 
 export type FieldId = (typeof FIELD)[keyof typeof FIELD]
@@ -62,7 +64,7 @@ const EXACT: Record<string, FieldId> = {
   'x-forwarded-proto': FIELD.forwardedProto,
   'x-forwarded-host': FIELD.forwardedHost,
   'x-real-ip': FIELD.realIp,
-  'x-request-id': FIELD.requestId,
+  'postern-request-id': FIELD.requestId,
   'set-cookie': FIELD.setCookie,
   'tunnel-error': FIELD.tunnelError,
   location: FIELD.location,
@@ -70,6 +72,8 @@ const EXACT: Record<string, FieldId> = {
   'www-authenticate': FIELD.wwwAuthenticate,
   date: FIELD.date,
   'max-forwards': FIELD.maxForwards,
+  cookie: FIELD.cookie,
+  via: FIELD.via,
 }
 
 const PROXY_PREFIX = ascii('proxy-')

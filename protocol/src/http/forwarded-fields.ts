@@ -1,5 +1,4 @@
-/** The fields that tell the local server who visits: X-Forwarded-For, -Proto, -Host and Forwarded (RFC 7239). */
-import { isIPv6 } from 'node:net'
+/** The fields that tell the local server who visits: X-Forwarded-For, -Proto and -Host. */
 
 /** One per visitor of a connection: address and scheme stay, and Host nearly always does. */
 export class ForwardedFields {
@@ -7,7 +6,6 @@ export class ForwardedFields {
   readonly host: string | undefined
   readonly #address: string
   readonly #proto: 'http' | 'https'
-  readonly #node: string
   #written: string | undefined
   #lines = Buffer.alloc(0)
 
@@ -16,8 +14,6 @@ export class ForwardedFields {
     this.host = host
     this.#address = clientAddress
     this.#proto = proto
-    // RFC 7239 §6: an IPv6 address stands in brackets, and the brackets in quotes.
-    this.#node = isIPv6(clientAddress) ? `"[${clientAddress}]"` : clientAddress
   }
 
   /** Complete field lines for a request to `host`, whose own fields of this kind are dropped. */
@@ -30,8 +26,7 @@ export class ForwardedFields {
   }
 
   #format(host: string): string {
-    const [hostLine, named] = host === '' ? ['', ''] : [`X-Forwarded-Host: ${host}\r\n`, `;host="${host}"`]
-    const forwarded = `for=${this.#node};proto=${this.#proto}${named}`
-    return `X-Forwarded-For: ${this.#address}\r\nX-Forwarded-Proto: ${this.#proto}\r\n${hostLine}Forwarded: ${forwarded}\r\n`
+    const hostLine = host === '' ? '' : `X-Forwarded-Host: ${host}\r\n`
+    return `X-Forwarded-For: ${this.#address}\r\nX-Forwarded-Proto: ${this.#proto}\r\n${hostLine}`
   }
 }

@@ -25,8 +25,7 @@ const OURS = [
   'X-Forwarded-For: 203.0.113.7',
   'X-Forwarded-Proto: https',
   'X-Forwarded-Host: a.example',
-  'Forwarded: for=203.0.113.7;proto=https;host="a.example"',
-  'X-Request-Id: r1',
+  'Postern-Request-Id: r1',
   'Via: 1.1 postern',
 ]
 
@@ -86,7 +85,11 @@ describe('a request head for the local server', () => {
 
   it('lets Connection name away neither Host nor framing nor our own fields (RFC 9110 §7.6.1)', () => {
     const lines = request(
-      get('Connection: host, content-length, x-forwarded-for, x-request-id, via', 'Content-Length: 5', 'Via: 1.1 a'),
+      get(
+        'Connection: host, content-length, x-forwarded-for, postern-request-id, via',
+        'Content-Length: 5',
+        'Via: 1.1 a',
+      ),
     )
     expect(lines).toEqual(['GET /a HTTP/1.1', 'Host: a.example', 'Content-Length: 5', ...OURS])
   })
@@ -102,7 +105,7 @@ describe('a request head for the local server', () => {
         'X-Forwarded-Client-Cert: x',
         'Forwarded: for=10.0.0.1',
         'X-Real-IP: 10.0.0.1',
-        'X-Request-Id: mine',
+        'Postern-Request-Id: mine',
       ),
     )
     expect(lines).toEqual(['GET /a HTTP/1.1', 'Host: a.example', ...OURS])
@@ -113,7 +116,7 @@ describe('a request head for the local server', () => {
       'X_Forwarded_For: 1',
       'X.Real~IP: 1',
       'PROXY_AUTHORIZATION: 1',
-      'x_request-id: 1',
+      'postern_request-id: 1',
       `X_Forwarded_${'a'.repeat(60)}: 1`,
     ]
     const others = ['my_header: 1', '_: 1', 'X_Y: 1', `x_${'a'.repeat(60)}: 1`]
@@ -129,13 +132,28 @@ describe('a request head for the local server', () => {
     const lines = request(get(), { forwarded: said })
     expect(lines).toContain('Host: a.example')
     expect(lines).toContain('X-Forwarded-Host: a.example:8443')
-    expect(lines).toContain('Forwarded: for=203.0.113.7;proto=https;host="a.example:8443"')
   })
 
-  it('quotes an IPv6 address (RFC 7239 §6)', () => {
+  it('names an IPv6 address without brackets', () => {
     const lines = request(get(), { forwarded: new ForwardedFields('2001:db8::1', 'http') })
     expect(lines).toContain('X-Forwarded-For: 2001:db8::1')
-    expect(lines).toContain('Forwarded: for="[2001:db8::1]";proto=http;host="a.example"')
+  })
+
+  it('passes the visitor’s own X-Request-Id on, which some sign', () => {
+    const own = ['X-Request-Id: mine', 'x_request_id: also', 'X-Correlation-Id: 1']
+    expect(request(get(...own))).toEqual(['GET /a HTTP/1.1', 'Host: a.example', ...own, ...OURS])
+  })
+
+  it('names itself in Via, unless the tunnel has switched that off; the Via of others stays', () => {
+    const theirs = ['Via: 1.1 proxy.example', 'via: 1.1 postern-like']
+    const head = ['GET /a HTTP/1.1', 'Host: a.example', ...theirs]
+    expect(request(get(...theirs))).toEqual([...head, ...OURS])
+    expect(request(get(...theirs), { via: false })).toEqual([...head, ...OURS.slice(0, -1)])
+    for (const ours of ['1.0', '1.1', '2.0']) {
+      const passedOn = get(...theirs, `Via: ${ours} postern`)
+      expect(request(passedOn, { passedOn: true, via: false })).toEqual(head)
+      expect(request(passedOn, { passedOn: true })).toEqual([...head, `Via: ${ours} postern`])
+    }
   })
 
   it('names each Host of a connection in its own request', () => {
@@ -187,6 +205,18 @@ describe('a request head for the local server', () => {
     expect(request('GET /a/../%2E|^ HTTP/1.1\r\nHost: a.example\r\n\r\n')[0]).toBe('GET /a/../%2E|^ HTTP/1.1')
   })
 
+  it('writes raw UTF-8 of a target percent-encoded, byte for byte (RFC 3987 §3.1)', () => {
+    const raw = '/gr\xc3\xb6\xc3\x9fe?a=\xe2\x82\xac'
+    for (const [target, version] of [
+      [raw, '1.1'],
+      [raw, '1.0'],
+      [`http://a.example${raw}`, '1.1'],
+    ]) {
+      const lines = request(`GET ${target} HTTP/${version}\r\nHost: a.example\r\nX: \xff\r\n\r\n`)
+      expect(lines.slice(0, 3)).toEqual(['GET /gr%C3%B6%C3%9Fe?a=%E2%82%AC HTTP/1.1', 'Host: a.example', 'X: \xff'])
+    }
+  })
+
   it('goes on as HTTP/1.1 with Connection: close, without an expectation (RFC 9112 §2.3, RFC 9110 §10.1.1)', () => {
     const lines = request(
       'GET /a HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\nExpect: 100-continue\r\nTE: trailers\r\n\r\n',
@@ -213,8 +243,7 @@ describe('a request head for the local server', () => {
       'Host: ',
       'X-Forwarded-For: 203.0.113.7',
       'X-Forwarded-Proto: https',
-      'Forwarded: for=203.0.113.7;proto=https',
-      'X-Request-Id: r1',
+      'Postern-Request-Id: r1',
       'Via: 1.0 postern',
       'Connection: close',
     ])
@@ -277,7 +306,7 @@ function response(message: string, forwarding: Partial<ResponseForwarding> = {},
 
 const ok = (...fields: string[]) => ['HTTP/1.1 200 OK', ...fields, '', ''].join('\r\n')
 const NOW = expect.stringMatching(/^Date: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/)
-const OURS_BACK = ['X-Request-Id: r1', 'Via: 1.1 postern', NOW]
+const OURS_BACK = ['Postern-Request-Id: r1', NOW]
 
 describe('a response head for the visitor', () => {
   it('keeps the fields that are meant for it, and adds ours', () => {
@@ -300,15 +329,16 @@ describe('a response head for the visitor', () => {
         'Upgrade: h2c',
         'X-Hop: 1',
         'Tunnel-Error: tunnel-offline',
+        'Postern-Request-Id: theirs',
         'X-Request-Id: theirs',
         'Content-Length: 0',
       ),
     )
-    expect(lines).toEqual(['HTTP/1.1 200 OK', 'Content-Length: 0', ...OURS_BACK])
+    expect(lines).toEqual(['HTTP/1.1 200 OK', 'X-Request-Id: theirs', 'Content-Length: 0', ...OURS_BACK])
   })
 
   it('drops names that differ from one of ours by their punctuation alone, and no others (RFC 3875 §4.1.18)', () => {
-    const sent = ok('Content-Length: 0', 'X_Request_Id: 1', 'Set_Cookie: a=b', 'A_B: 1', 'tunnel.error: x')
+    const sent = ok('Content-Length: 0', 'Postern_Request_Id: 1', 'Set_Cookie: a=b', 'A_B: 1', 'tunnel.error: x')
     expect(response(sent)).toEqual(['HTTP/1.1 200 OK', 'Content-Length: 0', 'A_B: 1', ...OURS_BACK])
   })
 
@@ -363,8 +393,7 @@ describe('a response head for the visitor', () => {
     expect(response('HTTP/1.0 404 Not here\r\nContent-Length: 0\r\n\r\n')).toEqual([
       'HTTP/1.1 404 Not here',
       'Content-Length: 0',
-      'X-Request-Id: r1',
-      'Via: 1.0 postern',
+      'Postern-Request-Id: r1',
       NOW,
     ])
     expect(response('HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n')[0]).toBe('HTTP/1.1 200 ')
@@ -383,8 +412,7 @@ describe('a response head for the visitor', () => {
     expect(response(switching, {}, 'GET', true)).toEqual([
       'HTTP/1.1 101 Switching',
       'Sec-WebSocket-Accept: x',
-      'X-Request-Id: r1',
-      'Via: 1.1 postern',
+      'Postern-Request-Id: r1',
       'Connection: Upgrade',
       'Upgrade: websocket',
     ])

@@ -18,13 +18,8 @@ const PROTECTED = bits(FIELD.host, FIELD.contentLength, FIELD.transferEncoding)
 /** One for the process: a head is written and taken within one call. */
 export const slab = new HeadSlab()
 
-/** What stands in heads of both directions. Via goes behind a value that is not ended yet. */
-export const REQUEST_ID = Buffer.from('X-Request-Id: ')
-export const VIA = {
-  10: Buffer.from('\r\nVia: 1.0 postern\r\n'),
-  11: Buffer.from('\r\nVia: 1.1 postern\r\n'),
-  20: Buffer.from('\r\nVia: 2.0 postern\r\n'),
-} as const
+/** Stands in heads of both directions. Not X-Request-Id: that one belongs to visitors and applications, and some sign it. */
+export const REQUEST_ID = Buffer.from('Postern-Request-Id: ')
 
 /** Writes the line `index` in place of the one that was sent, or leaves it out. */
 export type WriteLine<Head, Context> = (head: Head, index: number, context: Context) => void

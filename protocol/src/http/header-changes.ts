@@ -28,9 +28,10 @@ const OURS = bits(
   FIELD.realIp,
   FIELD.requestId,
   FIELD.tunnelError,
+  FIELD.via,
 )
 /** The same, of fields that this layer otherwise leaves alone. */
-const OURS_BY_NAME: ReadonlySet<string> = new Set(['via', 'trailer'])
+const OURS_BY_NAME: ReadonlySet<string> = new Set(['trailer'])
 /** Token characters that local servers fold into hyphens (RFC 3875 §4.1.18): judged as if they were. */
 const ODD = /[^0-9A-Za-z]/g
 

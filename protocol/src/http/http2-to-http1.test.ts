@@ -54,6 +54,10 @@ test('octets above 127 pass as they are', () => {
   expect(http1RequestHead(request({}, ['x', 'caf\u00e9']), true).includes(Buffer.from('caf\xe9', 'latin1'))).toBe(true)
 })
 
+test('raw UTF-8 in a path passes to the parser of the head', () => {
+  expect(text(request({ ':path': '/\u00c3\u00b6' }))).toMatch(/^GET \/\u00c3\u00b6 HTTP\/1\.1\r\n/)
+})
+
 test.each([
   ['no method (§8.3.1)', request({ ':method': undefined }), 'method-token'],
   ['no scheme (§8.3.1)', request({ ':scheme': undefined }), 'h2-pseudo-fields'],

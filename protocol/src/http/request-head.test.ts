@@ -46,6 +46,25 @@ const ACCEPTED: [title: string, message: string, expected: Partial<ReturnType<ty
     line('GET /a|b^{c}"<>`\\?[d] HTTP/1.1'),
     { path: '/a|b^{c}"<>`\\?[d]' },
   ],
+  [
+    'RFC 3987 §3.1: raw UTF-8 goes on percent-encoded',
+    line('GET /gr\u00c3\u00b6\u00c3\u009fe?\u00e2\u0082\u00ac=\u00f0\u009f\u008d\u00ba HTTP/1.1'),
+    {
+      target: '/gr\u00c3\u00b6\u00c3\u009fe?\u00e2\u0082\u00ac=\u00f0\u009f\u008d\u00ba',
+      path: '/gr%C3%B6%C3%9Fe?%E2%82%AC=%F0%9F%8D%BA',
+    },
+  ],
+  [
+    'RFC 3987 §3.1: what is encoded already, and what only looks so, stays as it is',
+    line('GET /%c3%b6%2F\u00c3\u00b6%zz% HTTP/1.1'),
+    { path: '/%c3%b6%2F%C3%B6%zz%' },
+  ],
+  [
+    'RFC 3987 §3.1: raw UTF-8 in a URL',
+    line('GET http://a.example?\u00c3\u00b6 HTTP/1.1'),
+    { path: '/?%C3%B6', host: 'a.example' },
+  ],
+  ['RFC 3987 §3.1: raw UTF-8 in HTTP/1.0', 'GET /\u00c3\u00b6 HTTP/1.0\r\n\r\n', { path: '/%C3%B6' }],
   ['RFC 9112 §3.2.1: dot segments stay', line('GET /a/../b HTTP/1.1'), { path: '/a/../b' }],
   [
     'RFC 9112 §3.2.2: a URL',
@@ -153,6 +172,11 @@ describe('a request is read in the one way it can be read', () => {
 })
 
 describe('the limits of a request head', () => {
+  /** Six bytes of each `ö` when it is encoded. */
+  const rawTargetOf = (length: number) => {
+    const letters = Math.floor((length - 1) / 6)
+    return `GET /${'a'.repeat(length - 1 - 6 * letters)}${'\u00c3\u00b6'.repeat(letters)} HTTP/1.1\r\n${HOST}\r\n`
+  }
   const targetOf = (length: number) => `GET /${'a'.repeat(length - 1)} HTTP/1.1\r\n${HOST}\r\n`
   const headOf = (length: number) => get(`X: ${'a'.repeat(length - get('X: \r\n').length)}\r\n`)
   const fieldsOf = (count: number) => get('X: a\r\n'.repeat(count - 1))
@@ -161,6 +185,8 @@ describe('the limits of a request head', () => {
     ['a target of one byte less', targetOf(TARGET_BYTES - 1), undefined],
     ['the longest target', targetOf(TARGET_BYTES), undefined],
     ['a target of one byte more', targetOf(TARGET_BYTES + 1), 'target-bytes'],
+    ['the longest target of raw UTF-8, as it goes on', rawTargetOf(TARGET_BYTES), undefined],
+    ['one byte more of it', rawTargetOf(TARGET_BYTES + 1), 'target-bytes'],
     ['a head of one byte less', headOf(HEAD_BYTES - 1), undefined],
     ['the longest head', headOf(HEAD_BYTES), undefined],
     ['a head of one byte more', headOf(HEAD_BYTES + 1), 'head-bytes'],

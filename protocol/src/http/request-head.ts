@@ -1,7 +1,7 @@
 /** The head of a request (RFC 9112 §3): request line read, fields judged. Knows nothing of tunnels and of forwarding. */
 import { MOST_FORWARDS, TARGET_BYTES } from '../limits.ts'
 import { hostEnd, withoutDefaultPort } from './authority.ts'
-import { CR, LF, LOWER, SP, TARGET, TOKEN } from './character-tables.ts'
+import { CR, LF, LOWER, SP, TARGET, TARGET_PLAIN, TOKEN } from './character-tables.ts'
 import { INCOMPLETE } from './field-lines.ts'
 import { FIELD, spells } from './field-names.ts'
 import { CHUNKED, declaredLength, UNFRAMED } from './framing.ts'
@@ -9,6 +9,7 @@ import { HeadParser } from './head-parser.ts'
 import { matchVersion, VERSION_BYTES } from './http-version.ts'
 import { MessageHead } from './message-head.ts'
 import { methodAt, methodIsIdempotent, methodIsSafe } from './methods.ts'
+import { checkUtf8, percentEncoded, rawTargetEnd } from './raw-target.ts'
 import { refuse } from './rules.ts'
 
 const SLASH = 0x2f
@@ -35,22 +36,25 @@ export class RequestHead extends MessageHead {
   targetEnd = 0
   /** Where the path begins in the target: behind the authority in absolute-form. */
   pathStart = 0
+  /** The target has raw UTF-8: it is passed on percent-encoded. */
+  rawTarget = false
   /** Host as it was last sent, which is nearly always how it is sent next time. */
   #sentHost = ''
 
-  /** The request target as it was sent. */
+  /** The request target as it was sent; each character is a byte. */
   get target(): string {
     return this.#text(this.targetStart, this.targetEnd)
   }
 
   /** The target in origin-form (or `*`): what is sent on. */
   get path(): string {
-    return this.impliedPath + this.#text(this.pathStart, this.targetEnd)
+    const text = this.#text(this.pathStart, this.targetEnd)
+    return this.impliedPath + (this.rawTarget ? percentEncoded(text) : text)
   }
 
   /** Where `path` stands in bytes: [pathFrom, pathTo) of this buffer. Undefined if it was not sent as that. */
   get pathBuffer(): Buffer | undefined {
-    return this.pathStart === this.targetStart ? this.lines.buffer : undefined
+    return this.pathStart === this.targetStart && !this.rawTarget ? this.lines.buffer : undefined
   }
 
   get pathFrom(): number {
@@ -222,10 +226,13 @@ export class RequestHeadParser extends HeadParser<RequestHead> {
     const targetStart = at + 1
     const targetLimit = targetStart + TARGET_BYTES
     at = targetStart
-    while (at < limit && TARGET[buffer[at]!] === 1) if (++at > targetLimit) refuse('request', 'target-bytes')
+    while (at < limit && TARGET[buffer[at]!] === TARGET_PLAIN) if (++at > targetLimit) refuse('request', 'target-bytes')
+    const raw = at < limit && TARGET[buffer[at]!] !== 0
+    if (raw) at = rawTargetEnd(buffer, targetStart, at, limit)
     if (at >= limit) return INCOMPLETE
     if (buffer[at] !== SP) refuse('request', lineEnds(buffer[at]!) ? 'request-line' : 'target-character')
     if (at === targetStart) refuse('request', 'request-line')
+    if (raw) checkUtf8(buffer, targetStart, at)
     const targetEnd = at
 
     const version = matchVersion(buffer, at + 1, limit, 'request', 'version-syntax')
@@ -241,6 +248,7 @@ export class RequestHeadParser extends HeadParser<RequestHead> {
     head.lineStart = lineStart - from
     head.targetStart = targetStart - from
     head.targetEnd = targetEnd - from
+    head.rawTarget = raw
     return at + 2
   }
 

@@ -3,7 +3,7 @@ import { connectionNames } from './connection-options.ts'
 import type { CookieFence } from './cookie-fence.ts'
 import { DateLine } from './date-line.ts'
 import { bits, FIELD } from './field-names.ts'
-import { copyLines, REQUEST_ID, slab, VIA, writeAsSent, writeValue } from './head-writer.ts'
+import { copyLines, REQUEST_ID, slab, writeAsSent, writeValue } from './head-writer.ts'
 import type { ResponseHead } from './response-head.ts'
 
 export interface ResponseForwarding {
@@ -90,7 +90,7 @@ export function writeResponseHead(head: ResponseHead, forwarding: ResponseForwar
   return slab.take()
 }
 
-/** Which request it answers, how long that took, by which way it came, and when, if nobody says so. */
+/** Which request it answers, how long that took, and when, if nobody says so. No Via: RFC 9110 §7.6.3 leaves that to a gateway. */
 function writeOurs(head: ResponseHead, forwarding: ResponseForwarding): void {
   const { requestId, serverTiming } = forwarding
   slab.bytes(REQUEST_ID)
@@ -99,7 +99,7 @@ function writeOurs(head: ResponseHead, forwarding: ResponseForwarding): void {
     slab.bytes(SERVER_TIMING)
     slab.text(serverTiming)
   }
-  slab.bytes(VIA[head.version])
+  slab.text('\r\n')
   if (head.status >= 200 && !isDated(head, forwarding)) slab.bytes(date.bytes)
 }
 

@@ -23,7 +23,9 @@ export const RULES = {
   'method-token': rule('a request begins with a method, which is a token (RFC 9110 §9.1)'),
   'method-connect': rule('CONNECT asks for a proxy, and this is none (RFC 9110 §9.3.6)', 'connect-refused'),
   'request-line': rule('method, target and version are parted by one space each (RFC 9112 §3)'),
-  'target-character': rule('the target is of visible ASCII characters, without a fragment (RFC 9112 §3.2)'),
+  'target-character': rule(
+    'the target is of visible ASCII characters or well-formed UTF-8, without a fragment (RFC 9112 §3.2)',
+  ),
   'target-form': rule('the target is a path, an http URL, or * for OPTIONS (RFC 9112 §3.2)'),
   'target-bytes': rule(`the target has at most ${TARGET_BYTES} bytes (RFC 9112 §3)`, 'uri-too-long'),
   'version-syntax': rule('the version is HTTP/ and two digits with a dot between (RFC 9112 §2.3)'),

@@ -13,8 +13,10 @@ test('no two purposes share a key, and none shows the key of the secret', () => 
   const secret = newDeploymentSecret(randomBytes)
   const { current } = parseDeploymentKeys(secret)
   const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
-  const subkeys = (['seal', 'observation', 'hop', 'workerId'] as const).map((purpose) => hex(current.subkey(purpose)))
-  expect(new Set(subkeys).size).toBe(4)
+  const subkeys = (['seal', 'observation', 'hop', 'workerId', 'visitorCookie'] as const).map((purpose) =>
+    hex(current.subkey(purpose)),
+  )
+  expect(new Set(subkeys).size).toBe(5)
   expect(subkeys.every((subkey) => subkey.length === 64 && !secret.includes(subkey))).toBe(true)
   const master = JSON.parse(secret).current
   expect(inspect(current, { showHidden: true, depth: 9 }) + JSON.stringify(current)).not.toContain(master)

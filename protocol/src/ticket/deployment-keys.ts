@@ -11,6 +11,7 @@ const INFO = {
   observation: 'postern observation v1',
   hop: 'postern hop v1',
   workerId: 'postern worker id v1',
+  visitorCookie: 'postern visitor cookie v1',
   id: 'postern key id v1',
 } as const
 

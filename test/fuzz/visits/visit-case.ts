@@ -449,8 +449,6 @@ export class VisitCase implements ChannelHost {
         ? new TunnelFault('visitor-not-allowed')
         : undefined
     return {
-      request: {},
-      response: () => ({}),
       judge: (_address, head) => {
         const found = verdict(head)
         if (gate === 'at-once' || this.random.once(2)) return found

@@ -415,12 +415,13 @@ test('heads are changed as the gate says', async () => {
   const { tunnel, session } = await serve()
   const route = new ScriptedRoute()
   route.gate = {
-    judge: () => undefined,
-    request: { host: 'localhost:3000', removed: new Set(['authorization', 'cookie']), extraLines: 'X-Added: 1\r\n' },
-    response: ({ scheme, authority }) => ({
-      removed: new Set(['server']),
-      extraLines: 'X-Also: 2\r\n',
-      mend: { location: () => `${scheme}://${authority}/mended`, cookie: (value) => `${value}; mended` },
+    judge: () => ({
+      request: { host: 'localhost:3000', removed: new Set(['authorization', 'cookie']), extraLines: 'X-Added: 1\r\n' },
+      response: ({ scheme, authority }) => ({
+        removed: new Set(['server']),
+        extraLines: 'X-Also: 2\r\n',
+        mend: { location: () => `${scheme}://${authority}/mended`, cookie: (value) => `${value}; mended` },
+      }),
     }),
   }
   tunnel.arrive(route)

@@ -18,7 +18,7 @@ import {
   type RequestHead,
   RequestHeadParser,
 } from '@postern/protocol/http'
-import { STREAM_BACKLOG_BYTES } from '@postern/protocol/limits'
+import { HOP_HEAD_ADDED, STREAM_BACKLOG_BYTES } from '@postern/protocol/limits'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
 import { containedEvents } from '../../h2/contained-events.ts'
 import { EndOfMessage } from '../../h2/end-of-message.ts'
@@ -67,7 +67,7 @@ export class H2OriginStream implements ByteStream {
 
   constructor(host: H2StreamHost) {
     this.#host = host
-    this.#reader = new MessageReader(new RequestHeadParser(), 'request', {
+    this.#reader = new MessageReader(new RequestHeadParser(HOP_HEAD_ADDED), 'request', {
       head: (head) => this.#begin(head),
       data: (piece) => this.#output!.write(piece),
       end: (trailers) => this.#endRequest(trailers),

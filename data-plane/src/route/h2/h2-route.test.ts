@@ -182,7 +182,7 @@ test('a request of HTTP/1.1 reaches a local server of HTTP/2, and its answer com
     'x-own': '1',
     te: 'trailers',
     'x-forwarded-proto': 'https',
-    'x-request-id': 'p91dwr-00',
+    'postern-request-id': 'p91dwr-00',
     via: '1.1 postern',
   })
   for (const gone of ['host', 'connection', 'x-hop', 'transfer-encoding']) expect(seen[0]).not.toHaveProperty(gone)
@@ -280,7 +280,7 @@ test('visitors of HTTP/2 get trailers but those that may not stand there, interi
     stream.additionalHeaders({ ':status': 103, link: '</a.css>' })
     stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
     stream.on('wantTrailers', () =>
-      stream.sendTrailers({ 'grpc-status': '0', 'x-request-id': '1', 'grpc-message': String(fields['x-own']) }),
+      stream.sendTrailers({ 'grpc-status': '0', 'postern-request-id': '1', 'grpc-message': String(fields['x-own']) }),
     )
     stream.on('trailers', (trailers) => {
       stream.write(`trailers ${trailers['x-check']}`)

@@ -1,0 +1,45 @@
+/** How a request passes a tunnel with passwords: by a password, by the cookie of an earlier one, or by an exemption. */
+import type { VisitorRules } from '@postern/protocol/channel'
+import { TunnelFault } from '@postern/protocol/fault'
+import type { RequestHead } from '@postern/protocol/http'
+import { CredentialCheck, type CredentialCheckDeps, type Refusal } from './credential-check.ts'
+import { PasswordExemptions } from './password-exemptions.ts'
+import type { SignInCookie } from './sign-in-cookie.ts'
+
+export type Passage =
+  /** Its Authorization, if it has any, is not for us. */
+  | 'unchanged'
+  /** Its Authorization was the tunnel's password. */
+  | 'spent'
+  /** The same, and its visitor is to get a cookie. */
+  | 'signed-in'
+
+const BASIC = /^basic(?: |$)/i
+
+export class PasswordRule {
+  readonly #credentials: CredentialCheck
+  readonly #exemptions: PasswordExemptions
+  readonly #cookie: SignInCookie
+
+  constructor(rule: NonNullable<VisitorRules['basicAuth']>, cookie: SignInCookie, deps: CredentialCheckDeps) {
+    this.#credentials = new CredentialCheck(rule, deps)
+    this.#exemptions = new PasswordExemptions(rule)
+    this.#cookie = cookie
+  }
+
+  judge(address: string, head: RequestHead): TunnelFault | Passage | Promise<TunnelFault | Passage> {
+    const values = head.fieldValues('authorization')
+    // RFC 9110 §11.6.2: one credential. Of two, each server takes another.
+    if (values.length > 1) return new TunnelFault('visitor-unauthorised')
+    const state = this.#cookie.state(head)
+    const free = state !== 'none' || this.#exemptions.hold(head)
+    if (free && (values.length === 0 || !BASIC.test(values[0]!))) return 'unchanged'
+    const passage = (refusal: Refusal): TunnelFault | Passage => {
+      if (refusal === undefined) return state === 'fresh' ? 'spent' : 'signed-in'
+      // Basic authentication of the local server's own.
+      return free && refusal.code === 'visitor-unauthorised' ? 'unchanged' : refusal
+    }
+    const refusal = this.#credentials.judge(values, address)
+    return refusal instanceof Promise ? refusal.then(passage) : passage(refusal)
+  }
+}
