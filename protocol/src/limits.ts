@@ -141,8 +141,17 @@ export const HELD_PIECE_BYTES = 192
 
 /** Request line and fields together; twice what browsers and nginx's defaults reach. */
 export const HEAD_BYTES = 32 * KiB
-/** Fields of one head; Apache's limit. */
+/** Fields of one request's head; Apache's limit. */
 export const HEAD_FIELDS = 100
+/** Status line and fields together: what Chrome reads. Debug tools of PHP write their traces into fields. */
+export const RESPONSE_HEAD_BYTES = 256 * KiB
+/** Fields of one response's head: ten times what a request may have. */
+export const RESPONSE_HEAD_FIELDS = 1000
+/**
+ * Of an unfinished head, so many bytes are not given back to the stream's window, so that they count as held memory of the tunnel. Half of the first
+ * window: the peer may be credited for the other half only when that is consumed, and a longer head must not wait for its own credit.
+ */
+export const HEAD_UNCREDITED_BYTES = 128 * KiB
 /** The request target; twice nginx's default. */
 export const TARGET_BYTES = 16 * KiB
 /** One chunk-size line with its extensions (RFC 9112 §7.1.1); nobody sends longer ones in good faith. */
@@ -151,8 +160,6 @@ export const CHUNK_LINE_BYTES = 256
 export const TRAILER_BYTES = 8 * KiB
 /** A greater Max-Forwards counts as this one (RFC 9110 §7.6.2): no chain of intermediaries is as long. */
 export const MOST_FORWARDS = 1_000_000
-/** Interim (1xx) responses to one request; early hints need one or two. */
-export const INTERIM_RESPONSES = 16
 /** A visitor that has sent a first byte gets this long for the rest of the head. */
 export const HEAD_TIMEOUT_MS = seconds(10)
 /** A visitor's kept-alive connection without a request; longer than browsers keep one in use, shorter than the balancer's 350 s. */

@@ -133,7 +133,11 @@ const THEN: Record<StateName, Partial<Record<EventName, readonly string[]>>> = {
     'the visitor is cut off': ['done abandoned', 'cut request-invalid'],
     'code throws': ['write 500 internal-error', 'done keep-alive', 'refused internal-error'],
     'its deadline comes': ['write 503 store-unavailable', 'done keep-alive', 'refused store-unavailable'],
-    'its deadline comes while the visitor reads': ['write 503 store-unavailable', 'done keep-alive', 'refused store-unavailable'],
+    'its deadline comes while the visitor reads': [
+      'write 503 store-unavailable',
+      'done keep-alive',
+      'refused store-unavailable',
+    ],
     'its deadline comes late': ['write 503 store-unavailable', 'done keep-alive', 'refused store-unavailable'],
   },
   authorising: {
@@ -141,7 +145,11 @@ const THEN: Record<StateName, Partial<Record<EventName, readonly string[]>>> = {
     'the visitor is cut off': ['done abandoned', 'cut request-invalid'],
     'code throws': ['write 500 internal-error', 'done keep-alive', 'refused internal-error'],
     'its deadline comes': ['write 503 visitor-checks-busy', 'done keep-alive', 'refused visitor-checks-busy'],
-    'its deadline comes while the visitor reads': ['write 503 visitor-checks-busy', 'done keep-alive', 'refused visitor-checks-busy'],
+    'its deadline comes while the visitor reads': [
+      'write 503 visitor-checks-busy',
+      'done keep-alive',
+      'refused visitor-checks-busy',
+    ],
     'its deadline comes late': ['write 503 visitor-checks-busy', 'done keep-alive', 'refused visitor-checks-busy'],
   },
   held: {
@@ -180,7 +188,11 @@ const THEN: Record<StateName, Partial<Record<EventName, readonly string[]>>> = {
     'the visitor is cut off': ['done abandoned', 'cut request-invalid'],
     'code throws': ['write 500 internal-error', 'done keep-alive', 'refused internal-error'],
     'its deadline comes': ['write 504 origin-timeout', 'done keep-alive', 'refused origin-timeout'],
-    'its deadline comes while the visitor reads': ['write 504 origin-timeout', 'done keep-alive', 'refused origin-timeout'],
+    'its deadline comes while the visitor reads': [
+      'write 504 origin-timeout',
+      'done keep-alive',
+      'refused origin-timeout',
+    ],
     'its deadline comes late': ['write 504 origin-timeout', 'done keep-alive', 'refused origin-timeout'],
     'its stream is needed': ['write 503 streams-exhausted', 'done close', 'refused streams-exhausted'],
     'the node stops': ['write 503 server-draining', 'done keep-alive', 'refused server-draining'],

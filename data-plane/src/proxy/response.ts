@@ -15,7 +15,7 @@ import {
   type ResponseHeadParser,
   writeResponseHead,
 } from '@postern/protocol/http'
-import { IDLE_STREAM_MS, INTERIM_RESPONSES } from '@postern/protocol/limits'
+import { HEAD_UNCREDITED_BYTES, IDLE_STREAM_MS } from '@postern/protocol/limits'
 import type { ByteStream } from '@postern/protocol/mux'
 import type { ResponseChanges } from '../route/visitor-gate.ts'
 import type { RequestRecord } from './request-record.ts'
@@ -91,12 +91,11 @@ export class Response {
   #closeFrame: CloseFrame = 'none'
   /** The body is delimited by the close, and the visitor gets it in chunks. */
   #chunking = false
-  #interims = 0
   /** A 100 was passed on. */
   #continued = false
   /** What the sink answered last: whether the visitor has taken all that it was given. */
   #taken = true
-  /** Bytes of the stream's window that are not given back yet, because the visitor has not taken all. */
+  /** Bytes of the stream's window that are not given back yet, because the visitor has not taken all or a head is not whole. */
   #owed = 0
 
   constructor(options: ResponseOptions) {
@@ -182,7 +181,6 @@ export class Response {
       if (head === undefined) return this.#keepPart(buffer, from, to)
       from += head.bytes
       if (!head.interim) return this.#begin(head, buffer, from, to)
-      if (++this.#interims > INTERIM_RESPONSES) throw new TunnelFault('origin-invalid', 'Too many interim responses.')
       this.#continued ||= head.status === CONTINUE
       if (this.#visitorVersion === 11) this.#write(this.#written(head, true))
     }
@@ -220,7 +218,8 @@ export class Response {
     this.#body.start(head.framing, head.contentLength)
     const end = this.#advance(buffer, from, to)
     const { passTo } = this.#body
-    if (this.#dechunker !== undefined || this.#chunking || passTo - from > JOINED_BYTES) {
+    const changed = this.#dechunker !== undefined || this.#chunking || this.#body.hasBlanks
+    if (changed || passTo - from > JOINED_BYTES) {
       this.#write(this.#written(head, this.keepAlive))
       this.#passOn(buffer, from, end)
     } else {
@@ -265,8 +264,8 @@ export class Response {
       // A chunk of no bytes would end the body.
       if (end > from) this.#write(chunkOf(buffer, from, end))
     } else {
-      const { passTo } = this.#body
-      if (passTo > from) this.#write(buffer.subarray(from, passTo))
+      const passed = this.#body.passed(buffer, from)
+      if (passed.length > 0) this.#write(passed)
       this.#writeTail()
     }
   }
@@ -287,11 +286,15 @@ export class Response {
     this.#taken = this.#options.sink.write(bytes)
   }
 
-  /** Gives `bytes` and all that is owed back to the stream's window, unless the visitor has yet to take something. */
+  /**
+   * Gives `bytes` and all that is owed back to the stream's window, unless the visitor has yet to take something. What is kept of an unfinished head stays
+   * owed, so that it counts as held.
+   */
   #credit(bytes: number, stream: ByteStream): void {
     const owed = this.#owed + bytes
-    this.#owed = this.#taken ? 0 : owed
-    if (this.#taken && owed > 0) stream.consume(owed)
+    const kept = this.#carry === undefined ? 0 : Math.min(this.#carry.length, HEAD_UNCREDITED_BYTES, owed)
+    this.#owed = this.#taken ? kept : owed
+    if (owed > this.#owed) stream.consume(owed - this.#owed)
   }
 
   #newDechunker(): Dechunker {

@@ -31,6 +31,8 @@ export const FIELD = {
   maxForwards: 22,
   authorization: 23,
   wwwAuthenticate: 24,
+  /** A line that repeats what another says, and does not go on. */
+  leftOut: 25,
 } as const
 
 export type FieldId = (typeof FIELD)[keyof typeof FIELD]

@@ -118,7 +118,7 @@ function statusLine(head: ResponseHead): number {
   slab.text(`HTTP/1.1 ${head.status} `)
   slab.span(buffer, base + head.reasonStart, base + head.reasonEnd)
   slab.text('\r\n')
-  return lines.count > 0 ? lines.nameStart(0) : base + head.bytes - 2
+  return lines.count > 0 ? lines.nameStart(0) : lines.end
 }
 
 function writeCookie(head: ResponseHead, index: number, { cookies }: ResponseForwarding): void {
