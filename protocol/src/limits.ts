@@ -147,6 +147,8 @@ export const HEAD_FIELDS = 100
 export const RESPONSE_HEAD_BYTES = 256 * KiB
 /** Fields of one response's head: ten times what a request may have. */
 export const RESPONSE_HEAD_FIELDS = 1000
+/** What a node adds to the head of a response: the fields of a tunnel's rules, ours, and what clean form takes more than the form it came in. */
+export const RESPONSE_HEAD_ADDED = { bytes: 16 * KiB, fields: 128 }
 /**
  * Of an unfinished head, so many bytes are not given back to the stream's window, so that they count as held memory of the tunnel. Half of the first
  * window: the peer may be credited for the other half only when that is consumed, and a longer head must not wait for its own credit.
@@ -243,6 +245,11 @@ export const H2_HELD_BYTES = 11 * MiB
 export const H2_CONNECTION_WINDOW_BYTES = MiB
 /** Twice HEAD_BYTES: what lies between is answered 431 as in HTTP/1.1; the stream of what is larger is reset. */
 export const H2_HEADER_LIST_BYTES = 2 * HEAD_BYTES
+/** Of the head of a response: as nghttp2 counts them, each field for 32 bytes more (RFC 9113 §10.5.1). */
+export const H2_SENT_HEAD_BYTES =
+  RESPONSE_HEAD_BYTES + RESPONSE_HEAD_ADDED.bytes + 32 * (RESPONSE_HEAD_FIELDS + RESPONSE_HEAD_ADDED.fields)
+/** Interim responses of one request whose heads together are longer than this are followed by a PING: its answer shows that they have left. */
+export const H2_INTERIM_BYTES = 16 * KiB
 /** Twice HEAD_FIELDS and the pseudo-fields, with crumbs of cookies (RFC 9113 §8.2.3): what lies between is answered 431. */
 export const H2_HEADER_PAIRS = 256
 /** What one session may hold that is queued for a peer that does not read, with its tables; in MB, as node:http2 takes it. Beyond it new streams are refused. */

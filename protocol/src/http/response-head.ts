@@ -76,8 +76,9 @@ export class ResponseHeadParser extends HeadParser<ResponseHead> {
   #method = 'GET'
   #upgradeAsked = false
 
-  constructor() {
-    super('response', new ResponseHead())
+  /** `added`: what a node may have put into a head that was within the limits. */
+  constructor(added?: { bytes: number; fields: number }) {
+    super('response', new ResponseHead(), added)
   }
 
   /** Names the request that the next heads answer: HEAD has no body, and 101 is granted only to who asked. */
