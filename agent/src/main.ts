@@ -50,6 +50,7 @@ async function main(): Promise<number> {
       ...visitors,
       target,
       holdMs: flags.hold,
+      firstByteMs: flags.firstByte,
       connections: flags.connections,
       pool: flags.pool,
       upstreamProtocol: flags.upstreamProtocol,
@@ -57,6 +58,7 @@ async function main(): Promise<number> {
       signal: stopping.beforeReady,
       onStatus: (status) => terminal.status(status),
       onLocalServer: (fault) => terminal.localServer(fault),
+      onNotice: (notice) => terminal.notice(notice),
     })
     stopping.nowStop(() => {
       terminal.closing()

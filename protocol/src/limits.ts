@@ -166,9 +166,20 @@ export const MOST_FORWARDS = 1_000_000
 export const HEAD_TIMEOUT_MS = seconds(10)
 /** A visitor's kept-alive connection without a request; longer than browsers keep one in use, shorter than the balancer's 350 s. */
 export const VISITOR_IDLE_MS = seconds(75)
-/** The local server's first byte. */
+/** The local server's first byte, unless the agent asks for another limit. */
 export const ORIGIN_FIRST_BYTE_MS = seconds(60)
-/** A body that does not move at all. */
+/** The longest limit for the first byte that an agent may ask for, besides none at all. Not scaled: people write it. */
+export const MOST_FIRST_BYTE_MS = 3_600_000
+/** After so long without a first byte, the agent's terminal says that the local server is still awaited. */
+export const STILL_WAITING_MS = seconds(30)
+/** Notices for the person at an agent: more are noise, and its control stream takes CONTROL_LINES_PER_SECOND. */
+export const NOTICES_PER_SECOND = 1
+export const NOTICES_BURST = 10
+/** Names of dropped cookies that are remembered, so that each is reported once: of one tunnel, some 30 KB at most. */
+export const NOTICED_COOKIES = 256
+/** Of a notice's text. It fits into the preamble by which one node sends it to another. */
+export const NOTICE_CHARACTERS = 400
+/** A body that does not move at all: of a request, or of a response whose length is known or whose visitor does not read. */
 export const BODY_IDLE_MS = seconds(600)
 /** Requests for a name whose agent left so recently may wait for it: it restarts, or its network does. Later ones are answered at once. */
 export const AWAY_MS = seconds(60)

@@ -146,9 +146,14 @@ class Beginning implements StreamListener, QueuedRequest {
     if (claimed === undefined) return this.#refuse(HOP_ANSWER.stale)
     if (draining()) return this.#refuse(HOP_ANSWER.draining)
     const { route, tenant } = claimed
+    if (preamble.notice !== undefined) {
+      route.notify?.(preamble.notice.about, preamble.notice.detail)
+      return this.#stream.end()
+    }
     if (!this.#desk.admits(this.#stream, tenant))
       return this.#giveBackUnsent(new TunnelFault('streams-exhausted', 'the tunnel holds too much memory'))
-    if (route.gate === undefined) this.#join(preamble, route)
+    // What only this node knows of the tunnel, it keeps.
+    if (route.gate === undefined && route.firstByteMs === undefined) this.#join(preamble, route)
     else this.#judge(preamble, route)
   }
 

@@ -1,12 +1,14 @@
 /** One request and its response over one stream at a time: when it is sent again on the same route, when it is over, and as what. */
+import type { NoticeKind } from '@postern/protocol/channel'
 import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
 import type { BodyBoundary, CookieFence, RequestHead, ResponseHead } from '@postern/protocol/http'
-import { BODY_IDLE_MS, ORIGIN_FIRST_BYTE_MS, UPGRADE_END_MS } from '@postern/protocol/limits'
+import { BODY_IDLE_MS, UPGRADE_END_MS } from '@postern/protocol/limits'
 import type { StreamListener } from '@postern/protocol/mux'
 import { requestSignsIn, responseOffersSignIn } from '../route/connection-sign-in.ts'
 import { Leftover } from '../route/leftover.ts'
 import type { Asker, Freshness, Lease, Route } from '../route/route.ts'
 import type { ResponseChanges } from '../route/visitor-gate.ts'
+import { OriginPatience } from './origin-patience.ts'
 import { RequestBody } from './request-body.ts'
 import type { RequestRecord } from './request-record.ts'
 import { Response, type ResponseReader, type ResponseSink } from './response.ts'
@@ -79,6 +81,7 @@ export class Exchange implements StreamListener, ResponseSink {
   readonly #head: RequestHead
   readonly #request: RequestBody
   readonly #response: Response
+  readonly #patience: OriginPatience
   readonly #version: 10 | 11
   readonly #mayMove: boolean
   readonly #bindsStreams: boolean
@@ -93,6 +96,8 @@ export class Exchange implements StreamListener, ResponseSink {
   #originEnded = false
   #terminating = false
   #over = false
+  /** The visitor has not taken all that it was given, and has its time for that. */
+  #unread = false
   /** When the latest byte passed of a body, or after an upgrade. */
   #movedAt = 0
 
@@ -103,6 +108,7 @@ export class Exchange implements StreamListener, ResponseSink {
     this.#host = host
     this.#record = record
     this.#route = route
+    this.#patience = new OriginPatience(route)
     this.#asker = asker
     this.#head = head
     this.#version = head.version
@@ -218,6 +224,7 @@ export class Exchange implements StreamListener, ResponseSink {
     // Slow is not idle.
     if (!taken && !this.#terminating && this.#host.progressed()) return this.#host.expireIn(BODY_IDLE_MS)
     const silent = this.#request.done && this.#response.state === 'awaited'
+    if (silent && this.#waitsOn()) return
     this.#abandon(new TunnelFault(silent ? 'origin-timeout' : 'body-timeout'))
   }
 
@@ -270,7 +277,9 @@ export class Exchange implements StreamListener, ResponseSink {
       this.#response.read(chunk, this.#lease.stream)
     } catch (error) {
       if (error === HTTP1_REQUIRED) return this.#requireHttp1()
-      return this.#abandon(toFault(error, 'origin-invalid'))
+      const fault = toFault(error, 'origin-invalid')
+      if (fault.code === 'origin-invalid') this.#notify('answer-refused', `: ${fault.detail}`)
+      return this.#abandon(fault)
     }
     const { state } = this.#response
     if (state === 'whole') return before === 'whole' ? undefined : this.#responseWhole(before === 'awaited')
@@ -318,9 +327,29 @@ export class Exchange implements StreamListener, ResponseSink {
     const { state, taken } = this.#response
     if (this.#terminating) return
     if (state === 'spliced') return this.#host.expireIn(Infinity)
-    if (state === 'awaited' && this.#request.done) return this.#host.expireIn(ORIGIN_FIRST_BYTE_MS)
-    // A visitor that does not read has until the deadline that was set while it still did.
-    if (taken || begun) this.#host.expireIn(BODY_IDLE_MS)
+    if (state === 'awaited' && this.#request.done) return this.#host.expireIn(this.#patience.begin(this.#host.now()))
+    // A visitor that does not read has its time from when it stopped.
+    if (taken || begun || !this.#unread) {
+      // An event stream may be silent for as long as both ends live, which the heartbeat and TCP tell.
+      const mayBeSilent = taken && this.#request.done && this.#response.openEnded
+      this.#host.expireIn(mayBeSilent ? Infinity : BODY_IDLE_MS)
+    }
+    this.#unread = !taken
+  }
+
+  /** Whether the local server, or the node that has its tunnel and judges this, has more time for its first byte. */
+  #waitsOn(): boolean {
+    const leftMs = this.#lease.judged
+      ? Infinity
+      : this.#patience.next(this.#host.now(), () => this.#notify('still-waiting'))
+    if (leftMs !== undefined) this.#host.expireIn(leftMs)
+    return leftMs !== undefined
+  }
+
+  /** Says something of this request to the person at the agent: without its query, which may hold secrets. */
+  #notify(about: NoticeKind, detail = ''): void {
+    const path = this.#head.path.split('?', 1)[0]!.slice(0, NOTICED_PATH_CHARACTERS)
+    this.#route.notify?.(about, `${this.#head.method} ${path}${detail}`)
   }
 
   #failOrRepeat(why: TunnelFault): void {
@@ -377,6 +406,10 @@ export class Exchange implements StreamListener, ResponseSink {
 
   write(bytes: Buffer): boolean {
     return this.#host.write(bytes)
+  }
+
+  cookieDropped(name: string): void {
+    this.#route.notify?.('cookie-dropped', name)
   }
 
   /** A sign-in that the head offers begins with the visitor's next request, which takes the same stream. */
@@ -455,6 +488,9 @@ export class Exchange implements StreamListener, ResponseSink {
     this.#host.exchangeOver(outcome)
   }
 }
+
+/** Of a path in a notice. */
+const NOTICED_PATH_CHARACTERS = 100
 
 /** Leaves the response's reader, whose throws refuse the response. */
 const HTTP1_REQUIRED = new Error('HTTP/1.1 is required')

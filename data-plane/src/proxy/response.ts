@@ -46,6 +46,8 @@ export interface ResponseSink {
   write(bytes: Buffer): boolean
   /** The head of the final response has come; nothing of it was written. What it throws refuses the response. */
   answered(head: ResponseHead): void
+  /** A cookie of that name does not go on. */
+  cookieDropped(name: string): void
 }
 
 /** Whether a WebSocket's visitor was sent a Close of ours: `due` waits for the end of the frame that is under way. */
@@ -91,6 +93,7 @@ export class Response {
   #closeFrame: CloseFrame = 'none'
   /** The body is delimited by the close, and the visitor gets it in chunks. */
   #chunking = false
+  #openEnded = false
   /** A 100 was passed on. */
   #continued = false
   /** What the sink answered last: whether the visitor has taken all that it was given. */
@@ -133,6 +136,11 @@ export class Response {
       this.state = 'whole'
     }
     return this.state === 'whole' || this.state === 'spliced' ? this.state : 'cut'
+  }
+
+  /** A body that goes on until the local server ends it: how much is left of it is not known. */
+  get openEnded(): boolean {
+    return this.state === 'body' && this.#openEnded
   }
 
   /** Whether the visitor has taken all that it was given: nothing of it waits in this process. */
@@ -215,6 +223,7 @@ export class Response {
     this.originIdleMs = head.keepAlive && request.upgrade === undefined ? idleTime(head) : 0
     if (needsDechunking(head, this.#visitorVersion)) this.#dechunker = this.#newDechunker()
     this.#chunking = needsChunking(head, this.#visitorVersion)
+    this.#openEnded = head.framing === 'chunked' || head.framing === 'close'
     this.#body.start(head.framing, head.contentLength)
     const end = this.#advance(buffer, from, to)
     const { passTo } = this.#body
@@ -305,9 +314,16 @@ export class Response {
 
   /** The head as the visitor gets it, with the beginning of the body behind it, if given. */
   #written(head: ResponseHead, keepAlive: boolean, buffer?: Buffer, from = 0, to = 0): Buffer {
-    const { record, cookies, changes } = this.#options
+    const { record, cookies, changes, sink: dropped } = this.#options
     const serverTiming = head.interim ? '' : record.serverTiming
-    const forwarding = { visitorVersion: this.#visitorVersion, keepAlive, requestId: record.id, cookies, serverTiming }
+    const forwarding = {
+      visitorVersion: this.#visitorVersion,
+      keepAlive,
+      requestId: record.id,
+      cookies,
+      dropped,
+      serverTiming,
+    }
     return writeResponseHead(
       head,
       changes === undefined ? forwarding : { ...forwarding, ...changes },

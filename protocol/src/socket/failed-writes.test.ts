@@ -7,7 +7,12 @@ import { FailedWrites } from './failed-writes.ts'
 
 const ANSWER = 'a'.repeat(30_000)
 const KEY = { psk: Buffer.alloc(32, 7), identity: 'test' }
-const PSK = { ciphers: 'PSK-AES256-GCM-SHA384', minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' } as const
+const PSK = {
+  ciphers: 'PSK-AES256-GCM-SHA384',
+  minVersion: 'TLSv1.2',
+  maxVersion: 'TLSv1.2',
+  allowHalfOpen: true,
+} as const
 
 const cleanups: (() => void)[] = []
 afterEach(() => {
@@ -26,7 +31,6 @@ const WAYS: Record<string, () => Promise<{ socket: Socket; peer: Socket }>> = {
         ...PSK,
         port,
         host: '127.0.0.1',
-        allowHalfOpen: true,
         pskCallback: () => KEY,
         checkServerIdentity: () => undefined,
       }),
@@ -54,21 +58,24 @@ describe.each(Object.entries(WAYS))('%s', (way, open) => {
     ['ends, and then resets the connection', false, (peer) => void peer.end(ANSWER, () => peer.destroy())],
   ]
   // Node resets no socket of TLS (resetAndDestroy: ERR_INVALID_HANDLE_TYPE).
-  test.each(leaving.filter(([, cut]) => way === 'TCP' || !cut))('what a peer sent before it %s is read although a write has failed', async (_how, cut, leave) => {
-    const { socket, peer } = await open()
-    const writes = new FailedWrites(socket)
-    socket.pause()
-    await new Promise((resolve) => socket.write('never read', resolve))
-    leave(peer)
-    await once(peer, 'close')
-    // It fails, and those behind it are not tried.
-    for (let time = 0; time < 3; time++) await new Promise((resolve) => socket.write('more', resolve))
-    let got = ''
-    socket.on('data', (chunk: Buffer) => {
-      got += chunk
-    })
-    await once(socket.resume(), 'close')
-    expect(got).toBe(ANSWER)
-    expect(writes.cut).toBe(cut)
-  })
+  test.each(leaving.filter(([, cut]) => way === 'TCP' || !cut))(
+    'what a peer sent before it %s is read although a write has failed',
+    async (_how, cut, leave) => {
+      const { socket, peer } = await open()
+      const writes = new FailedWrites(socket)
+      socket.pause()
+      await new Promise((resolve) => socket.write('never read', resolve))
+      leave(peer)
+      await once(peer, 'close')
+      // It fails, and those behind it are not tried.
+      for (let time = 0; time < 3; time++) await new Promise((resolve) => socket.write('more', resolve))
+      let got = ''
+      socket.on('data', (chunk: Buffer) => {
+        got += chunk
+      })
+      await once(socket.resume(), 'close')
+      expect(got).toBe(ANSWER)
+      expect(writes.cut).toBe(cut)
+    },
+  )
 })
