@@ -172,6 +172,7 @@ export class Exchange implements StreamListener, ResponseSink {
   visitorEnded(): void {
     if (!this.#request.done) return this.visitorGone()
     this.#visitorEnded = true
+    this.#setDeadline()
     this.#lease.stream.end()
     this.#endIfBothEnded()
   }
@@ -327,11 +328,14 @@ export class Exchange implements StreamListener, ResponseSink {
     const { state, taken } = this.#response
     if (this.#terminating) return
     if (state === 'spliced') return this.#host.expireIn(Infinity)
-    if (state === 'awaited' && this.#request.done) return this.#host.expireIn(this.#patience.begin(this.#host.now()))
+    if (state === 'awaited' && this.#request.done) {
+      const waitMs = this.#patience.begin(this.#host.now())
+      return this.#host.expireIn(this.#visitorEnded ? Math.min(waitMs, BODY_IDLE_MS) : waitMs)
+    }
     // A visitor that does not read has its time from when it stopped.
     if (taken || begun || !this.#unread) {
       // An event stream may be silent for as long as both ends live, which the heartbeat and TCP tell.
-      const mayBeSilent = taken && this.#request.done && this.#response.openEnded
+      const mayBeSilent = taken && this.#request.done && !this.#visitorEnded && this.#response.openEnded
       this.#host.expireIn(mayBeSilent ? Infinity : BODY_IDLE_MS)
     }
     this.#unread = !taken
@@ -339,9 +343,11 @@ export class Exchange implements StreamListener, ResponseSink {
 
   /** Whether the local server, or the node that has its tunnel and judges this, has more time for its first byte. */
   #waitsOn(): boolean {
+    // A visitor that has ended its side may be gone, which nothing but its limit shows.
+    const mostMs = this.#visitorEnded ? BODY_IDLE_MS : Infinity
     const leftMs = this.#lease.judged
       ? Infinity
-      : this.#patience.next(this.#host.now(), () => this.#notify('still-waiting'))
+      : this.#patience.next(this.#host.now(), mostMs, () => this.#notify('still-waiting'))
     if (leftMs !== undefined) this.#host.expireIn(leftMs)
     return leftMs !== undefined
   }
