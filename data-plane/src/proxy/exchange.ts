@@ -20,6 +20,8 @@ export interface ExchangeHost {
   write(bytes: Buffer): boolean
   /** Whether the visitor has taken a part of what waits since the last time, or since something waits. */
   progressed(): boolean
+  /** Nothing of the visitor is read just now: its leaving would not show. */
+  readonly deaf: boolean
   endWriting(): void
   setReading(on: boolean): void
   /** Expires the exchange unless it is called again before; milliseconds from now, Infinity for never. */
@@ -96,6 +98,8 @@ export class Exchange implements StreamListener, ResponseSink {
   #originEnded = false
   #terminating = false
   #over = false
+  /** The local server has not taken all of the request's body, and nothing of the visitor is read meanwhile. */
+  #paused = false
   /** The visitor has not taken all that it was given, and has its time for that. */
   #unread = false
   /** When the latest byte passed of a body, or after an upgrade. */
@@ -226,6 +230,7 @@ export class Exchange implements StreamListener, ResponseSink {
     if (!taken && !this.#terminating && this.#host.progressed()) return this.#host.expireIn(BODY_IDLE_MS)
     const silent = this.#request.done && this.#response.state === 'awaited'
     if (silent && this.#waitsOn()) return
+    if (this.#mayBeSilent) return this.#host.expireIn(BODY_IDLE_MS)
     this.#abandon(new TunnelFault(silent ? 'origin-timeout' : 'body-timeout'))
   }
 
@@ -259,6 +264,7 @@ export class Exchange implements StreamListener, ResponseSink {
 
   writable(): void {
     this.#host.setReading(true)
+    this.#paused = false
   }
 
   /** Code of this request threw. */
@@ -316,7 +322,9 @@ export class Exchange implements StreamListener, ResponseSink {
   /** What was measured of the chunk, from `from` on. */
   #sendBody(chunk: Buffer, from: number): void {
     const { stream, tentative = false } = this.#lease
-    if (!this.#request.send(chunk, from, stream, tentative)) this.#host.setReading(false)
+    if (this.#request.send(chunk, from, stream, tentative)) return
+    this.#paused = true
+    this.#host.setReading(false)
   }
 
   get #mayBeStale(): boolean {
@@ -328,27 +336,34 @@ export class Exchange implements StreamListener, ResponseSink {
     const { state, taken } = this.#response
     if (this.#terminating) return
     if (state === 'spliced') return this.#host.expireIn(Infinity)
-    if (state === 'awaited' && this.#request.done) {
-      const waitMs = this.#patience.begin(this.#host.now())
-      return this.#host.expireIn(this.#visitorEnded ? Math.min(waitMs, BODY_IDLE_MS) : waitMs)
-    }
+    if (state === 'awaited' && this.#request.done)
+      return this.#host.expireIn(Math.min(this.#patience.begin(this.#host.now()), BODY_IDLE_MS))
     // A visitor that does not read has its time from when it stopped.
-    if (taken || begun || !this.#unread) {
-      // An event stream may be silent for as long as both ends live, which the heartbeat and TCP tell.
-      const mayBeSilent = taken && this.#request.done && !this.#visitorEnded && this.#response.openEnded
-      this.#host.expireIn(mayBeSilent ? Infinity : BODY_IDLE_MS)
-    }
+    if (taken || begun || !this.#unread) this.#host.expireIn(BODY_IDLE_MS)
     this.#unread = !taken
+  }
+
+  /** Whether the visitor's leaving would show: not if it has ended its side, nor while nothing of it is read. */
+  get #hearsVisitor(): boolean {
+    return !this.#visitorEnded && !this.#paused && !this.#host.deaf
+  }
+
+  /** An event stream may be silent for as long as both ends live, which the heartbeat and TCP tell. */
+  get #mayBeSilent(): boolean {
+    const { taken, openEnded } = this.#response
+    return taken && openEnded && this.#request.done && !this.#terminating && this.#hearsVisitor
   }
 
   /** Whether the local server, or the node that has its tunnel and judges this, has more time for its first byte. */
   #waitsOn(): boolean {
-    // A visitor that has ended its side may be gone, which nothing but its limit shows.
-    const mostMs = this.#visitorEnded ? BODY_IDLE_MS : Infinity
+    const hears = this.#hearsVisitor
+    const mostMs = hears ? Infinity : BODY_IDLE_MS
     const leftMs = this.#lease.judged
-      ? Infinity
+      ? hears
+        ? BODY_IDLE_MS
+        : undefined
       : this.#patience.next(this.#host.now(), mostMs, () => this.#notify('still-waiting'))
-    if (leftMs !== undefined) this.#host.expireIn(leftMs)
+    if (leftMs !== undefined) this.#host.expireIn(Math.min(leftMs, BODY_IDLE_MS))
     return leftMs !== undefined
   }
 
@@ -405,6 +420,7 @@ export class Exchange implements StreamListener, ResponseSink {
     this.#record.retries += 1
     const room = this.#request.repeat(this.#lease.stream, this.#lease.tentative === true)
     if (this.#visitorEnded) this.#lease.stream.end()
+    this.#paused = !room
     this.#host.setReading(room)
   }
 
