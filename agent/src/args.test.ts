@@ -80,6 +80,18 @@ describe('the command line', () => {
     expect(parse('http', '3000', '--hold', text)).toMatchObject({ flags: { hold } })
   })
 
+  test.each([
+    ['90s', 90_000],
+    ['60m', 3_600_000],
+    ['0', 0],
+  ])('--first-byte %s', (text, firstByte) => {
+    expect(parse('http', '3000', '--first-byte', text)).toMatchObject({ flags: { firstByte } })
+  })
+
+  test.each(['90', '61m', '-1s', 'never'])('--first-byte %s is refused, and says what it may be', (text) => {
+    expect(() => parse('http', '3000', '--first-byte', text)).toThrow(usageFault(/--first-byte.*90s.*at most 60m/))
+  })
+
   test.each(['10', '61s', '-1s', 'forever'])('--hold %s is refused, and says what it may be', (text) => {
     expect(() => parse('http', '3000', '--hold', text)).toThrow(usageFault(/--hold.*10s.*at most 60s/))
   })

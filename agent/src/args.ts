@@ -1,7 +1,7 @@
 /** The command line as a value. Knows nothing of the environment, the profile or what a command does. */
 import { UPSTREAM_PROTOCOLS, type UpstreamProtocol } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
-import { MOST_HOLD_MS, SLOTS_PER_NAME } from '@postern/protocol/limits'
+import { MOST_FIRST_BYTE_MS, MOST_HOLD_MS, SLOTS_PER_NAME } from '@postern/protocol/limits'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { parseDuration } from './duration.ts'
 
@@ -34,6 +34,8 @@ export interface HttpFlags {
   readonly upstreamProtocol?: UpstreamProtocol
   /** Milliseconds. */
   readonly hold?: number
+  /** Milliseconds; 0: without limit. */
+  readonly firstByte?: number
   readonly connections?: number
   readonly pool: boolean
   readonly retry: boolean
@@ -99,6 +101,11 @@ export function parseArgs(argv: readonly string[], version: string): Invocation 
       parseHold,
     )
     .option(
+      '--first-byte <time>',
+      'how long visitors wait for the first byte of an answer: 60s unless told, 0 for no limit',
+      parseFirstByte,
+    )
+    .option(
       '--connections <n>',
       'channels to keep open, to different servers of the service where it has several',
       parseConnections,
@@ -133,6 +140,13 @@ function parseHold(text: string): number {
   const ms = parseDuration(text)
   if (ms === undefined || ms > MOST_HOLD_MS)
     throw new InvalidArgumentError(`It is a time like 10s, 500ms or 0, at most ${MOST_HOLD_MS / 1000}s.`)
+  return ms
+}
+
+function parseFirstByte(text: string): number {
+  const ms = parseDuration(text)
+  if (ms === undefined || ms > MOST_FIRST_BYTE_MS)
+    throw new InvalidArgumentError(`It is a time like 90s, 10m or 0, at most ${MOST_FIRST_BYTE_MS / 60_000}m.`)
   return ms
 }
 

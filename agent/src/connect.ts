@@ -10,7 +10,9 @@ import { TunnelFault } from '@postern/protocol/fault'
 import {
   AGENT_DRAIN_MS,
   CREDENTIAL_SALT_BYTES,
+  MOST_FIRST_BYTE_MS,
   MOST_HOLD_MS,
+  NOTICED_COOKIES,
   SLOTS_PER_NAME,
   VISITOR_RULES_BYTES,
   WINDOW_BUDGET_BYTES,
@@ -21,6 +23,7 @@ import * as z from 'zod/mini'
 import { Agent, type AgentReport } from './agent.ts'
 import { ControlClient } from './control-client.ts'
 import { drawChannel } from './draw-channel.ts'
+import type { Notice } from './live-channel.ts'
 import { LocalServer } from './local-server.ts'
 import { SharedBackoff } from './shared-backoff.ts'
 import { parseTarget, pinTarget } from './target.ts'
@@ -30,6 +33,7 @@ import { credentialSalt, type VisitorOptions, visitorRules } from './visitor-opt
 
 export type { UpstreamProtocol } from '@postern/protocol/channel'
 export { TunnelFault } from '@postern/protocol/fault'
+export type { Notice } from './live-channel.ts'
 export type { FieldChanges, VisitorOptions } from './visitor-options.ts'
 
 export interface ConnectOptions extends VisitorOptions {
@@ -42,6 +46,8 @@ export interface ConnectOptions extends VisitorOptions {
   readonly subdomain?: string | undefined
   /** How long visitors wait while the agent is away, at most 60,000 ms; 0: not at all. The service decides (10 s) unless told. */
   readonly holdMs?: number | undefined
+  /** How long visitors wait for the first byte of an answer, at most 3,600,000 ms; 0: without limit. The service decides (60 s) unless told. */
+  readonly firstByteMs?: number | undefined
   /** How many channels to keep open, to different tasks of the service where it has several: 1 to 8, 1 unless told. */
   readonly connections?: number | undefined
   /** Share the name with other agents of the same account that say so too, 8 channels in all, instead of taking it from them. */
@@ -56,6 +62,11 @@ export interface ConnectOptions extends VisitorOptions {
   readonly onStatus?: (status: TunnelStatus) => void
   /** Hears that the local server cannot be reached, and (undefined) that it can again. It never ends the tunnel. */
   readonly onLocalServer?: (fault: TunnelFault | undefined) => void
+  /**
+   * Hears that an answer of the local server was refused (which rule of which RFC it broke, and in which line), that the local server has not answered a request for
+   * 30 s, or the name of a cookie that was dropped because it was for the whole service; of each name once.
+   */
+  readonly onNotice?: (notice: Notice) => void
 }
 
 export type TunnelStatus =
@@ -87,6 +98,7 @@ const optionsSchema = z.strictObject({
   server: z.string(),
   token: z.union([z.string(), z.instanceof(Secret)]),
   subdomain: z.optional(z.string()),
+  firstByteMs: z.optional(z.int().check(z.nonnegative(), z.maximum(MOST_FIRST_BYTE_MS))),
   holdMs: z.optional(z.int().check(z.nonnegative(), z.maximum(MOST_HOLD_MS))),
   connections: z.optional(z.int().check(z.gte(1), z.lte(SLOTS_PER_NAME))),
   pool: z.optional(z.boolean()),
@@ -95,6 +107,7 @@ const optionsSchema = z.strictObject({
   signal: z.optional(z.instanceof(AbortSignal)),
   onStatus: z.optional(z.function()),
   onLocalServer: z.optional(z.function()),
+  onNotice: z.optional(z.function()),
   basicAuth: z.optional(z.array(z.string())),
   basicAuthAllowPreflight: z.optional(z.boolean()),
   basicAuthExcept: z.optional(z.array(z.string())),
@@ -117,7 +130,7 @@ export async function connect(options: ConnectOptions): Promise<Tunnel> {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'options'}: ${issue.message}`)
     throw new TunnelFault('usage-invalid', `${problems.join('; ')}.`)
   }
-  const { onStatus, onLocalServer, signal } = options
+  const { onStatus, onLocalServer, onNotice, signal } = options
   const server = parseServer(options.server)
   const token = options.token instanceof Secret ? options.token : secretOf(options.token)
   const subdomain = options.subdomain === undefined ? undefined : parseSubdomain(options.subdomain)
@@ -133,6 +146,7 @@ export async function connect(options: ConnectOptions): Promise<Tunnel> {
     label: ownLabel(),
     rules,
     ...(options.holdMs !== undefined && { holdMs: options.holdMs }),
+    ...(options.firstByteMs !== undefined && { firstByteMs: options.firstByteMs }),
     ...(options.upstreamProtocol !== undefined && { upstreamProtocol: options.upstreamProtocol }),
   }
   if (Buffer.byteLength(JSON.stringify(rules)) > VISITOR_RULES_BYTES)
@@ -144,6 +158,7 @@ export async function connect(options: ConnectOptions): Promise<Tunnel> {
   const channelOptions = {
     random: Math.random,
     server: new LocalServer(addresses, target.port, onLocalServer),
+    notice: onNotice && eachCookieOnce(onNotice),
     budget: new WindowBudget(WINDOW_BUDGET_BYTES),
     now: () => performance.now(),
   }
@@ -190,6 +205,18 @@ export async function connect(options: ConnectOptions): Promise<Tunnel> {
     closed,
     close,
     [Symbol.asyncDispose]: () => close(),
+  }
+}
+
+/** Several channels may report the same cookie. */
+function eachCookieOnce(hear: (notice: Notice) => void): (notice: Notice) => void {
+  const names = new Set<string>()
+  return (notice) => {
+    if (notice.about === 'cookie-dropped') {
+      if (names.has(notice.detail) || names.size >= NOTICED_COOKIES) return
+      names.add(notice.detail)
+    }
+    hear(notice)
   }
 }
 

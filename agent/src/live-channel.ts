@@ -6,6 +6,8 @@ import {
   Channel,
   type ControlStream,
   type Hello,
+  NOTICE_KINDS,
+  type NoticeKind,
   needsReplacement,
   replacementAge,
   type ServerMessage,
@@ -24,9 +26,17 @@ import type { AgentChannel, Wear } from './link.ts'
 import type { LocalServer } from './local-server.ts'
 import { ServedStreams } from './serve-streams.ts'
 
+/** Something for the person at the agent; of one whose `about` is not known here nothing is said. */
+export interface Notice {
+  readonly about: NoticeKind
+  readonly detail: string
+}
+
 export interface LiveChannelOptions {
   readonly hello: Omit<Hello, 'type'>
   readonly server: LocalServer
+  /** Hears what the server has for the person at the agent. */
+  readonly notice?: ((notice: Notice) => void) | undefined
   /** Shared by all channels of the process. */
   readonly budget: WindowBudget
   /** Milliseconds of a monotonic clock. */
@@ -46,6 +56,7 @@ export class LiveChannel implements AgentChannel {
   readonly #channel: Channel
   readonly #control: ControlStream<AgentMessage, ServerMessage>
   readonly #streams: ServedStreams
+  readonly #notice: (notice: Notice) => void
   readonly #greeted: Promise<Welcome>
   #phase: Phase
   #leaving = false
@@ -67,7 +78,8 @@ export class LiveChannel implements AgentChannel {
   readonly ended: Promise<void>
 
   /** @param socket as `openChannel` gave it */
-  constructor(socket: tls.TLSSocket, { hello, server, budget, now, random }: LiveChannelOptions) {
+  constructor(socket: tls.TLSSocket, { hello, server, notice, budget, now, random }: LiveChannelOptions) {
+    this.#notice = (said) => notice?.(said)
     this.#instanceId = hello.instanceId
     this.worn = new Promise((resolve) => {
       this.#wear = resolve
@@ -192,6 +204,10 @@ export class LiveChannel implements AgentChannel {
         return
       case 'limit':
         return
+      case 'notice': {
+        const about = NOTICE_KINDS.find((kind) => kind === message.about)
+        if (about !== undefined) this.#notice({ about, detail: message.detail })
+      }
     }
   }
 

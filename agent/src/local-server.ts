@@ -1,7 +1,7 @@
 /** Connects to the local server: each of its addresses in turn, next time first the one that answered. Knows nothing of streams. */
 import net from 'node:net'
 import { type FaultCode, TunnelFault } from '@postern/protocol/fault'
-import { ORIGIN_CONNECT_TIMEOUT_MS } from '@postern/protocol/limits'
+import { ORIGIN_CONNECT_TIMEOUT_MS, TCP_KEEPALIVE_MS } from '@postern/protocol/limits'
 
 /** Of two addresses that failed differently, the earlier reason here tells the person more. */
 const REASONS = ['origin-refused', 'origin-timeout', 'origin-unreachable'] as const satisfies readonly FaultCode[]
@@ -83,7 +83,9 @@ export class LocalServer {
 
 /** @returns gives up; harmless once `done` has been called */
 function connectOnce(host: string, port: number, done: (socket: net.Socket, error?: Error) => void): () => void {
-  const socket = net.connect({ host, port, allowHalfOpen: true, noDelay: true })
+  // Keep-alive: a server on another machine that is gone shows, however long an answer may be silent.
+  const alive = { keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS }
+  const socket = net.connect({ host, port, allowHalfOpen: true, noDelay: true, ...alive })
   socket.setTimeout(ORIGIN_CONNECT_TIMEOUT_MS)
   const settle = (error?: Error): void => {
     socket.setTimeout(0)

@@ -53,6 +53,7 @@ async function main(): Promise<number> {
       ...visitors,
       target,
       holdMs: flags.hold,
+      firstByteMs: flags.firstByte,
       connections: flags.connections,
       pool: flags.pool,
       upstreamProtocol: flags.upstreamProtocol,
@@ -60,6 +61,7 @@ async function main(): Promise<number> {
       signal: stopping.beforeReady,
       onStatus: (status) => terminal.status(status),
       onLocalServer: (fault) => terminal.localServer(fault),
+      onNotice: (notice) => terminal.notice(notice),
     })
     stopping.nowStop(() => {
       terminal.closing()

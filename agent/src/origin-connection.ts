@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { TunnelFault } from '@postern/protocol/fault'
 import { BODY_IDLE_MS } from '@postern/protocol/limits'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
-import { onBytes, resetSocket } from '@postern/protocol/socket'
+import { FailedWrites, onBytes, resetSocket } from '@postern/protocol/socket'
 import type { LocalServer, LocalServerListener, OriginConnectFault } from './local-server.ts'
 
 export interface OriginConnectionOptions {
@@ -19,12 +19,14 @@ export interface OriginConnectionOptions {
 
 /**
  * `connecting` holds what the peer sent meanwhile: at most one window, because nothing of it is credited. `delivering`: the stream was reset behind
- * the peer's FIN. The request is whole then, and an early answer does not mean that the local server does not want the rest of it.
+ * the peer's FIN. The request is whole then, and an early answer does not mean that the local server does not want the rest of it. `cut`: the local server
+ * has reset the connection; what it sent before goes on first.
  */
 type Local =
   | { readonly kind: 'connecting'; readonly held: Buffer[]; readonly cancel: () => void }
-  | { readonly kind: 'connected'; readonly socket: Socket }
+  | { readonly kind: 'connected'; readonly socket: Socket; readonly writes: FailedWrites }
   | { readonly kind: 'delivering'; readonly socket: Socket; readonly deadline: NodeJS.Timeout }
+  | { readonly kind: 'cut'; readonly unsent: boolean }
   | { readonly kind: 'over' }
 
 const NOTHING = Buffer.alloc(0)
@@ -80,18 +82,20 @@ export class OriginConnection implements StreamListener, LocalServerListener {
 
   writable(): void {
     if (this.#local.kind === 'connected') this.#local.socket.resume()
+    else if (this.#local.kind === 'cut') this.#abandon('origin-closed', this.#local.unsent)
   }
 
   // ── from the local server ─────────────────────────────────────────────────────────────────────────────────────────
 
   connected(socket: Socket): void {
     const held = this.#local.kind === 'connecting' ? this.#local.held : []
-    this.#local = { kind: 'connected', socket }
+    const writes = new FailedWrites(socket)
+    this.#local = { kind: 'connected', socket, writes }
     onBytes(socket, (chunk) => {
       if (!this.#stream.write(chunk) && this.#local.kind === 'connected') socket.pause()
     })
     socket.on('drain', () => this.#credit())
-    socket.on('end', () => this.#localEnds(socket))
+    socket.on('end', () => this.#localEnds(socket, writes))
     // 'close' follows and judges; without a listener the process would end.
     socket.on('error', () => undefined)
     socket.on('close', () => this.#closed(socket))
@@ -105,11 +109,11 @@ export class OriginConnection implements StreamListener, LocalServerListener {
 
   /**
    * Node 20 reports a reset that arrives together with data as an end, and the answer would look whole (Node 24 does not). The
-   * system knows better and says so at the next write; one of no bytes sends nothing. A failure of it is followed by 'close'.
+   * system knows better and says so at the next write; one of no bytes sends nothing. After a cut, 'close' follows.
    */
-  #localEnds(socket: Socket): void {
-    const ended = (error?: Error | null): void => {
-      if (error) return
+  #localEnds(socket: Socket, writes: FailedWrites): void {
+    const ended = (): void => {
+      if (writes.cut) return
       this.#localEnded = true
       this.#stream.end()
     }
@@ -122,13 +126,17 @@ export class OriginConnection implements StreamListener, LocalServerListener {
   #closed(socket: Socket): void {
     if (this.#local.kind === 'over') return
     if (this.#local.kind === 'delivering') return this.#delivered(this.#local.deadline)
-    if (!this.#localEnded) {
-      this.#abandon('origin-closed', socket.bytesWritten === 0)
-      return
-    }
+    if (!this.#localEnded) return this.#cutOff(socket.bytesWritten === 0)
     this.#local = { kind: 'over' }
     this.#credit()
     if (this.#peerEnded) this.#finish()
+  }
+
+  /** A reset of the stream would overtake what the local server had answered before. */
+  #cutOff(unsent: boolean): void {
+    this.#stream.awaitEmpty?.()
+    if (this.#stream.write(NOTHING)) this.#abandon('origin-closed', unsent)
+    else this.#local = { kind: 'cut', unsent }
   }
 
   #abandon(code: OriginConnectFault['code'] | 'origin-closed', unsent: boolean): void {

@@ -57,3 +57,25 @@ test('a token that got into a message is masked', () => {
   expect(said.err).not.toContain('ABC123')
   expect(said.err).toContain('pst_…')
 })
+
+test('notices name the local server, and nothing in them moves the cursor', () => {
+  const { written, said } = terminal()
+  written.notice({ about: 'still-waiting', detail: 'GET /slow' })
+  written.notice({
+    about: 'answer-refused',
+    detail: 'GET /x: field-fold: no folds (RFC 9112 §5.2), in line 2 of the head',
+  })
+  written.notice({ about: 'cookie-dropped', detail: 'wide\x1b[2J' })
+  expect(said.err.trimEnd().split('\n')).toEqual([
+    'tunnel-agent: still waiting for localhost:3000: GET /slow',
+    'tunnel-agent: local server: its answer was refused: GET /x: field-fold: no folds (RFC 9112 §5.2), in line 2 of the head',
+    'tunnel-agent: cookie: wide?[2J was dropped, because its Domain would give it to other tunnels of the service; leave Domain out',
+  ])
+  expect(said.out).toBe('')
+})
+
+test('--quiet leaves notices out', () => {
+  const { written, said } = terminal(true)
+  written.notice({ about: 'still-waiting', detail: 'GET /slow' })
+  expect(said.err).toBe('')
+})

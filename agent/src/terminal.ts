@@ -1,7 +1,7 @@
 /** What a person reads while a tunnel is open: the URL on standard output, the rest on standard error. Knows nothing of the process. */
 import type { TunnelFault } from '@postern/protocol/fault'
 import { createColors } from 'picocolors'
-import type { TunnelStatus } from './connect.ts'
+import type { Notice, TunnelStatus } from './connect.ts'
 
 export interface TerminalOptions {
   out(text: string): void
@@ -53,6 +53,21 @@ export class Terminal {
     const { green, yellow } = this.#colors
     if (fault) this.#note(`${yellow('local server')}: ${fault.message} ${fault.advice}`)
     else this.#note(`${green('local server')}: answers at ${this.#options.target}`)
+  }
+
+  notice({ about, detail }: Notice): void {
+    const { yellow } = this.#colors
+    const what = detail.replaceAll(/\p{C}/gu, '?')
+    switch (about) {
+      case 'answer-refused':
+        return this.#note(`${yellow('local server')}: its answer was refused: ${what}`)
+      case 'still-waiting':
+        return this.#note(`still waiting for ${this.#options.target.replace(/^https?:\/\//, '')}: ${what}`)
+      case 'cookie-dropped':
+        return this.#note(
+          `${yellow('cookie')}: ${what} was dropped, because its Domain would give it to other tunnels of the service; leave Domain out`,
+        )
+    }
   }
 
   warn(text: string): void {

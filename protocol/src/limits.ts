@@ -155,8 +155,19 @@ export const HELD_PIECE_BYTES = 192
 
 /** Request line and fields together; twice what browsers and nginx's defaults reach. */
 export const HEAD_BYTES = 32 * KiB
-/** Fields of one head; Apache's limit. */
+/** Fields of one request's head; Apache's limit. */
 export const HEAD_FIELDS = 100
+/** Status line and fields together: what Chrome reads. Debug tools of PHP write their traces into fields. */
+export const RESPONSE_HEAD_BYTES = 256 * KiB
+/** Fields of one response's head: ten times what a request may have. */
+export const RESPONSE_HEAD_FIELDS = 1000
+/** What a node adds to the head of a response: the fields of a tunnel's rules, ours, and what clean form takes more than the form it came in. */
+export const RESPONSE_HEAD_ADDED = { bytes: 16 * KiB, fields: 128 }
+/**
+ * Of an unfinished head, so many bytes are not given back to the stream's window, so that they count as held memory of the tunnel. Half of the first
+ * window: the peer may be credited for the other half only when that is consumed, and a longer head must not wait for its own credit.
+ */
+export const HEAD_UNCREDITED_BYTES = 128 * KiB
 /** The request target; twice nginx's default. */
 export const TARGET_BYTES = 16 * KiB
 /** One chunk-size line with its extensions (RFC 9112 §7.1.1); nobody sends longer ones in good faith. */
@@ -165,15 +176,24 @@ export const CHUNK_LINE_BYTES = 256
 export const TRAILER_BYTES = 8 * KiB
 /** A greater Max-Forwards counts as this one (RFC 9110 §7.6.2): no chain of intermediaries is as long. */
 export const MOST_FORWARDS = 1_000_000
-/** Interim (1xx) responses to one request; early hints need one or two. */
-export const INTERIM_RESPONSES = 16
 /** A visitor that has sent a first byte gets this long for the rest of the head. */
 export const HEAD_TIMEOUT_MS = seconds(10)
 /** A visitor's kept-alive connection without a request; longer than browsers keep one in use, shorter than the balancer's 350 s. */
 export const VISITOR_IDLE_MS = seconds(75)
-/** The local server's first byte. */
+/** The local server's first byte, unless the agent asks for another limit. */
 export const ORIGIN_FIRST_BYTE_MS = seconds(60)
-/** A body that does not move at all. */
+/** The longest limit for the first byte that an agent may ask for, besides none at all. Not scaled: people write it. */
+export const MOST_FIRST_BYTE_MS = 3_600_000
+/** After so long without a first byte, the agent's terminal says that the local server is still awaited. */
+export const STILL_WAITING_MS = seconds(30)
+/** Notices for the person at an agent: more are noise, and its control stream takes CONTROL_LINES_PER_SECOND. */
+export const NOTICES_PER_SECOND = 1
+export const NOTICES_BURST = 10
+/** Names of dropped cookies that are remembered, so that each is reported once: of one tunnel, some 30 KB at most. */
+export const NOTICED_COOKIES = 256
+/** Of a notice's text. It fits into the preamble by which one node sends it to another. */
+export const NOTICE_CHARACTERS = 400
+/** A body that does not move at all: of a request, or of a response whose length is known or whose visitor does not read. */
 export const BODY_IDLE_MS = seconds(600)
 /** Requests for a name whose agent left so recently may wait for it: it restarts, or its network does. Later ones are answered at once. */
 export const AWAY_MS = seconds(60)
@@ -250,6 +270,11 @@ export const H2_HELD_BYTES = 11 * MiB
 export const H2_CONNECTION_WINDOW_BYTES = MiB
 /** Twice HEAD_BYTES: what lies between is answered 431 as in HTTP/1.1; the stream of what is larger is reset. */
 export const H2_HEADER_LIST_BYTES = 2 * HEAD_BYTES
+/** Of the head of a response: as nghttp2 counts them, each field for 32 bytes more (RFC 9113 §10.5.1). */
+export const H2_SENT_HEAD_BYTES =
+  RESPONSE_HEAD_BYTES + RESPONSE_HEAD_ADDED.bytes + 32 * (RESPONSE_HEAD_FIELDS + RESPONSE_HEAD_ADDED.fields)
+/** Interim responses of one request whose heads together are longer than this are followed by a PING: its answer shows that they have left. */
+export const H2_INTERIM_BYTES = 16 * KiB
 /** Twice HEAD_FIELDS and the pseudo-fields, with crumbs of cookies (RFC 9113 §8.2.3): what lies between is answered 431. */
 export const H2_HEADER_PAIRS = 256
 /** What one session may hold that is queued for a peer that does not read, with its tables; in MB, as node:http2 takes it. Beyond it new streams are refused. */

@@ -14,6 +14,24 @@ export function trailersAt(coded: Buffer): number {
   return coded.indexOf('\r\n', at) + 2
 }
 
+/** Indices of the white space in the lines of chunks, outside of quoted values. */
+export function blanksIn(coded: Buffer): number[] {
+  const lines: { from: number; to: number }[] = []
+  let at = 0
+  for (const { from, to } of chunks(coded)) {
+    lines.push({ from: at, to: from })
+    at = to + 2
+  }
+  const end = coded.indexOf('\r\n', at)
+  if (at < coded.length) lines.push({ from: at, to: end === -1 ? coded.length : end })
+  return lines.flatMap(({ from, to }) => {
+    const unquoted = coded
+      .toString('latin1', from, to)
+      .replaceAll(/"(?:[^"\\]|\\.)*"?/g, (text) => 'q'.repeat(text.length))
+    return [...unquoted].flatMap((byte, i) => (byte === ' ' || byte === '\t' ? [from + i] : []))
+  })
+}
+
 function* chunks(coded: Buffer): Generator<{ from: number; to: number }> {
   for (let at = 0; at < coded.length; ) {
     const lineEnd = coded.indexOf('\r\n', at)

@@ -1,6 +1,6 @@
 /** Reads the body of a message in pieces, with what passes on of it; and what should, by a slow and obvious reading. */
 import type { BodyBoundary, RequestHead, ResponseHead } from '@postern/protocol/http'
-import { dataBytes, trailersAt } from './coded-body.ts'
+import { blanksIn, dataBytes, trailersAt } from './coded-body.ts'
 import { isOurs } from './our-fields.ts'
 
 export interface Span {
@@ -16,6 +16,8 @@ export interface PassedBody {
   readonly wrong: string | undefined
   /** The names of the trailers that do not pass on. */
   readonly dropped: readonly Span[]
+  /** Indices of the white space of chunk lines, which does not pass on. */
+  readonly blanks: readonly number[]
 }
 
 /** `step` bytes are added for each call, as if they had come in such pieces. @throws TunnelFault */
@@ -31,24 +33,33 @@ export function readBody(
   let at = from
   while (!boundary.done && at < bytes.length) {
     const end = boundary.advance(bytes, at, Math.min(bytes.length, at + step))
-    pieces.push(bytes.subarray(at, boundary.passTo), boundary.takeTail() ?? Buffer.alloc(0))
+    pieces.push(boundary.passed(bytes, at), boundary.takeTail() ?? Buffer.alloc(0))
     at = end
   }
   const body = bytes.subarray(from, at)
   const counted = framing === 'chunked' ? dataBytes(body) : body.length
-  if (!boundary.done) return { end: at, dataBytes: counted, wrong: undefined, dropped: [] }
+  const blanks = framing === 'chunked' ? blanksIn(body).map((index) => from + index) : []
+  if (!boundary.done) return { end: at, dataBytes: counted, wrong: undefined, dropped: [], blanks }
   const passed = Buffer.concat(pieces).toString('latin1')
   const { wanted, dropped } =
-    framing === 'chunked' ? withoutForbidden(bytes, from, at) : { wanted: body.toString('latin1'), dropped: [] }
+    framing === 'chunked'
+      ? withoutForbidden(bytes, from, at, new Set(blanks))
+      : { wanted: body.toString('latin1'), dropped: [] }
   const wrong =
     passed === wanted ? undefined : `body: ${JSON.stringify(passed)} passes on, not ${JSON.stringify(wanted)}`
-  return { end: at, dataBytes: counted, wrong, dropped }
+  return { end: at, dataBytes: counted, wrong, dropped, blanks }
 }
 
-function withoutForbidden(bytes: Buffer, from: number, to: number): { wanted: string; dropped: Span[] } {
+function withoutForbidden(
+  bytes: Buffer,
+  from: number,
+  to: number,
+  blanks: ReadonlySet<number>,
+): { wanted: string; dropped: Span[] } {
   const trailers = from + trailersAt(bytes.subarray(from, to))
   const dropped: Span[] = []
-  let wanted = bytes.toString('latin1', from, trailers)
+  let wanted = ''
+  for (let i = from; i < trailers; i++) if (!blanks.has(i)) wanted += String.fromCharCode(bytes[i]!)
   let at = trailers
   for (const line of bytes.toString('latin1', trailers, to).split(/(?<=\r\n)/)) {
     const [name = ''] = line.split(':', 1)
@@ -65,4 +76,21 @@ export function withoutDropped(bytes: Buffer, dropped: readonly Span[]): Buffer 
   const renamed = Buffer.from(bytes)
   for (const { from, to } of dropped) renamed.fill('x', from, to)
   return renamed
+}
+
+/** A span of the bytes and what stands there instead. */
+export interface Edit extends Span {
+  readonly text: string
+}
+
+/** The bytes for a reader that does not tolerate what ours does: in the form in which they pass on. In order, not overlapping. */
+export function edited(bytes: Buffer, edits: readonly Edit[]): Buffer {
+  if (edits.length === 0) return bytes
+  let text = ''
+  let at = 0
+  for (const edit of edits) {
+    text += bytes.toString('latin1', at, edit.from) + edit.text
+    at = edit.to
+  }
+  return Buffer.from(text + bytes.toString('latin1', at), 'latin1')
 }

@@ -1,7 +1,7 @@
 /** Compares our reading of responses with node:http's client: what we accept it accepts with the same meaning. */
 import { needsChunking, type ResponseHead, ResponseHeadParser, writeResponseHead } from '@postern/protocol/http'
 import { difference } from './message-seen.ts'
-import { withoutDropped } from './passed-body.ts'
+import { edited } from './passed-body.ts'
 import { closesEarly, REFUSED_RESPONSES } from './refused-by-us.ts'
 import { type OwnRun, sameRun } from './request-reader.ts'
 import { readByNode } from './response-oracle.ts'
@@ -21,7 +21,7 @@ export class ResponseDifferential {
     const bytewise = readResponses(bytes, method, upgrade, 1, () => undefined)
     if (!sameRun(ours, bytewise, bytes))
       return { kind: 'finding', what: `fed byte by byte: ${JSON.stringify(bytewise)} ≠ ${JSON.stringify(ours)}` }
-    return this.#compare(ours, await readByNode(withoutDropped(bytes, ours.dropped), method, upgrade))
+    return this.#compare(ours, await readByNode(edited(bytes, ours.edits), method, upgrade))
   }
 
   #compare(ours: OwnRun, theirs: Awaited<ReturnType<typeof readByNode>>): Verdict {
@@ -53,6 +53,7 @@ export class ResponseDifferential {
   /** What we send on must mean to the visitor what the response meant to us. */
   #rewrite(head: ResponseHead, method: string, upgrade: boolean): string | undefined {
     const written = writeResponseHead(head, { visitorVersion: 11, keepAlive: true, requestId: 'r' })
+    if (!CLEAN_HEAD.test(written.toString('latin1'))) return 'is not in clean form'
     this.#again.answer(method, upgrade)
     const read = this.#again.parse(written, 0, written.length)
     if (read === undefined || read.bytes !== written.length) return 'has no end, or an early one'
@@ -66,6 +67,9 @@ export class ResponseDifferential {
     return undefined
   }
 }
+
+/** What goes on has no form that is only tolerated. */
+const CLEAN_HEAD = /^HTTP\/1\.1 \d{3} [^\r\n]*\r\n(?:[^\s:]+: [^\r\n]*\r\n)*\r\n$/
 
 function explained(rule: keyof typeof REFUSED_RESPONSES): Verdict {
   if (REFUSED_RESPONSES[rule] === undefined) return { kind: 'finding', what: `node accepts what we refuse by ${rule}` }

@@ -1,12 +1,17 @@
 /** What our parser and boundary make of some bytes, read as a stream from a local server would be, up to the final response. */
 import { TunnelFault } from '@postern/protocol/fault'
-import { BodyBoundary, type ResponseHead, ResponseHeadParser, ruleOf } from '@postern/protocol/http'
+import { BodyBoundary, FIELD, type ResponseHead, ResponseHeadParser, ruleOf } from '@postern/protocol/http'
 import type { MessageSeen } from './message-seen.ts'
-import { readBody } from './passed-body.ts'
+import { type Edit, readBody } from './passed-body.ts'
 import type { OwnRun } from './request-reader.ts'
 
 const parser = new ResponseHeadParser()
 const boundary = new BodyBoundary('response')
+
+export interface ResponsesRun extends OwnRun {
+  /** What only we tolerate, in the form in which it passes on. */
+  readonly edits: readonly Edit[]
+}
 
 /** The connection ends after the bytes. `step` and `onHead` as for requests. */
 export function readResponses(
@@ -15,9 +20,10 @@ export function readResponses(
   upgrade: boolean,
   step: number,
   onHead: (head: ResponseHead) => void,
-): OwnRun {
+): ResponsesRun {
   const messages: MessageSeen[] = []
   const starts: number[] = []
+  const edits: Edit[] = []
   let at = 0
   let where: 'head' | 'body' = 'head'
   parser.answer(method, upgrade)
@@ -31,16 +37,18 @@ export function readResponses(
         to = Math.min(bytes.length, to + step)
         head = parser.parse(bytes, at, to)
       }
-      if (head === undefined) return { messages, starts, ending: { kind: 'read' }, wrong: undefined, dropped: [] }
+      if (head === undefined)
+        return { messages, starts, ending: { kind: 'read' }, wrong: undefined, dropped: [], edits }
       const message: MessageSeen = {
         start: `${head.version === 11 ? '1.1' : '1.0'} ${head.status} ${head.reason}`,
-        fields: Array.from({ length: head.fieldCount }, (_, i) => [head.fieldName(i), head.fieldValue(i)]).flat(),
+        fields: fieldsOf(head),
         keepAlive: true,
         bodyBytes: 0,
         complete: head.interim,
       }
       messages.push(message)
       onHead(head)
+      if (isTolerated(head, bytes, at)) edits.push({ from: at, to: at + head.bytes, text: cleanHead(message) })
       at += head.bytes
       if (head.interim) continue
 
@@ -48,11 +56,40 @@ export function readResponses(
       const body = readBody(boundary, head, bytes, at, step)
       message.complete = boundary.end() === 'complete'
       message.bodyBytes = body.dataBytes
-      return { messages, starts, ending: { kind: 'closed' }, wrong: body.wrong, dropped: body.dropped }
+      edits.push(...body.blanks.map((index) => ({ from: index, to: index + 1, text: '' })))
+      edits.push(...body.dropped.map(({ from, to }) => ({ from, to, text: 'x'.repeat(to - from) })))
+      return { messages, starts, ending: { kind: 'closed' }, wrong: body.wrong, dropped: [], edits }
     }
   } catch (error) {
     const rule = error instanceof TunnelFault ? ruleOf(error) : undefined
     if (rule === undefined) throw error
-    return { messages, starts, ending: { kind: 'refused', rule, where }, wrong: undefined, dropped: [] }
+    return { messages, starts, ending: { kind: 'refused', rule, where }, wrong: undefined, dropped: [], edits }
   }
+}
+
+/** Names and values as they pass on: nothing twice, and no list where one value is meant. */
+function fieldsOf(head: ResponseHead): string[] {
+  return Array.from({ length: head.fieldCount }, (_, i) => {
+    const id = head.lines.id(i)
+    if (id === FIELD.leftOut) return []
+    const isList = head.fieldValue(i).includes(',')
+    if (isList && id === FIELD.contentLength) return [head.fieldName(i), String(head.contentLength)]
+    return [head.fieldName(i), isList && id === FIELD.transferEncoding ? 'chunked' : head.fieldValue(i)]
+  }).flat()
+}
+
+/** Whether the head has a form that node's client does not take: any line that is not `name:value CRLF`, or framing that is said twice. */
+function isTolerated(head: ResponseHead, bytes: Buffer, from: number): boolean {
+  const text = bytes.toString('latin1', from, from + head.bytes)
+  const framing = [...text.matchAll(/^(?:content-length|transfer-encoding):([^\n]*)/gim)]
+  return (
+    /(?:^|[^\r])\n|\n[ \t]|\n[^:\n]*[ \t]:/.test(text) ||
+    framing.length > 1 ||
+    framing.some(([, value]) => value!.includes(','))
+  )
+}
+
+function cleanHead({ start, fields }: MessageSeen): string {
+  const lines = fields.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${fields[i + 1]}\r\n`] : []))
+  return `HTTP/${start}\r\n${lines.join('')}\r\n`
 }

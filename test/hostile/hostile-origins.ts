@@ -1,8 +1,20 @@
 /** What a local server can do wrong, each with the section it breaks or bends and what a visitor gets of it. Knows nothing of tunnels. */
 import { once } from 'node:events'
-import { CHUNK_LINE_BYTES, HEAD_BYTES, HEAD_FIELDS, INTERIM_RESPONSES, TRAILER_BYTES } from '@postern/protocol/limits'
-import { DROPPED_TRAILERS, line, REFUSED_CHUNKS, trailer } from '../../protocol/src/http/testing/refused-chunks.ts'
-import { REFUSED_RESPONSES } from '../../protocol/src/http/testing/refused-responses.ts'
+import {
+  CHUNK_LINE_BYTES,
+  HEAD_FIELDS,
+  RESPONSE_HEAD_BYTES,
+  RESPONSE_HEAD_FIELDS,
+  TRAILER_BYTES,
+} from '@postern/protocol/limits'
+import {
+  DROPPED_TRAILERS,
+  line,
+  PADDED_CHUNKS,
+  REFUSED_CHUNKS,
+  trailer,
+} from '../../protocol/src/http/testing/refused-chunks.ts'
+import { REFUSED_RESPONSES, TOLERATED_RESPONSES } from '../../protocol/src/http/testing/refused-responses.ts'
 import type { RawConnection } from '../support/raw-connection.ts'
 
 /** The connection of the local server, and the visitor's. */
@@ -183,14 +195,20 @@ const BODILESS = [
 ]
 
 const INTERIM: readonly HostileOrigin[] = [
-  row('as many interim responses as may be', says(HINT.repeat(INTERIM_RESPONSES) + OK), {
-    ...GOOD,
-    interim: INTERIM_RESPONSES,
+  ...[15, 16, 17, 10_000].map((count) =>
+    row(`${count} interim responses`, says(HINT.repeat(count) + OK), { ...GOOD, interim: count }),
+  ),
+  row('a thousand interim responses and nonsense', says(`${HINT.repeat(1000)}what?\r\n\r\n`), {
+    ...INVALID,
+    interim: 1000,
   }),
-  row('one less', says(HINT.repeat(INTERIM_RESPONSES - 1) + OK), { ...GOOD, interim: INTERIM_RESPONSES - 1 }),
-  row('one more', says(HINT.repeat(INTERIM_RESPONSES + 1) + OK), { ...INVALID, interim: INTERIM_RESPONSES }),
-  row('10,000 interim responses', says(HINT.repeat(10_000) + OK), { ...INVALID, interim: INTERIM_RESPONSES }),
-  row('interim responses without end', saysForever('', HINT), { ...INVALID, interim: INTERIM_RESPONSES }),
+  row('a thousand interim responses and an end', saysAndEnds(HINT.repeat(1000)), { ...CLOSED, interim: 1000 }),
+  row(
+    'a thousand interim responses to HTTP/1.0',
+    says(HINT.repeat(1000) + OK),
+    { ...GOOD, interim: 0, next: 'closed' },
+    asking('GET /hostile HTTP/1.0'),
+  ),
   row(
     'interim responses of every kind',
     says('HTTP/1.1 100 Continue\r\n\r\n', 'HTTP/1.1 102 Processing\r\n\r\n', 'HTTP/1.1 199 X\r\n\r\n', OK),
@@ -301,10 +319,14 @@ const LIMITS: readonly HostileOrigin[] = [
     const outcome = beyond > 0 ? INVALID : GOOD
     const chunked = (body: string): HostileOrigin['act'] => says(`${CHUNKED_HEAD}4\r\ngood\r\n${body}`)
     return [
-      row(`a head of ${HEAD_BYTES + beyond} bytes (RFC 9110 §5.4)`, says(headOfBytes(HEAD_BYTES + beyond)), outcome),
       row(
-        `a head of ${HEAD_FIELDS + beyond} fields (RFC 9110 §5.4)`,
-        says(headOfFields(HEAD_FIELDS + beyond)),
+        `a head of ${RESPONSE_HEAD_BYTES + beyond} bytes (RFC 9110 §5.4)`,
+        says(headOfBytes(RESPONSE_HEAD_BYTES + beyond)),
+        outcome,
+      ),
+      row(
+        `a head of ${RESPONSE_HEAD_FIELDS + beyond} fields (RFC 9110 §5.4)`,
+        says(headOfFields(RESPONSE_HEAD_FIELDS + beyond)),
         outcome,
       ),
       row(
@@ -384,6 +406,32 @@ const EARLY: readonly HostileOrigin[] = [
   row('nonsense before the body was read', says('what?\r\n\r\n'), INVALID, UPLOAD),
 ]
 
+/**
+ * Once refused, now read: each can be understood in one way only, and what the next reader gets is written anew in clean form. Behind each comes a second
+ * response, which nobody gets.
+ */
+const TOLERATED: readonly HostileOrigin[] = [
+  ...TOLERATED_RESPONSES.filter(([, , clean]) => / 200 /.test(clean)).flatMap(([title, message, clean]) => {
+    const chunked = clean.includes('chunked')
+    const framed = clean.includes('Content-Length') || chunked
+    const content = chunked ? '5\r\ngood!\r\n0\r\n\r\n' : 'good!'
+    const answer = message + content
+    if (!framed) return [row(title, saysAndEnds(answer), { ...GOOD, content: 'good!' })]
+    return [
+      row(title, says(answer), { ...GOOD, content: 'good!' }),
+      row(`${title}, and a second response`, says(answer + POISON), { ...GOOD, content: 'good!' }),
+      idleRow(`${title}, and a second response later`, saysLater(answer, POISON), { ...GOOD, content: 'good!' }),
+    ]
+  }),
+  ...PADDED_CHUNKS.flatMap(([title, body]) => {
+    const content = / ?de/.test(body) ? body.match(/ab.de/)![0] : ''
+    return [
+      row(`${title}, with the head`, says(CHUNKED_HEAD + body + POISON), { ...GOOD, content }),
+      row(`${title}, behind the head`, saysBehind(CHUNKED_HEAD, body + POISON), { ...GOOD, content }),
+    ]
+  }),
+]
+
 const REFUSED: readonly HostileOrigin[] = [
   ...REFUSED_RESPONSES.filter(([, , , asked]) => asked?.upgrade !== true).map(([title, answer, , asked]) =>
     row(title, says(answer), INVALID, asking(`${asked?.method ?? 'GET'} /hostile HTTP/1.1`)),
@@ -406,6 +454,7 @@ export const HOSTILE_ORIGINS: readonly HostileOrigin[] = [
   ...LIMITS,
   ...TRAILERS,
   ...EARLY,
+  ...TOLERATED,
   ...REFUSED,
 ]
 

@@ -3,6 +3,7 @@ import {
   type AgentMessage,
   type ControlStream,
   type Hello,
+  type NoticeKind,
   refusedBy,
   type ServerMessage,
   type StreamFaultMessage,
@@ -10,7 +11,7 @@ import {
   type Welcome,
 } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
-import { HEARTBEAT_MS } from '@postern/protocol/limits'
+import { HEARTBEAT_MS, NOTICE_CHARACTERS } from '@postern/protocol/limits'
 import type { RawStream } from '@postern/protocol/mux'
 
 /** What is heard. */
@@ -70,6 +71,11 @@ export class AgentTalk {
 
   superseded(byInstance: string, by: string | undefined): void {
     this.#control?.send({ type: 'superseded', byInstance, ...(by !== undefined && { by }) })
+  }
+
+  /** Something for the person there. */
+  notice(about: NoticeKind, detail: string): void {
+    this.#control?.send({ type: 'notice', about, detail: detail.slice(0, NOTICE_CHARACTERS) })
   }
 
   revoked(): void {

@@ -5,12 +5,14 @@ import {
   type AcceptedOpening,
   Channel,
   type Hello,
+  type NoticeKind,
   type UpstreamProtocol,
   type VisitorRules,
 } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { HELLO_TIMEOUT_MS, HOLD_MS, REPLACED_CHANNEL_MS } from '@postern/protocol/limits'
 import type { RawStream, WindowBudget } from '@postern/protocol/mux'
+import { AgentNotices } from './agent-notices.ts'
 import { AgentTalk } from './agent-talk.ts'
 import { whoIs } from './choose-slot.ts'
 import type { Claim } from './claim.ts'
@@ -87,6 +89,7 @@ export class Tunnel {
   /** What came of its claim: undefined before there is one, and where it failed. Never rejects. */
   #claimed: Promise<Claim | undefined> = Promise.resolve(undefined)
   readonly #failures = new StreamFailures()
+  readonly #notices: AgentNotices
   #streamGone: (() => void) | undefined
   /** Why we ended it, if we did. */
   #cutBy: TunnelFault | undefined
@@ -101,6 +104,7 @@ export class Tunnel {
     this.clientAddress = opening.clientAddress
     this.tokenExpiresAt = opening.ticket.tokenExpiresAt
     this.#deps = deps
+    this.#notices = new AgentNotices(deps.now)
     const deadline = setTimeout(
       () => this.#refuse(new TunnelFault('hello-invalid', 'No hello came in time.')),
       HELLO_TIMEOUT_MS,
@@ -165,6 +169,11 @@ export class Tunnel {
   /** What its local server speaks; an agent that does not say so has one of HTTP/1.1. */
   get upstreamProtocol(): UpstreamProtocol {
     return this.#hello?.upstreamProtocol ?? 'http/1.1'
+  }
+
+  /** How long a request waits for the first byte of its answer, in milliseconds; Infinity: without limit, undefined: as long as usual. */
+  get firstByteMs(): number | undefined {
+    return this.#hello?.firstByteMs === 0 ? Infinity : this.#hello?.firstByteMs
   }
 
   get epoch(): number | undefined {
@@ -249,6 +258,11 @@ export class Tunnel {
   /** Calls `run` after each stream that is gone, and so may be opened anew. One listener; a second one takes the place of the first. */
   whenStreamGone(run: () => void): void {
     this.#streamGone = run
+  }
+
+  /** Says something to the person at the agent, unless too much was said lately. */
+  notify(about: NoticeKind, detail: string): void {
+    if (this.#notices.admit(about, detail)) this.#talk.notice(about, detail)
   }
 
   /** What the agent said of a stream just before it reset it; told once. */

@@ -36,8 +36,8 @@ function setup(ceiling: number) {
   const tunnel = new ScriptedTunnel(ceiling, now)
   const state = { draining: false, here: true }
   let streams = 0
-  /** A request of that visitor arrives. */
-  const forward = (visitorAddress: string, request = 'request'): PeerStream => {
+  /** A stream arrives that begins with these bytes. */
+  const deliver = (bytes: Buffer): PeerStream => {
     streams += 1
     const stream = new PeerStream(2 * streams - 1)
     receiveHop(
@@ -58,11 +58,15 @@ function setup(ceiling: number) {
         violated: (fault) => expect.unreachable(fault.message),
       },
     )
-    const preamble = writePreamble({ name: 'demo' as Subdomain, epoch: 1, visitorAddress, requestId: 'r' })
-    stream.listener!.data(Buffer.concat([preamble, Buffer.from(request)]))
+    stream.listener!.data(bytes)
     return stream
   }
-  return { clock, tunnel, state, forward }
+  /** A request of that visitor arrives. */
+  const forward = (visitorAddress: string, request = 'request'): PeerStream => {
+    const preamble = writePreamble({ name: 'demo' as Subdomain, epoch: 1, visitorAddress, requestId: 'r' })
+    return deliver(Buffer.concat([preamble, Buffer.from(request)]))
+  }
+  return { clock, tunnel, state, forward, deliver }
 }
 
 test('a request that finds no stream waits for the next, with all that came meanwhile, and is answered only then', async () => {
@@ -210,4 +214,16 @@ test('a forwarded request that waits for its answer does', () => {
   clock.ms += ONE_AT_A_TIME_MS
   tunnel.route.lease('idle', { visitorAddress: '192.0.2.2', requestId: 'x' }).keep(IDLE_STREAM_MS)
   expect(tunnel.route.idleStreams).toBe(0)
+})
+
+test('a notice for the person at the agent takes no stream of the tunnel, and its own stream ends', () => {
+  const { tunnel, state, deliver } = setup(1)
+  const heard: string[] = []
+  Object.assign(tunnel.route, { notify: (about: string, detail: string) => heard.push(`${about} ${detail}`) })
+  const notice = { about: 'cookie-dropped', detail: 'wide' } as const
+  const named = { name: 'demo' as Subdomain, epoch: 1, visitorAddress: '', requestId: '', notice }
+  expect(deliver(writePreamble(named)).state).toBe('ended')
+  state.here = false
+  expect(deliver(writePreamble(named)).state).toBe('ended')
+  expect([heard, tunnel.streams.length]).toEqual([['cookie-dropped wide'], 0])
 })

@@ -43,6 +43,7 @@ export interface HopDesk {
   violated(fault: TunnelFault): void
 }
 
+const NOTHING = Buffer.alloc(0)
 const ANSWERS = new Map(Object.values(HOP_ANSWER).map((answer) => [answer, Buffer.from([answer])]))
 
 /** Takes the stream; everything further happens by itself. */
@@ -87,6 +88,7 @@ class Beginning implements StreamListener, QueuedRequest {
     this.#bytes = this.#bytes.subarray(read.length)
     this.#stream.consume(read.length)
     this.#preamble = read.preamble
+    if (read.preamble.notice !== undefined) return this.#passNotice(read.preamble, read.preamble.notice)
     this.addressKey = addressKey(read.preamble.visitorAddress, 'observed')
     // What throws here is no fault of the peer: it ends this stream.
     this.#dispatch(read.preamble)
@@ -139,6 +141,12 @@ class Beginning implements StreamListener, QueuedRequest {
 
   // ── what becomes of it ────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Of a channel that is not here any more nobody hears. */
+  #passNotice({ name, epoch }: HopPreamble, { about, detail }: NonNullable<HopPreamble['notice']>): void {
+    this.#house.routes.ofClaim(name, epoch)?.route.notify?.(about, detail)
+    this.#stream.end()
+  }
+
   #dispatch(preamble: HopPreamble): void {
     const { routes, fence, draining } = this.#house
     if (fence.closed()) return this.#refuse(HOP_ANSWER.fenced)
@@ -148,7 +156,8 @@ class Beginning implements StreamListener, QueuedRequest {
     const { route, tenant } = claimed
     if (!this.#desk.admits(this.#stream, tenant))
       return this.#giveBackUnsent(new TunnelFault('streams-exhausted', 'the tunnel holds too much memory'))
-    if (route.gate === undefined) this.#join(preamble, route)
+    // What only this node knows of the tunnel, it keeps.
+    if (route.gate === undefined && route.firstByteMs === undefined) this.#join(preamble, route)
     else this.#judge(preamble, route)
   }
 
@@ -249,7 +258,7 @@ class Beginning implements StreamListener, QueuedRequest {
           over()
           const failure = lease.failure() ?? failureBy(why)
           lease.reset()
-          this.#giveBack(failure)
+          this.#behindSent(() => this.#giveBack(failure))
         },
       },
     )
@@ -266,6 +275,13 @@ class Beginning implements StreamListener, QueuedRequest {
       if (toFault(error).code !== 'streams-exhausted' || !evictFor(route.users, { addressKey, waitedMs })) throw error
       return route.lease('fresh', preamble)
     }
+  }
+
+  /** The stream's reset would overtake what the local server had answered before. */
+  #behindSent(reset: () => void): void {
+    const stream = this.#stream
+    if (stream.write(NOTHING)) return reset()
+    stream.listen({ data: ({ length }) => stream.consume(length), end() {}, reset() {}, writable: reset })
   }
 
   #giveBackUnsent(fault: TunnelFault): void {

@@ -1,12 +1,14 @@
 /** One request and its response over one stream at a time: when it is sent again on the same route, when it is over, and as what. */
+import type { NoticeKind } from '@postern/protocol/channel'
 import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
 import type { BodyBoundary, CookieFence, RequestHead, ResponseHead } from '@postern/protocol/http'
-import { BODY_IDLE_MS, ORIGIN_FIRST_BYTE_MS, UPGRADE_END_MS } from '@postern/protocol/limits'
+import { BODY_IDLE_MS, UPGRADE_END_MS } from '@postern/protocol/limits'
 import type { StreamListener } from '@postern/protocol/mux'
 import { requestSignsIn, responseOffersSignIn } from '../route/connection-sign-in.ts'
 import { Leftover } from '../route/leftover.ts'
 import type { Asker, Freshness, Lease, Route } from '../route/route.ts'
 import type { ResponseChanges } from '../route/visitor-gate.ts'
+import { OriginPatience } from './origin-patience.ts'
 import { RequestBody } from './request-body.ts'
 import type { RequestRecord } from './request-record.ts'
 import { Response, type ResponseReader, type ResponseSink } from './response.ts'
@@ -18,6 +20,8 @@ export interface ExchangeHost {
   write(bytes: Buffer): boolean
   /** Whether the visitor has taken a part of what waits since the last time, or since something waits. */
   progressed(): boolean
+  /** Nothing of the visitor is read just now: its leaving would not show. */
+  readonly deaf: boolean
   endWriting(): void
   setReading(on: boolean): void
   /** Expires the exchange unless it is called again before; milliseconds from now, Infinity for never. */
@@ -79,6 +83,7 @@ export class Exchange implements StreamListener, ResponseSink {
   readonly #head: RequestHead
   readonly #request: RequestBody
   readonly #response: Response
+  readonly #patience: OriginPatience
   readonly #version: 10 | 11
   readonly #mayMove: boolean
   readonly #bindsStreams: boolean
@@ -93,6 +98,10 @@ export class Exchange implements StreamListener, ResponseSink {
   #originEnded = false
   #terminating = false
   #over = false
+  /** The local server has not taken all of the request's body, and nothing of the visitor is read meanwhile. */
+  #paused = false
+  /** The visitor has not taken all that it was given, and has its time for that. */
+  #unread = false
   /** When the latest byte passed of a body, or after an upgrade. */
   #movedAt = 0
 
@@ -103,6 +112,7 @@ export class Exchange implements StreamListener, ResponseSink {
     this.#host = host
     this.#record = record
     this.#route = route
+    this.#patience = new OriginPatience(route)
     this.#asker = asker
     this.#head = head
     this.#version = head.version
@@ -166,6 +176,7 @@ export class Exchange implements StreamListener, ResponseSink {
   visitorEnded(): void {
     if (!this.#request.done) return this.visitorGone()
     this.#visitorEnded = true
+    this.#setDeadline()
     this.#lease.stream.end()
     this.#endIfBothEnded()
   }
@@ -218,6 +229,8 @@ export class Exchange implements StreamListener, ResponseSink {
     // Slow is not idle.
     if (!taken && !this.#terminating && this.#host.progressed()) return this.#host.expireIn(BODY_IDLE_MS)
     const silent = this.#request.done && this.#response.state === 'awaited'
+    if (silent && this.#waitsOn()) return
+    if (this.#mayBeSilent) return this.#host.expireIn(BODY_IDLE_MS)
     this.#abandon(new TunnelFault(silent ? 'origin-timeout' : 'body-timeout'))
   }
 
@@ -251,6 +264,7 @@ export class Exchange implements StreamListener, ResponseSink {
 
   writable(): void {
     this.#host.setReading(true)
+    this.#paused = false
   }
 
   /** Code of this request threw. */
@@ -270,7 +284,9 @@ export class Exchange implements StreamListener, ResponseSink {
       this.#response.read(chunk, this.#lease.stream)
     } catch (error) {
       if (error === HTTP1_REQUIRED) return this.#requireHttp1()
-      return this.#abandon(toFault(error, 'origin-invalid'))
+      const fault = toFault(error, 'origin-invalid')
+      if (fault.code === 'origin-invalid') this.#notify('answer-refused', `: ${fault.detail}`)
+      return this.#abandon(fault)
     }
     const { state } = this.#response
     if (state === 'whole') return before === 'whole' ? undefined : this.#responseWhole(before === 'awaited')
@@ -306,7 +322,9 @@ export class Exchange implements StreamListener, ResponseSink {
   /** What was measured of the chunk, from `from` on. */
   #sendBody(chunk: Buffer, from: number): void {
     const { stream, tentative = false } = this.#lease
-    if (!this.#request.send(chunk, from, stream, tentative)) this.#host.setReading(false)
+    if (this.#request.send(chunk, from, stream, tentative)) return
+    this.#paused = true
+    this.#host.setReading(false)
   }
 
   get #mayBeStale(): boolean {
@@ -318,9 +336,41 @@ export class Exchange implements StreamListener, ResponseSink {
     const { state, taken } = this.#response
     if (this.#terminating) return
     if (state === 'spliced') return this.#host.expireIn(Infinity)
-    if (state === 'awaited' && this.#request.done) return this.#host.expireIn(ORIGIN_FIRST_BYTE_MS)
-    // A visitor that does not read has until the deadline that was set while it still did.
-    if (taken || begun) this.#host.expireIn(BODY_IDLE_MS)
+    if (state === 'awaited' && this.#request.done)
+      return this.#host.expireIn(Math.min(this.#patience.begin(this.#host.now()), BODY_IDLE_MS))
+    // A visitor that does not read has its time from when it stopped.
+    if (taken || begun || !this.#unread) this.#host.expireIn(BODY_IDLE_MS)
+    this.#unread = !taken
+  }
+
+  /** Whether the visitor's leaving would show: not if it has ended its side, nor while nothing of it is read. */
+  get #hearsVisitor(): boolean {
+    return !this.#visitorEnded && !this.#paused && !this.#host.deaf
+  }
+
+  /** An event stream may be silent for as long as both ends live, which the heartbeat and TCP tell. */
+  get #mayBeSilent(): boolean {
+    const { taken, openEnded } = this.#response
+    return taken && openEnded && this.#request.done && !this.#terminating && this.#hearsVisitor
+  }
+
+  /** Whether the local server, or the node that has its tunnel and judges this, has more time for its first byte. */
+  #waitsOn(): boolean {
+    const hears = this.#hearsVisitor
+    const mostMs = hears ? Infinity : BODY_IDLE_MS
+    const leftMs = this.#lease.judged
+      ? hears
+        ? BODY_IDLE_MS
+        : undefined
+      : this.#patience.next(this.#host.now(), mostMs, () => this.#notify('still-waiting'))
+    if (leftMs !== undefined) this.#host.expireIn(Math.min(leftMs, BODY_IDLE_MS))
+    return leftMs !== undefined
+  }
+
+  /** Says something of this request to the person at the agent: without its query, which may hold secrets. */
+  #notify(about: NoticeKind, detail = ''): void {
+    const path = this.#head.path.split('?', 1)[0]!.slice(0, NOTICED_PATH_CHARACTERS)
+    this.#route.notify?.(about, `${this.#head.method} ${path}${detail}`)
   }
 
   #failOrRepeat(why: TunnelFault): void {
@@ -370,6 +420,7 @@ export class Exchange implements StreamListener, ResponseSink {
     this.#record.retries += 1
     const room = this.#request.repeat(this.#lease.stream, this.#lease.tentative === true)
     if (this.#visitorEnded) this.#lease.stream.end()
+    this.#paused = !room
     this.#host.setReading(room)
   }
 
@@ -377,6 +428,10 @@ export class Exchange implements StreamListener, ResponseSink {
 
   write(bytes: Buffer): boolean {
     return this.#host.write(bytes)
+  }
+
+  cookieDropped(name: string): void {
+    this.#route.notify?.('cookie-dropped', name)
   }
 
   /** A sign-in that the head offers begins with the visitor's next request, which takes the same stream. */
@@ -455,6 +510,9 @@ export class Exchange implements StreamListener, ResponseSink {
     this.#host.exchangeOver(outcome)
   }
 }
+
+/** Of a path in a notice. */
+const NOTICED_PATH_CHARACTERS = 100
 
 /** Leaves the response's reader, whose throws refuse the response. */
 const HTTP1_REQUIRED = new Error('HTTP/1.1 is required')

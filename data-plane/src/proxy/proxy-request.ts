@@ -492,6 +492,10 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     return this.#downstream.progressed()
   }
 
+  get deaf(): boolean {
+    return this.#downstream.deaf === true
+  }
+
   endWriting(): void {
     this.#downstream.endWriting()
   }

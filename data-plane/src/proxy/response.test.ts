@@ -14,7 +14,7 @@ test('chunks of one byte reach a visitor of HTTP/1.0 in one write for each read'
     mayKeepAlive: false,
     cookies: new CookieFence('example.com'),
     changes: undefined,
-    sink: { write: (piece) => writes.push(piece.toString('latin1')) > 0, answered: () => {} },
+    sink: { write: (piece) => writes.push(piece.toString('latin1')) > 0, answered: () => {}, cookieDropped: () => {} },
     sent: { done: true, sentBytes: 0 },
   })
   const stream = new ScriptedStream()

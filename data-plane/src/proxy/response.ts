@@ -15,7 +15,7 @@ import {
   type ResponseHeadParser,
   writeResponseHead,
 } from '@postern/protocol/http'
-import { IDLE_STREAM_MS, INTERIM_RESPONSES } from '@postern/protocol/limits'
+import { HEAD_UNCREDITED_BYTES, IDLE_STREAM_MS } from '@postern/protocol/limits'
 import type { ByteStream } from '@postern/protocol/mux'
 import type { ResponseChanges } from '../route/visitor-gate.ts'
 import type { RequestRecord } from './request-record.ts'
@@ -46,6 +46,8 @@ export interface ResponseSink {
   write(bytes: Buffer): boolean
   /** The head of the final response has come; nothing of it was written. What it throws refuses the response. */
   answered(head: ResponseHead): void
+  /** A cookie of that name does not go on. */
+  cookieDropped(name: string): void
 }
 
 /** Whether a WebSocket's visitor was sent a Close of ours: `due` waits for the end of the frame that is under way. */
@@ -91,12 +93,12 @@ export class Response {
   #closeFrame: CloseFrame = 'none'
   /** The body is delimited by the close, and the visitor gets it in chunks. */
   #chunking = false
-  #interims = 0
+  #openEnded = false
   /** A 100 was passed on. */
   #continued = false
   /** What the sink answered last: whether the visitor has taken all that it was given. */
   #taken = true
-  /** Bytes of the stream's window that are not given back yet, because the visitor has not taken all. */
+  /** Bytes of the stream's window that are not given back yet, because the visitor has not taken all or a head is not whole. */
   #owed = 0
 
   constructor(options: ResponseOptions) {
@@ -134,6 +136,11 @@ export class Response {
       this.state = 'whole'
     }
     return this.state === 'whole' || this.state === 'spliced' ? this.state : 'cut'
+  }
+
+  /** A body that goes on until the local server ends it: how much is left of it is not known. */
+  get openEnded(): boolean {
+    return this.state === 'body' && this.#openEnded
   }
 
   /** Whether the visitor has taken all that it was given: nothing of it waits in this process. */
@@ -182,7 +189,6 @@ export class Response {
       if (head === undefined) return this.#keepPart(buffer, from, to)
       from += head.bytes
       if (!head.interim) return this.#begin(head, buffer, from, to)
-      if (++this.#interims > INTERIM_RESPONSES) throw new TunnelFault('origin-invalid', 'Too many interim responses.')
       this.#continued ||= head.status === CONTINUE
       if (this.#visitorVersion === 11) this.#write(this.#written(head, true))
     }
@@ -217,10 +223,12 @@ export class Response {
     this.originIdleMs = head.keepAlive && request.upgrade === undefined ? idleTime(head) : 0
     if (needsDechunking(head, this.#visitorVersion)) this.#dechunker = this.#newDechunker()
     this.#chunking = needsChunking(head, this.#visitorVersion)
+    this.#openEnded = head.framing === 'chunked' || head.framing === 'close'
     this.#body.start(head.framing, head.contentLength)
     const end = this.#advance(buffer, from, to)
     const { passTo } = this.#body
-    if (this.#dechunker !== undefined || this.#chunking || passTo - from > JOINED_BYTES) {
+    const changed = this.#dechunker !== undefined || this.#chunking || this.#body.hasBlanks
+    if (changed || passTo - from > JOINED_BYTES) {
       this.#write(this.#written(head, this.keepAlive))
       this.#passOn(buffer, from, end)
     } else {
@@ -265,8 +273,8 @@ export class Response {
       // A chunk of no bytes would end the body.
       if (end > from) this.#write(chunkOf(buffer, from, end))
     } else {
-      const { passTo } = this.#body
-      if (passTo > from) this.#write(buffer.subarray(from, passTo))
+      const passed = this.#body.passed(buffer, from)
+      if (passed.length > 0) this.#write(passed)
       this.#writeTail()
     }
   }
@@ -287,11 +295,15 @@ export class Response {
     this.#taken = this.#options.sink.write(bytes)
   }
 
-  /** Gives `bytes` and all that is owed back to the stream's window, unless the visitor has yet to take something. */
+  /**
+   * Gives `bytes` and all that is owed back to the stream's window, unless the visitor has yet to take something. What is kept of an unfinished head stays
+   * owed, so that it counts as held.
+   */
   #credit(bytes: number, stream: ByteStream): void {
     const owed = this.#owed + bytes
-    this.#owed = this.#taken ? 0 : owed
-    if (this.#taken && owed > 0) stream.consume(owed)
+    const kept = this.#carry === undefined ? 0 : Math.min(this.#carry.length, HEAD_UNCREDITED_BYTES, owed)
+    this.#owed = this.#taken ? kept : owed
+    if (owed > this.#owed) stream.consume(owed - this.#owed)
   }
 
   #newDechunker(): Dechunker {
@@ -302,9 +314,16 @@ export class Response {
 
   /** The head as the visitor gets it, with the beginning of the body behind it, if given. */
   #written(head: ResponseHead, keepAlive: boolean, buffer?: Buffer, from = 0, to = 0): Buffer {
-    const { record, cookies, changes } = this.#options
+    const { record, cookies, changes, sink: dropped } = this.#options
     const serverTiming = head.interim ? '' : record.serverTiming
-    const forwarding = { visitorVersion: this.#visitorVersion, keepAlive, requestId: record.id, cookies, serverTiming }
+    const forwarding = {
+      visitorVersion: this.#visitorVersion,
+      keepAlive,
+      requestId: record.id,
+      cookies,
+      dropped,
+      serverTiming,
+    }
     return writeResponseHead(
       head,
       changes === undefined ? forwarding : { ...forwarding, ...changes },

@@ -1,7 +1,8 @@
 /** What one task says to another at the beginning of a hop stream, and what it is answered. Knows nothing of streams. */
 import { parseSubdomain, type Subdomain } from '@postern/protocol/address'
+import { NOTICE_KINDS } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
-import { HOP_PREAMBLE_BYTES } from '@postern/protocol/limits'
+import { HOP_PREAMBLE_BYTES, NOTICE_CHARACTERS } from '@postern/protocol/limits'
 import * as z from 'zod/mini'
 
 /** The one byte that precedes what the local server sends. */
@@ -30,6 +31,10 @@ const preambleSchema = z.object({
   epoch: z.int().check(z.nonnegative()),
   visitorAddress: z.string().check(z.maxLength(64)),
   requestId: z.string().check(z.maxLength(128)),
+  /** Instead of a request: something for the person at the agent. */
+  notice: z.optional(
+    z.object({ about: z.enum(NOTICE_KINDS), detail: z.string().check(z.maxLength(NOTICE_CHARACTERS)) }),
+  ),
 })
 
 export type HopPreamble = Readonly<z.output<typeof preambleSchema>>

@@ -1,4 +1,5 @@
 /** The route to a tunnel whose channel is in this process: its rules, and the streams of its channel. */
+import type { NoticeKind } from '@postern/protocol/channel'
 import type { Tunnel } from '../channel/tunnel.ts'
 import type { Evictable } from './eviction.ts'
 import type { QueuePlaces } from './queue-places.ts'
@@ -10,7 +11,7 @@ import type { VisitorGate } from './visitor-gate.ts'
 
 /** What the route needs of an agent's channel. */
 export type AgentStreams = Pick<Tunnel, 'openStream' | 'takeFailure'> &
-  Partial<Pick<Tunnel, 'roundTripMs' | 'whenStreamGone' | 'besides'>>
+  Partial<Pick<Tunnel, 'roundTripMs' | 'whenStreamGone' | 'besides' | 'firstByteMs' | 'notify'>>
 
 export class LocalRoute implements TunnelRoute {
   readonly gate: VisitorGate | undefined
@@ -45,6 +46,14 @@ export class LocalRoute implements TunnelRoute {
 
   whenRetired(tell: () => void): () => void {
     return this.#retirement.whenBegun(tell)
+  }
+
+  get firstByteMs(): number | undefined {
+    return this.#source.firstByteMs
+  }
+
+  notify(about: NoticeKind, detail: string): void {
+    this.#source.notify?.(about, detail)
   }
 
   get roundTripMs(): number | undefined {

@@ -1,11 +1,14 @@
 /** The route to a tunnel whose channel another task holds: streams to that task, kept for further requests. */
 import type { Subdomain } from '@postern/protocol/address'
+import type { NoticeKind } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
-import { PEER_STREAM_AGE_MS, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
+import { NOTICE_CHARACTERS, PEER_STREAM_AGE_MS, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
 import type { RawStream } from '@postern/protocol/mux'
+import { AgentNotices } from '../channel/agent-notices.ts'
 import type { Evictable } from './eviction.ts'
 import { writePreamble } from './hop-preamble.ts'
 import { type HopHost, HopStream } from './hop-stream.ts'
+import { Leftover } from './leftover.ts'
 import type { QueuePlaces } from './queue-places.ts'
 import type { Asker, Failure, Freshness, Lease, Route } from './route.ts'
 import { StreamPool } from './stream-pool.ts'
@@ -52,6 +55,7 @@ export class PeerRoute implements Route, HopHost {
   readonly users = new Set<Evictable>()
   readonly #options: PeerRouteOptions
   readonly #pool: StreamPool
+  readonly #notices: AgentNotices
   readonly #refused = new Set<number>()
   readonly #retirement = new Retirement()
   #open = 0
@@ -63,6 +67,7 @@ export class PeerRoute implements Route, HopHost {
     this.hop = options.hop
     this.queue = new StreamQueue(options.places)
     this.#options = options
+    this.#notices = new AgentNotices(options.now)
     this.#pool = new StreamPool(
       { openStream: (asker) => this.#openStream(asker), takeFailure: (id) => this.#takeFailure(id) },
       options.now,
@@ -96,6 +101,23 @@ export class PeerRoute implements Route, HopHost {
 
   whenRetired(tell: () => void): () => void {
     return this.#retirement.whenBegun(tell)
+  }
+
+  /** By way of the node that has the agent, on a stream of its own. Nothing is said while that takes no stream. */
+  notify(about: NoticeKind, detail: string): void {
+    if (!this.hop.open || !this.#notices.admit(about, detail)) return
+    let stream: RawStream
+    try {
+      stream = this.hop.openStream()
+    } catch (error) {
+      if (error instanceof TunnelFault) return
+      throw error
+    }
+    const { name, epoch } = this
+    const notice = { about, detail: detail.slice(0, NOTICE_CHARACTERS) }
+    stream.listen(new Leftover(stream))
+    stream.write(writePreamble({ name, epoch, visitorAddress: '', requestId: '', notice }))
+    stream.end()
   }
 
   begun(): void {

@@ -1,4 +1,5 @@
 /** How a request gets a stream to a local server, wherever that server's channel is. Knows nothing of HTTP. */
+import type { NoticeKind } from '@postern/protocol/channel'
 import type { TunnelFault } from '@postern/protocol/fault'
 import type { ByteStream } from '@postern/protocol/mux'
 import type { Evictable } from './eviction.ts'
@@ -34,6 +35,8 @@ export interface Lease {
   readonly stream: ByteStream
   /** The stream has carried an exchange before: the local server may have closed it without our knowing. */
   readonly reused: boolean
+  /** Whoever has the tunnel judges the request, and ends it in its time. May become true, never false. */
+  readonly judged?: boolean
   /** When the stream was opened, where that is known; monotonic milliseconds. */
   readonly openedAt?: number
   /** Whoever has the tunnel has not yet said that it takes the request: all that is sent until then must be kept. May become false, never true. */
@@ -60,6 +63,10 @@ export interface Lease {
 export interface Route {
   /** Asked before each request that takes this route. Undefined: everybody passes, and heads stay as they are. */
   readonly gate?: VisitorGate | undefined
+  /** How long a request waits for the first byte of its answer, in milliseconds; Infinity: without limit, undefined: as long as usual. */
+  readonly firstByteMs?: number | undefined
+  /** Where present, says something to the person at the agent. */
+  notify?(about: NoticeKind, detail: string): void
   /** What the way to the far end and back takes, as measured last; milliseconds, undefined where nobody has. */
   readonly roundTripMs?: number | undefined
   /** Where requests wait while the route has no stream; absent where it always has. */

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import { TunnelFault } from '@postern/protocol/fault'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
-import { resetSocket } from '@postern/protocol/socket'
+import { FailedWrites, resetSocket } from '@postern/protocol/socket'
 
 /** `socket` may still be connecting; it must have been made with `allowHalfOpen`. */
 export class SocketStream implements ByteStream {
@@ -14,8 +14,10 @@ export class SocketStream implements ByteStream {
 
   constructor(socket: Socket) {
     this.#socket = socket
+    const writes = new FailedWrites(socket)
     socket.on('data', (chunk: Buffer) => this.#deliver(chunk))
-    socket.on('end', () => this.#finish())
+    // Cut: 'close' follows.
+    socket.on('end', () => writes.cut || this.#finish())
     socket.on('drain', () => this.#listener?.writable())
     socket.on('error', (cause) => this.#lose(cause))
     socket.on('close', () => this.#lose(undefined))

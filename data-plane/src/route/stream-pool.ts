@@ -202,6 +202,10 @@ class PoolLease implements Lease {
     return this.stream.tentative === true
   }
 
+  get judged(): boolean {
+    return this.stream.single === true
+  }
+
   keep(idleMs: number): void {
     if (this.stream.single) return this.leave()
     this.reused = true

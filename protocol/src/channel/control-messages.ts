@@ -1,12 +1,22 @@
 /** The messages of the control stream, one schema each, both directions. Knows nothing of lines or streams. */
 import * as z from 'zod/mini'
 import { FAULTS, type FaultCode, TunnelFault } from '../fault.ts'
-import { FAULT_DETAIL_CHARACTERS, MOST_HOLD_MS, SLOTS_PER_NAME } from '../limits.ts'
+import {
+  FAULT_DETAIL_CHARACTERS,
+  MOST_FIRST_BYTE_MS,
+  MOST_HOLD_MS,
+  NOTICE_CHARACTERS,
+  SLOTS_PER_NAME,
+} from '../limits.ts'
 import { visitorRulesSchema } from './visitor-rules.ts'
 
 /** HTTP/1.1, or HTTP/2 in clear without an upgrade (RFC 9113 §3.3). */
 export const UPSTREAM_PROTOCOLS = ['http/1.1', 'h2c'] as const
 export type UpstreamProtocol = (typeof UPSTREAM_PROTOCOLS)[number]
+
+/** What a notice may be about: an answer that was refused, a local server that has not answered yet, a cookie that was dropped. */
+export const NOTICE_KINDS = ['answer-refused', 'still-waiting', 'cookie-dropped'] as const
+export type NoticeKind = (typeof NOTICE_KINDS)[number]
 
 const text = (longest: number) => z.string().check(z.minLength(1), z.maxLength(longest))
 const count = z.int().check(z.nonnegative())
@@ -42,6 +52,8 @@ export const serverMessages = {
   revoked: z.object({ type: z.literal('revoked') }),
   /** A ceiling was met; the channel lives on. `what` is the code of the fault that visitors see. */
   limit: z.object({ type: z.literal('limit'), what: text(64) }),
+  /** For the person at the agent. `about` is one of NOTICE_KINDS, or of a later version's: then nothing is shown. */
+  notice: z.object({ type: z.literal('notice'), about: text(64), detail: text(NOTICE_CHARACTERS) }),
 }
 
 /** What the agent says to the server. */
@@ -59,6 +71,8 @@ export const agentMessages = {
     rules: visitorRulesSchema,
     /** How long requests wait for this agent while it is away; 0: not at all. The server decides where it is missing. */
     holdMs: z.optional(count.check(z.maximum(MOST_HOLD_MS))),
+    /** How long a request waits for the first byte of its answer; 0: without limit. The server decides where it is missing. */
+    firstByteMs: z.optional(count.check(z.maximum(MOST_FIRST_BYTE_MS))),
     /** What the local server speaks on each stream; HTTP/1.1 where it is missing. */
     upstreamProtocol: z.optional(z.enum(UPSTREAM_PROTOCOLS)),
   }),

@@ -5,13 +5,14 @@ export type {
   AgentMessage,
   Hello,
   MessageSchemas,
+  NoticeKind,
   Refused,
   ServerMessage,
   StreamFaultMessage,
   UpstreamProtocol,
   Welcome,
 } from './control-messages.ts'
-export { refusedBy, UPSTREAM_PROTOCOLS } from './control-messages.ts'
+export { NOTICE_KINDS, refusedBy, UPSTREAM_PROTOCOLS } from './control-messages.ts'
 export type { ControlStreamOptions } from './control-stream.ts'
 export { agentControlStream, ControlStream, serverControlStream } from './control-stream.ts'
 export { hashCredentials } from './credential-hash.ts'

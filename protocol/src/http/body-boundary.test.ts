@@ -8,7 +8,7 @@ import { chunkOf, LAST_CHUNK } from './chunk-writer.ts'
 import { Dechunker } from './dechunker.ts'
 import type { BodyFraming } from './framing.ts'
 import { ruleOf } from './rules.ts'
-import { DROPPED_TRAILERS, line, REFUSED_CHUNKS, trailer } from './testing/refused-chunks.ts'
+import { DROPPED_TRAILERS, line, PADDED_CHUNKS, REFUSED_CHUNKS, trailer } from './testing/refused-chunks.ts'
 
 /** Feeds pieces of `sizes` bytes in turn; answers how many bytes belong to the body, or the rule, or `goes on`. */
 function measure(framing: BodyFraming, length: number, bytes: Buffer, sizes: number[]): number | string {
@@ -35,7 +35,7 @@ function passed(bytes: Buffer, sizes: number[], boundary = new BodyBoundary('req
   const pieces: Buffer[] = []
   for (let at = 0, piece = 0; at < bytes.length && !boundary.done; piece++) {
     const end = boundary.advance(bytes, at, Math.min(bytes.length, at + (sizes[piece % sizes.length] ?? 1)))
-    pieces.push(bytes.subarray(at, boundary.passTo), boundary.takeTail() ?? Buffer.alloc(0))
+    pieces.push(boundary.passed(bytes, at), boundary.takeTail() ?? Buffer.alloc(0))
     at = end
   }
   return Buffer.concat(pieces).toString('latin1')
@@ -62,6 +62,24 @@ describe('a chunked body (RFC 9112)', () => {
   it.each(REFUSED_CHUNKS)('is refused: %s', (_title, body, rule) => {
     expect(chunked(body)).toBe(rule)
     expect(chunked(body, [1])).toBe(rule)
+  })
+
+  it.each(PADDED_CHUNKS)('is refused in a request, and cleaned in a response: %s', (_title, body, rule, clean) => {
+    const boundary = new BodyBoundary('response')
+    const bytes = Buffer.from(`${body}HTTP/1.1`, 'latin1')
+    for (const sizes of [[1 << 20], [1], [2], [7], [11, 1]]) {
+      expect(chunked(body, sizes)).toBe(rule)
+      expect(passed(bytes, sizes, boundary)).toBe(clean)
+      expect(boundary.done).toBe(true)
+    }
+  })
+
+  it('names the chunk of a response in which a rule was broken', () => {
+    const boundary = new BodyBoundary('response')
+    boundary.start('chunked', -1)
+    const bytes = Buffer.from('1\r\na\r\n1\r\na\r\nx\r\n')
+    const detail = expect.stringMatching(/^chunk-size: .*RFC 9112 §7\.1.*, in chunk 3 of the body$/)
+    expect(() => boundary.advance(bytes, 0, bytes.length)).toThrow(expect.objectContaining({ detail }))
   })
 
   it.each(ACCEPTED)('ends where it ends: %s', (_title, body) => {

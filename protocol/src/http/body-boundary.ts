@@ -1,4 +1,4 @@
-/** Finds where the body of a message ends (RFC 9112 §6). Bodies pass through it untouched; of a chunked one it keeps the trailers until they have ended. */
+/** Finds where the body of a message ends (RFC 9112 §6). Bodies pass through it untouched, but for white space in chunk lines of a response; of a chunked one it keeps the trailers until they have ended. */
 import { ChunkedScan } from './chunked-scan.ts'
 import type { BodyFraming } from './framing.ts'
 import type { Side } from './rules.ts'
@@ -9,6 +9,8 @@ const NOTHING = Buffer.alloc(0)
 export class BodyBoundary {
   /** What the latest `advance` read passes on as it is up to this index, and then `takeTail`. */
   passTo = 0
+  /** Whether some of what it read does not pass on: then `passed` is a copy. */
+  hasBlanks = false
   #tail: Buffer | undefined
   readonly #side: Side
   #framing: BodyFraming = 'none'
@@ -38,6 +40,12 @@ export class BodyBoundary {
     return this.#done
   }
 
+  /** What the latest `advance` read from `from` on and passes on before the tail: mostly as it came. */
+  passed(buffer: Buffer, from: number): Buffer {
+    const { passTo } = this
+    return this.hasBlanks ? withoutBlanks(buffer, from, passTo, this.#chunked!.blanks) : buffer.subarray(from, passTo)
+  }
+
   /** Trailers that pass on behind `passTo`: those that came in pieces, or with some that may not stand there. Once. */
   takeTail(): Buffer | undefined {
     const tail = this.#tail
@@ -52,6 +60,7 @@ export class BodyBoundary {
 
   /** Index after the last byte of the body within [from, to), or `to` if it goes on. @throws TunnelFault on bad chunks */
   advance(buffer: Buffer, from: number, to: number): number {
+    this.hasBlanks = false
     if (this.#done) {
       this.passTo = from
       return from
@@ -70,6 +79,7 @@ export class BodyBoundary {
         this.#done = scan.done
         this.passTo = scan.passTo
         this.#tail = scan.tail
+        this.hasBlanks = scan.blanks.length > 0
         if (this.#done) scan.release()
         return end
       }
@@ -83,4 +93,15 @@ export class BodyBoundary {
   end(): 'complete' | 'cut' {
     return this.#done || this.#framing === 'close' ? 'complete' : 'cut'
   }
+}
+
+function withoutBlanks(buffer: Buffer, from: number, to: number, blanks: readonly number[]): Buffer {
+  const passed = Buffer.allocUnsafe(to - from - blanks.length)
+  let at = from
+  let written = 0
+  for (const blank of [...blanks, to]) {
+    written += buffer.copy(passed, written, at, blank)
+    at = blank + 1
+  }
+  return passed
 }

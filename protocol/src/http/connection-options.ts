@@ -22,6 +22,7 @@ export function connectionOptions(lines: FieldLines, side: Side): number {
   let options = 0
   for (let i = 0; i < lines.count; i++) {
     if (lines.id(i) !== FIELD.connection) continue
+    lines.judged = i
     if (lines.endsInTab(i)) refuse(side, 'connection-syntax')
     const end = lines.valueEnd(i)
     for (let at = skipSeparators(buffer, lines.valueStart(i), end); at < end; ) {
@@ -30,6 +31,7 @@ export function connectionOptions(lines: FieldLines, side: Side): number {
       at = skipSeparators(buffer, optionEnd, end)
     }
   }
+  lines.judged = -1
   return options
 }
 

@@ -1,10 +1,13 @@
-/** The field lines of one head, as spans into its buffer (RFC 9112 §5). Checks their syntax; knows nothing of their meaning. */
+/**
+ * The field lines of one head, as spans into its buffer (RFC 9112 §5). Checks their syntax; knows nothing of their meaning. Those of a response may have LF for CRLF,
+ * white space before the colon, and folds: such a section is written anew before anything reads it.
+ */
 import { HEAD_FIELDS } from '../limits.ts'
 import { COLON, CR, HTAB, LF, SP, TOKEN, VALUE } from './character-tables.ts'
 import { bits, FIELD, type FieldId, fieldId, lookAlikeOf } from './field-names.ts'
 import { refuse, type Side } from './rules.ts'
 
-/** Of each line: name start, name end, value start, value end, id and shape. Offsets fit 16 bits because `HEAD_BYTES` does. */
+/** Of each line: name start, name end, value start, value end, id and shape. */
 const STRIDE = 5
 const NAME_END = 1
 const VALUE_START = 2
@@ -35,11 +38,20 @@ export class FieldLines {
   present = 0
   /** More of them are refused. */
   most = HEAD_FIELDS
-  #spans = new Uint16Array(FIRST_CAPACITY * STRIDE)
+  /** Some line has a form that is only tolerated. */
+  odd = false
+  /** The line that is being judged; −1: none. */
+  judged = -1
+  /** Where each line stood, if the section was written anew. */
+  #numbers: number[] | undefined
+  #spans = new Uint32Array(FIRST_CAPACITY * STRIDE)
 
   clear(): void {
     this.count = 0
     this.present = 0
+    this.odd = false
+    this.judged = -1
+    this.#numbers = undefined
   }
 
   /** Drops the buffer, so that an idle connection holds none. */
@@ -51,7 +63,7 @@ export class FieldLines {
 
   /**
    * Reads lines from `at` on. Answers the index behind the empty line that ends the section, or `INCOMPLETE`; `resumeAt` is
-   * then where the first line that is not whole begins.
+   * then where the first line that is not whole begins, and otherwise where the empty line begins.
    */
   scan(buffer: Buffer, at: number, limit: number, side: Side): number {
     const base = this.base
@@ -69,41 +81,105 @@ export class FieldLines {
       }
       if (at >= limit) return INCOMPLETE
       const nameEnd = at
+      let fold = false
       if (buffer[at] !== COLON || nameEnd === nameStart) {
-        if (nameEnd !== nameStart || buffer[at] !== CR) refuseName(buffer[at]!, nameEnd === nameStart, side)
-        if (at + 1 >= limit) return INCOMPLETE
-        if (buffer[at + 1] !== LF) refuse(side, 'line-bare-cr')
-        return at + 2
+        if (nameEnd === nameStart && buffer[at] === CR) {
+          if (at + 1 >= limit) return INCOMPLETE
+          if (buffer[at + 1] !== LF) refuse(side, 'line-bare-cr')
+          return at + 2
+        }
+        if (side === 'request') refuseName(buffer[at]!, nameEnd === nameStart, side)
+        if (nameEnd === nameStart && buffer[at] === LF) {
+          this.odd = true
+          return at + 1
+        }
+        while (at < limit && isBlank(buffer[at]!)) at++
+        if (at >= limit) return INCOMPLETE
+        fold = nameEnd === nameStart && at > nameStart && this.count > 0
+        if (!fold && (buffer[at] !== COLON || nameEnd === nameStart))
+          refuseName(buffer[nameEnd]!, nameEnd === nameStart, side)
       }
 
-      at++
-      while (at < limit && (buffer[at] === SP || buffer[at] === HTAB)) at++
+      if (!fold) at++
+      while (at < limit && isBlank(buffer[at]!)) at++
       const valueStart = at
       while (at < limit && VALUE[buffer[at]!] === 1) at++
       if (at >= limit) return INCOMPLETE
-      if (buffer[at] !== CR) refuse(side, buffer[at] === LF ? 'line-bare-lf' : 'field-value-control')
-      if (at + 1 >= limit) return INCOMPLETE
-      if (buffer[at + 1] !== LF) refuse(side, 'line-bare-cr')
+      const lineFeed = buffer[at] === LF
+      if (lineFeed && side === 'request') refuse(side, 'line-bare-lf')
+      if (!lineFeed) {
+        if (buffer[at] !== CR) refuse(side, 'field-value-control')
+        if (at + 1 >= limit) return INCOMPLETE
+        if (buffer[at + 1] !== LF) refuse(side, 'line-bare-cr')
+      }
 
       let valueEnd = at
-      while (valueEnd > valueStart && (buffer[valueEnd - 1] === SP || buffer[valueEnd - 1] === HTAB)) valueEnd--
+      while (valueEnd > valueStart && isBlank(buffer[valueEnd - 1]!)) valueEnd--
+      const next = lineFeed ? at + 1 : at + 2
+      if (fold) {
+        this.#extend(valueEnd - base)
+        at = next
+        continue
+      }
       const alike = lookAlikeOf(buffer, nameStart, nameEnd, kinds)
       if ((DECIDE & (1 << alike)) !== 0) refuse(side, 'field-name-lookalike')
       const id = alike === FIELD.other ? fieldId(buffer, nameStart, nameEnd) : FIELD.lookAlike
       const canonical = valueStart === nameEnd + 2 && buffer[nameEnd + 1] === SP && valueEnd === at
+      if (lineFeed || buffer[nameEnd] !== COLON) this.odd = true
       this.#add(nameStart - base, nameEnd - base, valueStart - base, valueEnd - base, id | (canonical ? CANONICAL : 0))
-      if (this.count > this.most) refuse(side, 'head-fields')
-      at += 2
+      if (this.count > this.most) refuse(side, side === 'request' ? 'head-fields' : 'response-head-fields')
+      at = next
     }
   }
 
-  /** After an incomplete `scan`: where to go on. */
   resumeAt = 0
+
+  /** Where the empty line behind the lines begins, after a complete `scan`. */
+  get end(): number {
+    return this.resumeAt
+  }
+
+  /** The lines, each as `name: value CRLF`, without folds (RFC 9112 §5.2: each becomes white space). */
+  clean(): string {
+    let text = ''
+    for (let i = 0; i < this.count; i++) text += `${this.name(i)}: ${unfolded(this.value(i))}\r\n`
+    return text
+  }
+
+  /** Reads `clean` in place of the lines that it was made of, which keep their numbers; `from` is where its field lines begin. */
+  replaceBy(clean: Buffer, from: number): void {
+    const numbers = Array.from({ length: this.count }, (_, i) => this.lineOf(i))
+    this.clear()
+    this.buffer = clean
+    this.base = 0
+    this.scan(clean, from, clean.length, 'response')
+    this.#numbers = numbers
+  }
+
+  /** The number of a field's line in its head, whose first line is the start line. */
+  lineOf(index: number): number {
+    return this.#numbers?.[index] ?? this.linesUntil(this.nameStart(index))
+  }
+
+  /** The number of the line that stands at `at`. */
+  linesUntil(at: number): number {
+    let number = 1
+    for (let i = this.base; i < at; i++) if (this.buffer[i] === LF) number++
+    return number
+  }
+
+  /** The latest line goes on to there: a fold. */
+  #extend(valueEnd: number): void {
+    this.odd = true
+    const at = (this.count - 1) * STRIDE
+    if (valueEnd > this.#spans[at + VALUE_END]!) this.#spans[at + VALUE_END] = valueEnd
+    this.respell(this.count - 1)
+  }
 
   #add(nameStart: number, nameEnd: number, valueStart: number, valueEnd: number, id: number): void {
     const at = this.count * STRIDE
     if (at === this.#spans.length) {
-      const grown = new Uint16Array(at * 2)
+      const grown = new Uint32Array(at * 2)
       grown.set(this.#spans)
       this.#spans = grown
     }
@@ -140,6 +216,10 @@ export class FieldLines {
   /** The value means what it means, but is to be spelled otherwise. */
   respell(index: number): void {
     this.#spans[index * STRIDE + ID]! &= ID_MASK
+  }
+  /** The line repeats another, and does not go on. */
+  leaveOut(index: number): void {
+    this.#spans[index * STRIDE + ID] = FIELD.leftOut
   }
   has(id: FieldId): boolean {
     return (this.present & (1 << id)) !== 0
@@ -181,6 +261,24 @@ export class FieldLines {
     return values
   }
 }
+
+/** The pieces of a value that stand in lines of their own, parted by one space each. */
+function unfolded(value: string): string {
+  if (!value.includes('\n')) return value
+  const pieces = value.split('\n').map(bare)
+  return pieces.filter((piece) => piece !== '').join(' ')
+}
+
+/** Without the white space and the CR around it. Looks at each character once; `trim` would take bytes of the value, too. */
+function bare(text: string): string {
+  let from = 0
+  let to = text.length
+  while (from < to && ' \t\r'.includes(text.charAt(from))) from++
+  while (to > from && ' \t\r'.includes(text.charAt(to - 1))) to--
+  return text.slice(from, to)
+}
+
+const isBlank = (byte: number): boolean => byte === SP || byte === HTAB
 
 /** Names the rule that a line broke which is neither empty nor `name:`. */
 function refuseName(byte: number, atStart: boolean, side: Side): never {

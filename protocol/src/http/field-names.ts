@@ -33,6 +33,8 @@ export const FIELD = {
   wwwAuthenticate: 24,
   cookie: 25,
   via: 26,
+  /** A line that repeats what another says, and does not go on. */
+  leftOut: 27,
 } as const
 
 export type FieldId = (typeof FIELD)[keyof typeof FIELD]

@@ -1,9 +1,10 @@
 /** Reads one head after another, resumable at any byte, in order of the bytes. Knows nothing of what start line it reads. */
-import { HEAD_BYTES, HEAD_FIELDS } from '../limits.ts'
+import { TunnelFault } from '../fault.ts'
+import { HEAD_BYTES, HEAD_FIELDS, RESPONSE_HEAD_BYTES, RESPONSE_HEAD_FIELDS } from '../limits.ts'
 import { LF } from './character-tables.ts'
 import { INCOMPLETE } from './field-lines.ts'
 import type { MessageHead } from './message-head.ts'
-import { refuse, type Side } from './rules.ts'
+import { inLine, refuse, type Side } from './rules.ts'
 
 /**
  * Errors are found in the order of the bytes, syntax before meaning, so that the verdict does not depend on how the bytes
@@ -23,9 +24,10 @@ export abstract class HeadParser<Head extends MessageHead> {
   /** `added`: what another task of ours may have put into a head that was within the limits. */
   constructor(side: Side, head: Head, added = { bytes: 0, fields: 0 }) {
     this.#side = side
-    this.#mostBytes = HEAD_BYTES + added.bytes
+    const isRequest = side === 'request'
+    this.#mostBytes = (isRequest ? HEAD_BYTES : RESPONSE_HEAD_BYTES) + added.bytes
     this.head = head
-    head.lines.most = HEAD_FIELDS + added.fields
+    head.lines.most = (isRequest ? HEAD_FIELDS : RESPONSE_HEAD_FIELDS) + added.fields
   }
 
   /** Reads the start line at `at`. Answers the index behind it or `INCOMPLETE`. */
@@ -49,6 +51,31 @@ export abstract class HeadParser<Head extends MessageHead> {
     const { lines } = this.head
     lines.buffer = buffer
     lines.base = from
+    if (this.#side === 'request') return this.#read(buffer, from, to, limit)
+    try {
+      return this.#read(buffer, from, to, limit)
+    } catch (error) {
+      if (!(error instanceof TunnelFault)) throw error
+      throw inLine(error, this.#faultyLine())
+    }
+  }
+
+  /** The number of the line that broke a rule. */
+  #faultyLine(): number {
+    const { lines } = this.head
+    switch (this.#stage) {
+      case 'start-line':
+        return 1
+      case 'fields':
+        return lines.linesUntil(lines.resumeAt)
+      case 'done':
+        return lines.judged < 0 ? 1 : lines.lineOf(lines.judged)
+    }
+  }
+
+  #read(buffer: Buffer, from: number, to: number, limit: number): Head | undefined {
+    const { lines } = this.head
+    const whole = limit - from === this.#mostBytes
     if (this.#stage === 'start-line') {
       const end = this.startLine(buffer, from + this.#line, limit)
       if (end === INCOMPLETE) return this.#wait(from, to, whole)
@@ -80,7 +107,7 @@ export abstract class HeadParser<Head extends MessageHead> {
   }
 
   #wait(from: number, to: number, whole: boolean): undefined {
-    if (whole) refuse(this.#side, 'head-bytes')
+    if (whole) refuse(this.#side, this.#side === 'request' ? 'head-bytes' : 'response-head-bytes')
     this.#searched = to - from
   }
 }

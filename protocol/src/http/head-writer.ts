@@ -10,7 +10,7 @@ import type { MessageHead } from './message-head.ts'
 /** Hop-by-hop in both directions (RFC 9110 §7.6.1), beside what Connection names. What must go on is written anew. */
 const HOP_BY_HOP = bits(FIELD.connection, FIELD.keepAlive, FIELD.upgrade, FIELD.te, FIELD.proxy)
 /** The next reader may take a look-alike for the field that is dropped or written by us (RFC 3875 §4.1.18). */
-const NEVER_PASSED = HOP_BY_HOP | bits(FIELD.lookAlike)
+const NEVER_PASSED = HOP_BY_HOP | bits(FIELD.lookAlike, FIELD.leftOut)
 
 /** What Connection cannot name away: a message without them would be another message. */
 const PROTECTED = bits(FIELD.host, FIELD.contentLength, FIELD.transferEncoding)
@@ -39,7 +39,7 @@ export function copyLines<Head extends MessageHead, Context>(
 ): void {
   const { lines } = head
   const { buffer } = lines
-  const end = lines.base + head.bytes - 2
+  const { end } = lines
   const out = dropped | NEVER_PASSED
   const named = head.namesFields ? union(connectionNames(lines), removed) : removed
   let run = from

@@ -14,6 +14,8 @@ export interface ResponseForwarding {
   /** The value of a Server-Timing field of our own, beside those of the local server; '' or undefined for none. */
   readonly serverTiming?: string | undefined
   readonly cookies?: CookieFence | undefined
+  /** Gets the name of each cookie that is dropped. */
+  readonly dropped?: { cookieDropped(name: string): void } | undefined
   /** Complete field lines (each ending in CRLF) to add; whoever gives them has validated them. */
   readonly extraLines?: string | undefined
   /** Lower-case names of fields that do not go on; whoever gives them has judged them. */
@@ -118,19 +120,21 @@ function statusLine(head: ResponseHead): number {
   slab.text(`HTTP/1.1 ${head.status} `)
   slab.span(buffer, base + head.reasonStart, base + head.reasonEnd)
   slab.text('\r\n')
-  return lines.count > 0 ? lines.nameStart(0) : base + head.bytes - 2
+  return lines.count > 0 ? lines.nameStart(0) : lines.end
 }
 
-function writeCookie(head: ResponseHead, index: number, { cookies }: ResponseForwarding): void {
+function writeCookie(head: ResponseHead, index: number, { cookies, dropped }: ResponseForwarding): void {
   if (cookies === undefined || cookies.admits(head.lines.value(index))) writeAsSent(head, index)
+  else dropped?.cookieDropped(cookieName(head.lines.value(index)))
 }
 
 /** The cookie fence judges what the visitor would get. */
-function writeMended(head: ResponseHead, index: number, { cookies, mend }: ResponseForwarding): void {
+function writeMended(head: ResponseHead, index: number, { cookies, dropped, mend }: ResponseForwarding): void {
   const value = head.lines.value(index)
   if (head.lines.id(index) === FIELD.location) return writeValue(head, index, mend!.location(value))
   const mended = mend!.cookie(value)
   if (cookies === undefined || cookies.admits(mended)) writeValue(head, index, mended)
+  else dropped?.cookieDropped(cookieName(value))
 }
 
 /**
@@ -141,6 +145,9 @@ function unfitFraming(head: ResponseHead, visitorVersion: 10 | 11): number {
   if (head.status < 200 || head.status === 204) return FRAMING
   return visitorVersion === 10 ? TRANSFER_ENCODING : 0
 }
+
+/** RFC 6265 §5.2: what stands before the first equals sign of the first pair. */
+const cookieName = (setCookie: string): string => setCookie.split(/[=;]/, 1)[0]!.trim()
 
 function connectionLines(head: ResponseHead, forwarding: ResponseForwarding): string {
   if (head.upgrade !== undefined) return `Connection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n`

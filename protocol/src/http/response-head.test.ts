@@ -1,9 +1,10 @@
 /** Responses of a local server, as untrusted as requests. */
 import { describe, expect, it } from 'vitest'
 import { TunnelFault } from '../fault.ts'
-import { HEAD_BYTES, HEAD_FIELDS } from '../limits.ts'
+import { RESPONSE_HEAD_BYTES, RESPONSE_HEAD_FIELDS } from '../limits.ts'
 import { type ResponseHead, ResponseHeadParser } from './response-head.ts'
-import { type Asked, ok, REFUSED_RESPONSES, status } from './testing/refused-responses.ts'
+import { writeResponseHead } from './response-head-writer.ts'
+import { type Asked, ok, REFUSED_RESPONSES, status, TOLERATED_RESPONSES } from './testing/refused-responses.ts'
 import { verdictOf } from './testing/verdict.ts'
 
 const read = (head: ResponseHead) => ({
@@ -139,14 +140,72 @@ describe('a response is read in the one way it can be read', () => {
   })
 })
 
+describe('a response that can be understood in one way only is read, and goes on in clean form', () => {
+  const fieldsOf = (head: ResponseHead) =>
+    Array.from({ length: head.fieldCount }, (_, i) => [head.fieldName(i), head.fieldValue(i)])
+  const seen = (message: string, step?: number) => {
+    const parser = new ResponseHeadParser()
+    return verdictOf(
+      parser,
+      Buffer.from(message, 'latin1'),
+      (head) => ({
+        ...read(head),
+        written: writeResponseHead(head, { visitorVersion: 11, keepAlive: true, requestId: 'r' })
+          .toString('latin1')
+          .replace(/^Date: .*$/m, 'Date: now'),
+      }),
+      step,
+    )
+  }
+
+  it.each(TOLERATED_RESPONSES)('%s', (title, message, clean) => {
+    const head = seen(message)
+    // RFC 9112 §6.3: nothing further is read from a server that says both.
+    const keepAlive = title.includes('length') && title.includes('coding') ? { keepAlive: false } : {}
+    expect(head).toEqual({ ...(seen(clean) as object), bytes: message.length, ...keepAlive })
+    for (const step of [1, 2, 7]) expect(seen(message, step)).toEqual(head)
+  })
+
+  it('keeps what follows it', () => {
+    const parser = new ResponseHeadParser()
+    const bytes = Buffer.from('HTTP/1.1 103 Hints\nLink : </a>\n\nHTTP/1.1 200 OK\nX: a\n b\n\nbody', 'latin1')
+    const hints = parser.parse(bytes, 0, bytes.length)!
+    const { bytes: length } = hints
+    expect([hints.status, fieldsOf(hints), length]).toEqual([103, [['Link', '</a>']], 32])
+    const final = parser.parse(bytes, length, bytes.length)!
+    expect([final.status, fieldsOf(final), length + final.bytes]).toEqual([200, [['X', 'a b']], bytes.length - 4])
+  })
+})
+
+describe('what is refused says which rule was broken, and in which line', () => {
+  it.each([
+    ['status line', 'HTTP/3.0 200 OK\r\n\r\n', 'version-unsupported', 1],
+    ['field', ok('A: 1\r\nB: 2\r\nC\0: 3\r\n'), 'field-name-token', 4],
+    ['field behind folds', ok('A: 1\r\n b\r\n c\r\nB: 2\r\nC C: 3\r\n'), 'field-name-space', 6],
+    ['meaning of a field', ok('A: 1\r\nContent-Length: five\r\nB: 2\r\n'), 'content-length-syntax', 3],
+    ['meaning of a field behind folds', ok('A: 1\r\n b\r\nContent-Length: five\r\n'), 'content-length-syntax', 4],
+    ['second of two lengths', ok('Content-Length: 1\r\nA: 1\r\nContent-Length: 2\r\n'), 'content-length-repeated', 4],
+    ['Connection', ok('A: 1\r\nConnection: a b\r\n'), 'connection-syntax', 3],
+  ])('%s', (_title, message, rule, line) => {
+    const parser = new ResponseHeadParser()
+    const bytes = Buffer.from(message, 'latin1')
+    const detail = expect.stringMatching(
+      new RegExp(`^${rule}: .*\\(RFC \\d+ §[^)]*\\).*, in line ${line} of the head$`),
+    )
+    expect(() => parser.parse(bytes, 0, bytes.length)).toThrow(
+      expect.objectContaining({ code: 'origin-invalid', detail }),
+    )
+  })
+})
+
 describe('the limits of a response head', () => {
   const empty = ok('X: \r\n').length
   it.each([
-    ['the longest head', ok(`X: ${'a'.repeat(HEAD_BYTES - empty)}\r\n`), undefined],
-    ['a head of one byte more', ok(`X: ${'a'.repeat(HEAD_BYTES - empty + 1)}\r\n`), 'head-bytes'],
-    ['the most fields', ok('X: a\r\n'.repeat(HEAD_FIELDS)), undefined],
-    ['one field more', ok('X: a\r\n'.repeat(HEAD_FIELDS + 1)), 'head-fields'],
-    ['a reason without end', `HTTP/1.1 200 ${'a'.repeat(HEAD_BYTES)}`, 'head-bytes'],
+    ['the longest head', ok(`X: ${'a'.repeat(RESPONSE_HEAD_BYTES - empty)}\r\n`), undefined],
+    ['a head of one byte more', ok(`X: ${'a'.repeat(RESPONSE_HEAD_BYTES - empty + 1)}\r\n`), 'response-head-bytes'],
+    ['the most fields', ok('X: a\r\n'.repeat(RESPONSE_HEAD_FIELDS)), undefined],
+    ['one field more', ok('X: a\r\n'.repeat(RESPONSE_HEAD_FIELDS + 1)), 'response-head-fields'],
+    ['a reason without end', `HTTP/1.1 200 ${'a'.repeat(RESPONSE_HEAD_BYTES)}`, 'response-head-bytes'],
   ])('RFC 9110 §5.4: %s', (_title, message, rule) => {
     const verdict = judge(message, undefined)
     if (rule === undefined) expect(verdict).toMatchObject({ bytes: message.length })

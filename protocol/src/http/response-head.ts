@@ -1,4 +1,7 @@
-/** The head of a response (RFC 9112 §4): status line read, fields judged against the request. As untrusted as a request. */
+/**
+ * The head of a response (RFC 9112 §4): status line read, fields judged against the request. As untrusted as a request, but tolerant of what can be understood in one
+ * way only: LF for CRLF, white space before a colon, folded lines, framing that is said twice. Such a head is written anew in clean form before it is judged.
+ */
 import { CR, LF, SP, VALUE } from './character-tables.ts'
 import { INCOMPLETE } from './field-lines.ts'
 import { FIELD } from './field-names.ts'
@@ -9,6 +12,8 @@ import { MessageHead } from './message-head.ts'
 import { refuse } from './rules.ts'
 
 const STATUS_DIGITS = 3
+/** Offset of the reason in a status line in clean form. */
+const REASON_AT = 'HTTP/1.1 200 '.length
 
 export class ResponseHead extends MessageHead {
   status = 0
@@ -35,6 +40,8 @@ export class ResponseHead extends MessageHead {
     const grantsUpgrade = this.readConnection('response')
     const length = declaredLength(this.lines, this.version, 'response')
     this.contentLength = length >= 0 ? length : -1
+    // RFC 9112 §6.3: the coding counts; what follows may have been meant for a reader of the length.
+    if (length === CHUNKED && this.lines.has(FIELD.contentLength)) this.keepAlive = false
     this.interim = status < 200 && status !== 101
     this.upgrade = undefined
     if (status === 101) {
@@ -53,6 +60,15 @@ export class ResponseHead extends MessageHead {
       this.keepAlive = false
     }
   }
+
+  /** Makes it a head in clean form: that is what is judged, and what goes on. */
+  clean(): void {
+    const start = `HTTP/1.${this.version - 10} ${String(this.status).padStart(STATUS_DIGITS, '0')} ${this.reason}`
+    const head = Buffer.from(`${start}\r\n${this.lines.clean()}\r\n`, 'latin1')
+    this.reasonStart = REASON_AT
+    this.reasonEnd = start.length
+    this.lines.replaceBy(head, start.length + 2)
+  }
 }
 
 /** One per stream to a local server. Every fault is `origin-invalid`. */
@@ -60,8 +76,9 @@ export class ResponseHeadParser extends HeadParser<ResponseHead> {
   #method = 'GET'
   #upgradeAsked = false
 
-  constructor() {
-    super('response', new ResponseHead())
+  /** `added`: what a node may have put into a head that was within the limits. */
+  constructor(added?: { bytes: number; fields: number }) {
+    super('response', new ResponseHead(), added)
   }
 
   /** Names the request that the next heads answer: HEAD has no body, and 101 is granted only to who asked. */
@@ -88,23 +105,28 @@ export class ResponseHeadParser extends HeadParser<ResponseHead> {
     if (at >= limit) return INCOMPLETE
     // The space belongs to the grammar even before an empty reason, but many servers leave it out, and nothing hangs on it.
     if (buffer[at] === SP) at++
-    else if (buffer[at] !== CR) refuse('response', buffer[at] === LF ? 'line-bare-lf' : 'status-line')
+    else if (buffer[at] !== CR && buffer[at] !== LF) refuse('response', 'status-line')
     const reasonStart = at
     while (at < limit && VALUE[buffer[at]!] === 1) at++
     if (at >= limit) return INCOMPLETE
-    if (buffer[at] !== CR) refuse('response', buffer[at] === LF ? 'line-bare-lf' : 'status-line')
-    if (at + 1 >= limit) return INCOMPLETE
-    if (buffer[at + 1] !== LF) refuse('response', 'line-bare-cr')
-
     const { head } = this
+    const lineFeed = buffer[at] === LF
+    if (!lineFeed) {
+      if (buffer[at] !== CR) refuse('response', 'status-line')
+      if (at + 1 >= limit) return INCOMPLETE
+      if (buffer[at + 1] !== LF) refuse('response', 'line-bare-cr')
+    } else head.lines.odd = true
+
     head.version = version
     head.status = status
     head.reasonStart = reasonStart - from
     head.reasonEnd = at - from
-    return at + 2
+    return lineFeed ? at + 1 : at + 2
   }
 
   protected finish(): void {
-    this.head.judge(this.#method, this.#upgradeAsked)
+    const { head } = this
+    if (head.lines.odd) head.clean()
+    head.judge(this.#method, this.#upgradeAsked)
   }
 }

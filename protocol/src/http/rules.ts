@@ -1,6 +1,14 @@
 /** Every rule a message can break, with its section; `refuse` makes the fault. Knows nothing of where the bytes come from. */
 import { type FaultCode, TunnelFault } from '../fault.ts'
-import { CHUNK_LINE_BYTES, HEAD_BYTES, HEAD_FIELDS, TARGET_BYTES, TRAILER_BYTES } from '../limits.ts'
+import {
+  CHUNK_LINE_BYTES,
+  HEAD_BYTES,
+  HEAD_FIELDS,
+  RESPONSE_HEAD_BYTES,
+  RESPONSE_HEAD_FIELDS,
+  TARGET_BYTES,
+  TRAILER_BYTES,
+} from '../limits.ts'
 
 /** Who sent the message: decides the code of the fault, since a response that breaks any rule is `origin-invalid`. */
 export type Side = 'request' | 'response'
@@ -14,10 +22,13 @@ const rule = (text: string, code: FaultCode = 'request-invalid'): RuleEntry => (
 
 export const RULES = {
   // lines
-  'line-bare-lf': rule('a line ends with CRLF, never with LF alone (RFC 9112 §2.2)'),
+  'line-bare-lf': rule('a line ends with CRLF, and only in the head of a response with LF alone (RFC 9112 §2.2)'),
   'line-bare-cr': rule('CR occurs only before LF (RFC 9112 §2.2)'),
   'head-bytes': rule(`a head has at most ${HEAD_BYTES} bytes (RFC 9110 §5.4)`, 'head-too-large'),
   'head-fields': rule(`a head has at most ${HEAD_FIELDS} fields (RFC 9110 §5.4)`, 'head-too-large'),
+
+  'response-head-bytes': rule(`the head of a response has at most ${RESPONSE_HEAD_BYTES} bytes (RFC 9110 §5.4)`),
+  'response-head-fields': rule(`the head of a response has at most ${RESPONSE_HEAD_FIELDS} fields (RFC 9110 §5.4)`),
 
   // the request line
   'method-token': rule('a request begins with a method, which is a token (RFC 9110 §9.1)'),
@@ -40,11 +51,13 @@ export const RULES = {
 
   // fields
   'field-name-token': rule('a field line begins with a name, which is a token, and a colon (RFC 9112 §5)'),
-  'field-name-space': rule('no white space stands before the colon (RFC 9112 §5.1)'),
+  'field-name-space': rule('no white space stands within a name, nor before the colon of a request (RFC 9112 §5.1)'),
   'field-name-lookalike': rule(
     'no name that differs from Host, Content-Length or Transfer-Encoding only by its punctuation: local servers fold these (RFC 3875 §4.1.18)',
   ),
-  'field-fold': rule('a field line is not folded, nor preceded by white space (RFC 9112 §5.2)'),
+  'field-fold': rule(
+    'a field line of a request is not folded, nor the first one preceded by white space (RFC 9112 §5.2)',
+  ),
   'field-value-control': rule('a value has no control characters but tab (RFC 9110 §5.5)'),
 
   // what only an HTTP/2 message can break
@@ -63,18 +76,20 @@ export const RULES = {
   ),
 
   // framing
-  'content-length-syntax': rule('Content-Length is one decimal number (RFC 9110 §8.6)'),
-  'content-length-repeated': rule('a message has one Content-Length (RFC 9112 §6.3)'),
+  'content-length-syntax': rule('Content-Length is a decimal number (RFC 9110 §8.6)'),
+  'content-length-repeated': rule(
+    'a message has one Content-Length, or a response the same number again (RFC 9112 §6.3)',
+  ),
   'content-length-huge': rule('Content-Length is below 2^53 (RFC 9110 §8.6)'),
-  'transfer-coding': rule('the transfer coding is chunked, once (RFC 9112 §6.1)', 'transfer-coding-unsupported'),
+  'transfer-coding': rule('the transfer coding is chunked and no other (RFC 9112 §6.1)', 'transfer-coding-unsupported'),
   'transfer-encoding-version': rule('HTTP/1.0 has no Transfer-Encoding (RFC 9112 §6.1)'),
-  'framing-both': rule('a message has Content-Length or Transfer-Encoding, not both (RFC 9112 §6.3)'),
+  'framing-both': rule('a request has Content-Length or Transfer-Encoding, not both (RFC 9112 §6.3)'),
   'connection-syntax': rule('Connection is a list of tokens (RFC 9110 §7.6.1)'),
 
   // chunked bodies
   'chunk-size': rule('a chunk begins with its size in hexadecimal digits (RFC 9112 §7.1)'),
   'chunk-size-huge': rule('the size of a chunk is below 2^53 (RFC 9112 §7.1)'),
-  'chunk-space': rule('no white space stands in the line of a chunk (RFC 9112 §7.1.1)'),
+  'chunk-space': rule('no white space stands in the line of a chunk of a request (RFC 9112 §7.1.1)'),
   'chunk-extension': rule('a chunk extension is a name with or without a value (RFC 9112 §7.1.1)'),
   'chunk-line-bytes': rule(`the line of a chunk has at most ${CHUNK_LINE_BYTES} bytes (RFC 9112 §7.1.1)`),
   'chunk-end': rule('CRLF follows the data of a chunk (RFC 9112 §7.1)'),
@@ -84,10 +99,20 @@ export const RULES = {
 
 export type Rule = keyof typeof RULES
 
-/** Ends the message. @throws TunnelFault whose `detail` is the rule's name, a colon and its text; never a byte of the input. */
-export function refuse(side: Side, name: Rule): never {
+/**
+ * Ends the message. `where` names the place in a response, for the person at the agent: `in chunk 3`.
+ *
+ * @throws TunnelFault whose `detail` is the rule's name, a colon, its text and the place; never a byte of the input.
+ */
+export function refuse(side: Side, name: Rule, where?: string): never {
   const { code, text } = RULES[name]
-  throw new TunnelFault(side === 'request' ? code : 'origin-invalid', `${name}: ${text}`)
+  if (side === 'request') throw new TunnelFault(code, `${name}: ${text}`)
+  throw new TunnelFault('origin-invalid', where === undefined ? `${name}: ${text}` : `${name}: ${text}, ${where}`)
+}
+
+/** The same fault with the line of the head in which the rule was broken. */
+export function inLine(fault: TunnelFault, line: number): TunnelFault {
+  return new TunnelFault(fault.code, `${fault.detail}, in line ${line} of the head`, { cause: fault })
 }
 
 /** The rule that a fault of this layer names, if it is one. */

@@ -3,7 +3,7 @@ import { HEAD_FIELDS, TRAILER_BYTES } from '../limits.ts'
 import { COLON, CR, HTAB, LF, SP, TOKEN, VALUE } from './character-tables.ts'
 import { bits, FIELD, fieldId, LONGEST_NAME, lookAlikeOf } from './field-names.ts'
 import { HeadCarry } from './head-carry.ts'
-import { refuse, type Side } from './rules.ts'
+import { type Rule, refuse, type Side } from './rules.ts'
 
 type State = 'line' | 'name' | 'value' | 'line-lf' | 'end-lf' | 'done'
 
@@ -59,7 +59,7 @@ export class TrailerScan {
     while (at < to && this.#state !== 'done') {
       const before = this.#state
       this.#state = this.#step(buffer[at++]!)
-      if (++this.#bytes > TRAILER_BYTES) refuse(this.#side, 'trailer-bytes')
+      if (++this.#bytes > TRAILER_BYTES) this.#refuse('trailer-bytes')
       if (before === 'line-lf') {
         this.#endLine(buffer, line, at)
         line = at
@@ -85,30 +85,33 @@ export class TrailerScan {
   }
 
   #step(byte: number): State {
-    const side = this.#side
     switch (this.#state) {
       case 'line':
         this.#nameLength = 0
         this.#kinds = 0
         if (byte === CR) return 'end-lf'
-        if (byte === LF) refuse(side, 'line-bare-lf')
-        if (byte === SP || byte === HTAB) refuse(side, 'field-fold')
-        if (++this.#fields > HEAD_FIELDS) refuse(side, 'trailer-fields')
+        if (byte === LF) this.#refuse('line-bare-lf')
+        if (byte === SP || byte === HTAB) this.#refuse('field-fold')
+        if (++this.#fields > HEAD_FIELDS) this.#refuse('trailer-fields')
         return this.#inName(byte)
       case 'name':
         return this.#inName(byte)
       case 'value':
         if (VALUE[byte] === 1) return 'value'
         if (byte === CR) return 'line-lf'
-        refuse(side, byte === LF ? 'line-bare-lf' : 'field-value-control')
+        this.#refuse(byte === LF ? 'line-bare-lf' : 'field-value-control')
         break
       case 'line-lf':
-        if (byte !== LF) refuse(side, 'line-bare-cr')
+        if (byte !== LF) this.#refuse('line-bare-cr')
         return 'line'
       default:
-        if (byte !== LF) refuse(side, 'line-bare-cr')
+        if (byte !== LF) this.#refuse('line-bare-cr')
         return 'done'
     }
+  }
+
+  #refuse(rule: Rule): never {
+    refuse(this.#side, rule, `in line ${this.#fields} of the trailers`)
   }
 
   #inName(byte: number): State {
@@ -119,7 +122,7 @@ export class TrailerScan {
       return 'name'
     }
     if (byte !== COLON || this.#nameLength === 0)
-      refuse(this.#side, byte === SP || byte === HTAB ? 'field-name-space' : 'field-name-token')
+      this.#refuse(byte === SP || byte === HTAB ? 'field-name-space' : 'field-name-token')
     const id = fieldId(this.#name, 0, this.#nameLength)
     const alike = lookAlikeOf(this.#name, 0, this.#nameLength, this.#kinds)
     this.#drops = ((bits(id) | bits(alike)) & ~MAY_STAND) !== 0

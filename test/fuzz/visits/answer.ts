@@ -1,5 +1,4 @@
 /** What a local server does with one request, drawn beforehand. Knows nothing of streams. */
-import { INTERIM_RESPONSES } from '@postern/protocol/limits'
 import type { SeededRandom } from '../../support/seeded-random.ts'
 import { type Plan, type PlannedRequest, size } from './plan.ts'
 import { bodyOf, chunked, framed } from './wire.ts'
@@ -77,7 +76,7 @@ export function makeAnswer(random: SeededRandom, plan: Plan, request: PlannedReq
     keepAlive: keeps,
     excess: keeps && !benign && !cut && !never && random.once(15) ? 'excess' : '',
     offers,
-    invalid: invalid || hints.length > INTERIM_RESPONSES,
+    invalid,
   }
 }
 

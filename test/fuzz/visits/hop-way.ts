@@ -1,5 +1,6 @@
 /** The way from another node to the node under test: its streams, and what the two say of them. */
 import type { Subdomain } from '@postern/protocol/address'
+import { HOP_PREAMBLE_BYTES } from '@postern/protocol/limits'
 import type { RawStream } from '@postern/protocol/mux'
 import { type HopHouse, receiveHop } from '../../../data-plane/src/cluster/incoming-hop.ts'
 import type { HopStream } from '../../../data-plane/src/route/hop-stream.ts'
@@ -52,7 +53,9 @@ export class HopWay implements Hop {
 
   openStream(): RawStream {
     const { plan, violated } = this.#host
-    const [near, far] = streamPair(this.#host.newStreamId(), plan, violated)
+    // A preamble is read as a whole, and credited then: the window holds the largest, as every real one does.
+    const limits = { ...plan, window: Math.max(plan.window, HOP_PREAMBLE_BYTES + 2) }
+    const [near, far] = streamPair(this.#host.newStreamId(), limits, violated)
     this.#host.opened(near)
     receiveHop(far, this.#house, {
       admits: () => true,

@@ -13,6 +13,7 @@ import {
   H2_REJECTED_STREAMS,
   H2_RESETS_BURST,
   H2_RESETS_PER_SECOND,
+  H2_SENT_HEAD_BYTES,
   H2_SESSION_MEMORY_MB,
   H2_SETTINGS_ENTRIES,
   H2_STREAM_WINDOW_BYTES,
@@ -41,6 +42,7 @@ const OPTIONS = {
   maxHeaderListPairs: H2_HEADER_PAIRS,
   maxSessionInvalidFrames: H2_INVALID_FRAMES,
   maxSessionRejectedStreams: H2_REJECTED_STREAMS,
+  maxSendHeaderBlockLength: H2_SENT_HEAD_BYTES,
   settings: {
     maxConcurrentStreams: H2_STREAMS_PER_VISITOR,
     maxHeaderListSize: H2_HEADER_LIST_BYTES,

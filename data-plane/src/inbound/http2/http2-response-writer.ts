@@ -10,6 +10,7 @@ import {
   type ResponseHead,
   ResponseHeadParser,
 } from '@postern/protocol/http'
+import { H2_INTERIM_BYTES, RESPONSE_HEAD_ADDED } from '@postern/protocol/limits'
 import type { Subscribe } from '../../h2/contained-events.ts'
 import { GatheredOutput } from '../../h2/gathered-output.ts'
 
@@ -23,15 +24,18 @@ export class Http2ResponseWriter {
   readonly #stream: ServerHttp2Stream
   readonly #output: GatheredOutput
   readonly #reader: MessageReader<ResponseHead>
+  readonly #taken: () => void
   #trailers: Http2Fields | undefined
-  /** Of interim heads, which count as waiting until the final one comes: `node:http2` does not tell when they have left, and there may be many. */
+  /** Of interim heads, which count as waiting until the final one comes or, of many, a PING is answered: `node:http2` does not tell when they have left. */
   #interimBytes = 0
+  #pinged = false
 
   /** `on` subscribes to an event of `stream`. `taken` follows when all that was written has left for the visitor. */
   constructor(stream: ServerHttp2Stream, method: string, on: Subscribe, taken: () => void) {
     this.#stream = stream
     this.#output = new GatheredOutput(stream, taken)
-    const heads = new ResponseHeadParser()
+    this.#taken = taken
+    const heads = new ResponseHeadParser(RESPONSE_HEAD_ADDED)
     heads.answer(method, false)
     this.#reader = new MessageReader(heads, 'response', {
       head: (head) => this.#begin(head),
@@ -72,6 +76,7 @@ export class Http2ResponseWriter {
     if (head.interim) {
       sendable(fields, (safe) => this.#stream.additionalHeaders(safe))
       this.#interimBytes += head.bytes
+      if (this.#interimBytes > H2_INTERIM_BYTES) this.#ping()
       return true
     }
     this.status = head.status
@@ -83,6 +88,21 @@ export class Http2ResponseWriter {
       this.#stream.respond(safe, { endStream, waitForTrailers: !endStream, sendDate: false } as object),
     )
     return false
+  }
+
+  /** Asks the visitor for an answer to what it was sent, and again while more has been sent meanwhile. */
+  #ping(): void {
+    const { session } = this.#stream
+    if (this.#pinged || session === undefined || session.destroyed) return
+    const sent = this.#interimBytes
+    this.#pinged = session.ping((error) => {
+      this.#pinged = false
+      // The final head has come, or the session has ended.
+      if (error !== null || this.status !== 0 || this.#stream.destroyed) return
+      this.#interimBytes -= sent
+      if (this.#interimBytes > 0) this.#ping()
+      else this.#taken()
+    })
   }
 
   #end(trailers: FieldLines | undefined): void {

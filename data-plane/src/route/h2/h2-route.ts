@@ -1,4 +1,5 @@
 /** The route to a tunnel whose local server speaks HTTP/2: a few sessions, each with many requests. Knows nothing of what HTTP/2 is made of. */
+import type { NoticeKind } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
 import { H2_SESSION_IDLE_MS, H2_SESSIONS_PER_TUNNEL, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
 import type { Evictable } from '../eviction.ts'
@@ -82,6 +83,14 @@ export class H2Route implements TunnelRoute {
 
   whenRetired(tell: () => void): () => void {
     return this.#retirement.whenBegun(tell)
+  }
+
+  get firstByteMs(): number | undefined {
+    return this.#source.firstByteMs
+  }
+
+  notify(about: NoticeKind, detail: string): void {
+    this.#source.notify?.(about, detail)
   }
 
   get roundTripMs(): number | undefined {

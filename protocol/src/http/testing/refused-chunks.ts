@@ -31,9 +31,6 @@ export const REFUSED_CHUNKS: readonly RefusedChunks[] = [
   ['RFC 9112 §7.1: LF alone behind the last size', '0\n\r\n', 'line-bare-lf'],
   ['RFC 9112 §7.1: LF alone ends the trailer', '0\r\n\n', 'line-bare-lf'],
   ['RFC 9112 §7.1: CR alone ends the trailer', '0\r\n\rx', 'line-bare-cr'],
-  ['RFC 9112 §7.1.1: white space behind the size', '5 \r\nabcde\r\n0\r\n\r\n', 'chunk-space'],
-  ['RFC 9112 §7.1.1: white space before an extension', '5 ;a\r\nabcde\r\n0\r\n\r\n', 'chunk-space'],
-  ['RFC 9112 §7.1.1: white space behind the semicolon', '5; a\r\nabcde\r\n0\r\n\r\n', 'chunk-extension'],
   ['RFC 9112 §7.1.1: an extension without a name', '5;\r\n', 'chunk-extension'],
   ['RFC 9112 §7.1.1: an extension without a value', '5;a=\r\n', 'chunk-extension'],
   ['RFC 9112 §7.1.1: LF alone within an extension', '5;a\nabcde\r\n0\r\n\r\n', 'line-bare-lf'],
@@ -90,8 +87,6 @@ export const REFUSED_CHUNKS: readonly RefusedChunks[] = [
       'chunk-size-huge',
     ],
   ),
-  ['RFC 9112 §7.1: a size of zeros and a space', '00 \r\n\r\n', 'chunk-space'],
-  ['RFC 9112 §7.1: a tab behind the size', '5\t\r\nabcde\r\n0\r\n\r\n', 'chunk-space'],
   ['RFC 9112 §7.1: data shorter than its size', '6\r\nabcde\r\n0\r\n\r\n', 'line-bare-lf'],
   ['RFC 9112 §7.1: no CRLF behind the data', '5\r\nabcde0\r\n\r\n', 'chunk-end'],
   ['RFC 9112 §7.1: CR CR LF behind the data', '5\r\nabcde\r\r\n0\r\n\r\n', 'line-bare-cr'],
@@ -100,8 +95,6 @@ export const REFUSED_CHUNKS: readonly RefusedChunks[] = [
   ['RFC 9112 §7.1: a request where the last chunk should be', '1\r\na\r\nGET / HTTP/1.1\r\n', 'chunk-size'],
   ['RFC 9112 §7.1.1: two semicolons', '5;;a\r\nabcde\r\n0\r\n\r\n', 'chunk-extension'],
   ['RFC 9112 §7.1.1: a semicolon at the end', '5;a;\r\nabcde\r\n0\r\n\r\n', 'chunk-extension'],
-  ['RFC 9112 §7.1.1: white space around the equals sign', '5;a = b\r\nabcde\r\n0\r\n\r\n', 'chunk-space'],
-  ['RFC 9112 §7.1.1: white space behind the equals sign', '5;a= b\r\nabcde\r\n0\r\n\r\n', 'chunk-extension'],
   ['RFC 9112 §7.1.1: two equals signs', '5;a==b\r\nabcde\r\n0\r\n\r\n', 'chunk-extension'],
   ['RFC 9112 §7.1.1: LF alone behind an extension', '5;a=b\nabcde\r\n0\r\n\r\n', 'line-bare-lf'],
   ['RFC 9112 §7.1.1: LF alone hides a chunk in an extension', '0;\n5\r\nabcde\r\n0\r\n\r\n', 'line-bare-lf'],
@@ -115,6 +108,54 @@ export const REFUSED_CHUNKS: readonly RefusedChunks[] = [
     'field-name-space',
   ],
   ['RFC 9112 §7.1.2: a trailer without a name', '0\r\n: a\r\n\r\n', 'field-name-token'],
+]
+
+/** White space in chunk lines: refused in a request, left out of a response. `clean` is what passes on of it. */
+export const PADDED_CHUNKS: readonly [title: string, body: string, rule: Rule, clean: string][] = [
+  [
+    'RFC 9112 §7.1.1: white space behind the size',
+    '5 \r\nabcde\r\n0\r\n\r\n',
+    'chunk-space',
+    '5\r\nabcde\r\n0\r\n\r\n',
+  ],
+  [
+    'RFC 9112 §7.1.1: sizes padded to eight characters',
+    '5       \r\nabcde\r\n0       \r\n\r\n',
+    'chunk-space',
+    '5\r\nabcde\r\n0\r\n\r\n',
+  ],
+  [
+    'RFC 9112 §7.1.1: white space before an extension',
+    '5 ;a\r\nabcde\r\n0\r\n\r\n',
+    'chunk-space',
+    '5;a\r\nabcde\r\n0\r\n\r\n',
+  ],
+  [
+    'RFC 9112 §7.1.1: white space behind the semicolon',
+    '5; a\r\nabcde\r\n0\r\n\r\n',
+    'chunk-extension',
+    '5;a\r\nabcde\r\n0\r\n\r\n',
+  ],
+  ['RFC 9112 §7.1: a size of zeros and a space', '00 \r\n\r\n', 'chunk-space', '00\r\n\r\n'],
+  ['RFC 9112 §7.1: a tab behind the size', '5\t\r\nabcde\r\n0\r\n\r\n', 'chunk-space', '5\r\nabcde\r\n0\r\n\r\n'],
+  [
+    'RFC 9112 §7.1.1: white space around the equals sign',
+    '5;a = b\r\nabcde\r\n0\r\n\r\n',
+    'chunk-space',
+    '5;a=b\r\nabcde\r\n0\r\n\r\n',
+  ],
+  [
+    'RFC 9112 §7.1.1: white space behind the equals sign',
+    '5;a= b\r\nabcde\r\n0\r\n\r\n',
+    'chunk-extension',
+    '5;a=b\r\nabcde\r\n0\r\n\r\n',
+  ],
+  [
+    'RFC 9112 §7.1.1: white space behind a quoted value, and a trailer',
+    '5;a=" b" \t\r\nab de\r\n0 \r\nX: y\r\n\r\n',
+    'chunk-space',
+    '5;a=" b"\r\nab de\r\n0\r\nX: y\r\n\r\n',
+  ],
 ]
 
 /** Lines of a trailer section that do not pass on: fields of framing, routing, forwarding and the connection, and what resembles them. */

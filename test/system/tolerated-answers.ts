@@ -1,0 +1,106 @@
+/** Answers as embedded servers, CGI programs and older frameworks send them: three of each kind at least, with what they mean. Knows nothing of who reads them. */
+
+export interface ToleratedAnswer {
+  readonly kind: string
+  readonly title: string
+  /** As latin1 text. */
+  readonly answer: string
+  /** What its body means. */
+  readonly content: string
+  /** Interim responses before it. */
+  readonly interim?: number
+  /** The visitor's; 1.1 unless told otherwise. */
+  readonly version?: '1.0'
+  /** The local server's connection must not carry another request. */
+  readonly last?: boolean
+}
+
+const head = (...lines: readonly string[]): string => ['HTTP/1.1 200 OK', ...lines, '', ''].join('\r\n')
+const chunked = (body: string, ...lines: readonly string[]): string =>
+  head(...lines, 'Transfer-Encoding: chunked') + body
+const hints = (count: number, status = '103 Early Hints'): string =>
+  `HTTP/1.1 ${status}\r\nLink: </a.css>; rel=preload\r\n\r\n`.repeat(count)
+const OK = `${head('Content-Length: 4', 'X-Own: yes')}good`
+const CHUNKS = '2\r\ngo\r\n2\r\nod\r\n0\r\n\r\n'
+
+const kind = (
+  name: string,
+  rows: Record<string, Omit<ToleratedAnswer, 'kind' | 'title' | 'content'> & { content?: string }>,
+) => Object.entries(rows).map(([title, row]): ToleratedAnswer => ({ kind: name, title, content: 'good', ...row }))
+
+export const TOLERATED_ANSWERS: readonly ToleratedAnswer[] = [
+  ...kind('chunk sizes padded with white space', {
+    'to eight characters': { answer: chunked('4       \r\ngood\r\n0       \r\n\r\n') },
+    'with tabs, and zeros before': { answer: chunked('0004\t\t\r\ngood\r\n000\t\r\n\r\n') },
+    'around an extension': { answer: chunked('2 ; a = "b c" \r\ngo\r\n2 \r\nod\r\n0 \r\n\r\n') },
+    'before a trailer': { answer: chunked('4 \r\ngood\r\n0 \r\nX-Sum: 4\r\n\r\n', 'Trailer: X-Sum') },
+    'in many small chunks': {
+      answer: chunked(`${'1   \r\nx\r\n'.repeat(5000)}0   \r\n\r\n`),
+      content: 'x'.repeat(5000),
+    },
+    'to a visitor of HTTP/1.0': { answer: chunked('4   \r\ngood\r\n0   \r\n\r\n'), version: '1.0' },
+  }),
+  ...kind('any number of interim answers', {
+    'seventeen early hints': { answer: hints(17) + OK, interim: 17 },
+    'two hundred that say the work goes on': { answer: hints(200, '102 Processing') + OK, interim: 200 },
+    'a thousand of different kinds': {
+      answer: `${hints(400)}${hints(400, '102 Processing')}${hints(200, '199 Own')}${OK}`,
+      interim: 1000,
+    },
+    'a hundred to a visitor of HTTP/1.0': { answer: hints(100) + OK, interim: 0, version: '1.0' },
+  }),
+  ...kind('large heads', {
+    'four fields of 60 KiB': {
+      answer: `${head('Content-Length: 4', ...['a', 'b', 'c', 'd'].map((name) => `X-${name}: ${name.repeat(60 * 1024)}`))}good`,
+    },
+    '999 fields': {
+      answer: `${head('Content-Length: 4', ...Array.from({ length: 998 }, (_, i) => `X-${i}: ${i}`))}good`,
+    },
+    '900 cookies of 250 bytes': {
+      answer: `${head('Content-Length: 4', ...Array.from({ length: 900 }, (_, i) => `Set-Cookie: c${i}=${'v'.repeat(220)}; Path=/`))}good`,
+    },
+  }),
+  ...kind('LF line ends in the head', {
+    everywhere: { answer: 'HTTP/1.1 200 OK\nContent-Length: 4\nX-Own: yes\n\ngood' },
+    'behind the status line alone': { answer: 'HTTP/1.1 200 OK\nContent-Length: 4\r\nX-Own: yes\r\n\r\ngood' },
+    'at the end of the head alone': { answer: 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX-Own: yes\r\n\ngood' },
+    'before chunks': { answer: `HTTP/1.1 200 OK\nTransfer-Encoding: chunked\nX-Own: yes\n\n${CHUNKS}` },
+  }),
+  ...kind('white space before the colon', {
+    'of a field of its own': { answer: `${head('Content-Length: 4', 'X-Own : yes')}good` },
+    'of the length': { answer: `${head('Content-Length : 4', 'X-Own: yes')}good` },
+    'of the coding, tabs among it': { answer: head('Transfer-Encoding \t : chunked', 'X-Own\t:yes') + CHUNKS },
+  }),
+  ...kind('the same length twice', {
+    'in two lines': { answer: `${head('Content-Length: 4', 'X-Own: yes', 'Content-Length: 4')}good` },
+    'in three, in different case': {
+      answer: `${head('content-length: 4', 'CONTENT-LENGTH: 4', 'Content-Length: 04')}good`,
+    },
+    'in a list': { answer: `${head('Content-Length: 4, 4', 'X-Own: yes')}good` },
+  }),
+  ...kind('chunked named twice', {
+    'in two lines': { answer: head('Transfer-Encoding: chunked', 'X-Own: yes', 'Transfer-Encoding: chunked') + CHUNKS },
+    'in a list': { answer: head('Transfer-Encoding: chunked, chunked', 'X-Own: yes') + CHUNKS },
+    'in different case': { answer: head('transfer-encoding: Chunked', 'Transfer-Encoding: CHUNKED') + CHUNKS },
+  }),
+  ...kind('chunked beside a length', {
+    'of the content': { answer: head('Content-Length: 4', 'Transfer-Encoding: chunked') + CHUNKS, last: true },
+    'behind it, and of the coded body': {
+      answer: head('Transfer-Encoding: chunked', `Content-Length: ${CHUNKS.length}`) + CHUNKS,
+      last: true,
+    },
+    'that is too small': {
+      answer: head('Content-Length: 1', 'Transfer-Encoding: chunked', 'Connection: keep-alive') + CHUNKS,
+      last: true,
+    },
+    'that is no number': { answer: head('Transfer-Encoding: chunked', 'Content-Length: none') + CHUNKS, last: true },
+  }),
+  ...kind('folded fields', {
+    'of its own': { answer: `${head('Content-Length: 4', 'X-Own: yes,', '  and no')}good` },
+    'in three lines, by tabs': { answer: `${head('X-Own: a', '\tb', ' \t c', 'Content-Length: 4')}good` },
+    'the length': { answer: `${head('X-Own: yes', 'Content-Length:', ' 4')}good` },
+    'a cookie, with LF': {
+      answer: `HTTP/1.1 200 OK\nSet-Cookie: a=b;\n  Path=/;\n  HttpOnly\nContent-Length: 4\n\ngood`,
+    },
+  }),
+]
