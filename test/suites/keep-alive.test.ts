@@ -1,0 +1,136 @@
+/** gunicorn and uvicorn, which close kept connections after 1, 2 and 5 s, with requests around that moment. */
+import { randomUUID } from 'node:crypto'
+import { Agent } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+import { test } from 'vitest'
+import * as z from 'zod/mini'
+import { size } from '../support/full-size.ts'
+import { Checks } from './checks.ts'
+import { pythonPackages, suitePython } from './install.ts'
+import { pythonEnv } from './python-suite.ts'
+import { sameThroughTunnel } from './same-through-tunnel.ts'
+import { startServer } from './server-process.ts'
+import type { Suite, Way } from './suite.ts'
+import { visit } from './visit.ts'
+
+/** Rounds for each time that a server keeps a connection, about 25 s in all. */
+const ROUNDS = new Map([
+  [1, size(7, 30)],
+  [2, size(5, 20)],
+  [5, size(3, 10)],
+])
+/** Every tenth of a second until gunicorn has certainly closed, which looks once a second; and every millisecond around the moment itself. */
+const OFFSETS_MS = [
+  ...Array.from({ length: 32 }, (_, index) => index - 16),
+  ...Array.from({ length: 32 }, (_, index) => -150 + 41 * index),
+]
+const LAST_MS = 1200
+/** POST alone is not idempotent (RFC 9110 §9.2.2). */
+const METHODS = ['GET', 'PUT', 'GET', 'DELETE', 'HEAD', 'PUT', 'OPTIONS', 'POST']
+
+const tallySchema = z.object({ connections: z.number(), deliveries: z.record(z.string(), z.number()) })
+
+interface Server {
+  readonly name: string
+  readonly args: (keepAliveSeconds: number) => readonly string[]
+}
+
+const GUNICORN: Server = {
+  name: 'gunicorn',
+  args: (seconds) => [
+    ...['-m', 'gunicorn', '--bind', '127.0.0.1:0', '--worker-class', 'gthread', '--threads', '80'],
+    ...['--keep-alive', String(seconds), '--graceful-timeout', '1', 'keep_alive_app:wsgi'],
+  ],
+}
+const UVICORN: Server = {
+  name: 'uvicorn',
+  args: (seconds) => [
+    ...['-m', 'uvicorn', '--host', '127.0.0.1', '--port', '0', '--timeout-keep-alive', String(seconds)],
+    // Otherwise a connection is named after the visitor that a trusted proxy names.
+    ...['--timeout-graceful-shutdown', '1', '--no-proxy-headers', 'keep_alive_app:asgi'],
+  ],
+}
+
+const suiteOf = ({ name, args }: Server): Suite => ({
+  name,
+  checks: ROUNDS.size * 3,
+  install: pythonPackages,
+  async run(way) {
+    const checks = new Checks()
+    const python = await suitePython()
+    await Promise.all(
+      [...ROUNDS].map(async ([seconds, rounds]) => {
+        const server = await startServer(python, args(seconds), { env: pythonEnv() })
+        try {
+          const url = await way.reach(server.port)
+          const failed = await roundsOfVisits(way, url, seconds, rounds)
+          const { connections, deliveries } = z.parse(
+            tallySchema,
+            JSON.parse(String((await visit(`${url}/tally`)).body)),
+          )
+          const total = (rounds + 2) * OFFSETS_MS.length
+          const kept = `keep-alive of ${seconds} s:`
+          await checks.that(`${kept} no idempotent request of ${total} requests fails`, async () => {
+            if (failed.length > 0) throw new Error(`${failed.length} failed: ${failed.slice(0, 5).join('; ')}`)
+            return true
+          })
+          await checks.that(`${kept} no POST is delivered twice`, async () => {
+            const twice = Object.entries(deliveries).filter(([id, times]) => id.startsWith('POST') && times > 1)
+            if (twice.length > 0) throw new Error(twice.join('; '))
+            return true
+          })
+          await checks.that(`${kept} connections were kept, and closed by the server`, async () => {
+            if (connections > OFFSETS_MS.length && connections < total) return true
+            throw new Error(`${connections} connections for ${total} requests`)
+          })
+        } finally {
+          await server.stop()
+        }
+      }),
+    )
+    return checks.outcomes
+  },
+})
+
+/** Each round finds connections that were all answered at one instant. @returns the idempotent requests that failed, and how */
+async function roundsOfVisits(way: Way, url: string, seconds: number, rounds: number): Promise<string[]> {
+  const agent = new Agent({ keepAlive: true })
+  const failed: string[] = []
+  try {
+    let answered = 0
+    // Twice, so that some requests certainly find kept connections.
+    for (const _ of [1, 2]) {
+      answered = Date.now() + 500
+      await Promise.all(OFFSETS_MS.map((_offset, index) => visitAt(Date.now(), index, answered)))
+    }
+    for (let round = 0; round < rounds; round++) {
+      const closing = answered + seconds * 1000
+      answered = closing + LAST_MS
+      await Promise.all(OFFSETS_MS.map((offset, index) => visitAt(closing + offset, index, answered)))
+    }
+  } finally {
+    agent.destroy()
+  }
+  return failed
+
+  async function visitAt(atMs: number, index: number, untilMs: number): Promise<void> {
+    await delay(Math.max(0, atMs - Date.now()))
+    const method = METHODS[index % METHODS.length]!
+    const target = `${url}/?id=${method}-${randomUUID()}&until=${untilMs}`
+    const visitor = { method, ...(/^P/.test(method) && { body: 'some bytes' }) }
+    const ask = (by: Agent | false) =>
+      visit(target, { ...visitor, agent: by }).then(
+        ({ status }) => (status === 200 ? undefined : `status ${status}`),
+        (error: Error) => error.message,
+      )
+    let failure = await ask(agent)
+    // Clients do so by themselves when they speak to the server (RFC 9110 §9.2.2); through the tunnel nothing may need it.
+    if (way.name === 'direct' && failure !== undefined && method !== 'POST') failure = await ask(false)
+    if (failure !== undefined && method !== 'POST') failed.push(`${method}: ${failure}`)
+  }
+}
+
+test.for([GUNICORN, UVICORN])(
+  '$name: requests around the end of kept connections are answered through the tunnel',
+  (server, context) => sameThroughTunnel(suiteOf(server), context),
+)

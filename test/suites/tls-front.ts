@@ -1,0 +1,47 @@
+/** Takes visitors' TLS connections, as a balancer does, and passes the bytes inside to a port of 127.0.0.1. */
+import { once } from 'node:events'
+import net, { type AddressInfo } from 'node:net'
+import { pipeline } from 'node:stream/promises'
+import tls from 'node:tls'
+import { selfSigned } from '../support/self-signed.ts'
+
+export class TlsFronts {
+  /** In PEM; nobody but these fronts vouches for it. */
+  readonly certificate: string
+  readonly #key: string
+  readonly #servers: tls.Server[] = []
+  readonly #sockets = new Set<net.Socket>()
+
+  /** @param domain the certificate is good for it and for the names one label below. @throws Error where there is no OpenSSL */
+  constructor(domain: string) {
+    const made = selfSigned(domain)
+    if (made === undefined) throw new Error('a certificate needs openssl on the PATH')
+    this.certificate = made.cert
+    this.#key = made.key
+  }
+
+  /** @returns the port of a front before `port` */
+  async before(port: number): Promise<number> {
+    const server = tls
+      .createServer({ key: this.#key, cert: this.certificate, allowHalfOpen: true }, (visitor) => {
+        const inner = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+        for (const socket of [visitor, inner]) {
+          this.#sockets.add(socket)
+          socket.once('close', () => this.#sockets.delete(socket))
+        }
+        const bothWays = [pipeline(visitor, inner, { end: true }), pipeline(inner, visitor, { end: true })]
+        // A connection that is cut on one side is cut on the other; who asked notices.
+        for (const way of bothWays) way.catch(() => [visitor, inner].map((socket) => socket.destroy()))
+      })
+      .listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    this.#servers.push(server)
+    return (server.address() as AddressInfo).port
+  }
+
+  async stop(): Promise<void> {
+    for (const server of this.#servers) server.close()
+    for (const socket of this.#sockets) socket.destroy()
+    await Promise.all(this.#servers.splice(0).map((server) => server.listening && once(server, 'close')))
+  }
+}
