@@ -1,7 +1,6 @@
 /** Takes visitors' TLS connections, as a balancer does, and passes the bytes inside to a port of 127.0.0.1. */
 import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
-import { pipeline } from 'node:stream/promises'
 import tls from 'node:tls'
 import { selfSigned } from '../support/self-signed.ts'
 
@@ -25,13 +24,16 @@ export class TlsFronts {
     const server = tls
       .createServer({ key: this.#key, cert: this.certificate, allowHalfOpen: true }, (visitor) => {
         const inner = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
-        for (const socket of [visitor, inner]) {
+        for (const [socket, other] of [
+          [visitor, inner],
+          [inner, visitor],
+        ] as const) {
           this.#sockets.add(socket)
           socket.once('close', () => this.#sockets.delete(socket))
+          // A connection that is cut on one side is cut on the other.
+          socket.on('error', () => other.destroy())
+          socket.pipe(other)
         }
-        const bothWays = [pipeline(visitor, inner, { end: true }), pipeline(inner, visitor, { end: true })]
-        // A connection that is cut on one side is cut on the other; who asked notices.
-        for (const way of bothWays) way.catch(() => [visitor, inner].map((socket) => socket.destroy()))
       })
       .listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -40,8 +42,8 @@ export class TlsFronts {
   }
 
   async stop(): Promise<void> {
-    for (const server of this.#servers) server.close()
+    const closed = this.#servers.splice(0).map((server) => once(server.close(), 'close'))
     for (const socket of this.#sockets) socket.destroy()
-    await Promise.all(this.#servers.splice(0).map((server) => server.listening && once(server, 'close')))
+    await Promise.all(closed)
   }
 }

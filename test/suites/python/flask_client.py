@@ -5,11 +5,13 @@ import io
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import requests
 from told_checks import check, report, same
 
 BASE, WAY = sys.argv[1:3]
+STYLE = Path(__file__).parent / "flask_static/style.css"
 
 
 def visitor():
@@ -62,7 +64,7 @@ def _():
 @check("a static file, and that it has not changed since")
 def _():
     answer = web.get(BASE + "/flask_static/style.css")
-    same((answer.text, answer.headers["Content-Type"]), ("h1 { color: red }\n", "text/css; charset=utf-8"))
+    same((answer.text, answer.headers["Content-Type"]), (STYLE.read_text(), "text/css; charset=utf-8"))
     again = web.get(BASE + "/flask_static/style.css", headers={"If-None-Match": answer.headers["ETag"]})
     same((again.status_code, again.content), (304, b""))
 
