@@ -12,6 +12,9 @@ const DEADLINE_MS = 300_000
 /** For `node --require`: whoever asks for a name below localhost is told this machine. */
 export const LOCALHOST_NAMES = fileURLToPath(new URL('localhost-names.cjs', import.meta.url))
 
+/** Of the package libnss-wrapper, where Debian puts it by the names that GNU has for machines: programs that ask the C library for addresses read a file of ours. */
+export const NAMES_LIBRARY = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/libnss_wrapper.so`
+
 /** Servers of Debian stand where only root looks for commands. */
 const PATH = [process.env.PATH, '/usr/sbin', '/usr/lib/git-core'].join(delimiter)
 

@@ -36,11 +36,6 @@ export async function sameThroughTunnel(suite: Suite, context: TestContext): Pro
   const described = unlisted.map(
     (check) => `${check}\n    direct: ${without.get(check)}\n    tunnel: ${through.get(check)}`,
   )
-  if (process.env.SHOW)
-    console.log(
-      [...without].filter(([, o]) => o !== PASSED),
-      [...through].filter(([, o]) => o !== PASSED),
-    )
   expect(described, 'differences that nobody has explained').toEqual([])
   const gone = [...listed].filter((check) => !differing.includes(check))
   expect(gone, 'listed in differences.ts, but no difference').toEqual([])
