@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runCommand } from '../support/run-command.ts'
-import { pythonPackages, suitePython } from './install.ts'
+import { debianPackages, pythonPackages, suitePython } from './install.ts'
 import { outcomesOf } from './programs.ts'
 import { startServer } from './server-process.ts'
 import type { Suite } from './suite.ts'
@@ -26,7 +26,8 @@ export const pythonSuite = (programs: PythonPrograms): Suite => ({
   checks: programs.checks,
   ...(programs.base !== undefined && { base: programs.base }),
   ...(programs.https !== undefined && { https: programs.https }),
-  install: pythonPackages,
+  install: async () =>
+    (programs.https ? await debianPackages(['openssl'], ['openssl']) : undefined) ?? pythonPackages(),
   async run(way, folder) {
     const python = await suitePython()
     const env = pythonEnv(programs.serverEnv?.(folder))

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { test } from 'vitest'
 import { runCommand, tryCommand } from '../support/run-command.ts'
 import { Checks } from './checks.ts'
-import { commandPath, debianPackages, NAMES_LIBRARY } from './install.ts'
+import { unpackDebianPackage, unpackedPath } from './debian-unpacked.ts'
+import { debianPackages, NAMES_LIBRARY } from './install.ts'
 import { writeOciLayout } from './registry/oci-layout.ts'
 import { sameThroughTunnel } from './same-through-tunnel.ts'
 import { startServer } from './server-process.ts'
@@ -18,8 +19,10 @@ const DEADLINE_MS = 120_000
 const suite: Suite = {
   name: 'skopeo',
   checks: 13,
-  install: () =>
-    debianPackages(['skopeo', 'docker-registry', NAMES_LIBRARY], ['skopeo', 'docker-registry', 'libnss-wrapper']),
+  install: async () =>
+    (await debianPackages(['skopeo', NAMES_LIBRARY], ['skopeo', 'libnss-wrapper'])) ??
+    // Installed, it would be a service.
+    unpackDebianPackage('docker-registry'),
   async run(way, folder) {
     const checks = new Checks()
     const server = await startRegistry(folder)
@@ -131,7 +134,7 @@ async function startRegistry(folder: string) {
     http: { addr: '127.0.0.1:0' },
   }
   await writeFile(config, JSON.stringify(settings))
-  return startServer(commandPath('docker-registry')!, ['serve', config], { cwd: folder })
+  return startServer(unpackedPath('docker-registry', 'usr/bin/docker-registry'), ['serve', config], { cwd: folder })
 }
 
 /** What skopeo prints when it fails. @throws Error if it does not */
