@@ -18,7 +18,7 @@ const MIB = 1024 * 1024
 const python = (): string => (existsSync('/usr/bin/python3') ? '/usr/bin/python3' : commandPath('python3')!)
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
 
-/** Python's own scripts end lines of a head by LF alone, and by CRLF when the script says so. */
+/** http.server passes a script's output on as written: most scripts end the lines of their head by LF alone. */
 const SCRIPTS = {
   'lf.py': `print("Content-Type: text/plain")
 print("X-Line-End: LF")
@@ -100,7 +100,7 @@ const suite: Suite = {
     })
     try {
       const url = await way.reach(server.port)
-      // A tunnel writes the heads anew, without what is wrong with them.
+      // A tunnel writes heads anew in the grammar of HTTP/1.1, so its visitors need not be lenient.
       const lenient = way.name === 'direct'
       const get = (path: string, options?: Visit) => visit(url + path, { ...options, lenient })
       const text = async (path: string, options?: Visit) => String((await get(path, options)).body)

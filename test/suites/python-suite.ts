@@ -1,4 +1,4 @@
-/** A suite of a Python server and of a visitor in Python that prints its checks. */
+/** Builds a suite from a server and a visitor in Python; the visitor prints its checks. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -48,7 +48,7 @@ export const pythonSuite = (programs: PythonPrograms): Suite => ({
   },
 })
 
-/** Python that finds the suites' files, keeps no output back, and asks no proxy. */
+/** Environment of the suites' Python programs: their module path, unbuffered output, no proxy. */
 export const pythonEnv = (further: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv => ({
   ...process.env,
   PYTHONPATH: PYTHON_FILES,

@@ -1,4 +1,4 @@
-/** Somebody else's server as a process of its own, on a free port of 127.0.0.1 that its output names. */
+/** Runs a local server of other people as a process, on the port of 127.0.0.1 that its output names. */
 import { spawn } from 'node:child_process'
 
 const PATIENCE_MS = 60_000

@@ -1,4 +1,4 @@
-/** Notifications whose signature covers `X-Request-Id` and the body, judged by Mercado Pago's SDK and by an HMAC of both. */
+/** Notifications whose signature covers `X-Request-Id` and the body, checked by Mercado Pago's SDK and by an HMAC of both. */
 import { createHmac, randomBytes, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { test } from 'vitest'

@@ -3,7 +3,7 @@
 /** How the software of one run comes to the server that it speaks to. */
 export interface Way {
   readonly name: 'direct' | 'tunnel'
-  /** Of the front, in PEM, where visitors come by https. */
+  /** Certificate of the front, in PEM, in an `https` suite. */
   readonly certificate?: string
   /**
    * Makes what listens on this port of 127.0.0.1 reachable. @returns where it is, without a path: `http://host:port`, or `https:`
@@ -23,7 +23,7 @@ export interface Suite {
   readonly checks: number
   /** Base domain of its tunnels, for software that has rules of its own for `localhost`, which it is otherwise. Nobody but this machine's data plane knows it. */
   readonly base?: string
-  /** Visitors come by https: a front with a certificate of its own takes their connections, and the tunnel's deployment is one of https. */
+  /** A front takes visitors' TLS connections, both ways, and the tunnel's deployment has https URLs. With a `base`: OpenSSL accepts no wildcard directly below `localhost`. */
   readonly https?: boolean
   /** Installs what it needs. @returns what cannot be had and why; undefined when everything is there */
   install(): Promise<string | undefined>

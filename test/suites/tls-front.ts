@@ -1,17 +1,17 @@
-/** Takes visitors' TLS connections, as a balancer does, and passes the bytes inside to a port of 127.0.0.1. */
+/** Terminates visitors' TLS, as a balancer does, and passes the bytes to a port of 127.0.0.1. */
 import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import tls from 'node:tls'
 import { selfSigned } from '../support/self-signed.ts'
 
 export class TlsFronts {
-  /** In PEM; nobody but these fronts vouches for it. */
+  /** Self-signed, in PEM. */
   readonly certificate: string
   readonly #key: string
   readonly #servers: tls.Server[] = []
   readonly #sockets = new Set<net.Socket>()
 
-  /** @param domain the certificate is good for it and for the names one label below. @throws Error where there is no OpenSSL */
+  /** @param domain the certificate covers it and `*.domain`. @throws Error where there is no OpenSSL */
   constructor(domain: string) {
     const made = selfSigned(domain)
     if (made === undefined) throw new Error('a certificate needs openssl on the PATH')
@@ -30,7 +30,7 @@ export class TlsFronts {
         ] as const) {
           this.#sockets.add(socket)
           socket.once('close', () => this.#sockets.delete(socket))
-          // A connection that is cut on one side is cut on the other.
+          // A reset on one side resets the other.
           socket.on('error', () => other.destroy())
           socket.pipe(other)
         }

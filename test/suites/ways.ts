@@ -5,10 +5,12 @@ import { TlsFronts } from './tls-front.ts'
 
 type Domain = Pick<Suite, 'base' | 'https'>
 
-/** Hands `use` the way without a tunnel. */
-export async function direct<T>(use: (way: Way) => Promise<T>, domain: Domain): Promise<T> {
-  if (!domain.https) return use({ name: 'direct', reach: async (port) => `http://127.0.0.1:${port}` })
-  const host = domain.base ?? 'localhost'
+/** Calls `use` with the way without a tunnel. */
+export async function direct<T>(
+  use: (way: Way) => Promise<T>,
+  { base: host = 'localhost', https }: Domain,
+): Promise<T> {
+  if (!https) return use({ name: 'direct', reach: async (port) => `http://127.0.0.1:${port}` })
   return withFronts(host, (fronts) =>
     use({
       name: 'direct',
@@ -22,24 +24,20 @@ export async function direct<T>(use: (way: Way) => Promise<T>, domain: Domain): 
 export async function throughTunnel<T>(use: (way: Way) => Promise<T>, domain: Domain): Promise<T> {
   const { base, https } = domain
   const system = await startSystem({ ...(base !== undefined && { base }), ...(https !== undefined && { https }) })
-  const hostOf = async (port: number, args: readonly string[]): Promise<string> => {
-    // A name that is nobody's leads to no control plane.
-    const server = base === undefined && !https ? {} : { server: system.controlUrl }
+  const hostOf = async (port: number, args: readonly string[] = []): Promise<string> => {
+    // Only names below localhost lead to this machine without further ado.
+    const server = base === undefined ? {} : { server: system.controlUrl }
     const { host } = await system.startAgent({ target: port, args, ...server })
     return new URL(`http://${host}`).hostname
   }
   try {
-    const result = await (https
-      ? withFronts(system.base, async (fronts) => {
+    const result = https
+      ? await withFronts(system.base, async (fronts) => {
           const front = await fronts.before(system.publicPort)
-          const reach = async (port: number, args: readonly string[] = []) =>
-            `https://${await hostOf(port, args)}:${front}`
-          return use({ name: 'tunnel', certificate: fronts.certificate, reach })
+          const { certificate } = fronts
+          return use({ name: 'tunnel', certificate, reach: async (...to) => `https://${await hostOf(...to)}:${front}` })
         })
-      : use({
-          name: 'tunnel',
-          reach: async (port, args = []) => `http://${await hostOf(port, args)}:${system.publicPort}`,
-        }))
+      : await use({ name: 'tunnel', reach: async (...to) => `http://${await hostOf(...to)}:${system.publicPort}` })
     if (!system.dataPlane.running) throw new Error(`the data plane ended\n${system.dataPlane.stderr}`)
     return result
   } finally {

@@ -27,7 +27,7 @@ export interface SystemOptions {
   readonly ipPolicy?: IpPolicy
   /** Base domain: `localhost` unless told. */
   readonly base?: string
-  /** Visitors' TLS is taken off before they come to the data plane; by http unless told. */
+  /** Tunnels have https URLs, as behind a balancer that terminates TLS; http by default. */
   readonly https?: boolean
   /** Path that begins the name of a file for each data plane's standard output: for a load whose access log must cost this process nothing. */
   readonly dataPlaneOutput?: string

@@ -12,7 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 settings.configure(
     DEBUG=True,
     SECRET_KEY="not secret",
-    ROOT_URLCONF=__name__,
+    ROOT_URLCONF="django_site",
     ALLOWED_HOSTS=["tunnel.test", ".tunnel.test"],
     INSTALLED_APPS=[
         "django.contrib.admin",
@@ -94,7 +94,7 @@ urlpatterns = [
 if __name__ == "__main__":
     from django.core.management import call_command
 
-    # The URL configuration is this module under its own name, which configures no settings a second time.
+    # ROOT_URLCONF imports this module by name; a second run of its first lines would configure settings twice.
     sys.modules["django_site"] = sys.modules["__main__"]
     call_command("migrate", verbosity=0)
     from django.contrib.auth.models import User

@@ -1,6 +1,6 @@
-"""A server that asks for NTLM as IIS does: a connection, not a request, is signed in. The sign-in itself is pyspnego's.
+"""A server that asks for NTLM as IIS does: a connection, not a request, is signed in. pyspnego checks the sign-in.
 
-Working folder: `users`, lines of `DOMAIN:USER:PASSWORD`, is named by NTLM_USER_FILE.
+NTLM_USER_FILE names a file of lines `DOMAIN:USER:PASSWORD`.
 """
 
 import base64
@@ -13,7 +13,7 @@ import spnego.exceptions
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # An instance of this class is one connection.
+    # One instance serves one connection.
     user = None
     context = None
     requests = 0

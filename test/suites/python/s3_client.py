@@ -13,7 +13,7 @@ import requests
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from told_checks import check, report, same
+from suite_checks import check, report, same
 
 BASE = sys.argv[1]
 MIB = 1 << 20

@@ -1,4 +1,4 @@
-"""Receives signed notifications: Mercado Pago's are judged by its own SDK, the others by HMAC of the request id and the body."""
+"""Receives signed notifications: Mercado Pago's SDK checks its own, an HMAC of request id and body the others."""
 
 import hashlib
 import hmac

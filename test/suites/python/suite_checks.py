@@ -1,4 +1,4 @@
-"""The checks of one program, printed as `[[name, outcome], ...]` for whoever started it; told-checks.mjs in Python."""
+"""Collects the checks of one program and prints them as `[[name, outcome], ...]`, as told-checks.mjs does."""
 
 import json
 import socket
@@ -9,7 +9,7 @@ _getaddrinfo = socket.getaddrinfo
 
 
 def _this_machine(host, *args, **kwargs):
-    """Every name below localhost and test is this machine (RFC 6761 §6.2, §6.3), which not every C library knows."""
+    """Resolves names below localhost and test to this machine (RFC 6761 §6.2, §6.3); not every C library does."""
     name = host.decode() if isinstance(host, bytes) else host
     if name and name.endswith((".localhost", ".test")):
         host = "127.0.0.1"
