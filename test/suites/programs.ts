@@ -42,6 +42,9 @@ export const suiteOfPrograms = (programs: Programs): Suite => ({
   run: async (way, folder) => visit(way, programs, (await programs.args?.(folder)) ?? []),
 })
 
+/** What a program has printed of its checks. @throws Error if it is something else */
+export const outcomesOf = (stdout: string): Outcomes => new Map(z.parse(outcomesSchema, JSON.parse(stdout)))
+
 async function visit(way: Way, { origin, client, agentArgs }: Programs, args: readonly string[]): Promise<Outcomes> {
   const server = spawn(process.execPath, [path(origin), ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = once(server, 'exit')
@@ -51,7 +54,7 @@ async function visit(way: Way, { origin, client, agentArgs }: Programs, args: re
     const { stdout } = await runCommand(process.execPath, ['--require', LOCALHOST_NAMES, path(client), url, ...args], {
       deadlineMs: DEADLINE_MS,
     })
-    return new Map(z.parse(outcomesSchema, JSON.parse(stdout)))
+    return outcomesOf(stdout)
   } finally {
     server.kill()
     await exited

@@ -17,8 +17,8 @@ export async function sameThroughTunnel(suite: Suite, context: TestContext): Pro
     context.skip(missing)
   }
   const installed = performance.now()
-  const without = await inFolder(suite, direct)
-  const through = await throughTunnel((way) => inFolder(suite, way), suite.base)
+  const without = await direct((way) => inFolder(suite, way), suite)
+  const through = await throughTunnel((way) => inFolder(suite, way), suite)
 
   const listed = listedDifferences(suite.name)
   const differing = [...new Set([...without.keys(), ...through.keys()])].filter(

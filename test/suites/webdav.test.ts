@@ -6,21 +6,19 @@ import { join } from 'node:path'
 import { test } from 'vitest'
 import { freePort } from '../support/free-port.ts'
 import { tryCommand } from '../support/run-command.ts'
-import { commandPath, debianPackages } from './install.ts'
+import { commandPath, debianPackages, NAMES_LIBRARY } from './install.ts'
 import { untilListening } from './listening.ts'
 import { sameThroughTunnel } from './same-through-tunnel.ts'
 import { PASSED, type Suite } from './suite.ts'
 
 const MODULES = '/usr/lib/apache2/modules'
-/** Where Debian puts it, by the names that GNU has for machines. */
-const LIBRARY = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/libnss_wrapper.so`
 
 const litmus: Suite = {
   name: 'litmus',
   checks: 104,
   install: () =>
     debianPackages(
-      ['litmus', 'apache2', `${MODULES}/mod_dav.so`, LIBRARY],
+      ['litmus', 'apache2', `${MODULES}/mod_dav.so`, NAMES_LIBRARY],
       ['litmus', 'apache2-bin', 'libnss-wrapper'],
     ),
   async run(way, folder) {
@@ -32,7 +30,7 @@ const litmus: Suite = {
       await writeFile(hosts, `127.0.0.1 ${new URL(url).hostname}\n`)
       const { output } = await tryCommand('litmus', ['-k', `${url}/`], {
         cwd: folder,
-        env: { ...process.env, LD_PRELOAD: LIBRARY, NSS_WRAPPER_HOSTS: hosts },
+        env: { ...process.env, LD_PRELOAD: NAMES_LIBRARY, NSS_WRAPPER_HOSTS: hosts },
         deadlineMs: 120_000,
       })
       return outcomes(output)

@@ -27,6 +27,8 @@ export interface SystemOptions {
   readonly ipPolicy?: IpPolicy
   /** Base domain: `localhost` unless told. */
   readonly base?: string
+  /** Tunnels have https URLs, as behind a balancer that terminates TLS; http by default. */
+  readonly https?: boolean
   /** Path that begins the name of a file for each data plane's standard output: for a load whose access log must cost this process nothing. */
   readonly dataPlaneOutput?: string
   /** Where agents find the channel server; 127.0.0.1 unless told. */
@@ -96,7 +98,7 @@ export interface Ports {
 
 const BASE = 'localhost'
 /** No port: which one it is is known only after the processes have been told this. */
-const publicUrl = (base: string): string => `http://{subdomain}.${base}`
+const publicUrl = ({ base = BASE, https }: SystemOptions): string => `http${https ? 's' : ''}://{subdomain}.${base}`
 const bundle = (room: string): string => fileURLToPath(new URL(`../../${room}/dist/main.js`, import.meta.url))
 
 interface StartedProcess {
@@ -161,7 +163,7 @@ export class System {
     const ipPolicy = options.ipPolicy ?? 'observed'
     const base = options.base ?? BASE
     const channelHost = options.channelHost ?? '127.0.0.1'
-    const settings = { base, publicUrl: publicUrl(base), channelHost, ipPolicy }
+    const settings = { base, publicUrl: publicUrl(options), channelHost, ipPolicy }
     const control = await ServedControlPlane.start({ stores, canaries, settings })
     undo.push(() => control.stop())
 
@@ -237,7 +239,7 @@ export class System {
     const env: Record<string, string> = {
       ...this.tableEnv,
       [ENV.base]: this.base,
-      [ENV.publicUrl]: publicUrl(this.base),
+      [ENV.publicUrl]: publicUrl(this.#parts.options),
       [ENV.publicHosts]: '127.0.0.1',
       [ENV.publicPort]: String(ports.public),
       [ENV.channelPort]: String(ports.channel),
