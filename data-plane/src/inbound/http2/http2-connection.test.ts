@@ -484,7 +484,7 @@ test('a visitor that takes back one request after the other is told to calm down
   const session = visit(port)
   const goaway = once(session, 'goaway')
   await once(session, 'remoteSettings')
-  for (let sent = 0; sent < H2_RESETS_BURST + 200 && !session.closed && !session.destroyed; sent++) {
+  for (let sent = 0; sent < 20 * H2_RESETS_BURST && !session.closed && !session.destroyed; sent++) {
     const stream = session.request({ ':authority': 'demo.example.com' })
     stream.on('error', () => {})
     stream.close(http2.constants.NGHTTP2_CANCEL)
