@@ -375,7 +375,7 @@ test('a name whose agent has left is away for as long as its row says, and held 
   const { routes, state, find } = await setup()
   state.rows = [offline({ awayUntil: state.ms + AWAY_MS, holdMs: 700, heldUntil: state.ms + 500 })]
   expect(await find()).toBeUndefined()
-  expect([routes.isAway(name), routes.holdMs(name)]).toEqual([true, 500])
+  expect([routes.isAway(name), routes.holdMs(name), routes.tenantOf(name)]).toEqual([true, 500, 'ann'])
   state.ms += 600
   expect([routes.isAway(name), routes.holdMs(name)]).toEqual([true, 0])
 })

@@ -148,6 +148,11 @@ export class RemoteRoutes {
     return Math.max(0, ...this.#rows(name).map((row) => (this.#isAway(row) ? this.#holdOf(row) : 0)))
   }
 
+  /** Who answers for a name that is away. */
+  tenantOf(name: Subdomain): string | undefined {
+    return this.#rows(name).find((row) => this.#isAway(row))?.username
+  }
+
   /** Looks again and again, and tells once, when some task has the name and can be reached. Returns the removal. */
   whenBack(name: Subdomain, back: (route: Route) => void): () => void {
     let looks = 0

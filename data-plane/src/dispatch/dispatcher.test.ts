@@ -52,7 +52,7 @@ test('a name that is not away is offline if somebody has it, and unknown if nobo
 test('where there is a room, requests wait in it for a name that is away, and for no other', () => {
   const entered: string[] = []
   const room = new WaitingRoom({
-    routes: { holdMs: (name) => entered.push(name), whenBack: () => () => {} },
+    routes: { holdMs: (name) => entered.push(name), tenantOf: () => 'alice', whenBack: () => () => {} },
     now: () => 0,
     after: () => () => {},
     counts: { held: () => {} },
@@ -62,7 +62,7 @@ test('where there is a room, requests wait in it for a name that is away, and fo
   expect(waiting.find('other.example.com')).toMatchObject({ code: 'tunnel-not-found' })
   const away = waiting.find('away.example.com:8080')
   expect(away).toBeInstanceOf(Away)
-  ;(away as Away).hold({ admit: () => {}, turnAway: () => {} })
+  ;(away as Away).hold({ addressKey: 'a', admit: () => {}, turnAway: () => {}, displaced: () => {} })
   expect([entered, room.size]).toEqual([['away'], 1])
 })
 

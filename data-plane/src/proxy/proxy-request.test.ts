@@ -121,8 +121,8 @@ const EVENTS = {
   'the node stops': ({ request }) => request.terminate(),
   'the visitor has taken all': ({ request }) => request.drained(),
   'a stream may be free': ({ tunnel }) => tunnel.route.queue.sweep(),
-  'its place is needed': ({ tunnel }) => void tunnel.route.queue.displace(0),
-} satisfies Record<string, (stand: Stand) => void>
+  'its place is needed': ({ request, tunnel }) => tunnel.route.queue.displace(0) || request.displaced(),
+} satisfies Record<string, (stand: Stand) => unknown>
 
 type EventName = keyof typeof EVENTS
 
@@ -161,6 +161,7 @@ const THEN: Record<StateName, Partial<Record<EventName, readonly string[]>>> = {
     'its deadline comes while the visitor reads': ['probe'],
     'its deadline comes late': ['probe'],
     'a drain begins': ['leave', 'write 503 tunnel-offline', 'done keep-alive', 'refused tunnel-offline'],
+    'its place is needed': ['write 503 tunnel-offline', 'done close', 'refused tunnel-offline'],
   },
   deferred: {
     'the visitor leaves': ['leave', 'done abandoned', 'abandoned -'],

@@ -343,7 +343,9 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
   #hold(away: Away): void {
     const leave = this.#mayWait
       ? away.hold({
+          addressKey: this.addressKey,
           admit: (route) => this.#guarded(() => this.#authorise(route)),
+          displaced: () => this.displaced(),
           turnAway: () => this.stopWaiting(),
         })
       : undefined
@@ -377,6 +379,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
   /** The connection's next request does not take the place back. */
   displaced(): void {
     if (this.#state.kind === 'queued') this.#answer(this.#logged(this.#state.fault), false)
+    else if (this.#state.kind === 'held') this.#answer(new TunnelFault('tunnel-offline'), false)
   }
 
   #leaveQueue({ leave, fault }: Extract<State, { kind: 'queued' }>): void {
