@@ -155,7 +155,7 @@ export const MOST_FORWARDS = 1_000_000
 export const INTERIM_RESPONSES = 16
 /** A visitor that has sent a first byte gets this long for the rest of the head. */
 export const HEAD_TIMEOUT_MS = seconds(10)
-/** A visitor's kept-alive connection without a request; longer than browsers keep one in use, shorter than the balancer's 350 s. */
+/** A visitor's kept-alive connection without a request, or an answer of ours that it does not take; longer than browsers keep one in use, shorter than the balancer's 350 s. */
 export const VISITOR_IDLE_MS = seconds(75)
 /** The local server's first byte. */
 export const ORIGIN_FIRST_BYTE_MS = seconds(60)

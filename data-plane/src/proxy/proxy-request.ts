@@ -7,7 +7,7 @@ import {
   ResponseHeadParser,
   writeRequestHead,
 } from '@postern/protocol/http'
-import { BODY_IDLE_MS, HEAD_TIMEOUT_MS, LOOKUP_ROUNDS, STREAM_WAIT_MS, SWEEP_MS } from '@postern/protocol/limits'
+import { HEAD_TIMEOUT_MS, LOOKUP_ROUNDS, STREAM_WAIT_MS, SWEEP_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
 import { Redirect } from '../dispatch/redirector.ts'
 import { Sought } from '../dispatch/sought.ts'
 import { Away } from '../dispatch/waiting-room.ts'
@@ -115,7 +115,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     this.requestId = this.#context.newRequestId()
     this.#head = undefined
     this.#waited = false
-    this.#record.begin(this.requestId, undefined, bytes, protocol)
+    this.#since = this.#record.begin(this.requestId, undefined, bytes, protocol)
     this.#answer(fault, false)
   }
 
@@ -137,6 +137,16 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
   /** Whether it has a stream. */
   get sending(): boolean {
     return this.#state.kind === 'sending'
+  }
+
+  /** Since when it has been under way, in monotonic milliseconds, if the visitor has an answer of ours to take; undefined otherwise. */
+  get answeredSince(): number | undefined {
+    return this.#state.kind === 'answered' ? this.#since : undefined
+  }
+
+  /** An answer of ours that the visitor has not taken is given up. */
+  cutAnswer(): void {
+    if (this.#state.kind === 'answered') this.#finish('cut', 'cut')
   }
 
   /** Takes what of [from, to) belongs to the request; answers the index behind it. Only while `takesBytes`. */
@@ -186,7 +196,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
       case 'sending':
         return this.#state.exchange.crash(fault)
       case 'answered':
-        return this.#finish('cut', 'cut')
+        return this.cutAnswer()
       default:
         if ('leave' in this.#state) this.#state.leave()
         this.#refuse(this.#logged(fault))
@@ -210,8 +220,8 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
       case 'sending':
         return state.exchange.expire()
       case 'answered':
-        if (this.progressed()) return this.#downstream.expireIn(BODY_IDLE_MS)
-        return this.#finish('cut', 'cut')
+        if (this.progressed()) return this.#downstream.expireIn(VISITOR_IDLE_MS)
+        return this.cutAnswer()
     }
   }
 
@@ -569,7 +579,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
   #writeLast(answer: Buffer, end: RequestEnd, ending: Ending): void {
     this.#enter({ kind: 'answered', end, ending })
     if (this.write(answer)) return this.#finish(end, ending)
-    this.#downstream.expireIn(BODY_IDLE_MS)
+    this.#downstream.expireIn(VISITOR_IDLE_MS)
   }
 
   /** Where a request ends, whatever became of it. `at`: when, if that is known. */
