@@ -433,6 +433,13 @@ export const ROUTES_REMEMBERED = 20_000
 /** Reads of the table for names that are not remembered as somebody's, per second and in one burst: a scan of random names costs 100 reads a second, not 10,000. */
 export const LOOKUPS_PER_SECOND = 100
 export const LOOKUPS_AT_ONCE = 500
+/**
+ * What an address (one IPv6 /64) has asked for counts against it, by 1/e less after each such time: a scan from one address gets half of the common burst and
+ * then half of the common rate (LOOKUPS_AT_ONCE in this time); one behind which all visitors stand still warms a new node within seconds. Not scaled, like the rate.
+ */
+export const LOOKUPS_FADE_MS = 10_000
+/** Addresses of which that is remembered, some 200 bytes each: no more can have a read within 95 s, and then nothing is left to count. */
+export const LOOKUP_ADDRESSES = 10_000
 /** A visitor waits this long for the table. Not scaled, like one of its calls. */
 export const LOOKUP_MS = 2000
 /**

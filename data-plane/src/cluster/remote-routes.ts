@@ -64,11 +64,14 @@ export class RemoteRoutes {
     this.#deps = deps
   }
 
-  /** Of several channels the one with the fewest exchanges of ours under way. Undefined: no task has the name just now. */
-  find(name: Subdomain): Route | Sought | TunnelFault | undefined {
+  /**
+   * Of several channels the one with the fewest exchanges of ours under way. Undefined: no task has the name just now. `addressKey`: of the visitor for whom
+   * the table may be read.
+   */
+  find(name: Subdomain, addressKey?: string): Route | Sought | TunnelFault | undefined {
     const { table, tasks, peers } = this.#deps
     const known = table.get(name)
-    if (known === undefined) return new Sought(table.look(name))
+    if (known === undefined) return new Sought(table.look(name, addressKey))
     let best: PeerRoute | undefined
     let unreached: Task | undefined
     let obstacle: Obstacle | undefined
@@ -98,7 +101,7 @@ export class RemoteRoutes {
     if (isStranger && !tasks.triedWithin(STRANGER_LOOK_MS)) return new Sought(tasks.look())
     // What leads nowhere is not believed for as long as what leads somewhere.
     if (!table.triedWithin(ROUTE_ABSENT_MS, name)) {
-      const looking = table.look(name)
+      const looking = table.look(name, addressKey)
       // Whoever waited for a task that is silent has waited long enough; what is read is for the next.
       if (obstacle !== 'silent') return new Sought(looking)
     }
@@ -111,10 +114,10 @@ export class RemoteRoutes {
    * For a name that agents share and that has a channel here with `load` exchanges under way: the route to another task with fewer of ours.
    * What is not known, or not reached, is looked for meanwhile.
    */
-  lessBusy(name: Subdomain, load: number): Route | undefined {
+  lessBusy(name: Subdomain, load: number, addressKey?: string): Route | undefined {
     const { table, peers } = this.#deps
     const known = table.get(name)
-    if (known === undefined) void table.look(name)
+    if (known === undefined) void table.look(name, addressKey)
     let best: PeerRoute | undefined
     let least = load
     for (const row of known ?? []) {

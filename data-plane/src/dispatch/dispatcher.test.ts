@@ -94,6 +94,23 @@ test('of a name that agents share, requests go to another task once less is unde
   expect(asked).toEqual([1, 2])
 })
 
+test('a name that other tasks may hold is looked for on behalf of the address of the visitor', () => {
+  const asked: unknown[] = []
+  const elsewhere = {
+    find: (...args: unknown[]) => void asked.push(args),
+    lessBusy: (...args: unknown[]) => void asked.push(args),
+    isAway: () => false,
+    isOwned: () => false,
+  }
+  const shared = new Dispatcher({ base: 'example.com', routes: { ...routes, sharedLoad: () => 1 }, elsewhere, apex })
+  shared.find('other.example.com', '192.0.2.1')
+  shared.find('demo.example.com', '192.0.2.1')
+  expect(asked).toEqual([
+    ['other', '192.0.2.1'],
+    ['demo', 1, '192.0.2.1'],
+  ])
+})
+
 test('a name nobody serves is told from a host that is not ours', () => {
   expect(dispatcher.find('other.example.com')).toMatchObject({ code: 'tunnel-not-found' })
   for (const foreign of ['example.org', 'a.demo.example.com', 'demoexample.com', 'demo.example.com.evil.org']) {

@@ -80,7 +80,12 @@ function requestIn(kind: StateName) {
   const request = new ProxyRequest(
     downstream,
     {
-      dispatcher: { find: () => found },
+      dispatcher: {
+        find(_host, addressKey) {
+          expect(addressKey).toBe(downstream.addressKey)
+          return found
+        },
+      },
       proto: 'https',
       cookies: new CookieFence('example.com'),
       records: { begun: () => {}, over: ({ end, fault }) => records.push(`${end} ${fault ?? '-'}`) },

@@ -263,7 +263,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
 
   /** `rounds`: how often its tunnel was looked for before. */
   #lookUp(rounds: number): void {
-    const found = this.#context.dispatcher.find(this.#head!.host)
+    const found = this.#context.dispatcher.find(this.#head!.host, this.addressKey)
     if (found instanceof TunnelFault) return this.#refuse(this.#explained(found))
     if (found instanceof Redirect) return this.#redirect(found)
     if (found instanceof Sought) return void this.#awaitLookup(found, rounds)
@@ -337,7 +337,8 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     if (this.#state !== state) return
     this.#guarded(() => {
       // Another channel may have the name by now, with other rules: those count. Or none has, and the request waits for the next.
-      const overtaken = verdict === undefined && this.#context.dispatcher.find(this.#head!.host) !== route
+      const overtaken =
+        verdict === undefined && this.#context.dispatcher.find(this.#head!.host, this.addressKey) !== route
       if (overtaken) this.#lookUp(0)
       else this.#decide(verdict, route)
     })
