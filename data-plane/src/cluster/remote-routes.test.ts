@@ -173,6 +173,7 @@ test('a name of another task is read once and its task reached once; then it is 
   const { routes, state, find } = await setup({ rows: [online('a')] })
   const route = await find()
   expect(route).toBeInstanceOf(PeerRoute)
+  expect((route as PeerRoute).queue.tenant).toBe('ann')
   for (let n = 0; n < 100; n += 1) expect(routes.find(name)).toBe(route)
   expect(state.reads).toEqual([false])
   state.ms += ROUTE_FRESH_MS

@@ -84,7 +84,7 @@ export class RemoteRoutes {
       }
       const hop = this.#isRefused(row) ? undefined : peers?.channel(task, row.username)
       if (hop !== undefined) {
-        const route = this.#routeOver(hop, name, row.epoch)
+        const route = this.#routeOver(hop, name, row)
         if (best === undefined || route.outstanding < best.outstanding) best = route
       } else {
         const stands = this.#obstacle(row, task)
@@ -128,7 +128,7 @@ export class RemoteRoutes {
         if (peers?.state(task) === 'unknown') void this.#reach(task)
         continue
       }
-      const route = this.#routeOver(hop, name, row.epoch)
+      const route = this.#routeOver(hop, name, row)
       if (route.outstanding >= least) continue
       best = route
       least = route.outstanding
@@ -227,7 +227,7 @@ export class RemoteRoutes {
     return row.taskId === taskId && row.bootId === bootId
   }
 
-  #routeOver(hop: Hop, name: Subdomain, epoch: number): PeerRoute {
+  #routeOver(hop: Hop, name: Subdomain, { epoch, username }: TableRoute): PeerRoute {
     const routes = this.#byName.get(name)
     if (routes !== undefined) {
       for (const route of routes) if (route.epoch === epoch && route.hop === hop) return route
@@ -236,6 +236,7 @@ export class RemoteRoutes {
     const route = new PeerRoute({
       hop,
       name,
+      tenant: username,
       epoch,
       now,
       counts,

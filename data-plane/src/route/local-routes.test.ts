@@ -35,6 +35,7 @@ test('the newest tunnel of a name has it, and the former one is told', () => {
   expect(former.replacedBy).toHaveBeenCalledWith({ instanceId: 'i', label: undefined })
   const second = routes.get(name)
   expect(second).not.toBe(first)
+  expect(second?.queue.tenant).toBe('alice')
   withdrawFormer('lost')
   expect(routes.get(name)).toBe(second)
   expect(routes.isAway(name)).toBe(false)

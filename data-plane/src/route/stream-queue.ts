@@ -10,6 +10,7 @@ export interface QueuedRequest extends DisplaceableRequest {
 }
 
 export class StreamQueue implements PlacedRequests {
+  readonly tenant: string | undefined
   readonly #places: QueuePlaces
   readonly #waiting = new RequestsByAddress<QueuedRequest>()
   #scheduled = false
@@ -18,9 +19,10 @@ export class StreamQueue implements PlacedRequests {
   /** It found none. */
   #refused = false
 
-  /** `places`: shared by all tunnels of the node. */
-  constructor(places = new QueuePlaces()) {
+  /** `places`: shared by all tunnels of the node; `tenant`: whose tunnel it is. */
+  constructor(places = new QueuePlaces(), tenant?: string) {
     this.#places = places
+    this.tenant = tenant
   }
 
   /** Requests that wait. */
