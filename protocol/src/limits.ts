@@ -155,7 +155,7 @@ export const MOST_FORWARDS = 1_000_000
 export const INTERIM_RESPONSES = 16
 /** A visitor that has sent a first byte gets this long for the rest of the head. */
 export const HEAD_TIMEOUT_MS = seconds(10)
-/** A visitor's kept-alive connection without a request; longer than browsers keep one in use, shorter than the balancer's 350 s. */
+/** A visitor's kept-alive connection without a request, or an answer of ours that it does not take; longer than browsers keep one in use, shorter than the balancer's 350 s. */
 export const VISITOR_IDLE_MS = seconds(75)
 /** The local server's first byte. */
 export const ORIGIN_FIRST_BYTE_MS = seconds(60)
@@ -433,6 +433,13 @@ export const ROUTES_REMEMBERED = 20_000
 /** Reads of the table for names that are not remembered as somebody's, per second and in one burst: a scan of random names costs 100 reads a second, not 10,000. */
 export const LOOKUPS_PER_SECOND = 100
 export const LOOKUPS_AT_ONCE = 500
+/**
+ * What an address (one IPv6 /64) has asked for counts against it, by 1/e less after each such time: a scan from one address gets half of the common burst and
+ * then half of the common rate (LOOKUPS_AT_ONCE in this time); one behind which all visitors stand still warms a new node within seconds. Not scaled, like the rate.
+ */
+export const LOOKUPS_FADE_MS = 10_000
+/** Addresses of which that is remembered, some 200 bytes each: no more can have a read within 95 s, and then nothing is left to count. */
+export const LOOKUP_ADDRESSES = 10_000
 /** A visitor waits this long for the table. Not scaled, like one of its calls. */
 export const LOOKUP_MS = 2000
 /**

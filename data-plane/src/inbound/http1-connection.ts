@@ -90,6 +90,15 @@ export class Http1Connection implements Downstream, InboundConnection {
     return this.deadline - (this.#begun ? VISITOR_IDLE_MS : FIRST_BYTE_MS)
   }
 
+  get unfinishedSince(): number | undefined {
+    return this.#state === 'head' && this.#heads.begun ? this.deadline - HEAD_TIMEOUT_MS : undefined
+  }
+
+  get answeredSince(): number | undefined {
+    if (this.#state === 'lingering') return this.deadline - LINGER_MS
+    return this.#state === 'request' ? this.request.answeredSince : undefined
+  }
+
   drain(): void {
     this.#draining = true
     if (this.#state === 'request') this.request.stopWaiting()
@@ -104,7 +113,7 @@ export class Http1Connection implements Downstream, InboundConnection {
   }
 
   evict(): void {
-    if (this.idleSince === undefined) return
+    if (this.#state === 'request') return this.#contained(() => this.request.cutAnswer())
     this.#state = 'gone'
     this.#socket.destroy()
   }

@@ -25,12 +25,18 @@ export interface InboundConnection {
   readonly addressKey: string
   /** Since when it has had no request under way, in monotonic milliseconds; undefined while it has one. */
   readonly idleSince: number | undefined
+  /** Since when it has been at the head of a request, in monotonic milliseconds; undefined if it is not. */
+  readonly unfinishedSince: number | undefined
+  /** Since about when only the visitor's taking of what it was answered has been left, in monotonic milliseconds; undefined while more is. */
+  readonly answeredSince: number | undefined
+  /** Whose it is. */
+  readonly clientAddress: string
   /** No more than the requests under way: those that come are still served. */
   disableKeepAlive(): void
   /** No further request: an idle connection ends now, a busy one after its response. */
   drain(): void
   /** The node stops, and can wait no longer. */
   terminate(): void
-  /** Its place is needed: an idle connection ends now. */
+  /** Its place is needed: a connection ends now that has no request, or none that is still to be answered. */
   evict(): void
 }

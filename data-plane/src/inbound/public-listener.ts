@@ -37,7 +37,9 @@ export class PublicListener {
   readonly #servers = new Set<Server>()
   readonly #sockets = new Set<Socket>()
   readonly #visitors = new Set<InboundConnection>()
-  readonly #idle = new IdleConnections(this.#visitors)
+  readonly #idle = new IdleConnections(this.#visitors, ({ idleSince }) => idleSince)
+  readonly #unfinished = new IdleConnections(this.#visitors, ({ unfinishedSince }) => unfinishedSince)
+  readonly #answered = new IdleConnections(this.#visitors, ({ answeredSince }) => answeredSince)
   readonly #sweeper: Sweeper
   readonly #ceilings: VisitorCeilings
   /** `retiring` is asked with each response. */
@@ -185,11 +187,11 @@ export class PublicListener {
     }
   }
 
-  /** Counts a connection from that address. Where there are too many, an idle one ends for it. Returns the removal; undefined if there is none. */
+  /** Counts a connection from that address. Where there are too many, another one ends for it. Returns the removal; undefined if none may. */
   #admit(key: string): (() => void) | undefined {
     const leave = this.#ceilings.enterFrom(key)
     if (leave === undefined) return this.#evictIdle(key) ? this.#ceilings.replaceFrom(key) : undefined
-    if (this.#visitors.size < this.#ceilings.perTask || this.#evictIdle(undefined)) return leave
+    if (this.#visitors.size < this.#ceilings.perTask || this.#evictIdle(undefined) || this.#evictFor(key)) return leave
     leave()
     return undefined
   }
@@ -199,6 +201,22 @@ export class PublicListener {
     const visitor = this.#idle.next(this.#options.now(), key)
     visitor?.evict()
     return visitor !== undefined
+  }
+
+  /**
+   * Ends a connection of an address that has more of them than the address of this key: one that has not finished a head, or else one that only has an answer
+   * to take. False if there is none.
+   */
+  #evictFor(key: string): boolean {
+    const now = this.#options.now()
+    const own = this.#ceilings.from(key)
+    const mayLose = (other: string): boolean => this.#ceilings.from(other) > own
+    const visitor = this.#unfinished.next(now, undefined, mayLose) ?? this.#answered.next(now, undefined, mayLose)
+    if (visitor === undefined) return false
+    visitor.evict()
+    const fault = new TunnelFault('visitors-exhausted', 'The place went to a visitor whose address had fewer.')
+    this.#options.refused(fault, visitor.clientAddress)
+    return true
   }
 
   #refuse(socket: Socket, address = socket.remoteAddress): void {

@@ -119,6 +119,17 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     return this.#streams.size === 0 && this.#mayWait ? this.#idleSince : undefined
   }
 
+  /** Of a session without the end of a head `node:http2` reports no stream: the session is idle. */
+  get unfinishedSince(): undefined {
+    return undefined
+  }
+
+  get answeredSince(): number | undefined {
+    if (this.idleSince !== undefined || this.#socket.destroyed) return undefined
+    for (const { isAnswered } of this.#streams) if (!isAnswered) return undefined
+    return this.#idleSince
+  }
+
   /** GOAWAY now, the end with the last response. */
   disableKeepAlive(): void {
     this.#leave()

@@ -121,6 +121,11 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     }
   }
 
+  /** All that is left is for the visitor to take what it was answered. */
+  get isAnswered(): boolean {
+    return this.#state !== 'request' || this.request.answeredSince !== undefined
+  }
+
   /** A request that was not sent may be sent again as it is (RFC 9113 §8.7). */
   evict(): void {
     const why = new TunnelFault('body-timeout', 'The visitor left too much unread on its connection.')
