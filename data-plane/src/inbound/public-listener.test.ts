@@ -235,6 +235,42 @@ test('an early response reaches the visitor while the rest of the request still 
   await route.leased(1)
 })
 
+const halfSent = (version: string) => `POST / HTTP/${version}\r\nHost: demo.example.com\r\nContent-Length: 6\r\n\r\nabc`
+
+test.each(['1.0', '1.1'])(
+  'an early response is reset, not ended, when its visitor of HTTP/%s ends its writing inside the request',
+  async (version) => {
+    const route = new ScriptedRoute()
+    const { port, recorded } = await serve(route)
+    const browser = new Browser(port).send(halfSent(version))
+    const { stream } = await route.leased(0)
+    stream.answer('HTTP/1.1 200 OK\r\n\r\nfirst half')
+    await browser.until(({ text }) => text.includes('first half'))
+    browser.socket.end()
+    await browser.until(({ ended, closed }) => ended || closed)
+    expect(browser).toMatchObject({ ended: false, error: { code: 'ECONNRESET' } })
+    expect(stream.state).toBe('reset')
+    expect(recorded).toEqual([`HTTP/${version} 200 abandoned -`])
+  },
+)
+
+test('an early response that is whole reaches a visitor that ends its writing inside the request', async () => {
+  const route = new ScriptedRoute()
+  const { port, recorded } = await serve(route)
+  const browser = new Browser(port).send(halfSent('1.1'))
+  browser.socket.pause()
+  const { stream } = await route.leased(0)
+  const body = 'x'.repeat(24 * 1024 * 1024)
+  stream.answer(ok(body))
+  browser.socket.end()
+  browser.socket.resume()
+  await browser.until(({ ended, closed }) => ended || closed)
+  expect(browser.text.split('\r\n\r\n')[1] === body).toBe(true)
+  expect(browser.error).toBeUndefined()
+  expect(stream.state).toBe('reset')
+  expect(recorded).toEqual(['HTTP/1.1 200 whole -'])
+})
+
 test('a visitor that leaves takes its stream along', async () => {
   const route = new ScriptedRoute()
   const { port } = await serve(route)

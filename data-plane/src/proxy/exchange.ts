@@ -37,8 +37,8 @@ export type Outcome =
   | { readonly kind: 'elsewhere'; readonly fault: TunnelFault; readonly body: readonly Buffer[] }
   /** A part went out and must not look whole. */
   | { readonly kind: 'cut'; readonly fault: TunnelFault }
-  /** The visitor left. */
-  | { readonly kind: 'abandoned' }
+  /** The visitor left. `reading`: only its writing has ended, inside its request. A part of a response went out, which must not look whole. */
+  | { readonly kind: 'abandoned'; readonly reading?: boolean }
   /** A sign-in is bound to its connection, which this visitor's version of HTTP cannot offer. */
   | { readonly kind: 'http1-required' }
 
@@ -164,10 +164,19 @@ export class Exchange implements StreamListener, ResponseSink {
 
   /** The visitor sends nothing further. It may still be reading: the local server is told just that, and decides. */
   visitorEnded(): void {
-    if (!this.#request.done) return this.visitorGone()
+    if (!this.#request.done && this.#response.state !== 'spliced') return this.#endInsideRequest()
     this.#visitorEnded = true
     this.#lease.stream.end()
     this.#endIfBothEnded()
+  }
+
+  /** The request stays incomplete. The response goes out if the local server has sent all of it. */
+  #endInsideRequest(): void {
+    this.#visitorEnded = true
+    const { state } = this.#response
+    if (state === 'whole') return this.#deliver()
+    this.#lease.reset()
+    this.#end({ kind: 'abandoned', reading: state === 'body' })
   }
 
   visitorGone(): void {
@@ -396,7 +405,7 @@ export class Exchange implements StreamListener, ResponseSink {
   /** `atOnce`: it came in one piece. */
   #responseWhole(atOnce = false): void {
     // A local server that answers early may still want the rest of the request, and the visitor may still send it.
-    const requestOver = this.#request.done || this.#originEnded || this.#response.declined
+    const requestOver = this.#request.done || this.#visitorEnded || this.#originEnded || this.#response.declined
     if (requestOver) this.#deliver(atOnce ? this.#record.answeredAt : undefined)
     else this.#setDeadline()
   }
