@@ -9,6 +9,7 @@ import {
   SLOW_UPLOAD_BYTES_PER_SECOND,
   SLOW_VISITOR_MS,
   SWEEP_MS,
+  UNREAD_REQUEST_MS,
   UPGRADE_END_MS,
 } from '@postern/protocol/limits'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
@@ -269,6 +270,58 @@ test('an early response that is whole reaches a visitor that ends its writing in
   expect(browser.error).toBeUndefined()
   expect(stream.state).toBe('reset')
   expect(recorded).toEqual(['HTTP/1.1 200 whole -'])
+})
+
+describe('a local server that has answered early and ended its writing', () => {
+  const early = (route: ScriptedRoute, answer: string) => async (port: number, version: string) => {
+    const browser = new Browser(port).send(halfSent(version))
+    const lease = await route.leased(0)
+    await lease.stream.until(({ received }) => received.endsWith('abc'))
+    lease.stream.answer(answer)
+    lease.stream.listener?.end()
+    await browser.until(({ text }) => text.includes('early'))
+    return { browser, lease }
+  }
+
+  test.each([
+    ['of a length, by HTTP/1.1', ok('early'), '1.1'],
+    ['of a length, by HTTP/1.0', ok('early'), '1.0'],
+    ['that says close', ok('early', 'Connection: close\r\n'), '1.1'],
+    ['that the close delimits, by HTTP/1.1', 'HTTP/1.1 200 OK\r\n\r\nearly', '1.1'],
+    ['that the close delimits, by HTTP/1.0', 'HTTP/1.1 200 OK\r\n\r\nearly', '1.0'],
+  ])('gets the rest of the upload behind an answer %s', async (_what, answer, version) => {
+    const route = new ScriptedRoute()
+    const { port, recorded } = await serve(route)
+    const { browser, lease } = await early(route, answer)(port, version)
+    await browser.until(({ ended }) => ended)
+    browser.send('def')
+    await lease.stream.until(({ received }) => received.endsWith('abcdef'))
+    expect(lease).toMatchObject({ kept: undefined, left: true, stream: { state: 'open' } })
+    expect(recorded).toEqual([`HTTP/${version} 200 whole -`])
+  })
+
+  test('is given up when the stream is reset, and the visitor keeps the answer', async () => {
+    const route = new ScriptedRoute()
+    const { port, recorded } = await serve(route)
+    const { browser, lease } = await early(route, ok('early'))(port, '1.1')
+    lease.stream.listener?.reset(lost())
+    await browser.until(({ ended }) => ended)
+    expect(browser).toMatchObject({ error: undefined })
+    expect([lease.stream.state, recorded]).toEqual(['reset', ['HTTP/1.1 200 whole -']])
+  })
+
+  test('is given up in time, whatever the visitor still sends', async () => {
+    const route = new ScriptedRoute()
+    const { port, recorded, wait } = await serve(route)
+    const { browser, lease } = await early(route, ok('early'))(port, '1.1')
+    wait(UNREAD_REQUEST_MS / 2)
+    browser.send('d')
+    await lease.stream.until(({ received }) => received.endsWith('abcd'))
+    wait(UNREAD_REQUEST_MS / 2 + 2 * SWEEP_MS)
+    await lease.stream.until(({ state }) => state === 'reset')
+    expect(browser).toMatchObject({ ended: true, error: undefined })
+    expect([lease.stream.state, recorded]).toEqual(['reset', ['HTTP/1.1 200 whole -']])
+  })
 })
 
 test('a visitor that leaves takes its stream along', async () => {
