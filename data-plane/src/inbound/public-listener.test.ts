@@ -6,6 +6,7 @@ import {
   FIRST_BYTE_MS,
   HEAD_TIMEOUT_MS,
   ORIGIN_FIRST_BYTE_MS,
+  PAUSED_PROBE_MS,
   SLOW_UPLOAD_BYTES_PER_SECOND,
   SLOW_VISITOR_MS,
   SWEEP_MS,
@@ -16,6 +17,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { Browser } from '../testing/browser.ts'
 import { type StandOptions, startPublicStand, toDemo } from '../testing/public-stand.ts'
 import { ScriptedRoute } from '../testing/scripted-route.ts'
+import { PausedProbe } from './paused-probe.ts'
 import { VisitorCeilings } from './visitor-ceilings.ts'
 
 const serve = (route: ScriptedRoute, options?: StandOptions) => startPublicStand(toDemo(route), options)
@@ -321,6 +323,54 @@ describe('a local server that has answered early and ended its writing', () => {
     await lease.stream.until(({ state }) => state === 'reset')
     expect(browser).toMatchObject({ ended: true, error: undefined })
     expect([lease.stream.state, recorded]).toEqual(['reset', ['HTTP/1.1 200 whole -']])
+  })
+})
+
+describe('a visitor of whose connection nothing is read', () => {
+  /** More than a paused socket takes up before it stops reading. */
+  const FILLER = 'x'.repeat(1024 * 1024)
+  const upgrade = get('/ws', 'Connection: Upgrade\r\nUpgrade: websocket\r\n')
+  const switching = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+
+  async function paused(what: 'upload' | 'WebSocket' | 'pipelined request') {
+    const route = new ScriptedRoute()
+    const stand = await serve(route)
+    const browser = new Browser(stand.port)
+    browser.send(
+      what === 'WebSocket' ? upgrade : what === 'upload' ? halfSent('1.1').replace('6', '9999999') : get('/'),
+    )
+    const { stream } = await route.leased(0)
+    if (what === 'WebSocket') {
+      stream.answer(switching)
+      await browser.until(({ text }) => text.includes('101'))
+    }
+    const write = stream.write.bind(stream)
+    stream.write = (chunk) => write(chunk) && false
+    await new Promise((resolve) => browser.socket.write(FILLER, resolve))
+    if (what !== 'pipelined request') await stream.until(({ received }) => received.endsWith('x'))
+    return { ...stand, browser, stream }
+  }
+
+  test.each(['upload', 'WebSocket', 'pipelined request'] as const)('is gone after a reset (%s)', async (what) => {
+    const { browser, stream, listener, wait } = await paused(what)
+    browser.socket.resetAndDestroy()
+    wait(PAUSED_PROBE_MS + 2 * SWEEP_MS)
+    await stream.until(({ state }) => state === 'reset')
+    await expect.poll(() => listener.visitors, { timeout: 5000 }).toBe(0)
+  })
+
+  test('stays, and is answered, when it has only ended its writing', async () => {
+    const { browser, stream, wait } = await paused('WebSocket')
+    browser.socket.end()
+    const probe = vi.spyOn(PausedProbe.prototype, 'expire')
+    onTestFinished(() => probe.mockRestore())
+    for (const looks of [1, 2]) {
+      wait(PAUSED_PROBE_MS + 2 * SWEEP_MS)
+      await expect.poll(() => probe.mock.calls.length, { timeout: 5000 }).toBeGreaterThanOrEqual(looks)
+    }
+    stream.answer('late')
+    await browser.until(({ text }) => text.endsWith('late'))
+    expect([browser.closed, stream.state]).toEqual([false, 'open'])
   })
 })
 
