@@ -175,6 +175,8 @@ export const HELD_PER_TASK = 1000
 export const HELD_BODY_BYTES = 16 * KiB
 /** Keeps a silent visitor's flow alive in the balancer, which forgets it after 350 s. */
 export const TCP_KEEPALIVE_MS = 60_000
+/** While nothing of a visitor's connection is read, an empty write looks this often whether it was reset: its stream is free a quarter of a minute later, and a stalled upload costs four system calls a minute. */
+export const PAUSED_PROBE_MS = seconds(15)
 /** Connections of visitors on one task; beyond it a new one is told 503. */
 export const VISITORS_PER_TASK = 8000
 /** Of these from one address (one IPv6 /64): a company or a content network stands behind one, but a quarter is always left for all others. */

@@ -1,5 +1,6 @@
 /** What the connections of visitors are handed by their listener. */
 import type { ProxyHost } from '../proxy/proxy-context.ts'
+import type { Expirable } from './sweeper.ts'
 
 export interface VisitorAddress {
   readonly address: string
@@ -11,6 +12,8 @@ export interface VisitorAddress {
 export interface VisitorHost extends ProxyHost {
   /** The deadline of what may take so many milliseconds. */
   deadlineIn(ms: number): number
+  /** Has its deadline looked at until the returned removal is called; removing twice is harmless. */
+  watch(item: Expirable): () => void
   /** The node is about to stop: each response says that it is the last on its connection. */
   readonly retiring: boolean
   /** Code of a connection threw, and the connection is gone. */

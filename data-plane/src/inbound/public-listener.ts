@@ -8,9 +8,9 @@ import { resetSocket } from '@postern/protocol/socket'
 import { faultAnswer } from '../proxy/fault-answer.ts'
 import type { ProxyContext } from '../proxy/proxy-context.ts'
 import { Http1Connection } from './http1-connection.ts'
-import { Http2Connection, type Http2Host } from './http2/http2-connection.ts'
+import { Http2Connection } from './http2/http2-connection.ts'
 import { IdleConnections } from './idle-connections.ts'
-import type { InboundConnection } from './inbound-context.ts'
+import type { InboundConnection, VisitorHost } from './inbound-context.ts'
 import { Sweeper } from './sweeper.ts'
 import { VisitorCeilings } from './visitor-ceilings.ts'
 
@@ -43,7 +43,7 @@ export class PublicListener {
   readonly #sweeper: Sweeper
   readonly #ceilings: VisitorCeilings
   /** `retiring` is asked with each response. */
-  readonly #host: Http2Host & { retiring: boolean }
+  readonly #host: VisitorHost & { retiring: boolean }
   #draining = false
   /** Called when no visitor is left. */
   readonly #emptied = new Set<() => void>()
@@ -59,7 +59,7 @@ export class PublicListener {
       now: options.now,
       retiring: false,
       crashed: options.crashed,
-      watch: (stream) => this.#sweeper.add(stream),
+      watch: (item) => this.#sweeper.add(item),
     }
   }
 

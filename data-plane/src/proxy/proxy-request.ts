@@ -528,7 +528,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
         this.#record.fault = this.#logged(outcome.fault).code
         return this.#finish('cut', 'cut')
       case 'abandoned':
-        return this.#finish(this.#goneAs, 'abandoned')
+        return this.#finish(this.#goneAs, outcome.reading ? 'cut' : 'abandoned')
       case 'http1-required':
         return this.#requireHttp1()
     }

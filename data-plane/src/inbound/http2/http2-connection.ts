@@ -25,15 +25,8 @@ import { Liveness } from '../../h2/liveness.ts'
 import type { ProxyContext } from '../../proxy/proxy-context.ts'
 import type { InboundConnection, VisitorAddress, VisitorHost } from '../inbound-context.ts'
 import { isBlocked } from '../kernel-writes.ts'
-import type { Expirable } from '../sweeper.ts'
 import { ConnectionLoad } from './connection-load.ts'
 import { Http2Stream, type Http2StreamHost } from './http2-stream.ts'
-
-/** The listener, as such a connection sees it. */
-export interface Http2Host extends VisitorHost {
-  /** A stream that has a deadline. Returns the removal. */
-  watch(stream: Expirable): () => void
-}
 
 const OPTIONS = {
   maxSettings: H2_SETTINGS_ENTRIES,
@@ -53,7 +46,7 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
   readonly clientAddress: string
   readonly addressKey: string
   readonly context: ProxyContext
-  readonly host: Http2Host
+  readonly host: VisitorHost
   begun = false
   readonly #socket: Socket
   readonly #session: ServerHttp2Session
@@ -68,7 +61,13 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
   #mayWait = true
 
   /** `first`: what was read of the socket, from the preface on. The socket is paused, and nobody else reads it. */
-  constructor(socket: Socket, first: Buffer, { address, key }: VisitorAddress, context: ProxyContext, host: Http2Host) {
+  constructor(
+    socket: Socket,
+    first: Buffer,
+    { address, key }: VisitorAddress,
+    context: ProxyContext,
+    host: VisitorHost,
+  ) {
     this.clientAddress = address
     this.addressKey = key
     this.context = context
