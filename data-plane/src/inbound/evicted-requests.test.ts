@@ -209,6 +209,18 @@ test('an upload that waited for its stream is not slow for that', async () => {
   expect([stream.state, upload.text]).toEqual(['open', ''])
 })
 
+test('a visitor by HTTP/2 that has an interim response and waits for the final one keeps nobody waiting', async () => {
+  const stand = await standWith(1)
+  const seen = new SeenRequest(visit(stand.port), {})
+  const stream = await stand.tunnel.stream(0)
+  stream.answer('HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n')
+  await until(() => seen.interim.length > 0)
+  stand.pass(2 * SLOW_VISITOR_MS)
+  new Browser(stand.port, GUEST).send(get('/guest'))
+  await stand.queued(1)
+  expect(stream.state).toBe('open')
+})
+
 test('what gave its stream up is no longer among those that have one', async () => {
   const stand = await standWith(3)
   const { users } = stand.tunnel.route

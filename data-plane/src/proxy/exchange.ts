@@ -158,7 +158,7 @@ export class Exchange implements StreamListener, ResponseSink {
     this.#record.bytesIn += end - from
     if (end > from) this.#sendBody(chunk, from)
     if (this.#request.done && this.#response.state === 'whole') this.#deliver()
-    else this.#setDeadline()
+    else this.#setDeadline(end > from)
     return end
   }
 
@@ -313,14 +313,14 @@ export class Exchange implements StreamListener, ResponseSink {
     return this.#lease.reused || this.#lease.tentative === true
   }
 
-  /** `begun`: the final response has just begun. */
-  #setDeadline(begun = false): void {
+  /** `moved`: the visitor has sent a part of its body, or the final response has just begun. */
+  #setDeadline(moved = false): void {
     const { state, taken } = this.#response
     if (this.#terminating) return
     if (state === 'spliced') return this.#host.expireIn(Infinity)
     if (state === 'awaited' && this.#request.done) return this.#host.expireIn(ORIGIN_FIRST_BYTE_MS)
-    // A visitor that does not read has until the deadline that was set while it still did.
-    if (taken || begun) this.#host.expireIn(BODY_IDLE_MS)
+    // A visitor that neither reads nor sends has until the deadline that was set while it still did.
+    if (taken || moved) this.#host.expireIn(BODY_IDLE_MS)
   }
 
   #failOrRepeat(why: TunnelFault): void {

@@ -165,10 +165,10 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     this.load.response(bytes.length, this.#now())
     const waited = this.#response.waiting > 0
     this.#response.write(bytes)
-    if (this.#response.waiting === 0) return true
-    if (!waited) this.#taken = this.#response.taken
-    this.#connection.burdened(bytes.length)
-    return false
+    const waits = this.#response.waiting > 0
+    if (waits && !waited) this.#taken = this.#response.taken
+    if (waits || this.#response.interimBytes > 0) this.#connection.burdened(bytes.length)
+    return !waits
   }
 
   defer(ready: () => void): (() => void) | undefined {

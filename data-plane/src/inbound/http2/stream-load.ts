@@ -19,7 +19,7 @@ export class StreamLoad {
   stalled = false
   bodyEnded = false
   readonly #request: Pick<ProxyRequest, 'sending'>
-  readonly #response: Pick<Http2ResponseWriter, 'waiting' | 'whole'>
+  readonly #response: Pick<Http2ResponseWriter, 'waiting' | 'interimBytes' | 'whole'>
   readonly #body: Pick<GatedInput, 'length'>
   readonly #responseFlow = new RecentFlow()
   readonly #bodyFlow = new RecentFlow()
@@ -29,7 +29,7 @@ export class StreamLoad {
 
   constructor(
     request: Pick<ProxyRequest, 'sending'>,
-    response: Pick<Http2ResponseWriter, 'waiting' | 'whole'>,
+    response: Pick<Http2ResponseWriter, 'waiting' | 'interimBytes' | 'whole'>,
     body: Pick<GatedInput, 'length'>,
   ) {
     this.#request = request
@@ -65,7 +65,8 @@ export class StreamLoad {
 
   /** Bytes that it holds. What a response's window has grown to is bounded by tenant (WINDOW_BUDGET_BYTES). */
   get held(): number {
-    return this.#dropped ? 0 : Math.min(this.#response.waiting, INITIAL_WINDOW_BYTES) + this.#heldOfRequest
+    if (this.#dropped) return 0
+    return Math.min(this.#response.waiting, INITIAL_WINDOW_BYTES) + this.#response.interimBytes + this.#heldOfRequest
   }
 
   /** Bytes that it holds or may soon hold: of a response, or of a body, another window may come at once. */
@@ -73,7 +74,8 @@ export class StreamLoad {
     if (this.#dropped || !this.sending) return this.held
     const response = Math.min(INITIAL_WINDOW_BYTES, this.#expectedResponse(now))
     const body = Math.min(H2_HELD_UPLOAD_BYTES, this.#expectedBody(now))
-    return Math.max(this.#response.waiting, response) + Math.max(this.#heldOfRequest, body)
+    const { waiting, interimBytes } = this.#response
+    return Math.max(waiting + interimBytes, response) + Math.max(this.#heldOfRequest, body)
   }
 
   /** As `weight`, but what flows is expected to be taken as it has been so far. */
