@@ -95,6 +95,7 @@ export class Exchange implements StreamListener, ResponseSink {
   #over = false
   /** When the latest byte passed of a body, or after an upgrade. */
   #movedAt = 0
+  #continuedAt = 0
 
   /** Sends the head at once, by `bound` if the visitor's connection has a stream of its own. @throws TunnelFault when the route has no stream. */
   constructor(host: ExchangeHost, route: Route, request: ExchangeRequest, bound?: Lease) {
@@ -186,9 +187,16 @@ export class Exchange implements StreamListener, ResponseSink {
     else this.#setDeadline()
   }
 
-  /** Bytes of the body that the visitor has sent; undefined once it has sent the whole request. */
+  /** Bytes of the body that the visitor has sent; undefined once it has sent the whole request, and while it waits for a 100 (RFC 9110 §10.1.1). */
   get uploaded(): number | undefined {
-    return this.#request.done ? undefined : this.#request.sentBytes
+    const { done, sentBytes } = this.#request
+    const awaitsContinue = this.#head.expectContinue && !this.#answered && sentBytes === 0
+    return done || awaitsContinue ? undefined : sentBytes
+  }
+
+  /** When the first answer to `Expect: 100-continue` came, in monotonic milliseconds; 0 before, and without that field. */
+  get continuedAt(): number {
+    return this.#continuedAt
   }
 
   /** When the latest byte of a body passed, or the latest after an upgrade, in monotonic milliseconds; 0 before any. */
@@ -262,6 +270,7 @@ export class Exchange implements StreamListener, ResponseSink {
     if (!this.#answered) {
       this.#answered = true
       this.#early = !this.#request.done
+      if (this.#head.expectContinue) this.#continuedAt = this.#host.now()
       this.#request.forget()
       this.#lease.answered?.()
     }

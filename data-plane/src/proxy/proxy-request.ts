@@ -232,8 +232,9 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
 
   get slowFor(): number {
     if (this.#state.kind !== 'sending') return 0
-    const { uploaded } = this.#state.exchange
-    return keptWaiting(this.#host.now(), { since: this.#since, fullSince: this.#fullSince, uploaded })
+    const { uploaded, continuedAt } = this.#state.exchange
+    const since = Math.max(this.#since, continuedAt)
+    return keptWaiting(this.#host.now(), { since, fullSince: this.#fullSince, uploaded })
   }
 
   get idleFor(): number {
