@@ -194,6 +194,11 @@ export class Exchange implements StreamListener, ResponseSink {
     return done || awaitsContinue ? undefined : sentBytes
   }
 
+  /** Bytes of the body that are kept because they may have to be sent again. */
+  get keptBytes(): number {
+    return this.#request.keptBytes
+  }
+
   /** When the first answer to `Expect: 100-continue` came, in monotonic milliseconds; 0 before, and without that field. */
   get continuedAt(): number {
     return this.#continuedAt

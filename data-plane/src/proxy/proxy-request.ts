@@ -139,6 +139,11 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     return this.#state.kind === 'sending'
   }
 
+  /** Bytes of its body that are kept because they may have to be sent again. */
+  get keptBytes(): number {
+    return this.#state.kind === 'sending' ? this.#state.exchange.keptBytes : 0
+  }
+
   /** Takes what of [from, to) belongs to the request; answers the index behind it. Only while `takesBytes`. */
   bodyBytes(chunk: Buffer, from: number, to: number): number {
     return this.#state.kind === 'sending' ? this.#state.exchange.visitorBytes(chunk, from, to) : to

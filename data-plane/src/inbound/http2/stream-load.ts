@@ -15,10 +15,13 @@ const COPIES_OF_HEAD = 3
 
 export class StreamLoad {
   headBytes = 0
+  trailerBytes = 0
+  /** Of a body that is to be delivered again. */
+  againBytes = 0
   /** The local server takes nothing of the body just now. */
   stalled = false
   bodyEnded = false
-  readonly #request: Pick<ProxyRequest, 'sending'>
+  readonly #request: Pick<ProxyRequest, 'sending' | 'keptBytes'>
   readonly #response: Pick<Http2ResponseWriter, 'waiting' | 'interimBytes' | 'whole'>
   readonly #body: Pick<GatedInput, 'length'>
   readonly #responseFlow = new RecentFlow()
@@ -28,7 +31,7 @@ export class StreamLoad {
   #dropped = false
 
   constructor(
-    request: Pick<ProxyRequest, 'sending'>,
+    request: Pick<ProxyRequest, 'sending' | 'keptBytes'>,
     response: Pick<Http2ResponseWriter, 'waiting' | 'interimBytes' | 'whole'>,
     body: Pick<GatedInput, 'length'>,
   ) {
@@ -86,7 +89,8 @@ export class StreamLoad {
 
   get #heldOfRequest(): number {
     const queued = this.stalled && this.sending ? STREAM_BACKLOG_BYTES : 0
-    return this.#body.length + queued + COPIES_OF_HEAD * this.headBytes
+    const body = this.#body.length + this.againBytes + this.#request.keptBytes
+    return body + queued + this.trailerBytes + COPIES_OF_HEAD * this.headBytes
   }
 
   /** What has begun may go on at once with as much as was asked for, for a while; then it is expected to go on as it has. */
