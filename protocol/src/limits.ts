@@ -130,10 +130,10 @@ export const CONTROL_BACKLOG_FRAMES = 4096
 /** A peer that takes nothing for so long while its answers wait does not read. Below SILENCE_MS, since nothing of it is read either. */
 export const CONTROL_STALL_MS = seconds(10)
 /**
- * Pieces a reader may hold unconsumed while keeping them costs more than their bytes. A window of 256 KiB in single bytes would cost
- * 50 MB; a stalled reader of messages above 32 bytes never comes here.
+ * Pieces a reader may hold unconsumed while keeping them costs more than their bytes; what comes behind is copied together. A window of
+ * 256 KiB in single bytes would cost 50 MB; so many pieces cost less than the bytes of a window.
  */
-export const HELD_PIECES_PER_STREAM = 8192
+export const HELD_PIECES_PER_STREAM = 1024
 /** What keeping a piece costs beside its bytes: a Buffer object and its place in some queue (measured: 130–220 bytes). */
 export const HELD_PIECE_BYTES = 192
 

@@ -98,6 +98,7 @@ export class Exchange implements StreamListener, ResponseSink {
   #over = false
   /** When the latest byte passed of a body, or after an upgrade. */
   #movedAt = 0
+  #continuedAt = 0
 
   /** Sends the head at once, by `bound` if the visitor's connection has a stream of its own. @throws TunnelFault when the route has no stream. */
   constructor(host: ExchangeHost, route: Route, request: ExchangeRequest, bound?: Lease) {
@@ -161,7 +162,7 @@ export class Exchange implements StreamListener, ResponseSink {
     this.#record.bytesIn += end - from
     if (end > from) this.#sendBody(chunk, from)
     if (this.#request.done && this.#response.state === 'whole') this.#deliver()
-    else this.#setDeadline()
+    else this.#setDeadline(end > from)
     return end
   }
 
@@ -198,9 +199,21 @@ export class Exchange implements StreamListener, ResponseSink {
     else this.#setDeadline()
   }
 
-  /** Bytes of the body that the visitor has sent; undefined once it has sent the whole request. */
+  /** Bytes of the body that the visitor has sent; undefined once it has sent the whole request, and while it waits for a 100 (RFC 9110 §10.1.1). */
   get uploaded(): number | undefined {
-    return this.#request.done ? undefined : this.#request.sentBytes
+    const { done, sentBytes } = this.#request
+    const awaitsContinue = this.#head.expectContinue && !this.#answered && sentBytes === 0
+    return done || awaitsContinue ? undefined : sentBytes
+  }
+
+  /** Bytes of the body that are kept because they may have to be sent again. */
+  get keptBytes(): number {
+    return this.#request.keptBytes
+  }
+
+  /** When the first answer to `Expect: 100-continue` came, in monotonic milliseconds; 0 before, and without that field. */
+  get continuedAt(): number {
+    return this.#continuedAt
   }
 
   /** When the latest byte of a body passed, or the latest after an upgrade, in monotonic milliseconds; 0 before any. */
@@ -277,6 +290,7 @@ export class Exchange implements StreamListener, ResponseSink {
     if (!this.#answered) {
       this.#answered = true
       this.#early = !this.#request.done
+      if (this.#head.expectContinue) this.#continuedAt = this.#host.now()
       this.#request.forget()
       this.#lease.answered?.()
     }
@@ -329,16 +343,16 @@ export class Exchange implements StreamListener, ResponseSink {
     return this.#lease.reused || this.#lease.tentative === true
   }
 
-  /** `begun`: the final response has just begun. */
-  #setDeadline(begun = false): void {
+  /** `moved`: the visitor has sent a part of its body, or the final response has just begun. */
+  #setDeadline(moved = false): void {
     const { state, taken } = this.#response
     if (this.#terminating) return
     if (state === 'spliced') return this.#host.expireIn(Infinity)
     if (state === 'awaited' && this.#request.done) return this.#host.expireIn(ORIGIN_FIRST_BYTE_MS)
     // This time is not prolonged: a local server that has closed wholly looks the same until the stream is reset.
     if (this.#onlyUploads) return
-    // A visitor that does not read has until the deadline that was set while it still did.
-    if (taken || begun) this.#host.expireIn(BODY_IDLE_MS)
+    // A visitor that neither reads nor sends has until the deadline that was set while it still did.
+    if (taken || moved) this.#host.expireIn(BODY_IDLE_MS)
   }
 
   #failOrRepeat(why: TunnelFault): void {

@@ -149,6 +149,11 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     if (this.#state.kind === 'answered') this.#finish('cut', 'cut')
   }
 
+  /** Bytes of its body that are kept because they may have to be sent again. */
+  get keptBytes(): number {
+    return this.#state.kind === 'sending' ? this.#state.exchange.keptBytes : 0
+  }
+
   /** Takes what of [from, to) belongs to the request; answers the index behind it. Only while `takesBytes`. */
   bodyBytes(chunk: Buffer, from: number, to: number): number {
     return this.#state.kind === 'sending' ? this.#state.exchange.visitorBytes(chunk, from, to) : to
@@ -242,8 +247,9 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
 
   get slowFor(): number {
     if (this.#state.kind !== 'sending') return 0
-    const { uploaded } = this.#state.exchange
-    return keptWaiting(this.#host.now(), { since: this.#since, fullSince: this.#fullSince, uploaded })
+    const { uploaded, continuedAt } = this.#state.exchange
+    const since = Math.max(this.#since, continuedAt)
+    return keptWaiting(this.#host.now(), { since, fullSince: this.#fullSince, uploaded })
   }
 
   get idleFor(): number {

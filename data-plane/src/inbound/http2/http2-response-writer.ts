@@ -20,12 +20,15 @@ export class Http2ResponseWriter {
   status = 0
   /** Of the body. */
   bytes = 0
+  /**
+   * Of interim heads, until the final one comes: `node:http2` does not say when they have left, and there may be many. They are memory that is held, but
+   * nothing that the visitor has yet to take.
+   */
+  interimBytes = 0
   readonly #stream: ServerHttp2Stream
   readonly #output: GatheredOutput
   readonly #reader: MessageReader<ResponseHead>
   #trailers: Http2Fields | undefined
-  /** Of interim heads, which count as waiting until the final one comes: `node:http2` does not tell when they have left, and there may be many. */
-  #interimBytes = 0
 
   /** `on` subscribes to an event of `stream`. `taken` follows when all that was written has left for the visitor. */
   constructor(stream: ServerHttp2Stream, method: string, on: Subscribe, taken: () => void) {
@@ -52,9 +55,9 @@ export class Http2ResponseWriter {
     return this.#reader.done
   }
 
-  /** Bytes that have not left for the visitor. */
+  /** Bytes of the body that have not left for the visitor. */
   get waiting(): number {
-    return this.#output.length + this.#interimBytes
+    return this.#output.length
   }
 
   /** Bytes that have left. */
@@ -71,14 +74,14 @@ export class Http2ResponseWriter {
     const fields = http2ResponseFields(head)
     if (head.interim) {
       sendable(fields, (safe) => this.#stream.additionalHeaders(safe))
-      this.#interimBytes += head.bytes
+      this.interimBytes += head.bytes
       return true
     }
     this.status = head.status
     // RFC 9110 §15.3.6, which node:http2 sees to; a length must not be left to contradict it.
     if (head.status === RESET_CONTENT) delete fields['content-length']
     const endStream = head.framing === 'none' || (head.framing === 'length' && head.contentLength === 0)
-    this.#interimBytes = 0
+    this.interimBytes = 0
     sendable(fields, (safe) =>
       this.#stream.respond(safe, { endStream, waitForTrailers: !endStream, sendDate: false } as object),
     )
