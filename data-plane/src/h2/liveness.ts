@@ -10,6 +10,8 @@ export interface LivenessOptions {
   deadlineIn(ms: number): number
   /** Called once, when the session works no longer. */
   dead(): void
+  /** Called when a PING is sent. Returns what is called when it is answered. */
+  pinged?(): () => void
 }
 
 /**
@@ -74,7 +76,14 @@ export class Liveness {
     this.deadline = deadlineIn(0)
     // The answer shows in the bytes that arrive. A session that has begun to close sends no PING; SETTINGS is answered as well.
     if (session.closed) session.settings({}, () => {})
-    else session.ping(() => {})
+    else this.#ping(session)
+  }
+
+  #ping(session: Http2Session): void {
+    const answered = this.#options.pinged?.()
+    session.ping((error) => {
+      if (error === null) answered?.()
+    })
   }
 
   #end(): void {
