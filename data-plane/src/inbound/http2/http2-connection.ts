@@ -103,6 +103,7 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
       dead: () => this.#destroy(),
       pinged: () => this.#pinged(),
     })
+      by: 'ping',
     // What breaks a session ends it; its streams hear of that by their own 'close'.
     session.on('error', () => {})
     const on = containedEvents(session, (error) => this.#failed(error))

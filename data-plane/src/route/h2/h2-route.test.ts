@@ -12,6 +12,7 @@ import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import { CookieFence } from '@postern/protocol/http'
 import {
+  H2_PING_MS,
   H2_PONG_MS,
   H2_SESSION_IDLE_MS,
   H2_SESSIONS_PER_TUNNEL,
@@ -398,6 +399,24 @@ test.each([
       return sockets[0]!.destroyed
     })
     .toBe(true)
+})
+
+test('a quiet session is checked by SETTINGS: a gRPC server would end one that sends PINGs', async () => {
+  const { port, route, sessions, wait } = await stand((stream) => stream.respond({ ':status': 200 }))
+  const stream = visit(port).request({ ':authority': 'demo.example.com' })
+  stream.on('error', () => {})
+  await once(stream, 'response')
+  const received: string[] = []
+  sessions[0]!.on('ping', () => received.push('PING'))
+  sessions[0]!.on('remoteSettings', () => received.push('SETTINGS'))
+  await expect
+    .poll(() => {
+      wait(H2_PING_MS)
+      route.sweep()
+      return received.slice(0, 4)
+    })
+    .toEqual(['SETTINGS', 'SETTINGS', 'SETTINGS', 'SETTINGS'])
+  expect(stream.closed).toBe(false)
 })
 
 test('a response that is only a head ends with it', async () => {
