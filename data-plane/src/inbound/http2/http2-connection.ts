@@ -51,6 +51,9 @@ const OPTIONS = {
   },
 }
 
+/** The answers to a PING and to SETTINGS (RFC 9113 §6.5, §6.7). With more between two PINGs, something else was sent. */
+const ACKNOWLEDGEMENT_BYTES = 17 + 9
+
 export class Http2Connection implements InboundConnection, Http2StreamHost {
   readonly clientAddress: string
   readonly addressKey: string
@@ -72,6 +75,8 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
   #hasRead = true
   /** Bytes of the visitor when the connection began to linger, or went on lingering. */
   #bytesRead = -1
+  /** Bytes that had been sent when the visitor's last PING came. */
+  #writtenAtPing = 0
   /** When the connection ends though the visitor still sends. */
   #lingersUntil: number | undefined
 
@@ -98,19 +103,19 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     session.setLocalWindowSize(H2_CONNECTION_WINDOW_BYTES)
     this.#liveness = new Liveness({
       session,
+      by: 'ping',
       blocked: () => isBlocked(socket),
       deadlineIn: (ms) => host.deadlineIn(ms),
       dead: () => this.#destroy(),
       pinged: () => this.#pinged(),
     })
-      by: 'ping',
     // What breaks a session ends it; its streams hear of that by their own 'close'.
     session.on('error', () => {})
     const on = containedEvents(session, (error) => this.#failed(error))
     on('stream', (stream: ServerHttp2Stream, _fields: unknown, flags: number, raw?: RawFields) =>
       this.#accept(stream, flags, raw ?? []),
     )
-    on('ping', () => this.#countControl())
+    on('ping', () => this.#countPing())
     on('remoteSettings', () => this.#countControl())
     on('close', () => this.#linger())
     // Who sends nothing further can neither take a request back nor give credit for an answer: it has left.
@@ -232,6 +237,14 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
   #failed(error: unknown): void {
     this.host.crashed(error)
     this.#destroy()
+  }
+
+  /** gRPC clients send one PING for each round trip in which DATA came, to learn the capacity of the path: it costs less than what it follows. */
+  #countPing(): void {
+    const { bytesWritten } = this.#socket
+    const sent = bytesWritten - this.#writtenAtPing
+    this.#writtenAtPing = bytesWritten
+    if (sent <= ACKNOWLEDGEMENT_BYTES) this.#countControl()
   }
 
   #countControl(): void {
