@@ -17,6 +17,7 @@ import {
   H2_SESSION_IDLE_MS,
   H2_SESSIONS_PER_TUNNEL,
   H2_STREAM_WINDOW_BYTES,
+  LINGER_MS,
 } from '@postern/protocol/limits'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
 import { afterEach, expect, test } from 'vitest'
@@ -417,6 +418,27 @@ test('a quiet session is checked by SETTINGS: a gRPC server would end one that s
     })
     .toEqual(['SETTINGS', 'SETTINGS', 'SETTINGS', 'SETTINGS'])
   expect(stream.closed).toBe(false)
+})
+
+test('a response that is whole by its length and never ends is reset after a while, and its place is free', async () => {
+  const streams: ServerHttp2Stream[] = []
+  const { port, route, wait } = await stand((stream) => {
+    streams.push(stream)
+    stream.respond({ ':status': 200, 'content-length': '2' })
+    stream.write('ok')
+  })
+  expect(await ask(port, { path: '/slow' })).toMatchObject({ status: 200, body: 'ok' })
+  route.sweep()
+  expect([route.idleStreams, streams[0]!.closed]).toEqual([0, false])
+  streams[0]!.end()
+  await expect.poll(() => route.idleStreams).toBe(1)
+  expect(await ask(port, { path: '/never' })).toMatchObject({ status: 200, body: 'ok' })
+  const closed = once(streams[1]!, 'close')
+  wait(LINGER_MS + 1)
+  route.sweep()
+  await closed
+  expect(route.idleStreams).toBe(1)
+  expect(streams.map(({ rstCode }) => rstCode)).toEqual([0, http2.constants.NGHTTP2_CANCEL])
 })
 
 test('a response that is only a head ends with it', async () => {

@@ -151,6 +151,7 @@ export class H2Session {
 
   /** Called about once a second. */
   sweep(): void {
+    for (const stream of this.#streams) stream.sweep()
     if (this.#liveness.deadline <= this.#options.now()) this.#liveness.check()
   }
 
