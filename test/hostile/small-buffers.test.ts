@@ -42,7 +42,7 @@ test('row 23: slow readers on buffers of 64 KiB get every byte in all nine forms
   const held = results.map((result) => result.held)
   tell(
     23,
-    `8 forms of ${BYTES} bytes on buffers of ${BUFFER_BYTES / 1024} KiB, while their nodes go on and while they stop: each whole; ${held.join(' and ')} bytes waited in the nodes; time × ${TIME_SCALE}`,
+    `9 forms of ${BYTES} bytes on buffers of ${BUFFER_BYTES / 1024} KiB, while their nodes go on and while they stop: each whole; ${held.join(' and ')} bytes waited in the nodes; time × ${TIME_SCALE}`,
     began,
   )
   // The experiment itself must have bitten.
