@@ -248,7 +248,7 @@ export const H2_SETTINGS_ENTRIES = 32
 export const H2_INVALID_FRAMES = 100
 /** Streams that a peer opens beyond the limit it was told, in the life of a session. */
 export const H2_REJECTED_STREAMS = 100
-/** PING and SETTINGS of one connection that we have to acknowledge (CVE-2019-9512, -9515): a browser sends one in many seconds. */
+/** PING and SETTINGS of one connection that we have to acknowledge (CVE-2019-9512, -9515): a browser sends one in many seconds. A PING that follows DATA of ours is not counted. */
 export const H2_CONTROL_FRAMES_PER_SECOND = 10
 export const H2_CONTROL_FRAMES_BURST = 100
 /** A session whose peer sends nothing for this long is sent a PING: one that is broken holds a visitor's place for so long. */
