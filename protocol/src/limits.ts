@@ -144,10 +144,10 @@ export const CONTROL_BACKLOG_FRAMES = 4096
 /** A peer that takes nothing for so long while its answers wait does not read. Below SILENCE_MS, since nothing of it is read either. */
 export const CONTROL_STALL_MS = seconds(10)
 /**
- * Pieces a reader may hold unconsumed while keeping them costs more than their bytes. A window of 256 KiB in single bytes would cost
- * 50 MB; a stalled reader of messages above 32 bytes never comes here.
+ * Pieces a reader may hold unconsumed while keeping them costs more than their bytes; what comes behind is copied together. A window of
+ * 256 KiB in single bytes would cost 50 MB; so many pieces cost less than the bytes of a window.
  */
-export const HELD_PIECES_PER_STREAM = 8192
+export const HELD_PIECES_PER_STREAM = 1024
 /** What keeping a piece costs beside its bytes: a Buffer object and its place in some queue (measured: 130–220 bytes). */
 export const HELD_PIECE_BYTES = 192
 
@@ -178,7 +178,7 @@ export const TRAILER_BYTES = 8 * KiB
 export const MOST_FORWARDS = 1_000_000
 /** A visitor that has sent a first byte gets this long for the rest of the head. */
 export const HEAD_TIMEOUT_MS = seconds(10)
-/** A visitor's kept-alive connection without a request; longer than browsers keep one in use, shorter than the balancer's 350 s. */
+/** A visitor's kept-alive connection without a request, or an answer of ours that it does not take; longer than browsers keep one in use, shorter than the balancer's 350 s. */
 export const VISITOR_IDLE_MS = seconds(75)
 /** The local server's first byte, unless the agent asks for another limit. */
 export const ORIGIN_FIRST_BYTE_MS = seconds(60)
@@ -209,6 +209,8 @@ export const HELD_PER_TASK = 1000
 export const HELD_BODY_BYTES = 16 * KiB
 /** Keeps a silent visitor's flow alive in the balancer, which forgets it after 350 s. */
 export const TCP_KEEPALIVE_MS = 60_000
+/** While nothing of a visitor's connection is read, an empty write looks this often whether it was reset: its stream is free a quarter of a minute later, and a stalled upload costs four system calls a minute. */
+export const PAUSED_PROBE_MS = seconds(15)
 /** Connections of visitors on one task; beyond it a new one is told 503. */
 export const VISITORS_PER_TASK = 8000
 /** Of these from one address (one IPv6 /64): a company or a content network stands behind one, but a quarter is always left for all others. */
@@ -285,7 +287,7 @@ export const H2_SETTINGS_ENTRIES = 32
 export const H2_INVALID_FRAMES = 100
 /** Streams that a peer opens beyond the limit it was told, in the life of a session. */
 export const H2_REJECTED_STREAMS = 100
-/** PING and SETTINGS of one connection that we have to acknowledge (CVE-2019-9512, -9515): a browser sends one in many seconds. */
+/** PING and SETTINGS of one connection that we have to acknowledge (CVE-2019-9512, -9515): a browser sends one in many seconds. A PING that follows DATA of ours is not counted. */
 export const H2_CONTROL_FRAMES_PER_SECOND = 10
 export const H2_CONTROL_FRAMES_BURST = 100
 /** A session whose peer sends nothing for this long is sent a PING: one that is broken holds a visitor's place for so long. */
@@ -472,6 +474,13 @@ export const ROUTES_REMEMBERED = 20_000
 /** Reads of the table for names that are not remembered as somebody's, per second and in one burst: a scan of random names costs 100 reads a second, not 10,000. */
 export const LOOKUPS_PER_SECOND = 100
 export const LOOKUPS_AT_ONCE = 500
+/**
+ * What an address (one IPv6 /64) has asked for counts against it, by 1/e less after each such time: a scan from one address gets half of the common burst and
+ * then half of the common rate (LOOKUPS_AT_ONCE in this time); one behind which all visitors stand still warms a new node within seconds. Not scaled, like the rate.
+ */
+export const LOOKUPS_FADE_MS = 10_000
+/** Addresses of which that is remembered, some 200 bytes each: no more can have a read within 95 s, and then nothing is left to count. */
+export const LOOKUP_ADDRESSES = 10_000
 /** A visitor waits this long for the table. Not scaled, like one of its calls. */
 export const LOOKUP_MS = 2000
 /**

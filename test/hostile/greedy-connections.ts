@@ -30,6 +30,8 @@ export interface Attack {
 
 export type Attacker = (ports: TaskPorts, tunnel: ScriptedTunnel) => Promise<Attack>
 
+/** A little less than a header list may have. */
+export const LONG_TRAILERS = Array.from({ length: 240 }, (_, index) => namedField(`t-${index}`, 'g'.repeat(230)))
 export const LONG_FIELDS = Array.from({ length: 55 }, (_, index) => namedField(`x-${index}`, 'f'.repeat(480)))
 
 // ── HTTP/1 ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -131,6 +133,27 @@ async function upload(visitor: H2Visitor, ids: readonly number[], bytes: number)
     if (sent === 0 || visitor.socket.writableNeedDrain) await visitor.credit()
   }
 }
+
+/** Bodies that their local server does not read and, once none of them moves any more, trailers behind each. */
+export const trailed =
+  (path: string, trailers: readonly Buffer[]): Attacker =>
+  async (ports) => {
+    const visitor = await H2Visitor.open({ port: ports.public, window: NEVER })
+    await visitor.credit()
+    const block = requestBlock(`open.${BASE}`, 'POST', path)
+    const ids = Array.from({ length: H2_STREAMS_PER_VISITOR }, () => visitor.request(block, false))
+    for (let idle = 0; idle < 10 && !visitor.socket.destroyed; idle += 1) {
+      for (const id of ids) {
+        const room = visitor.room(id)
+        if (room <= 0) continue
+        visitor.socket.write(visitor.data(id, Buffer.alloc(room)))
+        idle = 0
+      }
+      await visitor.credit()
+    }
+    for (const id of ids) visitor.headers(id, Buffer.concat(trailers))
+    return { moved: () => visitor.socket.bytesWritten, leave: () => visitor.leave() }
+  }
 
 /** Single bytes of a body that its local server does not read, between large frames of another one that is read. */
 export const retain: Attacker = async (ports) => {

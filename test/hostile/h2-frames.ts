@@ -45,3 +45,25 @@ function lengthOf({ length }: string): Buffer {
   const rest = length - 127
   return rest < 128 ? Buffer.from([127, rest]) : Buffer.from([127, (rest & 127) | 128, rest >> 7])
 }
+
+export interface Frame {
+  readonly type: number
+  readonly flags: number
+  readonly payload: Buffer
+}
+
+/** Frames out of bytes as they come. */
+export class FrameReader {
+  #rest: Buffer = Buffer.alloc(0)
+
+  read(bytes: Buffer): Frame[] {
+    this.#rest = Buffer.concat([this.#rest, bytes])
+    const frames: Frame[] = []
+    for (;;) {
+      const end = this.#rest.length < 9 ? Infinity : 9 + this.#rest.readUIntBE(0, 3)
+      if (this.#rest.length < end) return frames
+      frames.push({ type: this.#rest[3]!, flags: this.#rest[4]!, payload: this.#rest.subarray(9, end) })
+      this.#rest = this.#rest.subarray(end)
+    }
+  }
+}

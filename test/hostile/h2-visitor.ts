@@ -50,6 +50,12 @@ export class H2Visitor {
     this.#lastId += 2
     const id = this.#lastId
     this.#windows.set(id, this.#initialWindow)
+    this.headers(id, block, ended)
+    return id
+  }
+
+  /** A block of fields: a request's head, or the trailers that end it. */
+  headers(id: number, block: Buffer, ended = true): void {
     const parts: Buffer[] = []
     for (let at = 0; at < block.length; at += FRAME_BYTES) {
       const last = at + FRAME_BYTES >= block.length
@@ -57,7 +63,6 @@ export class H2Visitor {
       parts.push(frame(at === 0 ? TYPE.headers : TYPE.continuation, flags, id, block.subarray(at, at + FRAME_BYTES)))
     }
     this.socket.write(Buffer.concat(parts))
-    return id
   }
 
   /** Bytes that may be sent on the stream just now. */

@@ -13,10 +13,12 @@ import {
   BODY_BYTES,
   LARGEST_WINDOW_BYTES,
   LONG_FIELDS,
+  LONG_TRAILERS,
   pipeline,
   retain,
   singles,
   sip,
+  trailed,
 } from './greedy-connections.ts'
 import { namedField } from './h2-frames.ts'
 import { BASE } from './memory-task.ts'
@@ -171,6 +173,7 @@ describe('row 22: one anonymous connection', () => {
     },
     '100 bodies that are not read': { usual, attack: atOnce('/stall', { body: BODY_BYTES }) },
     '100 bodies behind long heads': { attack: atOnce('/stall', { body: BODY_BYTES, fields: LONG_FIELDS }) },
+    '100 bodies that are not read, and long trailers': { usual, attack: trailed('/stall', LONG_TRAILERS) },
     'bodies of single bytes that may be sent again': {
       usual,
       attack: singles(`open.${BASE}`, '/sink', 8, REPLAY_BYTES),

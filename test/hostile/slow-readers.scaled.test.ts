@@ -16,6 +16,6 @@ const PACE = { sipBytes: MiB, sipMs: LINGER_MS / 4 }
 test.each([
   ['goes on', false],
   ['stops', true],
-] as const)('row 23: of a node that %s slow readers get every byte in all eight forms', async (_what, stops) => {
+] as const)('row 23: of a node that %s slow readers get every byte in all nine forms', async (_what, stops) => {
   expect((await slowRound({ bytes: BYTES, pace: PACE, stops })).outcomes).toEqual(WHOLE)
 })

@@ -5,8 +5,10 @@ import { connect as connectHttp2 } from 'node:http2'
 import { connect } from 'node:net'
 import type { Readable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
+import { frame, PREFACE } from '../../data-plane/src/testing/h2-frames.ts'
 import { contentOf, readResponse } from '../support/http-message.ts'
 import { patternedHash } from '../support/patterned-bytes.ts'
+import { FLAG, FrameReader, number, requestBlock, TYPE } from './h2-frames.ts'
 import type { FRAMINGS } from './large-download.ts'
 
 export interface Form {
@@ -16,6 +18,8 @@ export interface Form {
   readonly fields?: string
   /** The tunnel: one without rules, or one with rules. */
   readonly tunnel: 'open' | 'judged'
+  /** The windows let all of the response come at once, so that the kernel has most of it when the stream closes. */
+  readonly largeWindows?: true
   /** Whether the visitor comes to another node than the tunnel's. */
   readonly byPeer?: true
 }
@@ -27,6 +31,7 @@ export const FORMS: Readonly<Record<string, Form>> = {
   'HTTP/1.1, in chunks': { version: '1.1', framing: 'chunked', tunnel: 'open' },
   'HTTP/1.1, ended by the local server': { version: '1.1', framing: 'close', tunnel: 'open' },
   'HTTP/2': { version: '2', framing: 'length', tunnel: 'open' },
+  'HTTP/2, with large windows': { version: '2', framing: 'length', tunnel: 'open', largeWindows: true },
   'by a peer, piped': { version: '1.0', framing: 'chunked', tunnel: 'open', byPeer: true },
   'by a peer, judged': { version: '1.1', framing: 'close', tunnel: 'judged', byPeer: true },
 }
@@ -50,7 +55,8 @@ export interface Visit {
 
 /** What came: `whole`, or what is wrong. */
 export function visitSlowly(visit: Visit): Promise<string> {
-  return visit.form.version === '2' ? byHttp2(visit) : byHttp1(visit)
+  if (visit.form.version !== '2') return byHttp1(visit)
+  return visit.form.largeWindows ? byHttp2Frames(visit) : byHttp2(visit)
 }
 
 async function byHttp1({ port, host, form, pace, bytes }: Visit): Promise<string> {
@@ -109,6 +115,41 @@ async function byHttp2({ port, host, form, pace, bytes }: Visit): Promise<string
   return stream.rstCode === 0
     ? judge(Buffer.concat(pieces), bytes)
     : `${Buffer.concat(pieces).length} bytes, then RST_STREAM ${stream.rstCode}`
+}
+
+/** `node:http2` would read all that a large window lets through. Here nothing is read but at the pace, and each sip is credited. */
+async function byHttp2Frames({ port, host, form, pace, bytes }: Visit): Promise<string> {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+  let isOpen = true
+  socket.on('error', () => {})
+  socket.on('close', () => {
+    isOpen = false
+  })
+  const largest = frame(TYPE.settings, 0, 0, Buffer.concat([Buffer.from([0, 4]), number(2 ** 31 - 1)]))
+  const more = frame(TYPE.windowUpdate, 0, 0, number(2 ** 30))
+  const request = requestBlock(host, 'GET', `/${form.framing}`)
+  const head = frame(TYPE.headers, FLAG.endStream | FLAG.endHeaders, 1, request)
+  socket.write(Buffer.concat([PREFACE, largest, more, head]))
+  const frames = new FrameReader()
+  const body: Buffer[] = []
+  let ending = 'open'
+  await readAtPace(
+    socket,
+    pace,
+    (chunk) => {
+      for (const { type, flags, payload } of frames.read(chunk)) {
+        if (type === TYPE.data) body.push(payload)
+        if (type === TYPE.reset) ending = `RST_STREAM ${payload.readUInt32BE(0)}`
+        else if (type === TYPE.data && (flags & FLAG.endStream) !== 0) ending = 'ended'
+        else if (type === TYPE.ping && flags === 0) socket.write(frame(TYPE.ping, FLAG.ack, 0, payload))
+      }
+      if (isOpen) socket.write(frame(TYPE.windowUpdate, 0, 0, number(chunk.length)))
+    },
+    () => !isOpen || ending !== 'open',
+  )
+  socket.destroy()
+  if (ending === 'ended') return judge(Buffer.concat(body), bytes)
+  return `${Buffer.concat(body).length} bytes, then ${ending === 'open' ? 'cut' : ending}`
 }
 
 function judge(body: Buffer, bytes: number): string {

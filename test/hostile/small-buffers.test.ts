@@ -17,7 +17,7 @@ const ROUNDS: readonly RoundOptions[] = [false, true].map((stops) => ({ bytes: B
 
 const prefix = inSmallBuffers(BUFFER_BYTES)
 
-test('row 23: slow readers on buffers of 64 KiB get every byte in all eight forms, also while their node stops', async (context) => {
+test('row 23: slow readers on buffers of 64 KiB get every byte in all nine forms, also while their node stops', async (context) => {
   if (prefix === undefined)
     context.skip('no network namespace can be made here: it takes Linux, and root or user namespaces')
   const began = performance.now()
@@ -42,7 +42,7 @@ test('row 23: slow readers on buffers of 64 KiB get every byte in all eight form
   const held = results.map((result) => result.held)
   tell(
     23,
-    `8 forms of ${BYTES} bytes on buffers of ${BUFFER_BYTES / 1024} KiB, while their nodes go on and while they stop: each whole; ${held.join(' and ')} bytes waited in the nodes; time × ${TIME_SCALE}`,
+    `9 forms of ${BYTES} bytes on buffers of ${BUFFER_BYTES / 1024} KiB, while their nodes go on and while they stop: each whole; ${held.join(' and ')} bytes waited in the nodes; time × ${TIME_SCALE}`,
     began,
   )
   // The experiment itself must have bitten.

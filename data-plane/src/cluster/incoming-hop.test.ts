@@ -84,6 +84,20 @@ test('a request that finds no stream waits for the next, with all that came mean
   expect(waiting.received).toBe(`${TAKEN}response`)
 })
 
+test('what comes in many small pieces for a request that waits is not copied anew with each', async () => {
+  const { tunnel, forward } = setup(1)
+  forward('192.0.2.1')
+  const waiting = forward('192.0.2.2', 'head')
+  const concat = vi.spyOn(Buffer, 'concat')
+  onTestFinished(() => concat.mockRestore())
+  for (let count = 0; count < 1000; count += 1) waiting.listener!.data(Buffer.from('12345678'))
+  tunnel.streams[0]!.resetLocally()
+  await settled()
+  expect(tunnel.streams[1]!.received).toBe(`head${'12345678'.repeat(1000)}`)
+  const copied = concat.mock.results.reduce((sum, { value }) => sum + (value as Buffer).length, 0)
+  expect(copied).toBeLessThanOrEqual(8004)
+})
+
 test('the turns go by the visitors’ addresses, and visitors of this node have theirs among them', async () => {
   const { tunnel, forward } = setup(1)
   forward('192.0.2.1')

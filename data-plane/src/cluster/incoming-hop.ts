@@ -3,6 +3,7 @@ import { addressKey } from '@postern/protocol/address'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { STREAM_WAIT_MS } from '@postern/protocol/limits'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
+import { ByteQueue } from '@postern/protocol/socket'
 import { pipe } from '../route/byte-pipe.ts'
 import { type Evictable, evictFor } from '../route/eviction.ts'
 import { HOP_ANSWER, type HopAnswer, type HopPreamble, readPreamble } from '../route/hop-preamble.ts'
@@ -59,7 +60,10 @@ class Beginning implements StreamListener, QueuedRequest {
   readonly #stream: RawStream
   readonly #house: HopHouse
   readonly #desk: HopDesk
+  /** A part of the preamble; then what came in one piece with its end. */
   #bytes: Buffer | undefined
+  /** What has come since. While the request waits, that is no more than the stream's window, in pieces of any size. */
+  #since: ByteQueue | undefined
   #preamble: HopPreamble | undefined
   /** Nothing more comes of the request. */
   #ended = false
@@ -75,9 +79,11 @@ class Beginning implements StreamListener, QueuedRequest {
   }
 
   data(chunk: Buffer): void {
+    if (this.#preamble !== undefined) {
+      this.#since ??= new ByteQueue()
+      return this.#since.append(chunk)
+    }
     this.#bytes = this.#bytes === undefined ? chunk : Buffer.concat([this.#bytes, chunk])
-    // While it waits no more comes than the stream's window.
-    if (this.#preamble !== undefined) return
     let read: ReturnType<typeof readPreamble>
     try {
       read = readPreamble(this.#bytes)
@@ -164,8 +170,11 @@ class Beginning implements StreamListener, QueuedRequest {
   /** What has come behind the preamble goes on to `listener`. */
   #passTo(listener: StreamListener): void {
     const bytes = this.#bytes
+    const since = this.#since?.takePieces() ?? []
     this.#bytes = undefined
+    this.#since = undefined
     if (bytes !== undefined && bytes.length > 0) listener.data(bytes)
+    for (const piece of since) listener.data(piece)
     if (this.#ended) listener.end()
   }
 

@@ -156,10 +156,24 @@ async function setup({ rows = [] as TableRoute[], tasks = ['a', 'b', 'self'], al
   return { routes, table, state, timers, find, epochOf, renew, list }
 }
 
+test('the reads of one address that asks for names that nobody has leave some to the others', async () => {
+  const { routes, state } = await setup()
+  const look = async (host: string, address: string) => {
+    const found = routes.find(host as Subdomain, address)
+    return found instanceof Sought ? found.settled : found
+  }
+  const scan = await Promise.all(Array.from({ length: LOOKUPS_AT_ONCE }, (_, n) => look(`random-${n}`, 'scan')))
+  expect(scan.at(-1)).toMatchObject({ code: 'lookups-exhausted' })
+  state.rows = [online('a')]
+  expect(await look(name, 'scan')).toMatchObject({ code: 'lookups-exhausted' })
+  expect(await look(name, 'visitor')).toBeUndefined()
+})
+
 test('a name of another task is read once and its task reached once; then it is found without waiting, for a minute', async () => {
   const { routes, state, find } = await setup({ rows: [online('a')] })
   const route = await find()
   expect(route).toBeInstanceOf(PeerRoute)
+  expect((route as PeerRoute).queue.tenant).toBe('ann')
   for (let n = 0; n < 100; n += 1) expect(routes.find(name)).toBe(route)
   expect(state.reads).toEqual([false])
   state.ms += ROUTE_FRESH_MS
@@ -375,7 +389,7 @@ test('a name whose agent has left is away for as long as its row says, and held 
   const { routes, state, find } = await setup()
   state.rows = [offline({ awayUntil: state.ms + AWAY_MS, holdMs: 700, heldUntil: state.ms + 500 })]
   expect(await find()).toBeUndefined()
-  expect([routes.isAway(name), routes.holdMs(name)]).toEqual([true, 500])
+  expect([routes.isAway(name), routes.holdMs(name), routes.tenantOf(name)]).toEqual([true, 500, 'ann'])
   state.ms += 600
   expect([routes.isAway(name), routes.holdMs(name)]).toEqual([true, 0])
 })

@@ -64,11 +64,14 @@ export class RemoteRoutes {
     this.#deps = deps
   }
 
-  /** Of several channels the one with the fewest exchanges of ours under way. Undefined: no task has the name just now. */
-  find(name: Subdomain): Route | Sought | TunnelFault | undefined {
+  /**
+   * Of several channels the one with the fewest exchanges of ours under way. Undefined: no task has the name just now. `addressKey`: of the visitor for whom
+   * the table may be read.
+   */
+  find(name: Subdomain, addressKey?: string): Route | Sought | TunnelFault | undefined {
     const { table, tasks, peers } = this.#deps
     const known = table.get(name)
-    if (known === undefined) return new Sought(table.look(name))
+    if (known === undefined) return new Sought(table.look(name, addressKey))
     let best: PeerRoute | undefined
     let unreached: Task | undefined
     let obstacle: Obstacle | undefined
@@ -81,7 +84,7 @@ export class RemoteRoutes {
       }
       const hop = this.#isRefused(row) ? undefined : peers?.channel(task, row.username)
       if (hop !== undefined) {
-        const route = this.#routeOver(hop, name, row.epoch)
+        const route = this.#routeOver(hop, name, row)
         if (best === undefined || route.outstanding < best.outstanding) best = route
       } else {
         const stands = this.#obstacle(row, task)
@@ -98,7 +101,7 @@ export class RemoteRoutes {
     if (isStranger && !tasks.triedWithin(STRANGER_LOOK_MS)) return new Sought(tasks.look())
     // What leads nowhere is not believed for as long as what leads somewhere.
     if (!table.triedWithin(ROUTE_ABSENT_MS, name)) {
-      const looking = table.look(name)
+      const looking = table.look(name, addressKey)
       // Whoever waited for a task that is silent has waited long enough; what is read is for the next.
       if (obstacle !== 'silent') return new Sought(looking)
     }
@@ -111,10 +114,10 @@ export class RemoteRoutes {
    * For a name that agents share and that has a channel here with `load` exchanges under way: the route to another task with fewer of ours.
    * What is not known, or not reached, is looked for meanwhile.
    */
-  lessBusy(name: Subdomain, load: number): Route | undefined {
+  lessBusy(name: Subdomain, load: number, addressKey?: string): Route | undefined {
     const { table, peers } = this.#deps
     const known = table.get(name)
-    if (known === undefined) void table.look(name)
+    if (known === undefined) void table.look(name, addressKey)
     let best: PeerRoute | undefined
     let least = load
     for (const row of known ?? []) {
@@ -125,7 +128,7 @@ export class RemoteRoutes {
         if (peers?.state(task) === 'unknown') void this.#reach(task)
         continue
       }
-      const route = this.#routeOver(hop, name, row.epoch)
+      const route = this.#routeOver(hop, name, row)
       if (route.outstanding >= least) continue
       best = route
       least = route.outstanding
@@ -146,6 +149,11 @@ export class RemoteRoutes {
   /** For how long a request that comes now may wait for the name to have a channel again; milliseconds, 0: not at all. */
   holdMs(name: Subdomain): number {
     return Math.max(0, ...this.#rows(name).map((row) => (this.#isAway(row) ? this.#holdOf(row) : 0)))
+  }
+
+  /** Who answers for a name that is away. */
+  tenantOf(name: Subdomain): string | undefined {
+    return this.#rows(name).find((row) => this.#isAway(row))?.username
   }
 
   /** Looks again and again, and tells once, when some task has the name and can be reached. Returns the removal. */
@@ -219,7 +227,7 @@ export class RemoteRoutes {
     return row.taskId === taskId && row.bootId === bootId
   }
 
-  #routeOver(hop: Hop, name: Subdomain, epoch: number): PeerRoute {
+  #routeOver(hop: Hop, name: Subdomain, { epoch, username }: TableRoute): PeerRoute {
     const routes = this.#byName.get(name)
     if (routes !== undefined) {
       for (const route of routes) if (route.epoch === epoch && route.hop === hop) return route
@@ -228,6 +236,7 @@ export class RemoteRoutes {
     const route = new PeerRoute({
       hop,
       name,
+      tenant: username,
       epoch,
       now,
       counts,

@@ -144,6 +144,15 @@ test('random names cost no more reads than the budget, also when they come again
   expect(await scan()).toBe((LOOKUPS_PER_SECOND * ROUTE_ABSENT_MS) / 1000)
 })
 
+test('a scan of random names from one address leaves reads to the others', async () => {
+  const { table, state } = setup()
+  state.owned = false
+  const names = Array.from({ length: 3 * LOOKUPS_AT_ONCE }, (_, n) => `random-${n}` as Subdomain)
+  const faults = await Promise.all(names.map((each) => table.look(each, 'scan')))
+  expect(faults.at(-1)).toMatchObject({ code: 'lookups-exhausted' })
+  expect(await table.look(name, 'visitor')).toBeUndefined()
+})
+
 test('a scan of random names makes it forget none that has an owner', async () => {
   const { table, state, look, pass } = setup()
   await look([row(1)])

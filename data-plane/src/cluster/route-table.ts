@@ -1,11 +1,8 @@
 /** Cache of the table: where each name is served, and whether it has an owner. */
 import type { Subdomain } from '@postern/protocol/address'
-import { RateBucket } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import {
   LOOKUP_MS,
-  LOOKUPS_AT_ONCE,
-  LOOKUPS_PER_SECOND,
   ROUTE_ABSENT_MS,
   ROUTE_FRESH_MS,
   ROUTES_REMEMBERED,
@@ -13,6 +10,7 @@ import {
 } from '@postern/protocol/limits'
 import type { ReservationStore, Route, RouteStore } from '@postern/protocol/store'
 import { LRUCache } from 'lru-cache'
+import { LookupBudget } from './lookup-budget.ts'
 
 export interface RouteTableDeps {
   readonly routes: Pick<RouteStore, 'list'>
@@ -49,11 +47,11 @@ export class RouteTable {
   readonly #owned = new LRUCache<Subdomain, Known>({ max: ROUTES_REMEMBERED })
   readonly #unowned = new LRUCache<Subdomain, Known>({ max: ROUTES_REMEMBERED })
   readonly #readings = new Map<Subdomain, Reading>()
-  readonly #budget: RateBucket
+  readonly #budget: LookupBudget
 
   constructor(deps: RouteTableDeps) {
     this.#deps = deps
-    this.#budget = new RateBucket(LOOKUPS_PER_SECOND, LOOKUPS_AT_ONCE, deps.now)
+    this.#budget = new LookupBudget(deps.now)
   }
 
   /** What is known of the name; undefined: it must be read first. */
@@ -84,14 +82,14 @@ export class RouteTable {
 
   /**
    * Reads the name, once for all who ask at the same time. Undefined: `get` knows it, if only from before, while the table is out of reach.
-   * Never rejects; faults: `store-unavailable`, `lookups-exhausted`.
+   * Never rejects; faults: `store-unavailable`, `lookups-exhausted`. `addressKey`: of the visitor for whom it is read.
    */
-  look(name: Subdomain): Promise<TunnelFault | undefined> {
+  look(name: Subdomain, addressKey?: string): Promise<TunnelFault | undefined> {
     const consistent = this.#find(name)?.doubted === true
     const under = this.#readings.get(name)
     if (under !== undefined && (under.consistent || !consistent)) return under.read
     // A name with an owner is no random name.
-    if (!this.#owned.has(name) && !this.#budget.take())
+    if (!this.#owned.has(name) && !this.#budget.take(addressKey))
       return Promise.resolve(new TunnelFault('lookups-exhausted', undefined, { retryAfterMs: 1000 }))
     return this.#begin(name, consistent)
   }

@@ -52,7 +52,7 @@ test('a name that is not away is offline if somebody has it, and unknown if nobo
 test('where there is a room, requests wait in it for a name that is away, and for no other', () => {
   const entered: string[] = []
   const room = new WaitingRoom({
-    routes: { holdMs: (name) => entered.push(name), whenBack: () => () => {} },
+    routes: { holdMs: (name) => entered.push(name), tenantOf: () => 'alice', whenBack: () => () => {} },
     now: () => 0,
     after: () => () => {},
     counts: { held: () => {} },
@@ -62,7 +62,7 @@ test('where there is a room, requests wait in it for a name that is away, and fo
   expect(waiting.find('other.example.com')).toMatchObject({ code: 'tunnel-not-found' })
   const away = waiting.find('away.example.com:8080')
   expect(away).toBeInstanceOf(Away)
-  ;(away as Away).hold({ admit: () => {}, turnAway: () => {} })
+  ;(away as Away).hold({ addressKey: 'a', admit: () => {}, turnAway: () => {}, displaced: () => {} })
   expect([entered, room.size]).toEqual([['away'], 1])
 })
 
@@ -92,6 +92,23 @@ test('of a name that agents share, requests go to another task once less is unde
   expect(found).toEqual([demo, demo, there])
   expect(found[2]).toBe(there)
   expect(asked).toEqual([1, 2])
+})
+
+test('a name that other tasks may hold is looked for on behalf of the address of the visitor', () => {
+  const asked: unknown[] = []
+  const elsewhere = {
+    find: (...args: unknown[]) => void asked.push(args),
+    lessBusy: (...args: unknown[]) => void asked.push(args),
+    isAway: () => false,
+    isOwned: () => false,
+  }
+  const shared = new Dispatcher({ base: 'example.com', routes: { ...routes, sharedLoad: () => 1 }, elsewhere, apex })
+  shared.find('other.example.com', '192.0.2.1')
+  shared.find('demo.example.com', '192.0.2.1')
+  expect(asked).toEqual([
+    ['other', '192.0.2.1'],
+    ['demo', 1, '192.0.2.1'],
+  ])
 })
 
 test('a name nobody serves is told from a host that is not ours', () => {

@@ -20,12 +20,12 @@ export interface DispatcherOptions {
     /** Whether a name without route had one until a moment ago. */
     isAway(subdomain: Subdomain): boolean
   }
-  /** Names whose channels other tasks hold; without it there are none. */
+  /** Names whose channels other tasks hold; without it there are none. `addressKey`: of the visitor, who may ask for so many unknown names. */
   readonly elsewhere?: {
     /** Undefined: no task has the name just now. A fault: one has it, and cannot be asked. */
-    find(subdomain: Subdomain): Route | Sought | TunnelFault | undefined
+    find(subdomain: Subdomain, addressKey?: string): Route | Sought | TunnelFault | undefined
     /** Of a name that agents share: the route to another task with fewer of our exchanges under way than so many. Nobody waits for it to be found. */
-    lessBusy(subdomain: Subdomain, load: number): Route | undefined
+    lessBusy(subdomain: Subdomain, load: number, addressKey?: string): Route | undefined
     /** Whether some task had it until a moment ago. */
     isAway(subdomain: Subdomain): boolean
     /** Whether the name is somebody's, as far as `find` had to ask for that. */
@@ -48,24 +48,24 @@ export class Dispatcher {
     this.#names = new HostNames(options.base, options.nested)
   }
 
-  /** The route for a request with this (lower-case) Host, or the fault it is answered with: `host-unknown`, `nested-name`, `tunnel-not-found`, `tunnel-offline`. */
-  find(host: string): Route | Sought | Away | TunnelFault {
+  /** The route for a request with this (lower-case) Host from a visitor of that address, or the fault it is answered with: `host-unknown`, `nested-name`, `tunnel-not-found`, `tunnel-offline`. */
+  find(host: string, addressKey?: string): Route | Sought | Away | TunnelFault {
     const { base, apex } = this.#options
     const subdomain = this.#names.subdomainOf(host)
-    if (subdomain !== undefined) return this.#tunnel(subdomain)
+    if (subdomain !== undefined) return this.#tunnel(subdomain, addressKey)
     if (apex !== undefined && isBase(host, base)) return apex
     return this.#names.missing(host)
   }
 
-  #tunnel(subdomain: Subdomain): Route | Sought | Away | TunnelFault {
+  #tunnel(subdomain: Subdomain, addressKey: string | undefined): Route | Sought | Away | TunnelFault {
     const { routes, elsewhere, fence, room } = this.#options
     if (fence?.closed()) return fence.lifted()
     const here = routes.get(subdomain)
     if (here !== undefined) {
       const load = routes.sharedLoad?.(subdomain) ?? 0
-      return load === 0 ? here : (elsewhere?.lessBusy(subdomain, load) ?? here)
+      return load === 0 ? here : (elsewhere?.lessBusy(subdomain, load, addressKey) ?? here)
     }
-    const found = elsewhere?.find(subdomain)
+    const found = elsewhere?.find(subdomain, addressKey)
     if (found !== undefined) return found
     const isAway = routes.isAway(subdomain) || elsewhere?.isAway(subdomain) === true
     if (isAway && room !== undefined) return new Away(room, subdomain)

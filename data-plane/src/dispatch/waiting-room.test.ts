@@ -9,7 +9,7 @@ const demo = 'demo' as Subdomain
 const HOLD_MS = 1000
 
 /** A room over a clock of the test's own. */
-function setup() {
+function setup(tenantOf: (name: Subdomain) => string = () => 'alice') {
   const clock = { ms: 5000 }
   const timers = new Set<{ at: number; run: () => void }>()
   const backs = new Map<Subdomain, Set<(route: Route) => void>>()
@@ -18,6 +18,7 @@ function setup() {
   const room = new WaitingRoom({
     routes: {
       holdMs: () => hold.ms,
+      tenantOf,
       whenBack(name, back) {
         const waiting = backs.get(name) ?? new Set()
         backs.set(name, waiting.add(back))
@@ -62,12 +63,17 @@ function setup() {
 }
 
 /** A guest that notes what became of it. */
-function guest(name: string, heard: string[], then?: () => void): Guest {
+function guest(name: string, heard: string[], then?: () => void, addressKey = 'a'): Guest {
   const note = (what: string): void => {
     heard.push(`${name} ${what}`)
     then?.()
   }
-  return { admit: () => note('admitted'), turnAway: () => note('turned away') }
+  return {
+    addressKey,
+    admit: () => note('admitted'),
+    turnAway: () => note('turned away'),
+    displaced: () => note('displaced'),
+  }
 }
 
 test('all who wait for a name are let in by its next channel at once, in the order they came', () => {
@@ -162,4 +168,41 @@ test('who is let in or turned away may come again at once: the place is free by 
   expect([waiters(), timers.size, room.size]).toEqual([1, 1, 1])
   pass(HOLD_MS)
   expect([waiters(), timers.size, room.size]).toEqual([0, 0, 0])
+})
+
+test('where all places of the node are taken, the tenant that has the most gives one up, then its largest name', () => {
+  const { room } = setup((name) => (name.startsWith('greedy') ? 'mallory' : name))
+  const heard: string[] = []
+  for (let index = 0; index < HELD_PER_TASK; index += 1)
+    room.enter(`greedy-${index % 16}` as Subdomain, guest(`greedy-${index % 16}`, heard))
+  expect(room.enter('alice' as Subdomain, guest('alice', heard))).toBeDefined()
+  expect(room.enter('bob' as Subdomain, guest('bob', heard))).toBeDefined()
+  // 1000 requests are 63 of each of the first eight names, and 62 of each of the others.
+  expect(heard).toEqual(['greedy-0 displaced', 'greedy-1 displaced'])
+  expect(room.enter('greedy-3' as Subdomain, guest('greedy-3', heard))).toBeUndefined()
+  expect([room.size, heard.length]).toEqual([HELD_PER_TASK, 2])
+})
+
+test('many names of one request each leave a place to another tenant, and those that are displaced leave nothing behind', () => {
+  const { room, timers, waiters } = setup((name) => (name.startsWith('greedy') ? 'mallory' : name))
+  const heard: string[] = []
+  for (let index = 0; index < HELD_PER_TASK; index += 1)
+    room.enter(`greedy-${index}` as Subdomain, guest('greedy', heard))
+  expect(room.enter('alice' as Subdomain, guest('alice', heard))).toBeDefined()
+  expect([heard, room.size, timers.size, waiters()]).toEqual([
+    ['greedy displaced'],
+    HELD_PER_TASK,
+    HELD_PER_TASK,
+    HELD_PER_TASK,
+  ])
+})
+
+test('where all places of a name are taken, the address that has the most gives its latest one up', () => {
+  const { room } = setup()
+  const heard: string[] = []
+  for (let index = 0; index < HELD_PER_NAME; index += 1)
+    room.enter(demo, guest(`crowd ${index}`, heard, undefined, 'crowd'))
+  expect(room.enter(demo, guest('visitor', heard, undefined, 'visitor'))).toBeDefined()
+  expect(room.enter(demo, guest('crowd again', heard, undefined, 'crowd'))).toBeUndefined()
+  expect([heard, room.size]).toEqual([[`crowd ${HELD_PER_NAME - 1} displaced`], HELD_PER_NAME])
 })

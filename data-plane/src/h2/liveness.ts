@@ -4,18 +4,22 @@ import { BODY_IDLE_MS, H2_PING_MS, H2_PONG_MS } from '@postern/protocol/limits'
 
 export interface LivenessOptions {
   readonly session: Http2Session
+  /** The frame that the peer has to answer. */
+  readonly by: 'ping' | 'settings'
   /** Whether bytes wait for the peer to read. */
   blocked(): boolean
   /** The deadline of what may take so many milliseconds; later than the current turn of the event loop even for 0. */
   deadlineIn(ms: number): number
   /** Called once, when the session works no longer. */
   dead(): void
+  /** Called when a PING is sent. Returns what is called when it is answered. */
+  pinged?(): () => void
 }
 
 /**
  * - `live`: the peer has sent something lately.
- * - `asked`: the session was given a PING, and has written it by the next check if it works.
- * - `awaited`: the PING waits for the peer.
+ * - `asked`: the session was given a PING or SETTINGS, and has written it by the next check if it works.
+ * - `awaited`: the frame waits for the peer.
  */
 type State = 'live' | 'asked' | 'awaited'
 
@@ -68,13 +72,20 @@ export class Liveness {
   }
 
   #ask(session: Http2Session): void {
-    const { deadlineIn } = this.#options
+    const { by, deadlineIn } = this.#options
     this.#state = 'asked'
     this.#patience = deadlineIn(BODY_IDLE_MS)
     this.deadline = deadlineIn(0)
     // The answer shows in the bytes that arrive. A session that has begun to close sends no PING; SETTINGS is answered as well.
-    if (session.closed) session.settings({}, () => {})
-    else session.ping(() => {})
+    if (by === 'settings' || session.closed) session.settings({}, () => {})
+    else this.#ping(session)
+  }
+
+  #ping(session: Http2Session): void {
+    const answered = this.#options.pinged?.()
+    session.ping((error) => {
+      if (error === null) answered?.()
+    })
   }
 
   #end(): void {

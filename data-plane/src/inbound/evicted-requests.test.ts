@@ -209,6 +209,45 @@ test('an upload that waited for its stream is not slow for that', async () => {
   expect([stream.state, upload.text]).toEqual(['open', ''])
 })
 
+test('a visitor by HTTP/2 that has an interim response and waits for the final one keeps nobody waiting', async () => {
+  const stand = await standWith(1)
+  const seen = new SeenRequest(visit(stand.port), {})
+  const stream = await stand.tunnel.stream(0)
+  stream.answer('HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n')
+  await until(() => seen.interim.length > 0)
+  stand.pass(2 * SLOW_VISITOR_MS)
+  new Browser(stand.port, GUEST).send(get('/guest'))
+  await stand.queued(1)
+  expect(stream.state).toBe('open')
+})
+
+test('a visitor that waits for a 100 keeps nobody waiting, and its upload is measured from there', async () => {
+  const stand = await standWith(1)
+  const upload = 'POST / HTTP/1.1\r\nHost: demo.example.com\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n'
+  const browser = await sent(stand, CROWD, upload)
+  const stream = stand.tunnel.streams[0]!
+  const [user] = stand.tunnel.route.users
+  stand.pass(2 * SLOW_VISITOR_MS)
+  new Browser(stand.port, GUEST).send(get('/guest'))
+  await stand.queued(1)
+  stream.answer('HTTP/1.1 100 Continue\r\n\r\n')
+  await browser.until(({ text }) => text.includes(' 100 '))
+  stand.tunnel.route.sweep()
+  expect([stream.state, user!.slowFor < SLOW_VISITOR_MS]).toEqual(['open', true])
+  stand.pass(SLOW_VISITOR_MS)
+  expect(user!.slowFor).toBeGreaterThanOrEqual(SLOW_VISITOR_MS)
+})
+
+test('a visitor that expects a 100 and sends without it is measured from its head on', async () => {
+  const stand = await standWith(1)
+  const upload = 'POST / HTTP/1.1\r\nHost: demo.example.com\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nh'
+  await sent(stand, CROWD, upload)
+  await stand.tunnel.streams[0]!.until(({ received }) => received.endsWith('h'))
+  const [user] = stand.tunnel.route.users
+  stand.pass(SLOW_VISITOR_MS)
+  expect(user!.slowFor).toBeGreaterThanOrEqual(SLOW_VISITOR_MS)
+})
+
 test('what gave its stream up is no longer among those that have one', async () => {
   const stand = await standWith(3)
   const { users } = stand.tunnel.route

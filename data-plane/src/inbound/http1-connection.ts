@@ -17,6 +17,7 @@ import { ProxyRequest } from '../proxy/proxy-request.ts'
 import { prefaceIn } from './http2/preface.ts'
 import type { InboundConnection, VisitorAddress, VisitorHost } from './inbound-context.ts'
 import { acceptedBytes } from './kernel-writes.ts'
+import { PausedProbe } from './paused-probe.ts'
 import { RequestHeads } from './request-heads.ts'
 
 type State =
@@ -57,6 +58,7 @@ export class Http1Connection implements Downstream, InboundConnection {
   #feeding = false
   /** An empty write waits behind what the visitor has not taken. */
   #probing = false
+  #pausedProbe: PausedProbe | undefined
   /** Bytes that the visitor's side had taken when that was looked at last. */
   #accepted = 0
 
@@ -93,6 +95,15 @@ export class Http1Connection implements Downstream, InboundConnection {
     return this.deadline - (this.#begun ? VISITOR_IDLE_MS : FIRST_BYTE_MS)
   }
 
+  get unfinishedSince(): number | undefined {
+    return this.#state === 'head' && this.#heads.begun ? this.deadline - HEAD_TIMEOUT_MS : undefined
+  }
+
+  get answeredSince(): number | undefined {
+    if (this.#state === 'lingering') return this.deadline - LINGER_MS
+    return this.#state === 'request' ? this.request.answeredSince : undefined
+  }
+
   drain(): void {
     this.#draining = true
     if (this.#state === 'request') this.request.stopWaiting()
@@ -107,7 +118,7 @@ export class Http1Connection implements Downstream, InboundConnection {
   }
 
   evict(): void {
-    if (this.idleSince === undefined) return
+    if (this.#state === 'request') return this.#contained(() => this.request.cutAnswer())
     this.#state = 'gone'
     this.#socket.destroy()
   }
@@ -172,7 +183,7 @@ export class Http1Connection implements Downstream, InboundConnection {
 
   /** While nothing is read, a reset shows only on a write; an empty one sends nothing. */
   probe(): void {
-    this.#socket.write(NOTHING)
+    if (!this.#socket.writableEnded) this.#socket.write(NOTHING)
   }
 
   expireIn(ms: number): void {
@@ -225,6 +236,7 @@ export class Http1Connection implements Downstream, InboundConnection {
 
   #closed(): void {
     this.#state = 'gone'
+    this.#pausedProbe?.stop()
     this.#waiting.take()
     this.#contained(() => this.request.visitorGone())
     this.#heads.release()
@@ -252,8 +264,17 @@ export class Http1Connection implements Downstream, InboundConnection {
   #adjust(): void {
     if (this.#state === 'gone') return
     const mayWait = this.#state === 'request' && this.request.waits ? HELD_BODY_BYTES : 0
-    if (this.#held || this.#waiting.length > mayWait) this.#socket.pause()
-    else if (this.#socket.isPaused()) this.#socket.resume()
+    if (this.#held || this.#waiting.length > mayWait) this.#pause()
+    else if (this.#socket.isPaused()) {
+      this.#pausedProbe?.stop()
+      this.#socket.resume()
+    }
+  }
+
+  #pause(): void {
+    this.#socket.pause()
+    this.#pausedProbe ??= new PausedProbe(this.#host, () => this.probe())
+    this.#pausedProbe.start()
   }
 
   // ── bytes, as far as they are wanted ──────────────────────────────────────────────────────────────────────────────

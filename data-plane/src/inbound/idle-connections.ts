@@ -1,8 +1,14 @@
-/** Chooses the connection that ends when a new one needs its place: one without a request, of the address that has most of them. */
+/** Chooses the connection that ends when a new one needs its place: of those that have been of one kind, such as idle, of the address that has most of them. */
 import { EVICTED_AT_ONCE, EVICTION_SEARCH_MS } from '@postern/protocol/limits'
 import type { InboundConnection } from './inbound-context.ts'
 
-type Candidate = Pick<InboundConnection, 'addressKey' | 'idleSince'>
+type Candidate = Pick<InboundConnection, 'addressKey'>
+/** Since when a connection has been of the kind that is looked for, in monotonic milliseconds; undefined if it is not. */
+type Since<C> = (connection: C) => number | undefined
+/** Whether an address may lose a connection. */
+type MayLose = (addressKey: string) => boolean
+
+const ANY: MayLose = () => true
 
 interface Chosen<C> {
   readonly connection: C
@@ -19,45 +25,58 @@ interface Crowd<C> {
 interface Look<C> {
   /** Those that are to end, the next one last. */
   readonly chosen: Chosen<C>[]
-  /** No look before this: it found none. */
-  readonly againAt: number
+  readonly foundSome: boolean
+  readonly at: number
 }
+
+const NO_LOOK = { chosen: [], foundSome: false, at: Number.NEGATIVE_INFINITY }
 
 export class IdleConnections<C extends Candidate> {
   readonly #connections: Iterable<C>
+  readonly #since: Since<C>
   /** Of all connections, or of one address. */
   readonly #looks = new Map<string | undefined, Look<C>>()
 
-  constructor(connections: Iterable<C>) {
+  constructor(connections: Iterable<C>, since: Since<C>) {
     this.#connections = connections
+    this.#since = since
   }
 
-  /** The next one to end, of this address alone if it is given. Undefined if none is idle, or none was a moment ago. `now` is monotonic milliseconds. */
-  next(now: number, addressKey?: string): C | undefined {
-    const { chosen = [], againAt = 0 } = this.#looks.get(addressKey) ?? {}
-    const found = stillIdle(chosen)
-    return found === undefined && now >= againAt ? stillIdle(this.#look(now, addressKey)) : found
+  /**
+   * The next one to end, of this address alone if it is given, and of those addresses that `mayLose` one. Undefined if none is idle, or none was a moment ago.
+   * `now` is monotonic milliseconds.
+   */
+  next(now: number, addressKey?: string, mayLose = ANY): C | undefined {
+    const { chosen, foundSome, at }: Look<C> = this.#looks.get(addressKey) ?? NO_LOOK
+    const found = this.#take(chosen, mayLose)
+    const isUsedUp = foundSome && chosen.length === 0
+    if (found !== undefined || (!isUsedUp && now - at < EVICTION_SEARCH_MS)) return found
+    return this.#take(this.#look(now, addressKey), mayLose)
   }
 
+  /** Depends on no `mayLose`: a newcomer for which none may end does not keep the next one from another look. */
   #look(now: number, addressKey: string | undefined): Chosen<C>[] {
-    const chosen = idlestOfLargestCrowds(this.#connections, addressKey).reverse()
-    const againAt = chosen.length === 0 ? now + EVICTION_SEARCH_MS : now
-    for (const [key, look] of this.#looks) if (look.chosen.length === 0 && look.againAt <= now) this.#looks.delete(key)
-    this.#looks.set(addressKey, { chosen, againAt })
+    const chosen = idlestOf([...crowdsOf(this.#connections, this.#since, addressKey).values()]).reverse()
+    for (const [key, { at }] of this.#looks) if (now - at >= EVICTION_SEARCH_MS) this.#looks.delete(key)
+    this.#looks.set(addressKey, { chosen, foundSome: chosen.length > 0, at: now })
     return chosen
   }
-}
 
-/** The last of them that has had no request since it was chosen. */
-function stillIdle<C extends Candidate>(chosen: Chosen<C>[]): C | undefined {
-  for (let last = chosen.pop(); last !== undefined; last = chosen.pop())
-    if (last.connection.idleSince === last.idleSince) return last.connection
-  return undefined
+  /** The last of them that has been idle since it was chosen, and whose address may lose it. */
+  #take(chosen: Chosen<C>[], mayLose: MayLose): C | undefined {
+    for (let at = chosen.length - 1; at >= 0; at -= 1) {
+      const { connection, idleSince } = chosen[at]!
+      const stays = this.#since(connection) === idleSince
+      if (stays && !mayLose(connection.addressKey)) continue
+      chosen.splice(at, 1)
+      if (stays) return connection
+    }
+    return undefined
+  }
 }
 
 /** EVICTED_AT_ONCE of them: as if each were looked for anew, the one that has been idle the longest of the address that has most idle ones left. */
-function idlestOfLargestCrowds<C extends Candidate>(connections: Iterable<C>, only: string | undefined): Chosen<C>[] {
-  const crowds = [...crowdsOf(connections, only).values()]
+function idlestOf<C>(crowds: Crowd<C>[]): Chosen<C>[] {
   crowds.sort((a, b) => b.idle.length - a.idle.length || a.oldestSince - b.oldestSince)
   const chosen: Chosen<C>[] = []
   let level = crowds[0]?.idle.length ?? 0
@@ -72,10 +91,15 @@ function idlestOfLargestCrowds<C extends Candidate>(connections: Iterable<C>, on
   return chosen
 }
 
-function crowdsOf<C extends Candidate>(connections: Iterable<C>, only: string | undefined): Map<string, Crowd<C>> {
+function crowdsOf<C extends Candidate>(
+  connections: Iterable<C>,
+  since: Since<C>,
+  only: string | undefined,
+): Map<string, Crowd<C>> {
   const crowds = new Map<string, Crowd<C>>()
   for (const connection of connections) {
-    const { addressKey, idleSince } = connection
+    const { addressKey } = connection
+    const idleSince = since(connection)
     if (idleSince === undefined || (only !== undefined && addressKey !== only)) continue
     const crowd = crowds.get(addressKey)
     if (crowd === undefined) crowds.set(addressKey, { idle: [{ connection, idleSince }], oldestSince: idleSince })

@@ -6,15 +6,18 @@ import {
   FIRST_BYTE_MS,
   HEAD_TIMEOUT_MS,
   ORIGIN_FIRST_BYTE_MS,
+  PAUSED_PROBE_MS,
   SLOW_UPLOAD_BYTES_PER_SECOND,
   SLOW_VISITOR_MS,
   SWEEP_MS,
+  UNREAD_REQUEST_MS,
   UPGRADE_END_MS,
 } from '@postern/protocol/limits'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { Browser } from '../testing/browser.ts'
 import { type StandOptions, startPublicStand, toDemo } from '../testing/public-stand.ts'
 import { ScriptedRoute } from '../testing/scripted-route.ts'
+import { PausedProbe } from './paused-probe.ts'
 import { VisitorCeilings } from './visitor-ceilings.ts'
 
 const serve = (route: ScriptedRoute, options?: StandOptions) => startPublicStand(toDemo(route), options)
@@ -233,6 +236,142 @@ test('an early response reaches the visitor while the rest of the request still 
   expect(lease).toMatchObject({ kept: undefined, left: true })
   browser.send(get('/after'))
   await route.leased(1)
+})
+
+const halfSent = (version: string) => `POST / HTTP/${version}\r\nHost: demo.example.com\r\nContent-Length: 6\r\n\r\nabc`
+
+test.each(['1.0', '1.1'])(
+  'an early response is reset, not ended, when its visitor of HTTP/%s ends its writing inside the request',
+  async (version) => {
+    const route = new ScriptedRoute()
+    const { port, recorded } = await serve(route)
+    const browser = new Browser(port).send(halfSent(version))
+    const { stream } = await route.leased(0)
+    stream.answer('HTTP/1.1 200 OK\r\n\r\nfirst half')
+    await browser.until(({ text }) => text.includes('first half'))
+    browser.socket.end()
+    await browser.until(({ ended, closed }) => ended || closed)
+    expect(browser).toMatchObject({ ended: false, error: { code: 'ECONNRESET' } })
+    expect(stream.state).toBe('reset')
+    expect(recorded).toEqual([`HTTP/${version} 200 abandoned -`])
+  },
+)
+
+test('an early response that is whole reaches a visitor that ends its writing inside the request', async () => {
+  const route = new ScriptedRoute()
+  const { port, recorded } = await serve(route)
+  const browser = new Browser(port).send(halfSent('1.1'))
+  browser.socket.pause()
+  const { stream } = await route.leased(0)
+  const body = 'x'.repeat(24 * 1024 * 1024)
+  stream.answer(ok(body))
+  browser.socket.end()
+  browser.socket.resume()
+  await browser.until(({ ended, closed }) => ended || closed)
+  expect(browser.text.split('\r\n\r\n')[1] === body).toBe(true)
+  expect(browser.error).toBeUndefined()
+  expect(stream.state).toBe('reset')
+  expect(recorded).toEqual(['HTTP/1.1 200 whole -'])
+})
+
+describe('a local server that has answered early and ended its writing', () => {
+  const early = (route: ScriptedRoute, answer: string) => async (port: number, version: string) => {
+    const browser = new Browser(port).send(halfSent(version))
+    const lease = await route.leased(0)
+    await lease.stream.until(({ received }) => received.endsWith('abc'))
+    lease.stream.answer(answer)
+    lease.stream.listener?.end()
+    await browser.until(({ text }) => text.includes('early'))
+    return { browser, lease }
+  }
+
+  test.each([
+    ['of a length, by HTTP/1.1', ok('early'), '1.1'],
+    ['of a length, by HTTP/1.0', ok('early'), '1.0'],
+    ['that says close', ok('early', 'Connection: close\r\n'), '1.1'],
+    ['that the close delimits, by HTTP/1.1', 'HTTP/1.1 200 OK\r\n\r\nearly', '1.1'],
+    ['that the close delimits, by HTTP/1.0', 'HTTP/1.1 200 OK\r\n\r\nearly', '1.0'],
+  ])('gets the rest of the upload behind an answer %s', async (_what, answer, version) => {
+    const route = new ScriptedRoute()
+    const { port, recorded } = await serve(route)
+    const { browser, lease } = await early(route, answer)(port, version)
+    await browser.until(({ ended }) => ended)
+    browser.send('def')
+    await lease.stream.until(({ received }) => received.endsWith('abcdef'))
+    expect(lease).toMatchObject({ kept: undefined, left: true, stream: { state: 'open' } })
+    expect(recorded).toEqual([`HTTP/${version} 200 whole -`])
+  })
+
+  test('is given up when the stream is reset, and the visitor keeps the answer', async () => {
+    const route = new ScriptedRoute()
+    const { port, recorded } = await serve(route)
+    const { browser, lease } = await early(route, ok('early'))(port, '1.1')
+    lease.stream.listener?.reset(lost())
+    await browser.until(({ ended }) => ended)
+    expect(browser).toMatchObject({ error: undefined })
+    expect([lease.stream.state, recorded]).toEqual(['reset', ['HTTP/1.1 200 whole -']])
+  })
+
+  test('is given up in time, whatever the visitor still sends', async () => {
+    const route = new ScriptedRoute()
+    const { port, recorded, wait } = await serve(route)
+    const { browser, lease } = await early(route, ok('early'))(port, '1.1')
+    wait(UNREAD_REQUEST_MS / 2)
+    browser.send('d')
+    await lease.stream.until(({ received }) => received.endsWith('abcd'))
+    wait(UNREAD_REQUEST_MS / 2 + 2 * SWEEP_MS)
+    await lease.stream.until(({ state }) => state === 'reset')
+    expect(browser).toMatchObject({ ended: true, error: undefined })
+    expect([lease.stream.state, recorded]).toEqual(['reset', ['HTTP/1.1 200 whole -']])
+  })
+})
+
+describe('a visitor of whose connection nothing is read', () => {
+  /** More than a paused socket takes up before it stops reading. */
+  const FILLER = 'x'.repeat(1024 * 1024)
+  const upgrade = get('/ws', 'Connection: Upgrade\r\nUpgrade: websocket\r\n')
+  const switching = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+
+  async function paused(what: 'upload' | 'WebSocket' | 'pipelined request') {
+    const route = new ScriptedRoute()
+    const stand = await serve(route)
+    const browser = new Browser(stand.port)
+    browser.send(
+      what === 'WebSocket' ? upgrade : what === 'upload' ? halfSent('1.1').replace('6', '9999999') : get('/'),
+    )
+    const { stream } = await route.leased(0)
+    if (what === 'WebSocket') {
+      stream.answer(switching)
+      await browser.until(({ text }) => text.includes('101'))
+    }
+    const write = stream.write.bind(stream)
+    stream.write = (chunk) => write(chunk) && false
+    await new Promise((resolve) => browser.socket.write(FILLER, resolve))
+    if (what !== 'pipelined request') await stream.until(({ received }) => received.endsWith('x'))
+    return { ...stand, browser, stream }
+  }
+
+  test.each(['upload', 'WebSocket', 'pipelined request'] as const)('is gone after a reset (%s)', async (what) => {
+    const { browser, stream, listener, wait } = await paused(what)
+    browser.socket.resetAndDestroy()
+    wait(PAUSED_PROBE_MS + 2 * SWEEP_MS)
+    await stream.until(({ state }) => state === 'reset')
+    await expect.poll(() => listener.visitors, { timeout: 5000 }).toBe(0)
+  })
+
+  test('stays, and is answered, when it has only ended its writing', async () => {
+    const { browser, stream, wait } = await paused('WebSocket')
+    browser.socket.end()
+    const probe = vi.spyOn(PausedProbe.prototype, 'expire')
+    onTestFinished(() => probe.mockRestore())
+    for (const looks of [1, 2]) {
+      wait(PAUSED_PROBE_MS + 2 * SWEEP_MS)
+      await expect.poll(() => probe.mock.calls.length, { timeout: 5000 }).toBeGreaterThanOrEqual(looks)
+    }
+    stream.answer('late')
+    await browser.until(({ text }) => text.endsWith('late'))
+    expect([browser.closed, stream.state]).toEqual([false, 'open'])
+  })
 })
 
 test('a visitor that leaves takes its stream along', async () => {

@@ -10,9 +10,9 @@ import { faultAnswer } from '../proxy/fault-answer.ts'
 import type { ProxyContext } from '../proxy/proxy-context.ts'
 import type { TrustedProxies } from '../proxy/visitor.ts'
 import { Http1Connection } from './http1-connection.ts'
-import { Http2Connection, type Http2Host } from './http2/http2-connection.ts'
+import { Http2Connection } from './http2/http2-connection.ts'
 import { IdleConnections } from './idle-connections.ts'
-import type { InboundConnection } from './inbound-context.ts'
+import type { InboundConnection, VisitorHost } from './inbound-context.ts'
 import { Sweeper } from './sweeper.ts'
 import { VisitorCeilings } from './visitor-ceilings.ts'
 
@@ -49,11 +49,13 @@ export class PublicListener {
   readonly #servers = new Set<Server>()
   readonly #sockets = new Set<Socket>()
   readonly #visitors = new Set<InboundConnection>()
-  readonly #idle = new IdleConnections(this.#visitors)
+  readonly #idle = new IdleConnections(this.#visitors, ({ idleSince }) => idleSince)
+  readonly #unfinished = new IdleConnections(this.#visitors, ({ unfinishedSince }) => unfinishedSince)
+  readonly #answered = new IdleConnections(this.#visitors, ({ answeredSince }) => answeredSince)
   readonly #sweeper: Sweeper
   readonly #ceilings: VisitorCeilings
   /** `retiring` is asked with each response. */
-  readonly #host: Http2Host & { retiring: boolean }
+  readonly #host: VisitorHost & { retiring: boolean }
   #draining = false
   /** Called when no visitor is left. */
   readonly #emptied = new Set<() => void>()
@@ -69,7 +71,7 @@ export class PublicListener {
       now: options.now,
       retiring: false,
       crashed: options.crashed,
-      watch: (stream) => this.#sweeper.add(stream),
+      watch: (item) => this.#sweeper.add(item),
     }
   }
 
@@ -204,12 +206,12 @@ export class PublicListener {
     }
   }
 
-  /** Counts a connection from that address. Where there are too many, an idle one ends for it. Returns the removal; undefined if there is none. */
+  /** Counts a connection from that address. Where there are too many, another one ends for it. Returns the removal; undefined if none may. */
   #admit(key: string, ofProxy: boolean): (() => void) | undefined {
     // All visitors may come by one proxy.
     const leave = ofProxy ? this.#ceilings.replaceFrom(key) : this.#ceilings.enterFrom(key)
     if (leave === undefined) return this.#evictIdle(key) ? this.#ceilings.replaceFrom(key) : undefined
-    if (this.#visitors.size < this.#ceilings.perTask || this.#evictIdle(undefined)) return leave
+    if (this.#visitors.size < this.#ceilings.perTask || this.#evictIdle(undefined) || this.#evictFor(key)) return leave
     leave()
     return undefined
   }
@@ -219,6 +221,22 @@ export class PublicListener {
     const visitor = this.#idle.next(this.#options.now(), key)
     visitor?.evict()
     return visitor !== undefined
+  }
+
+  /**
+   * Ends a connection of an address that has more of them than the address of this key: one that has not finished a head, or else one that only has an answer
+   * to take. False if there is none.
+   */
+  #evictFor(key: string): boolean {
+    const now = this.#options.now()
+    const own = this.#ceilings.from(key)
+    const mayLose = (other: string): boolean => this.#ceilings.from(other) > own
+    const visitor = this.#unfinished.next(now, undefined, mayLose) ?? this.#answered.next(now, undefined, mayLose)
+    if (visitor === undefined) return false
+    visitor.evict()
+    const fault = new TunnelFault('visitors-exhausted', 'The place went to a visitor whose address had fewer.')
+    this.#options.refused(fault, visitor.clientAddress)
+    return true
   }
 
   #refuse(socket: Socket, address = socket.remoteAddress): void {

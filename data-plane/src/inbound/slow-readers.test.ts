@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import type { Readable } from 'node:stream'
 import { BODY_IDLE_MS, H2_PING_MS, SWEEP_MS } from '@postern/protocol/limits'
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
-import { until } from '../testing/h2-visitor.ts'
+import { SeenRequest, until, visit } from '../testing/h2-visitor.ts'
 import { type PublicStand, startPublicStand, toDemo } from '../testing/public-stand.ts'
 import { ScriptedRoute, type ScriptedStream } from '../testing/scripted-route.ts'
 
@@ -145,3 +145,54 @@ test('a response in chunks that flows to a visitor of HTTP/1.0 goes on after it 
   await once(body, 'end')
   expect(whole()).toBe(true)
 })
+
+/** Sends a piece of the body at a time, far apart. */
+async function uploadSlowly(stand: PublicStand, stream: ScriptedStream, send: (piece: string) => void): Promise<void> {
+  for (let step = 0; step < 4; step += 1) {
+    const before = stream.received.length
+    send('piece')
+    await stream.until(({ received }) => received.length > before)
+    pass(stand, 0.7 * BODY_IDLE_MS)
+    expect(stand.recorded).toEqual([])
+  }
+}
+
+test.each([100, 103])('an upload by HTTP/2 that moves behind a %i is not cut', async (status) => {
+  const route = new ScriptedRoute()
+  const stand = await startPublicStand(toDemo(route))
+  const seen = new SeenRequest(visit(stand.port), { ':method': 'PUT' }, false)
+  const { stream } = await route.leased(0)
+  stream.answer(`HTTP/1.1 ${status} Interim\r\n\r\n`)
+  await until(() => seen.interim.length > 0)
+  await uploadSlowly(stand, stream, (piece) => seen.stream.write(piece))
+  seen.stream.end()
+  await stream.until(({ received }) => received.endsWith('0\r\n\r\n'))
+  stream.answer('HTTP/1.1 204 No Content\r\n\r\n')
+  await seen.closed
+  expect(stand.recorded).toEqual(['HTTP/2.0 204 whole -'])
+})
+
+test.each(['HTTP/1.1', 'HTTP/2.0'])(
+  'an upload by %s that moves beside an early response that is not read is not cut',
+  async (version) => {
+    const route = new ScriptedRoute()
+    const stand = await startPublicStand(toDemo(route))
+    let send: (piece: string) => void
+    if (version === 'HTTP/1.1') {
+      const socket = connect({ port: stand.port, host: '127.0.0.1' })
+      onTestFinished(() => void socket.destroy())
+      socket.on('error', () => {})
+      socket.write('PUT / HTTP/1.1\r\nHost: demo.example.com\r\nContent-Length: 1000\r\n\r\n')
+      send = (piece) => socket.write(piece)
+    } else {
+      const session = visit(stand.port)
+      const upload = session.request({ ':authority': 'demo.example.com', ':method': 'PUT' })
+      upload.on('error', () => {})
+      send = (piece) => upload.write(piece)
+    }
+    const { stream } = await route.leased(0)
+    stream.answer(`HTTP/1.1 200 OK\r\nContent-Length: ${BYTES}\r\n\r\n`)
+    answer(stream)
+    await uploadSlowly(stand, stream, send)
+  },
+)

@@ -16,16 +16,21 @@ export class VisitorCeilings {
     return this.#byAddress.size
   }
 
+  /** Connections from the address of this key. */
+  from(key: string): number {
+    return this.#byAddress.get(key) ?? 0
+  }
+
   /** Counts a connection from the address of this key. Returns its removal, to be called once; undefined if there are too many. */
   enterFrom(key: string): (() => void) | undefined {
-    return (this.#byAddress.get(key) ?? 0) >= this.#perAddress ? undefined : this.replaceFrom(key)
+    return this.from(key) >= this.#perAddress ? undefined : this.replaceFrom(key)
   }
 
   /** As `enterFrom`, however many there are: another one of that address is about to be removed. */
   replaceFrom(key: string): () => void {
-    this.#byAddress.set(key, (this.#byAddress.get(key) ?? 0) + 1)
+    this.#byAddress.set(key, this.from(key) + 1)
     return () => {
-      const left = this.#byAddress.get(key)! - 1
+      const left = this.from(key) - 1
       if (left > 0) this.#byAddress.set(key, left)
       else this.#byAddress.delete(key)
     }

@@ -2,7 +2,7 @@
 import type { NoticeKind } from '@postern/protocol/channel'
 import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
 import type { BodyBoundary, CookieFence, RequestHead, ResponseHead } from '@postern/protocol/http'
-import { BODY_IDLE_MS, UPGRADE_END_MS } from '@postern/protocol/limits'
+import { BODY_IDLE_MS, UNREAD_REQUEST_MS, UPGRADE_END_MS } from '@postern/protocol/limits'
 import type { StreamListener } from '@postern/protocol/mux'
 import { requestSignsIn, responseOffersSignIn } from '../route/connection-sign-in.ts'
 import { Leftover } from '../route/leftover.ts'
@@ -41,8 +41,8 @@ export type Outcome =
   | { readonly kind: 'elsewhere'; readonly fault: TunnelFault; readonly body: readonly Buffer[] }
   /** A part went out and must not look whole. */
   | { readonly kind: 'cut'; readonly fault: TunnelFault }
-  /** The visitor left. */
-  | { readonly kind: 'abandoned' }
+  /** The visitor left. `reading`: only its writing has ended, inside its request. A part of a response went out, which must not look whole. */
+  | { readonly kind: 'abandoned'; readonly reading?: boolean }
   /** A sign-in is bound to its connection, which this visitor's version of HTTP cannot offer. */
   | { readonly kind: 'http1-required' }
 
@@ -95,7 +95,10 @@ export class Exchange implements StreamListener, ResponseSink {
   /** It came before the request had ended: what becomes of the rest is the local server's affair, and the stream is not used again. */
   #early = false
   #visitorEnded = false
+  /** The local server has ended its writing. It may still be reading. */
   #originEnded = false
+  /** The stream was reset: the local server takes nothing further. */
+  #originGone = false
   #terminating = false
   #over = false
   /** The local server has not taken all of the request's body, and nothing of the visitor is read meanwhile. */
@@ -104,6 +107,7 @@ export class Exchange implements StreamListener, ResponseSink {
   #unread = false
   /** When the latest byte passed of a body, or after an upgrade. */
   #movedAt = 0
+  #continuedAt = 0
 
   /** Sends the head at once, by `bound` if the visitor's connection has a stream of its own. @throws TunnelFault when the route has no stream. */
   constructor(host: ExchangeHost, route: Route, request: ExchangeRequest, bound?: Lease) {
@@ -168,17 +172,26 @@ export class Exchange implements StreamListener, ResponseSink {
     this.#record.bytesIn += end - from
     if (end > from) this.#sendBody(chunk, from)
     if (this.#request.done && this.#response.state === 'whole') this.#deliver()
-    else this.#setDeadline()
+    else this.#setDeadline(end > from)
     return end
   }
 
   /** The visitor sends nothing further. It may still be reading: the local server is told just that, and decides. */
   visitorEnded(): void {
-    if (!this.#request.done) return this.visitorGone()
+    if (!this.#request.done && this.#response.state !== 'spliced') return this.#endInsideRequest()
     this.#visitorEnded = true
     this.#setDeadline()
     this.#lease.stream.end()
     this.#endIfBothEnded()
+  }
+
+  /** The request stays incomplete. The response goes out if the local server has sent all of it. */
+  #endInsideRequest(): void {
+    this.#visitorEnded = true
+    const { state } = this.#response
+    if (state === 'whole') return this.#deliver()
+    this.#lease.reset()
+    this.#end({ kind: 'abandoned', reading: state === 'body' })
   }
 
   visitorGone(): void {
@@ -197,9 +210,21 @@ export class Exchange implements StreamListener, ResponseSink {
     else this.#setDeadline()
   }
 
-  /** Bytes of the body that the visitor has sent; undefined once it has sent the whole request. */
+  /** Bytes of the body that the visitor has sent; undefined once it has sent the whole request, and while it waits for a 100 (RFC 9110 §10.1.1). */
   get uploaded(): number | undefined {
-    return this.#request.done ? undefined : this.#request.sentBytes
+    const { done, sentBytes } = this.#request
+    const awaitsContinue = this.#head.expectContinue && !this.#answered && sentBytes === 0
+    return done || awaitsContinue ? undefined : sentBytes
+  }
+
+  /** Bytes of the body that are kept because they may have to be sent again. */
+  get keptBytes(): number {
+    return this.#request.keptBytes
+  }
+
+  /** When the first answer to `Expect: 100-continue` came, in monotonic milliseconds; 0 before, and without that field. */
+  get continuedAt(): number {
+    return this.#continuedAt
   }
 
   /** When the latest byte of a body passed, or the latest after an upgrade, in monotonic milliseconds; 0 before any. */
@@ -225,6 +250,7 @@ export class Exchange implements StreamListener, ResponseSink {
   /** The time that `expireIn` gave is over. */
   expire(): void {
     if (this.#response.closeSent) return this.#endClosed()
+    if (this.#onlyUploads) return this.#endUpload()
     const { taken } = this.#response
     // Slow is not idle.
     if (!taken && !this.#terminating && this.#host.progressed()) return this.#host.expireIn(BODY_IDLE_MS)
@@ -254,9 +280,11 @@ export class Exchange implements StreamListener, ResponseSink {
 
   reset(why: TunnelFault): void {
     try {
-      this.#originEnded = true
-      if (this.#response.state === 'whole') this.#responseWhole()
-      else this.#failOrRepeat(why)
+      this.#originGone = true
+      if (this.#response.state !== 'whole') return this.#failOrRepeat(why)
+      this.#responseWhole()
+      // What the visitor still sends is dropped, so that it comes to read the response.
+      if (!this.#over) this.writable()
     } catch (error) {
       this.crash(error)
     }
@@ -276,6 +304,7 @@ export class Exchange implements StreamListener, ResponseSink {
     if (!this.#answered) {
       this.#answered = true
       this.#early = !this.#request.done
+      if (this.#head.expectContinue) this.#continuedAt = this.#host.now()
       this.#request.forget()
       this.#lease.answered?.()
     }
@@ -299,10 +328,10 @@ export class Exchange implements StreamListener, ResponseSink {
   #readEnd(): void {
     this.#originEnded = true
     if (this.#response.state === 'awaited') return this.#failOrRepeat(new TunnelFault('origin-closed'))
-    if (this.#response.state === 'whole') return this.#responseWhole()
     const ended = this.#response.streamEnded()
     if (ended === 'cut') return this.#abandon(new TunnelFault('origin-closed', 'The response broke off.'))
-    if (ended === 'whole') return this.#responseWhole()
+    if (ended === 'whole' && !this.#onlyUploads) return this.#responseWhole()
+    if (ended === 'whole') this.#onlyUpload()
     this.#host.endWriting()
     this.#endIfBothEnded()
   }
@@ -322,7 +351,7 @@ export class Exchange implements StreamListener, ResponseSink {
   /** What was measured of the chunk, from `from` on. */
   #sendBody(chunk: Buffer, from: number): void {
     const { stream, tentative = false } = this.#lease
-    if (this.#request.send(chunk, from, stream, tentative)) return
+    if (this.#originGone || this.#request.send(chunk, from, stream, tentative)) return
     this.#paused = true
     this.#host.setReading(false)
   }
@@ -331,15 +360,17 @@ export class Exchange implements StreamListener, ResponseSink {
     return this.#lease.reused || this.#lease.tentative === true
   }
 
-  /** `begun`: the final response has just begun. */
-  #setDeadline(begun = false): void {
+  /** `moved`: the visitor has sent a part of its body, or the final response has just begun. */
+  #setDeadline(moved = false): void {
     const { state, taken } = this.#response
     if (this.#terminating) return
     if (state === 'spliced') return this.#host.expireIn(Infinity)
     if (state === 'awaited' && this.#request.done)
       return this.#host.expireIn(Math.min(this.#patience.begin(this.#host.now()), BODY_IDLE_MS))
-    // A visitor that does not read has its time from when it stopped.
-    if (taken || begun || !this.#unread) this.#host.expireIn(BODY_IDLE_MS)
+    // This time is not prolonged: a local server that has closed wholly looks the same until the stream is reset.
+    if (this.#onlyUploads) return
+    // A visitor that does not read has its time from when it stopped, or sent a part of its body.
+    if (taken || moved || !this.#unread) this.#host.expireIn(BODY_IDLE_MS)
     this.#unread = !taken
   }
 
@@ -408,6 +439,7 @@ export class Exchange implements StreamListener, ResponseSink {
 
   #repeat(): void {
     this.#originEnded = false
+    this.#originGone = false
     this.#lease.reset()
     try {
       this.#lease = this.#route.lease('fresh', this.#asker, true)
@@ -450,10 +482,30 @@ export class Exchange implements StreamListener, ResponseSink {
 
   /** `atOnce`: it came in one piece. */
   #responseWhole(atOnce = false): void {
-    // A local server that answers early may still want the rest of the request, and the visitor may still send it.
-    const requestOver = this.#request.done || this.#originEnded || this.#response.declined
-    if (requestOver) this.#deliver(atOnce ? this.#record.answeredAt : undefined)
+    if (this.#requestOver) this.#deliver(atOnce ? this.#record.answeredAt : undefined)
     else this.#setDeadline()
+  }
+
+  /** Nothing further of the request is sent. A local server that has answered early, and even ended its writing, may still read the rest. */
+  get #requestOver(): boolean {
+    return this.#request.done || this.#visitorEnded || this.#originGone || this.#response.declined
+  }
+
+  /** The local server has ended behind its response, and the visitor still sends. */
+  get #onlyUploads(): boolean {
+    return this.#originEnded && this.#response.state === 'whole' && !this.#requestOver
+  }
+
+  /** The visitor sees the end too, as it would without a tunnel: it need not send what the local server may not read. */
+  #onlyUpload(): void {
+    this.#response.keepAlive = false
+    this.#host.expireIn(UNREAD_REQUEST_MS)
+  }
+
+  /** The local server, whether it reads or not, has had its time. */
+  #endUpload(): void {
+    this.#originGone = true
+    this.#deliver()
   }
 
   /** Both messages are whole. Until the visitor has taken the response, its stream counts as in use and its bytes as held. */
@@ -462,7 +514,12 @@ export class Exchange implements StreamListener, ResponseSink {
     if (!this.#response.taken) return this.#host.expireIn(BODY_IDLE_MS)
     const lease = this.#lease
     const clean =
-      this.#request.done && !this.#early && !this.#visitorEnded && !this.#originEnded && this.#version === 11
+      this.#request.done &&
+      !this.#early &&
+      !this.#visitorEnded &&
+      !this.#originEnded &&
+      !this.#originGone &&
+      this.#version === 11
     const reusable = clean && this.#response.originIdleMs > 0 && !this.#bodyMayBeUnread
     const keepAlive = this.#response.keepAlive && !this.#visitorEnded && this.#request.done
     if (reusable && this.#bound && keepAlive) return this.#end({ kind: 'complete', keepAlive, at, bound: lease })

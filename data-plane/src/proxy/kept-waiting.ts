@@ -3,7 +3,7 @@ import { SLOW_UPLOAD_BYTES_PER_SECOND } from '@postern/protocol/limits'
 
 /** Times are monotonic milliseconds. */
 export interface StreamUse {
-  /** Since when the visitor has had the stream. */
+  /** Since when the visitor has had the stream, or its body has been asked for. */
   readonly since: number
   /** Since when it has not read all that it was given; undefined if it has. */
   readonly fullSince: number | undefined
@@ -11,7 +11,7 @@ export interface StreamUse {
   readonly uploaded: number | undefined
 }
 
-/** By not reading, or by hardly sending since it has had the stream; milliseconds, 0 if it does not. Asked only where a tunnel has no stream left. */
+/** By not reading, or by hardly sending since `since`; milliseconds, 0 if it does not. Asked only where a tunnel has no stream left. */
 export function keptWaiting(now: number, { since, fullSince, uploaded }: StreamUse): number {
   if (fullSince !== undefined) return now - fullSince
   if (uploaded === undefined) return 0

@@ -9,7 +9,7 @@ import type { RecordKeeper } from './request-record.ts'
 
 export interface ProxyContext {
   /** What a request with this (lower-case) Host is answered with or from. */
-  readonly dispatcher: { find(host: string): Route | Sought | Away | Redirect | TunnelFault }
+  readonly dispatcher: { find(host: string, addressKey: string): Route | Sought | Away | Redirect | TunnelFault }
   readonly proto: 'http' | 'https'
   readonly cookies: CookieFence
   readonly records: RecordKeeper

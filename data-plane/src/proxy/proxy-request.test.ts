@@ -80,7 +80,12 @@ function requestIn(kind: StateName) {
   const request = new ProxyRequest(
     downstream,
     {
-      dispatcher: { find: () => found },
+      dispatcher: {
+        find(_host, addressKey) {
+          expect(addressKey).toBe(downstream.addressKey)
+          return found
+        },
+      },
       proto: 'https',
       cookies: new CookieFence('example.com'),
       records: { begun: () => {}, over: ({ end, fault }) => records.push(`${end} ${fault ?? '-'}`) },
@@ -121,8 +126,8 @@ const EVENTS = {
   'the node stops': ({ request }) => request.terminate(),
   'the visitor has taken all': ({ request }) => request.drained(),
   'a stream may be free': ({ tunnel }) => tunnel.route.queue.sweep(),
-  'its place is needed': ({ tunnel }) => void tunnel.route.queue.displace(0),
-} satisfies Record<string, (stand: Stand) => void>
+  'its place is needed': ({ request, tunnel }) => tunnel.route.queue.displace(0) || request.displaced(),
+} satisfies Record<string, (stand: Stand) => unknown>
 
 type EventName = keyof typeof EVENTS
 
@@ -161,6 +166,7 @@ const THEN: Record<StateName, Partial<Record<EventName, readonly string[]>>> = {
     'its deadline comes while the visitor reads': ['probe'],
     'its deadline comes late': ['probe'],
     'a drain begins': ['leave', 'write 503 tunnel-offline', 'done keep-alive', 'refused tunnel-offline'],
+    'its place is needed': ['write 503 tunnel-offline', 'done close', 'refused tunnel-offline'],
   },
   deferred: {
     'the visitor leaves': ['leave', 'done abandoned', 'abandoned -'],

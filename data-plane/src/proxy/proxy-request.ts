@@ -1,7 +1,7 @@
 /** One request of a visitor: look up, authorise, hold, send, done. An HTTP/1 connection uses one object for one request after the other. */
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { BodyBoundary, type RequestHead, ResponseHeadParser, writeRequestHead } from '@postern/protocol/http'
-import { BODY_IDLE_MS, HEAD_TIMEOUT_MS, LOOKUP_ROUNDS, STREAM_WAIT_MS, SWEEP_MS } from '@postern/protocol/limits'
+import { HEAD_TIMEOUT_MS, LOOKUP_ROUNDS, STREAM_WAIT_MS, SWEEP_MS, VISITOR_IDLE_MS } from '@postern/protocol/limits'
 import { Redirect } from '../dispatch/redirector.ts'
 import { Sought } from '../dispatch/sought.ts'
 import { Away } from '../dispatch/waiting-room.ts'
@@ -110,7 +110,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     this.#head = undefined
     this.#nameVisitor(undefined)
     this.#waited = false
-    this.#record.begin(this.requestId, undefined, bytes, protocol)
+    this.#since = this.#record.begin(this.requestId, undefined, bytes, protocol)
     this.#answer(fault, false)
   }
 
@@ -149,6 +149,21 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
   /** Whether it has a stream. */
   get sending(): boolean {
     return this.#state.kind === 'sending'
+  }
+
+  /** Since when it has been under way, in monotonic milliseconds, if the visitor has an answer of ours to take; undefined otherwise. */
+  get answeredSince(): number | undefined {
+    return this.#state.kind === 'answered' ? this.#since : undefined
+  }
+
+  /** An answer of ours that the visitor has not taken is given up. */
+  cutAnswer(): void {
+    if (this.#state.kind === 'answered') this.#finish('cut', 'cut')
+  }
+
+  /** Bytes of its body that are kept because they may have to be sent again. */
+  get keptBytes(): number {
+    return this.#state.kind === 'sending' ? this.#state.exchange.keptBytes : 0
   }
 
   /** Takes what of [from, to) belongs to the request; answers the index behind it. Only while `takesBytes`. */
@@ -198,7 +213,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
       case 'sending':
         return this.#state.exchange.crash(fault)
       case 'answered':
-        return this.#finish('cut', 'cut')
+        return this.cutAnswer()
       default:
         if ('leave' in this.#state) this.#state.leave()
         this.#refuse(this.#logged(fault))
@@ -222,8 +237,8 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
       case 'sending':
         return state.exchange.expire()
       case 'answered':
-        if (this.progressed()) return this.#downstream.expireIn(BODY_IDLE_MS)
-        return this.#finish('cut', 'cut')
+        if (this.progressed()) return this.#downstream.expireIn(VISITOR_IDLE_MS)
+        return this.cutAnswer()
     }
   }
 
@@ -244,8 +259,9 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
 
   get slowFor(): number {
     if (this.#state.kind !== 'sending') return 0
-    const { uploaded } = this.#state.exchange
-    return keptWaiting(this.#host.now(), { since: this.#since, fullSince: this.#fullSince, uploaded })
+    const { uploaded, continuedAt } = this.#state.exchange
+    const since = Math.max(this.#since, continuedAt)
+    return keptWaiting(this.#host.now(), { since, fullSince: this.#fullSince, uploaded })
   }
 
   get idleFor(): number {
@@ -265,7 +281,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
 
   /** `rounds`: how often its tunnel was looked for before. */
   #lookUp(rounds: number): void {
-    const found = this.#context.dispatcher.find(this.#head!.host)
+    const found = this.#context.dispatcher.find(this.#head!.host, this.addressKey)
     if (found instanceof TunnelFault) return this.#refuse(this.#explained(found))
     if (found instanceof Redirect) return this.#redirect(found)
     if (found instanceof Sought) return void this.#awaitLookup(found, rounds)
@@ -339,7 +355,8 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     if (this.#state !== state) return
     this.#guarded(() => {
       // Another channel may have the name by now, with other rules: those count. Or none has, and the request waits for the next.
-      const overtaken = !(verdict instanceof TunnelFault) && this.#context.dispatcher.find(this.#head!.host) !== route
+      const overtaken =
+        !(verdict instanceof TunnelFault) && this.#context.dispatcher.find(this.#head!.host, this.addressKey) !== route
       if (overtaken) this.#lookUp(0)
       else this.#decide(verdict, route)
     })
@@ -355,7 +372,9 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
   #hold(away: Away): void {
     const leave = this.#mayWait
       ? away.hold({
+          addressKey: this.addressKey,
           admit: (route) => this.#guarded(() => this.#authorise(route)),
+          displaced: () => this.displaced(),
           turnAway: () => this.stopWaiting(),
         })
       : undefined
@@ -389,6 +408,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
   /** The connection's next request does not take the place back. */
   displaced(): void {
     if (this.#state.kind === 'queued') this.#answer(this.#logged(this.#state.fault), false)
+    else if (this.#state.kind === 'held') this.#answer(new TunnelFault('tunnel-offline'), false)
   }
 
   #leaveQueue({ leave, fault }: Extract<State, { kind: 'queued' }>): void {
@@ -531,7 +551,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
         this.#record.fault = this.#logged(outcome.fault).code
         return this.#finish('cut', 'cut')
       case 'abandoned':
-        return this.#finish(this.#goneAs, 'abandoned')
+        return this.#finish(this.#goneAs, outcome.reading ? 'cut' : 'abandoned')
       case 'http1-required':
         return this.#requireHttp1()
     }
@@ -586,7 +606,7 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
   #writeLast(answer: Buffer, end: RequestEnd, ending: Ending): void {
     this.#enter({ kind: 'answered', end, ending })
     if (this.write(answer)) return this.#finish(end, ending)
-    this.#downstream.expireIn(BODY_IDLE_MS)
+    this.#downstream.expireIn(VISITOR_IDLE_MS)
   }
 
   /** Where a request ends, whatever became of it. `at`: when, if that is known. */

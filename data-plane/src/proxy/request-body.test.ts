@@ -37,3 +37,12 @@ test('a body that is sent again elsewhere is the same, wherever in its trailers 
     ])
   }
 })
+
+test('the bytes that are kept of a body are counted until the response begins', () => {
+  const { sender, send } = sending()
+  expect(sender.keptBytes).toBe(0)
+  send('2\r\nhi\r\n')
+  expect(sender.keptBytes).toBe('2\r\nhi\r\n'.length)
+  sender.forget()
+  expect(sender.keptBytes).toBe(0)
+})

@@ -33,6 +33,11 @@ export class RequestBody {
     return this.#kept !== undefined
   }
 
+  /** Bytes of the body that are kept. */
+  get keptBytes(): number {
+    return this.#kept?.length ?? 0
+  }
+
   /** Sends the head. `keep`: remember the body, up to REPLAY_BYTES. */
   begin(stream: ByteStream, keep: boolean): void {
     if (keep) this.#kept = this.#boundary.done ? NO_BODY : new ByteQueue()

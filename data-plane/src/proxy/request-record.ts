@@ -4,7 +4,7 @@ import { serverTiming } from './server-timing.ts'
 
 /**
  * `whole`: the response went out to its end. `refused`: it was an answer of ours. `cut`: a part went out, and the visitor was cut off.
- * `abandoned`: the visitor left first.
+ * `abandoned`: the visitor left first, or ended its writing inside its request.
  */
 export type RequestEnd = 'whole' | 'refused' | 'cut' | 'abandoned'
 

@@ -11,7 +11,7 @@ import type { VisitorGate } from './visitor-gate.ts'
 
 /** What the route needs of an agent's channel. */
 export type AgentStreams = Pick<Tunnel, 'openStream' | 'takeFailure'> &
-  Partial<Pick<Tunnel, 'roundTripMs' | 'whenStreamGone' | 'besides' | 'firstByteMs' | 'notify'>>
+  Partial<Pick<Tunnel, 'roundTripMs' | 'whenStreamGone' | 'besides' | 'firstByteMs' | 'notify' | 'tenant'>>
 
 export class LocalRoute implements TunnelRoute {
   readonly gate: VisitorGate | undefined
@@ -24,7 +24,7 @@ export class LocalRoute implements TunnelRoute {
   /** `now` is monotonic, in milliseconds. */
   constructor(source: AgentStreams, now: () => number, gate?: VisitorGate, places?: QueuePlaces) {
     this.gate = gate
-    this.queue = new StreamQueue(places)
+    this.queue = new StreamQueue(places, source.tenant)
     this.#source = source
     this.#pool = new StreamPool(source, now, this.queue)
     source.whenStreamGone?.(() => this.queue.freed())

@@ -10,6 +10,7 @@ const name = 'demo' as Subdomain
 const tunnel = (holdMs = 10_000, changes: Partial<Record<keyof Tunnel, unknown>> = {}) =>
   ({
     subdomain: name,
+    tenant: 'alice',
     holdMs,
     slot: 0,
     epoch: 1,
@@ -34,6 +35,7 @@ test('the newest tunnel of a name has it, and the former one is told', () => {
   expect(former.replacedBy).toHaveBeenCalledWith({ instanceId: 'i', label: undefined })
   const second = routes.get(name)
   expect(second).not.toBe(first)
+  expect(second?.queue.tenant).toBe('alice')
   withdrawFormer('lost')
   expect(routes.get(name)).toBe(second)
   expect(routes.isAway(name)).toBe(false)
@@ -50,9 +52,9 @@ test('a withdrawn name is away for a while, then unknown', () => {
   expect(routes.get(name)).toBeUndefined()
   now += AWAY_MS - 1
   routes.sweep()
-  expect(routes.isAway(name)).toBe(true)
+  expect([routes.isAway(name), routes.tenantOf(name)]).toEqual([true, 'alice'])
   now += 1
-  expect(routes.isAway(name)).toBe(false)
+  expect([routes.isAway(name), routes.tenantOf(name)]).toEqual([false, undefined])
 })
 
 test('a name that comes back is not away, nor is it when an older withdrawal is repeated', () => {

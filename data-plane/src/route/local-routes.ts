@@ -95,6 +95,11 @@ export class LocalRoutes {
     return absence === undefined ? 0 : Math.max(0, Math.min(absence.holdMs, absence.heldUntil - this.#now()))
   }
 
+  /** Who answers for a name that is away. */
+  tenantOf(subdomain: Subdomain): string | undefined {
+    return this.#absence(subdomain)?.tunnel.tenant
+  }
+
   /** Tells once, when the name has a channel here again. Returns the removal. */
   whenBack(subdomain: Subdomain, back: (route: TunnelRoute) => void): () => void {
     const waiting = this.#awaited.get(subdomain) ?? new Set()

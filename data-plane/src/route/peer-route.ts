@@ -33,6 +33,8 @@ export interface Hop {
 export interface PeerRouteOptions {
   readonly hop: Hop
   readonly name: Subdomain
+  /** Who answers for it. */
+  readonly tenant?: string
   /** Of the claim that is meant. */
   readonly epoch: number
   /** Monotonic milliseconds. */
@@ -65,7 +67,7 @@ export class PeerRoute implements Route, HopHost {
     this.name = options.name
     this.epoch = options.epoch
     this.hop = options.hop
-    this.queue = new StreamQueue(options.places)
+    this.queue = new StreamQueue(options.places, options.tenant)
     this.#options = options
     this.#notices = new AgentNotices(options.now)
     this.#pool = new StreamPool(

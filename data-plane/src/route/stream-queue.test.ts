@@ -5,8 +5,8 @@ import { QueuePlaces } from './queue-places.ts'
 import { type QueuedRequest, StreamQueue } from './stream-queue.ts'
 
 /** A tunnel with `free` streams, and requests that wait for one. */
-function tunnelWith(free: number, places = new QueuePlaces()) {
-  const queue = new StreamQueue(places)
+function tunnelWith(free: number, places = new QueuePlaces(), tenant?: string) {
+  const queue = new StreamQueue(places, tenant)
   const served: string[] = []
   const displaced: string[] = []
   const state = { free, asked: 0 }
@@ -180,4 +180,13 @@ test('where all places of the node are taken, the tunnel with the most gives up 
   leave()
   expect(tunnels[0]!.ask('new', 'new')).toBeDefined()
   expect(sizes()).toEqual([QUEUED_PER_TUNNEL, QUEUED_PER_TUNNEL])
+})
+
+test('a tenant that has all places of the node by many tunnels with one request each gives one up for another tenant', () => {
+  const places = new QueuePlaces()
+  const tunnels = Array.from({ length: QUEUED_PER_NODE }, () => tunnelWith(0, places, 'mallory'))
+  for (const { ask } of tunnels) ask('a', 'a')
+  const { ask, queue } = tunnelWith(0, places, 'alice')
+  expect([ask('b', 'b 1'), ask('b', 'b 2')]).not.toContain(undefined)
+  expect([queue.size, tunnels.flatMap(({ displaced }) => displaced)]).toEqual([2, ['a', 'a']])
 })

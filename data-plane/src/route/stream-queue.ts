@@ -1,40 +1,38 @@
 /** Requests that wait for the next free stream of one tunnel, fair by visitor: each address has its turn, whatever the number of its requests. */
 import { TunnelFault } from '@postern/protocol/fault'
 import { QUEUED_PER_TUNNEL } from '@postern/protocol/limits'
-import { QueuePlaces } from './queue-places.ts'
+import { type PlacedRequests, QueuePlaces } from './queue-places.ts'
+import { type DisplaceableRequest, RequestsByAddress } from './requests-by-address.ts'
 
-export interface QueuedRequest {
-  readonly addressKey: string
+export interface QueuedRequest extends DisplaceableRequest {
   /** A stream may be free: it asks for one, and enters again if there is none. */
   retry(): void
-  /** Its place goes to a request of another address, or of another tunnel. */
-  displaced(): void
 }
 
-export class StreamQueue {
+export class StreamQueue implements PlacedRequests {
+  readonly tenant: string | undefined
   readonly #places: QueuePlaces
-  /** By address, in the order of their turns; each set in the order of arrival. */
-  readonly #waiting = new Map<string, Set<QueuedRequest>>()
-  #size = 0
+  readonly #waiting = new RequestsByAddress<QueuedRequest>()
   #scheduled = false
   /** Asks for a stream just now. */
   #offered: QueuedRequest | undefined
   /** It found none. */
   #refused = false
 
-  /** `places`: shared by all tunnels of the node. */
-  constructor(places = new QueuePlaces()) {
+  /** `places`: shared by all tunnels of the node; `tenant`: whose tunnel it is. */
+  constructor(places = new QueuePlaces(), tenant?: string) {
     this.#places = places
+    this.tenant = tenant
   }
 
   /** Requests that wait. */
   get size(): number {
-    return this.#size
+    return this.#waiting.size
   }
 
   /** To be called before a stream is handed out: nobody overtakes those that wait. @throws TunnelFault `streams-exhausted` */
   guard(): void {
-    if (this.#size > 0 && this.#offered === undefined) throw new TunnelFault('streams-exhausted')
+    if (this.size > 0 && this.#offered === undefined) throw new TunnelFault('streams-exhausted')
   }
 
   /** Returns the leaving, harmless when repeated or late; undefined if too many wait. A request that found no stream on `retry` keeps its place. */
@@ -47,13 +45,13 @@ export class StreamQueue {
 
   /** A stream may be free: those that wait are asked, one after the other, until one finds none. */
   freed(): void {
-    if (this.#size === 0 || this.#scheduled) return
+    if (this.size === 0 || this.#scheduled) return
     this.#scheduled = true
     // What frees a stream has yet to finish its own work.
     queueMicrotask(() => {
       this.#scheduled = false
       let found = true
-      while (found && this.#size > 0) found = this.#offer(this.#nextAddress()!)
+      while (found && this.size > 0) found = this.#offer(this.#nextAddress()!)
     })
   }
 
@@ -62,20 +60,18 @@ export class StreamQueue {
    * it finds none.
    */
   sweep(): void {
-    let asking = [...this.#waiting.keys()]
+    let asking = [...this.#waiting.addresses]
     while (asking.length > 0) asking = asking.filter((key) => this.#offer(key))
   }
 
   /** How many requests of that address wait. */
   waitingFrom(addressKey: string): number {
-    return this.#waiting.get(addressKey)?.size ?? 0
+    return this.#waiting.from(addressKey)
   }
 
   /** Ends the latest request of the address that has the most, if that has more than `least`. False if none has. */
   displace(least: number): boolean {
-    let most: Set<QueuedRequest> | undefined
-    for (const requests of this.#waiting.values()) if (requests.size > (most?.size ?? least)) most = requests
-    const last = most && [...most].at(-1)
+    const last = this.#waiting.excess(least)
     if (last === undefined) return false
     this.#remove(last)
     last.displaced()
@@ -83,17 +79,17 @@ export class StreamQueue {
   }
 
   get full(): boolean {
-    return this.#size >= QUEUED_PER_TUNNEL
+    return this.size >= QUEUED_PER_TUNNEL
   }
 
   #nextAddress(): string | undefined {
-    const [first] = this.#waiting.keys()
+    const [first] = this.#waiting.addresses
     return first
   }
 
   /** The first request of that address asks for a stream. If it finds one, the address goes behind the others. False if it finds none. */
   #offer(addressKey: string): boolean {
-    const [request] = this.#waiting.get(addressKey) ?? []
+    const request = this.#waiting.first(addressKey)
     if (request === undefined) return false
     this.#offered = request
     this.#refused = false
@@ -104,27 +100,16 @@ export class StreamQueue {
       if (!this.#refused) this.#remove(request)
     }
     if (this.#refused) return false
-    const others = this.#waiting.get(addressKey)
-    if (others !== undefined) {
-      this.#waiting.delete(addressKey)
-      this.#waiting.set(addressKey, others)
-    }
+    this.#waiting.moveBehind(addressKey)
     return true
   }
 
   #add(request: QueuedRequest): void {
-    const requests = this.#waiting.get(request.addressKey)
-    if (requests === undefined) this.#waiting.set(request.addressKey, new Set([request]))
-    else requests.add(request)
-    this.#size += 1
+    this.#waiting.add(request)
     this.#places.changed(this, 1)
   }
 
   #remove(request: QueuedRequest): void {
-    const requests = this.#waiting.get(request.addressKey)
-    if (requests === undefined || !requests.delete(request)) return
-    if (requests.size === 0) this.#waiting.delete(request.addressKey)
-    this.#size -= 1
-    this.#places.changed(this, -1)
+    if (this.#waiting.remove(request)) this.#places.changed(this, -1)
   }
 }

@@ -126,6 +126,7 @@ function whereverItIs(here: LocalRoutes, elsewhere: RemoteRoutes): WaitingRoomDe
   return {
     // What became of a channel of our own is known here better than in the table.
     holdMs: (name) => (here.isAway(name) ? here.holdMs(name) : elsewhere.holdMs(name)),
+    tenantOf: (name) => (here.isAway(name) ? here.tenantOf(name) : elsewhere.tenantOf(name)),
     whenBack(name, back) {
       const removals = [here.whenBack(name, back), elsewhere.whenBack(name, back)]
       return () => {

@@ -1,10 +1,18 @@
 /** A visitor by HTTP/2 under test: its connection, and what it sees of each of its requests. Knows nothing of the listener. */
-import http2, { type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
+import http2, {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type ClientSessionOptions,
+  type OutgoingHttpHeaders,
+} from 'node:http2'
 import { expect, onTestFinished, vi } from 'vitest'
 
 /** With prior knowledge. It is gone when the test is over. */
-export function visit(port: number): ClientHttp2Session {
-  const session = http2.connect(`http://127.0.0.1:${port}`)
+export function visit(
+  port: number,
+  options: ClientSessionOptions & { localAddress?: string } = {},
+): ClientHttp2Session {
+  const session = http2.connect(`http://127.0.0.1:${port}`, options)
   session.on('error', () => {})
   onTestFinished(() => session.destroy())
   return session

@@ -16,6 +16,7 @@ export class ReturningTunnel {
       get: (name: Subdomain) => (name === 'demo' ? this.#route : undefined),
       isAway: (name: Subdomain) => name === 'demo',
       holdMs: () => holdMs,
+      tenantOf: () => 'alice',
       whenBack: (_name: Subdomain, back: (route: Route) => void) => {
         this.#backs.add(back)
         return () => void this.#backs.delete(back)

@@ -15,13 +15,23 @@ export class RateBucket {
     this.#at = now()
   }
 
+  /** How many may happen now; not a whole number. */
+  get left(): number {
+    this.#refill()
+    return this.#left
+  }
+
   /** Counts one; false if there have been too many. */
   take(): boolean {
-    const now = this.#now()
-    this.#left = Math.min(this.#burst, this.#left + (now - this.#at) * this.#perMs)
-    this.#at = now
+    this.#refill()
     if (this.#left < 1) return false
     this.#left -= 1
     return true
+  }
+
+  #refill(): void {
+    const now = this.#now()
+    this.#left = Math.min(this.#burst, this.#left + (now - this.#at) * this.#perMs)
+    this.#at = now
   }
 }

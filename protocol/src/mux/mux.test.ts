@@ -7,6 +7,7 @@ import {
   BODY_IDLE_MS,
   FRAME_PAYLOAD_BYTES,
   HELD_PIECE_BYTES,
+  HELD_PIECES_PER_STREAM,
   INITIAL_WINDOW_BYTES,
   STREAM_BACKLOG_BYTES,
 } from '../limits.ts'
@@ -447,14 +448,41 @@ describe('flow control', () => {
     expect(recorder.bytes.subarray(0, 10).toString()).toBe('smallsmall')
   })
 
-  it('resets a stream whose stalled reader is sent its window in single bytes', () => {
+  it('copies the bytes together that a stalled reader is sent one by one, and hands on every one', async () => {
     const solo = new Solo()
     solo.consume = false
     const recorder = openedBy(solo, 1)
-    for (let sent = 0; sent < 10_000; sent++) solo.receive({ type: 'data', id: 1, payload: Buffer.from([1]) })
-    expect(recorder.endings).toEqual(['reset stream-reset'])
-    expect(recorder.chunks.length).toBeLessThan(8200)
-    expect(solo.faults).toEqual([])
+    const sent = Buffer.from(Array.from({ length: 100_000 }, (_, at) => at % 251))
+    for (const byte of sent) solo.receive({ type: 'data', id: 1, payload: Buffer.from([byte]) })
+    expect(recorder.chunks.length).toBeLessThan(HELD_PIECES_PER_STREAM + 20)
+    expect(solo.mux.heldBytes).toBeLessThan(1.2 * (sent.length + HELD_PIECES_PER_STREAM * HELD_PIECE_BYTES))
+    recorder.stream.consume(recorder.bytes.length)
+    await Promise.resolve()
+    expect(recorder.bytes.equals(sent)).toBe(true)
+    expect([recorder.endings, solo.faults]).toEqual([[], []])
+    recorder.stream.consume(sent.length)
+    expect(solo.mux.heldBytes).toBe(0)
+  })
+
+  it('hands on what it has copied together before the end that follows it, and nothing after a reset', async () => {
+    for (const [end, endings] of [
+      ['fin', ['end']],
+      ['rst', ['reset stream-reset']],
+    ] as const) {
+      const solo = new Solo()
+      solo.consume = false
+      const recorder = openedBy(solo, 1)
+      const count = HELD_PIECES_PER_STREAM + 100
+      for (let sent = 0; sent < count; sent++) solo.receive({ type: 'data', id: 1, payload: Buffer.from([1]) })
+      expect(recorder.bytes.length).toBeLessThan(count)
+      recorder.stream.consume(1)
+      solo.receive({ type: 'windowUpdate', id: 1, flags: [end], length: 0 })
+      expect(recorder.endings).toEqual(endings)
+      const { length } = recorder.bytes
+      if (end === 'fin') expect(length).toBe(count)
+      await Promise.resolve()
+      expect(recorder.bytes.length).toBe(length)
+    }
   })
 
   it('resets the stream that moved nothing for the longest time', () => {

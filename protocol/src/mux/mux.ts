@@ -249,7 +249,7 @@ export class Mux {
   }
 
   #heldBy(stream: MuxStream): number {
-    return this.#streams.isOwn(stream.id) ? stream.held : stream.receives.held
+    return this.#streams.isOwn(stream.id) ? stream.held : stream.heldReceived
   }
 
   #begin(id: number, opening: number): MuxStream {

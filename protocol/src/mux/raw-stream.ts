@@ -1,6 +1,7 @@
 /** One stream of a multiplexer: both halves, both windows, the bytes that wait. Knows the multiplexer only as the host it is given. */
 import { TunnelFault } from '../fault.ts'
 import { FRAME_PAYLOAD_BYTES, INITIAL_WINDOW_BYTES, STREAM_BACKLOG_BYTES } from '../limits.ts'
+import { ByteQueue } from '../socket/byte-queue.ts'
 import { ReceiveWindow } from './flow-window.ts'
 import { Flag, FrameType } from './frame.ts'
 import type { Output } from './output.ts'
@@ -32,6 +33,8 @@ export interface StreamHost {
 
 /** A piece much smaller than the chunk it came in is copied when its reader is behind, or it would keep the whole chunk. */
 const COPY_IF_CHUNK_LARGER_BY = 4
+/** Of small pieces that are copied together for a reader that holds too many: forty times what keeping one piece costs. */
+const COPIED_TOGETHER_BYTES = 8 * 1024
 const LARGEST_WINDOW = 0xffff_ffff
 
 export class MuxStream implements RawStream {
@@ -55,6 +58,8 @@ export class MuxStream implements RawStream {
   /** When a frame last left others behind; monotonic ms, undefined while nothing waits but what was written since the last flush. */
   #leftBehindAt: number | undefined
   #listener: StreamListener | undefined
+  /** What has come behind too many small pieces that the reader holds: it gets that as one piece, when it has moved on or when there is enough. */
+  #behind: ByteQueue | undefined
 
   constructor(host: StreamHost, id: number, opening: number) {
     this.#host = host
@@ -98,6 +103,8 @@ export class MuxStream implements RawStream {
   consume(bytes: number): void {
     if (this.state.kind === 'gone' || this.#delivering) return
     if (this.receives.consume(bytes)) this.receives.heldSince = this.#host.now()
+    // Not now: the reader may be in the middle of a piece.
+    if (this.#behind !== undefined) queueMicrotask(() => this.#handOnBehind())
     const peerMaySend = this.state.inbound === 'open' && this.opening !== Flag.syn
     if (peerMaySend && this.receives.creditDue) this.#host.credit(this)
   }
@@ -110,7 +117,12 @@ export class MuxStream implements RawStream {
 
   /** Memory that its reader and its queue hold, in bytes. */
   get held(): number {
-    return this.receives.held + this.#sends.held
+    return this.heldReceived + this.#sends.held
+  }
+
+  /** Memory that its reader holds, and what waits for the reader, in bytes. */
+  get heldReceived(): number {
+    return this.receives.held + (this.#behind?.length ?? 0)
   }
 
   /** Since when its reader has moved nothing; monotonic ms, Infinity if it holds nothing. */
@@ -184,21 +196,17 @@ export class MuxStream implements RawStream {
   delivered(chunk: Buffer, from: number, to: number): void {
     if (this.#delivering) return
     if (this.#listener === undefined) return this.abandon(new TunnelFault('stream-reset', 'nobody listens'), true)
+    if (this.#behind !== undefined || this.receives.shredded) return this.#copyBehind(slice(chunk, from, to))
     const isBehind = this.receives.unconsumed > 0
-    this.receives.deliver(to - from, this.#host.arrivedAt)
-    if (this.receives.shredded)
-      return this.abandon(new TunnelFault('stream-reset', 'its reader stalled over too many small pieces'), true)
-    try {
-      this.#listener.data(isBehind ? pieceOfItsOwn(chunk, from, to) : slice(chunk, from, to))
-    } catch (error) {
-      this.crashed(error)
-    }
+    this.#handOn(isBehind ? pieceOfItsOwn(chunk, from, to) : slice(chunk, from, to), this.#host.arrivedAt)
   }
 
   /** The peer's FIN. Returns the rule it breaks, if any. */
   peerEnded(): string | undefined {
     if (this.state.kind === 'gone') return undefined
     if (this.state.inbound === 'ended') return 'FIN twice'
+    this.#handOnBehind()
+    if (!this.live) return undefined
     const listener = this.#listener
     this.receives.release()
     this.#sent('fin-received')
@@ -240,9 +248,30 @@ export class MuxStream implements RawStream {
     }
   }
 
+  #handOn(piece: Buffer, now: number): void {
+    this.receives.deliver(piece.length, now)
+    try {
+      this.#listener?.data(piece)
+    } catch (error) {
+      this.crashed(error)
+    }
+  }
+
+  #copyBehind(piece: Buffer): void {
+    this.#behind ??= new ByteQueue()
+    this.#behind.append(piece)
+    if (this.#behind.length >= COPIED_TOGETHER_BYTES) this.#handOnBehind()
+  }
+
+  #handOnBehind(): void {
+    const piece = this.#behind?.take()
+    this.#behind = undefined
+    if (piece !== undefined) this.#handOn(piece, this.#host.now())
+  }
+
   #deliver(): void {
     this.#delivering = true
-    this.#listener = undefined
+    this.#listener = this.#behind = undefined
     this.receives.abandon()
     this.#host.delivers(this)
   }
@@ -270,7 +299,7 @@ export class MuxStream implements RawStream {
     this.state = step(this.state, event)
     this.#sends.clear()
     this.receives.release()
-    this.#listener = undefined
+    this.#listener = this.#behind = undefined
     this.#host.gone(this, tellPeer)
   }
 }

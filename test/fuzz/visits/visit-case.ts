@@ -109,6 +109,7 @@ export class VisitCase implements ChannelHost {
     this.#room = new WaitingRoom({
       routes: {
         holdMs: () => 10_000,
+        tenantOf: () => 'alice',
         whenBack: (_name, back) => {
           this.#backs.add(back)
           return () => void this.#backs.delete(back)

@@ -78,6 +78,23 @@ test('a small body that came meanwhile follows its head, with the trailers behin
   stream.close()
 })
 
+test('trailers over 8 KiB of a request that waited are answered 431', async () => {
+  const { tunnel, session, recorded } = await serve()
+  const trailers = Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`t-${n}`, 'g'.repeat(200)]))
+  const stream = session.request({ ':method': 'POST', ':authority': 'demo.example.com' }, { waitForTrailers: true })
+  stream.on('wantTrailers', () => stream.sendTrailers(trailers))
+  stream.on('error', () => {})
+  stream.end('body')
+  await tunnel.holding(1)
+  // What came before it has been read.
+  await new Promise<void>((resolve) => session.ping(() => resolve()))
+  tunnel.arrive(new ScriptedRoute())
+  const [head] = await once(stream, 'response')
+  stream.resume()
+  expect(head[':status']).toBe(431)
+  await until(() => recorded.length === 1)
+})
+
 test('a body without a byte that ends while its request waits is ended when it is sent', async () => {
   const { tunnel, session } = await serve()
   const upload = new SeenRequest(session, { ':method': 'POST' }, '')

@@ -3,6 +3,7 @@ import http2 from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { TunnelFault } from '@postern/protocol/fault'
 import {
+  H2_CONTROL_FRAMES_BURST,
   H2_RESETS_BURST,
   H2_STREAMS_PER_VISITOR,
   LINGER_MS,
@@ -410,6 +411,30 @@ test('a preface behind a request is no preface', async () => {
   raw.write('GET / HTTP/1.1\r\nHost: none.example.com\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
   await once(raw, 'close')
   expect(heard.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 404', 'HTTP/1.1 505'])
+})
+
+test('PINGs that follow DATA are not counted, as gRPC clients send them while a response comes; others are', async () => {
+  const route = new ScriptedRoute()
+  const { port } = await serve(route)
+  const session = visit(port)
+  const codes: number[] = []
+  session.on('goaway', (code) => codes.push(code))
+  const request = new SeenRequest(session, {})
+  const { stream } = await route.leased(0)
+  stream.answer('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+  const ping = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      if (session.destroyed || !session.ping((error) => resolve(error === null))) resolve(false)
+    })
+  for (let count = 1; count <= 3 * H2_CONTROL_FRAMES_BURST; count++) {
+    const received = once(request.stream, 'data')
+    stream.answer('1\r\nx\r\n')
+    await received
+    expect(await ping()).toBe(true)
+  }
+  while (await ping());
+  await until(() => session.destroyed)
+  expect(codes).toEqual([http2.constants.NGHTTP2_ENHANCE_YOUR_CALM])
 })
 
 test('draining says GOAWAY, lets open streams end, and takes no new ones', async () => {

@@ -4,12 +4,14 @@ import type { Socket } from 'node:net'
 import { RateBucket } from '@postern/protocol/channel'
 import type { RawFields } from '@postern/protocol/http'
 import {
+  BODY_IDLE_MS,
   H2_CONNECTION_WINDOW_BYTES,
   H2_CONTROL_FRAMES_BURST,
   H2_CONTROL_FRAMES_PER_SECOND,
   H2_HEADER_LIST_BYTES,
   H2_HEADER_PAIRS,
   H2_INVALID_FRAMES,
+  H2_PONG_MS,
   H2_REJECTED_STREAMS,
   H2_RESETS_BURST,
   H2_RESETS_PER_SECOND,
@@ -26,15 +28,8 @@ import { Liveness } from '../../h2/liveness.ts'
 import type { ProxyContext } from '../../proxy/proxy-context.ts'
 import type { InboundConnection, VisitorAddress, VisitorHost } from '../inbound-context.ts'
 import { isBlocked } from '../kernel-writes.ts'
-import type { Expirable } from '../sweeper.ts'
 import { ConnectionLoad } from './connection-load.ts'
 import { Http2Stream, type Http2StreamHost } from './http2-stream.ts'
-
-/** The listener, as such a connection sees it. */
-export interface Http2Host extends VisitorHost {
-  /** A stream that has a deadline. Returns the removal. */
-  watch(stream: Expirable): () => void
-}
 
 const OPTIONS = {
   maxSettings: H2_SETTINGS_ENTRIES,
@@ -51,12 +46,15 @@ const OPTIONS = {
   },
 }
 
+/** The answers to a PING and to SETTINGS (RFC 9113 §6.5, §6.7). With more between two PINGs, something else was sent. */
+const ACKNOWLEDGEMENT_BYTES = 17 + 9
+
 export class Http2Connection implements InboundConnection, Http2StreamHost {
   readonly clientAddress: string
   readonly addressKey: string
   readonly proxies: VisitorAddress['proxies']
   readonly context: ProxyContext
-  readonly host: Http2Host
+  readonly host: VisitorHost
   begun = false
   readonly #socket: Socket
   readonly #session: ServerHttp2Session
@@ -69,6 +67,14 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
   #idleDeadline: number
   #idleSince: number
   #mayWait = true
+  /** The visitor has answered a PING behind its last response: it has read all that it was sent. */
+  #hasRead = true
+  /** Bytes of the visitor when the connection began to linger, or went on lingering. */
+  #bytesRead = -1
+  /** Bytes that had been sent when the visitor's last PING came. */
+  #writtenAtPing = 0
+  /** When the connection ends though the visitor still sends. */
+  #lingersUntil: number | undefined
 
   /** `first`: what was read of the socket, from the preface on. The socket is paused, and nobody else reads it. */
   constructor(
@@ -76,7 +82,7 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     first: Buffer,
     { address, key, proxies }: VisitorAddress,
     context: ProxyContext,
-    host: Http2Host,
+    host: VisitorHost,
   ) {
     this.clientAddress = address
     this.addressKey = key
@@ -100,9 +106,11 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     session.setLocalWindowSize(H2_CONNECTION_WINDOW_BYTES)
     this.#liveness = new Liveness({
       session,
+      by: 'ping',
       blocked: () => isBlocked(socket),
       deadlineIn: (ms) => host.deadlineIn(ms),
       dead: () => this.#destroy(),
+      pinged: () => this.#pinged(),
     })
     // What breaks a session ends it; its streams hear of that by their own 'close'.
     session.on('error', () => {})
@@ -110,7 +118,7 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     on('stream', (stream: ServerHttp2Stream, _fields: unknown, flags: number, raw?: RawFields) =>
       this.#accept(stream, flags, raw ?? []),
     )
-    on('ping', () => this.#countControl())
+    on('ping', () => this.#countPing())
     on('remoteSettings', () => this.#countControl())
     on('close', () => this.#linger())
     // Who sends nothing further can neither take a request back nor give credit for an answer: it has left.
@@ -126,7 +134,18 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
   }
 
   get idleSince(): number | undefined {
-    return this.#streams.size === 0 && this.#mayWait ? this.#idleSince : undefined
+    return this.#streams.size === 0 ? this.#idleSince : undefined
+  }
+
+  /** Of a session without the end of a head `node:http2` reports no stream: the session is idle. */
+  get unfinishedSince(): undefined {
+    return undefined
+  }
+
+  get answeredSince(): number | undefined {
+    if (this.idleSince !== undefined || this.#socket.destroyed) return undefined
+    for (const { isAnswered } of this.#streams) if (!isAnswered) return undefined
+    return this.#idleSince
   }
 
   /** GOAWAY now, the end with the last response. */
@@ -167,14 +186,15 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
 
   expire(): void {
     if (this.#liveness.deadline <= this.#idleDeadline) return this.#liveness.check()
-    if (this.#session.closed || this.#session.destroyed) return this.#destroy()
-    this.#leave()
-    this.#linger()
+    if (!this.#session.closed && !this.#session.destroyed) return this.#leave()
+    if (this.#stillReads) this.#linger()
+    else this.#destroy()
   }
 
   #accept(duplex: ServerHttp2Stream, flags: number, raw: RawFields): void {
     // A stream has a deadline of its own, and the session its liveness.
     this.#idleDeadline = Infinity
+    this.#hasRead = false
     const stream = new Http2Stream(duplex, raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0, this)
     this.begun = true
     this.#streams.add(stream)
@@ -190,13 +210,36 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     })
   }
 
+  /** GOAWAY, and FIN behind the last response. */
   #leave(): void {
     this.#mayWait = false
-    if (!this.#session.closed && !this.#session.destroyed) this.#session.close()
+    if (this.#session.closed || this.#session.destroyed) return
+    this.#session.close()
+    if (this.#streams.size === 0) this.#linger()
   }
 
+  /** A PING is sent. Returns what follows from its answer. */
+  #pinged(): () => void {
+    const since = this.idleSince
+    return () => {
+      if (since !== undefined && since === this.idleSince) this.#hasRead = true
+    }
+  }
+
+  /**
+   * The kernel may still have most of a response for the visitor. If the socket were closed, the next WINDOW_UPDATE of the visitor would be answered
+   * by a reset, and the rest would be lost. A visitor that has read all, closes when it comes to the FIN.
+   */
   #linger(): void {
-    this.#idleDeadline = this.host.deadlineIn(LINGER_MS)
+    this.#bytesRead = this.#socket.bytesRead
+    this.#lingersUntil ??= this.host.deadlineIn(BODY_IDLE_MS)
+    const silence = this.host.deadlineIn(this.#hasRead ? LINGER_MS : H2_PONG_MS)
+    this.#idleDeadline = Math.min(silence, this.#lingersUntil)
+  }
+
+  get #stillReads(): boolean {
+    if (this.#hasRead || this.#socket.bytesRead === this.#bytesRead) return false
+    return this.#lingersUntil === undefined || this.#idleDeadline < this.#lingersUntil
   }
 
   #destroy(): void {
@@ -210,6 +253,14 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     this.#destroy()
   }
 
+  /** gRPC clients send one PING for each round trip in which DATA came, to learn the capacity of the path: it costs less than what it follows. */
+  #countPing(): void {
+    const { bytesWritten } = this.#socket
+    const sent = bytesWritten - this.#writtenAtPing
+    this.#writtenAtPing = bytesWritten
+    if (sent <= ACKNOWLEDGEMENT_BYTES) this.#countControl()
+  }
+
   #countControl(): void {
     if (!this.#controls.take()) this.#calm()
   }
@@ -217,6 +268,7 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
   /** It asks for work that serves nobody (RFC 9113 §10.5). */
   #calm(): void {
     this.#mayWait = false
+    this.#lingersUntil = this.host.deadlineIn(LINGER_MS)
     this.#linger()
     if (!this.#session.destroyed)
       this.#session.destroy(new Error('too many frames that ask for nothing'), constants.NGHTTP2_ENHANCE_YOUR_CALM)

@@ -21,13 +21,13 @@ export class Http2ResponseWriter {
   status = 0
   /** Of the body. */
   bytes = 0
+  /** Of interim heads, until the final one comes or, of many, a PING is answered: `node:http2` does not say when they have left. */
+  interimBytes = 0
   readonly #stream: ServerHttp2Stream
   readonly #output: GatheredOutput
   readonly #reader: MessageReader<ResponseHead>
   readonly #taken: () => void
   #trailers: Http2Fields | undefined
-  /** Of interim heads, which count as waiting until the final one comes or, of many, a PING is answered: `node:http2` does not tell when they have left. */
-  #interimBytes = 0
   #pinged = false
 
   /** `on` subscribes to an event of `stream`. `taken` follows when all that was written has left for the visitor. */
@@ -56,9 +56,14 @@ export class Http2ResponseWriter {
     return this.#reader.done
   }
 
-  /** Bytes that have not left for the visitor. */
+  /** Bytes of the body that have not left for the visitor. */
+  get bodyWaiting(): number {
+    return this.#output.length
+  }
+
+  /** Bytes that the visitor has yet to take before more is written. A few interim heads are none of these: a local server may think for long behind them. */
   get waiting(): number {
-    return this.#output.length + this.#interimBytes
+    return this.#output.length + (this.interimBytes > H2_INTERIM_BYTES ? this.interimBytes : 0)
   }
 
   /** Bytes that have left. */
@@ -75,15 +80,15 @@ export class Http2ResponseWriter {
     const fields = http2ResponseFields(head)
     if (head.interim) {
       sendable(fields, (safe) => this.#stream.additionalHeaders(safe))
-      this.#interimBytes += head.bytes
-      if (this.#interimBytes > H2_INTERIM_BYTES) this.#ping()
+      this.interimBytes += head.bytes
+      if (this.interimBytes > H2_INTERIM_BYTES) this.#ping()
       return true
     }
     this.status = head.status
     // RFC 9110 §15.3.6, which node:http2 sees to; a length must not be left to contradict it.
     if (head.status === RESET_CONTENT) delete fields['content-length']
     const endStream = head.framing === 'none' || (head.framing === 'length' && head.contentLength === 0)
-    this.#interimBytes = 0
+    this.interimBytes = 0
     sendable(fields, (safe) =>
       this.#stream.respond(safe, { endStream, waitForTrailers: !endStream, sendDate: false } as object),
     )
@@ -94,13 +99,13 @@ export class Http2ResponseWriter {
   #ping(): void {
     const { session } = this.#stream
     if (this.#pinged || session === undefined || session.destroyed) return
-    const sent = this.#interimBytes
+    const sent = this.interimBytes
     this.#pinged = session.ping((error) => {
       this.#pinged = false
       // The final head has come, or the session has ended.
       if (error !== null || this.status !== 0 || this.#stream.destroyed) return
-      this.#interimBytes -= sent
-      if (this.#interimBytes > 0) this.#ping()
+      this.interimBytes -= sent
+      if (this.interimBytes > H2_INTERIM_BYTES) this.#ping()
       else this.#taken()
     })
   }

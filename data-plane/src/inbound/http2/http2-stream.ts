@@ -9,7 +9,13 @@ import {
   type RequestHead,
   RequestHeadParser,
 } from '@postern/protocol/http'
-import { HEAD_TIMEOUT_MS, LINGER_MS, STREAM_BACKLOG_BYTES, VISITOR_IDLE_MS } from '@postern/protocol/limits'
+import {
+  HEAD_TIMEOUT_MS,
+  LINGER_MS,
+  STREAM_BACKLOG_BYTES,
+  TRAILER_BYTES,
+  VISITOR_IDLE_MS,
+} from '@postern/protocol/limits'
 import { containedEvents, type Subscribe } from '../../h2/contained-events.ts'
 import { EndOfMessage } from '../../h2/end-of-message.ts'
 import { GatedInput } from '../../h2/gated-input.ts'
@@ -78,7 +84,8 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
   readonly #input: GatedInput
   #head: RequestHead | undefined
   #state: State = 'request'
-  #trailers: RawFields = []
+  /** What ends the body, with its trailers, or why they are none. */
+  #lastChunk: Buffer | TunnelFault = NO_TRAILERS
   readonly #endOfRequest: EndOfMessage
   /** Bytes of the body that are to be delivered again, before all others. */
   #again: Buffer[] = []
@@ -112,9 +119,7 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     this.deadline = host.deadlineIn(HEAD_TIMEOUT_MS)
     // An error of the stream ends it, and 'close' follows.
     stream.on('error', () => {})
-    this.#on('trailers', (_fields: unknown, _flags: number, trailers?: RawFields) => {
-      this.#trailers = trailers ?? []
-    })
+    this.#on('trailers', (_fields: unknown, _flags: number, trailers: RawFields = []) => this.#keepTrailers(trailers))
     this.#on('aborted', () => this.#resetByVisitor())
     this.#on('finish', () => this.#responseSent())
     this.#on('close', () => this.#closed())
@@ -123,6 +128,11 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     } catch (error) {
       this.#crash(error)
     }
+  }
+
+  /** All that is left is for the visitor to take what it was answered. */
+  get isAnswered(): boolean {
+    return this.#state !== 'request' || this.request.answeredSince !== undefined
   }
 
   /** A request that was not sent may be sent again as it is (RFC 9113 §8.7). */
@@ -169,10 +179,10 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     this.load.response(bytes.length, this.#now())
     const waited = this.#response.waiting > 0
     this.#response.write(bytes)
-    if (this.#response.waiting === 0) return true
-    if (!waited) this.#taken = this.#response.taken
-    this.#connection.burdened(bytes.length)
-    return false
+    const waits = this.#response.waiting > 0
+    if (waits && !waited) this.#taken = this.#response.taken
+    if (waits || this.#response.interimBytes > 0) this.#connection.burdened(bytes.length)
+    return !waits
   }
 
   defer(ready: () => void): (() => void) | undefined {
@@ -205,6 +215,8 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
 
   putBack(pieces: readonly Buffer[]): void {
     this.#again.unshift(...pieces)
+    for (const { length } of pieces) this.load.againBytes += length
+    this.#connection.burdened(this.load.againBytes)
     // Nothing further is read until what was sent has been sent again.
     this.#input.pause()
   }
@@ -250,6 +262,7 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
   }
 
   #deliverAgain(): void {
+    this.load.againBytes = 0
     for (const piece of this.#again.splice(0))
       if (this.request.takesBytes) this.request.bodyBytes(piece, 0, piece.length)
   }
@@ -259,6 +272,19 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     this.load.body(chunk.length, this.#now())
     const bytes = this.#head!.framing === 'chunked' ? chunkOf(chunk, 0, chunk.length) : chunk
     this.request.bodyBytes(bytes, 0, bytes.length)
+    if (this.request.keptBytes > 0) this.#connection.burdened(bytes.length)
+  }
+
+  /** They may wait for long, and nothing else bounds them: what is longer than they may be is refused by its beginning. */
+  #keepTrailers(trailers: RawFields): void {
+    try {
+      const last = http1LastChunk(trailers, 'request')
+      this.#lastChunk = Buffer.from(last.subarray(0, NO_TRAILERS.length + TRAILER_BYTES))
+      this.load.trailerBytes = this.#lastChunk.length
+      this.#connection.burdened(this.#lastChunk.length)
+    } catch (error) {
+      this.#lastChunk = toFault(error, 'request-invalid')
+    }
   }
 
   #readOn(): void {
@@ -274,7 +300,8 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     try {
       // A body that is shorter than it said is no request (RFC 9113 §8.1.1); trailers have no place behind one of a given length.
       if (this.#head!.framing !== 'chunked') throw new TunnelFault('request-invalid', 'The body is not whole.')
-      const last = http1LastChunk(this.#trailers, 'request')
+      const last = this.#lastChunk
+      if (last instanceof TunnelFault) throw last
       this.request.bodyBytes(last, 0, last.length)
     } catch (error) {
       this.#state = 'gone'
@@ -341,6 +368,8 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     this.expireIn(LINGER_MS)
   }
 }
+
+const NO_TRAILERS = http1LastChunk([], 'request')
 
 const methodOf = (raw: RawFields): string => {
   const at = raw.indexOf(':method')

@@ -15,11 +15,14 @@ const COPIES_OF_HEAD = 3
 
 export class StreamLoad {
   headBytes = 0
+  trailerBytes = 0
+  /** Of a body that is to be delivered again. */
+  againBytes = 0
   /** The local server takes nothing of the body just now. */
   stalled = false
   bodyEnded = false
-  readonly #request: Pick<ProxyRequest, 'sending'>
-  readonly #response: Pick<Http2ResponseWriter, 'waiting' | 'whole'>
+  readonly #request: Pick<ProxyRequest, 'sending' | 'keptBytes'>
+  readonly #response: Pick<Http2ResponseWriter, 'bodyWaiting' | 'interimBytes' | 'whole'>
   readonly #body: Pick<GatedInput, 'length'>
   readonly #responseFlow = new RecentFlow()
   readonly #bodyFlow = new RecentFlow()
@@ -28,8 +31,8 @@ export class StreamLoad {
   #dropped = false
 
   constructor(
-    request: Pick<ProxyRequest, 'sending'>,
-    response: Pick<Http2ResponseWriter, 'waiting' | 'whole'>,
+    request: Pick<ProxyRequest, 'sending' | 'keptBytes'>,
+    response: Pick<Http2ResponseWriter, 'bodyWaiting' | 'interimBytes' | 'whole'>,
     body: Pick<GatedInput, 'length'>,
   ) {
     this.#request = request
@@ -65,7 +68,10 @@ export class StreamLoad {
 
   /** Bytes that it holds. What a response's window has grown to is bounded by tenant (WINDOW_BUDGET_BYTES). */
   get held(): number {
-    return this.#dropped ? 0 : Math.min(this.#response.waiting, INITIAL_WINDOW_BYTES) + this.#heldOfRequest
+    if (this.#dropped) return 0
+    return (
+      Math.min(this.#response.bodyWaiting, INITIAL_WINDOW_BYTES) + this.#response.interimBytes + this.#heldOfRequest
+    )
   }
 
   /** Bytes that it holds or may soon hold: of a response, or of a body, another window may come at once. */
@@ -73,7 +79,8 @@ export class StreamLoad {
     if (this.#dropped || !this.sending) return this.held
     const response = Math.min(INITIAL_WINDOW_BYTES, this.#expectedResponse(now))
     const body = Math.min(H2_HELD_UPLOAD_BYTES, this.#expectedBody(now))
-    return Math.max(this.#response.waiting, response) + Math.max(this.#heldOfRequest, body)
+    const { bodyWaiting, interimBytes } = this.#response
+    return Math.max(bodyWaiting + interimBytes, response) + Math.max(this.#heldOfRequest, body)
   }
 
   /** As `weight`, but what flows is expected to be taken as it has been so far. */
@@ -84,7 +91,8 @@ export class StreamLoad {
 
   get #heldOfRequest(): number {
     const queued = this.stalled && this.sending ? STREAM_BACKLOG_BYTES : 0
-    return this.#body.length + queued + COPIES_OF_HEAD * this.headBytes
+    const body = this.#body.length + this.againBytes + this.#request.keptBytes
+    return body + queued + this.trailerBytes + COPIES_OF_HEAD * this.headBytes
   }
 
   /** What has begun may go on at once with as much as was asked for, for a while; then it is expected to go on as it has. */

@@ -18,7 +18,7 @@ import {
   type RequestHead,
   RequestHeadParser,
 } from '@postern/protocol/http'
-import { HOP_HEAD_ADDED, STREAM_BACKLOG_BYTES } from '@postern/protocol/limits'
+import { HOP_HEAD_ADDED, LINGER_MS, STREAM_BACKLOG_BYTES } from '@postern/protocol/limits'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
 import { containedEvents } from '../../h2/contained-events.ts'
 import { EndOfMessage } from '../../h2/end-of-message.ts'
@@ -63,6 +63,8 @@ export class H2OriginStream implements ByteStream {
   /** Since when nothing of what it holds has moved; monotonic ms, meaningful while it holds something. */
   stalledSince = 0
   #over = false
+  /** When it is reset, unless it is over before. */
+  #endsBy = Infinity
   #error: unknown
 
   constructor(host: H2StreamHost) {
@@ -89,9 +91,15 @@ export class H2OriginStream implements ByteStream {
     this.#listener = listener
   }
 
-  /** Nobody asks for it any longer; what is left of it ends by itself. */
+  /** Nobody asks for it any longer. What is left of it, END_STREAM or trailers behind a body of a given length, may come in LINGER_MS. */
   detach(): void {
     this.#listener = undefined
+    this.#endsBy = this.#host.now() + LINGER_MS
+  }
+
+  /** A local server may send all of its response and never END_STREAM, which would keep the place of a request. RFC 9113 §8.1 sets no deadline. */
+  sweep(): void {
+    if (this.#endsBy <= this.#host.now()) this.reset()
   }
 
   write(chunk: Buffer): boolean {

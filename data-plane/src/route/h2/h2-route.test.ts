@@ -12,10 +12,12 @@ import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import { CookieFence } from '@postern/protocol/http'
 import {
+  H2_PING_MS,
   H2_PONG_MS,
   H2_SESSION_IDLE_MS,
   H2_SESSIONS_PER_TUNNEL,
   H2_STREAM_WINDOW_BYTES,
+  LINGER_MS,
 } from '@postern/protocol/limits'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
 import { afterEach, expect, test } from 'vitest'
@@ -398,6 +400,45 @@ test.each([
       return sockets[0]!.destroyed
     })
     .toBe(true)
+})
+
+test('a quiet session is checked by SETTINGS: a gRPC server would end one that sends PINGs', async () => {
+  const { port, route, sessions, wait } = await stand((stream) => stream.respond({ ':status': 200 }))
+  const stream = visit(port).request({ ':authority': 'demo.example.com' })
+  stream.on('error', () => {})
+  await once(stream, 'response')
+  const received: string[] = []
+  sessions[0]!.on('ping', () => received.push('PING'))
+  sessions[0]!.on('remoteSettings', () => received.push('SETTINGS'))
+  await expect
+    .poll(() => {
+      wait(H2_PING_MS)
+      route.sweep()
+      return received.slice(0, 4)
+    })
+    .toEqual(['SETTINGS', 'SETTINGS', 'SETTINGS', 'SETTINGS'])
+  expect(stream.closed).toBe(false)
+})
+
+test('a response that is whole by its length and never ends is reset after a while, and its place is free', async () => {
+  const streams: ServerHttp2Stream[] = []
+  const { port, route, wait } = await stand((stream) => {
+    streams.push(stream)
+    stream.respond({ ':status': 200, 'content-length': '2' })
+    stream.write('ok')
+  })
+  expect(await ask(port, { path: '/slow' })).toMatchObject({ status: 200, body: 'ok' })
+  route.sweep()
+  expect([route.idleStreams, streams[0]!.closed]).toEqual([0, false])
+  streams[0]!.end()
+  await expect.poll(() => route.idleStreams).toBe(1)
+  expect(await ask(port, { path: '/never' })).toMatchObject({ status: 200, body: 'ok' })
+  const closed = once(streams[1]!, 'close')
+  wait(LINGER_MS + 1)
+  route.sweep()
+  await closed
+  expect(route.idleStreams).toBe(1)
+  expect(streams.map(({ rstCode }) => rstCode)).toEqual([0, http2.constants.NGHTTP2_CANCEL])
 })
 
 test('a response that is only a head ends with it', async () => {

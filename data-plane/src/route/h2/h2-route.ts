@@ -26,7 +26,7 @@ export class H2Route implements TunnelRoute {
   /** `now` is monotonic, in milliseconds. */
   constructor(source: AgentStreams, now: () => number, gate?: VisitorGate, places?: QueuePlaces) {
     this.gate = gate
-    this.queue = new StreamQueue(places)
+    this.queue = new StreamQueue(places, source.tenant)
     this.#source = source
     this.#now = now
     source.whenStreamGone?.(() => this.queue.freed())

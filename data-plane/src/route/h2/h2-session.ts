@@ -74,6 +74,8 @@ export class H2Session {
     this.#client = client
     this.#liveness = new Liveness({
       session: client,
+      // A gRPC server ends a connection for a third PING within five minutes, or without a stream (gRPC proposal A8, too_many_pings). SETTINGS does not count.
+      by: 'settings',
       blocked: () => this.#duplex.writableLength > 0,
       deadlineIn: (ms) => options.now() + SWEEP_MS + ms,
       dead: () => this.#fail(new TunnelFault('origin-closed', 'Its HTTP/2 connection works no longer.')),
@@ -149,6 +151,7 @@ export class H2Session {
 
   /** Called about once a second. */
   sweep(): void {
+    for (const stream of this.#streams) stream.sweep()
     if (this.#liveness.deadline <= this.#options.now()) this.#liveness.check()
   }
 
