@@ -139,8 +139,8 @@ async function ask(port: number, options: http.RequestOptions = {}, body?: strin
   return { status: response.statusCode!, headers: response.headers, trailers: response.trailers, body: text }
 }
 
-function visit(port: number) {
-  const session = http2.connect(`http://127.0.0.1:${port}`)
+function visit(port: number, options: http2.ClientSessionOptions = {}) {
+  const session = http2.connect(`http://127.0.0.1:${port}`, options)
   session.on('error', () => {})
   cleanups.push(() => session.destroy())
   return session
@@ -655,7 +655,8 @@ test('what a visitor does not read is held, and let go with the request that has
   })
   const requests: http2.ClientHttp2Stream[] = []
   for (const count of [1, 2]) {
-    const stream = visit(port).request({ ':authority': 'demo.example.com' })
+    // With a usual window of its own the visitor's system would take most of the window of the local server.
+    const stream = visit(port, { settings: { initialWindowSize: 1024 } }).request({ ':authority': 'demo.example.com' })
     stream.on('error', () => {})
     requests.push(stream)
     await once(stream, 'response')
