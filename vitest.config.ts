@@ -19,8 +19,19 @@ const base = {
 
 /** Files that set POSTERN_TIME_SCALE or another limit for themselves. Time limits are read once in a process, so each of these has one of its own. */
 const SCALED = '**/*.scaled.test.ts'
-/** Agents that are away and come back, rights that end: twenty seconds each of which most are waited. */
-const PATIENT = ['test/system/hold.test.ts', 'test/system/revocation.test.ts']
+/** What waits for limits of time, and what starts many processes: ten seconds each and more. They are a part of the gate, and not of `npm test`. */
+const PATIENT = [
+  'admin',
+  'agent-notices',
+  'hold',
+  'key-rotation',
+  'lifecycle',
+  'local-streams',
+  'npx',
+  'resources',
+  'revocation',
+  'task-image',
+].map((name) => `test/system/${name}.test.ts`)
 /** For whatever starts processes of the built bundles, and is looked at when it stops. */
 const SYSTEMS = [
   'test/support/build-once.ts',
@@ -31,9 +42,9 @@ const NOT_OURS = ['**/node_modules/**', '**/dist/**']
 
 /**
  * unit: beside the code. The others cross rooms, scaled has files of both kinds; hostile and system build the bundles first and run them as
- * processes, and so does patient, which waits for most of its time. hop is what visitors see, once more, with two tasks of which they come in at the wrong one, load is faults that take a quiet
+ * processes. patient is those of system that take long, hop is what visitors see, once more, with two tasks of which they come in at the wrong one, load is faults that take a quiet
  * machine, cluster is several tasks, most of them behind a balancer, suites runs other people's software through the tunnel, and stack deploys on an
- * AWS emulator: none of the six is a part of `npm test`. With `--mode gate` a test that has a size of its own for the gate takes that one.
+ * AWS emulator: none of these seven is a part of `npm test`. With `--mode gate` a test that has a size of its own for the gate takes that one.
  */
 export default defineConfig(({ mode }) => {
   // `--mode gate`, for every process of the run.

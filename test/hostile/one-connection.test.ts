@@ -152,7 +152,7 @@ describe('row 22: one anonymous connection', () => {
   const CASES: Readonly<Record<string, Case>> = {
     'pipelined requests for large responses': { usual, attack: pipeline(`open.${BASE}`, '/huge'), holds: 200_000 },
     'pipelined requests for small responses': { attack: pipeline(`open.${BASE}`, '/small') },
-    'pipelined requests for long heads': { usual, attack: pipeline(`open.${BASE}`, '/head') },
+    'pipelined requests for long heads': { attack: pipeline(`open.${BASE}`, '/head') },
     'pipelined requests for unknown names': { usual, attack: pipeline(`none.${BASE}`, '/', page) },
     'pipelined requests for the base domain': { attack: pipeline(BASE, '/', page) },
     'pipelined requests for somebody else’s domain': { attack: pipeline('else.example', '/', page) },
@@ -166,14 +166,14 @@ describe('row 22: one anonymous connection', () => {
       holds: MiB,
     },
     '100 large responses that are sipped': { attack: atOnce('/large', { window: 1, sips: true }), holds: 8 * MiB },
-    '100 responses in chunks of one byte': { usual, attack: atOnce('/tiny'), holds: 8 * MiB },
+    '100 responses in chunks of one byte': { attack: atOnce('/tiny'), holds: 8 * MiB },
     '100 long heads, unread': { attack: atOnce('/head', { reads: false }) },
     '100 fault pages, unread': {
       attack: atOnce('/', { host: `none.${BASE}`, fields: [namedField('accept', 'text/html')], reads: false }),
     },
     '100 bodies that are not read': { usual, attack: atOnce('/stall', { body: BODY_BYTES }) },
     '100 bodies behind long heads': { attack: atOnce('/stall', { body: BODY_BYTES, fields: LONG_FIELDS }) },
-    '100 bodies that are not read, and long trailers': { usual, attack: trailed('/stall', LONG_TRAILERS) },
+    '100 bodies that are not read, and long trailers': { attack: trailed('/stall', LONG_TRAILERS) },
     'bodies of single bytes that may be sent again': {
       usual,
       attack: singles(`open.${BASE}`, '/sink', 8, REPLAY_BYTES),
@@ -181,9 +181,8 @@ describe('row 22: one anonymous connection', () => {
     'bodies of single bytes that an HTTP/2 server does not read': {
       attack: singles(`h2c.${BASE}`, '/stall', 40, 80_000),
     },
-    'single bytes of a body that waits': { usual, attack: retain },
+    'single bytes of a body that waits': { attack: retain },
     '100 large responses of an HTTP/2 server': {
-      usual,
       attack: atOnce('/large', { host: `h2c.${BASE}` }),
       sharesStreams: true,
       holds: 3 * MiB,
@@ -204,14 +203,14 @@ describe('row 22: one anonymous connection whose tunnel is on another node', () 
   afterAll(() => tasks?.stop())
 
   const CASES: Readonly<Record<string, Case>> = {
-    'pipelined requests for large responses': { usual, attack: pipeline(`open.${BASE}`, '/huge'), holds: 200_000 },
+    'pipelined requests for large responses': { attack: pipeline(`open.${BASE}`, '/huge'), holds: 200_000 },
     '100 large responses': { attack: atOnce('/large'), holds: 8 * MiB },
     '100 large responses of a tunnel with rules': {
       usual,
       attack: atOnce('/large', { host: `judged.${BASE}` }),
       holds: 8 * MiB,
     },
-    '100 bodies that are not read': { usual, attack: atOnce('/stall', { body: BODY_BYTES }) },
+    '100 bodies that are not read': { attack: atOnce('/stall', { body: BODY_BYTES }) },
     '100 bodies for a tunnel with rules': {
       attack: atOnce('/stall', { host: `judged.${BASE}`, body: BODY_BYTES }),
       sharesStreams: true,
