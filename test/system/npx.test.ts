@@ -62,7 +62,10 @@ interface Started {
 
 /** Resolves when the tunnel is open. @param program with its arguments, before those of the agent */
 async function start(subdomain: string, program: readonly string[]): Promise<Started> {
-  const { TUNNEL_AGENT_SERVER: _server, ...env } = process.env
+  // Options of an npx or npm that runs this test would be this one's, too.
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith('npm_') && name !== 'TUNNEL_AGENT_SERVER'),
+  )
   const token = (await system.token('tester')).reveal()
   const [command, ...args] = program as [string, ...string[]]
   const npx = spawn(command, args, {
