@@ -42,7 +42,6 @@ const SEEN = {
   protocol: 'https',
   host: HOST,
   forwardedHost: HOST,
-  forwarded: `for=${VISITOR};proto=https;host="${HOST}"`,
 }
 
 let folder: string
