@@ -10,6 +10,8 @@ import { FORMS, type Pace, visitSlowly } from './slow-visit.ts'
 
 /** More than a connection lingers, and the deadlines are looked at. */
 const PAUSE_MS = 3 * LINGER_MS
+/** So often it is looked at what they hold. */
+const LOOK_MS = 50
 /** For what is under way when a node is asked to stop. */
 const GRACE_MS = 60_000
 
@@ -62,8 +64,7 @@ export async function slowRound({ bytes, pace, stops }: RoundOptions): Promise<R
         return [name, await visitSlowly({ port, host: `${form.tunnel}.${BASE}`, form, pace: { from, ...pace }, bytes })]
       }),
     )
-    await setTimeout(PAUSE_MS)
-    const held = await heldBy(nodes)
+    const held = await heldAtRest(nodes)
     const stopped = stops ? stop(GRACE_MS) : undefined
     await setTimeout(PAUSE_MS)
     read()
@@ -75,6 +76,18 @@ export async function slowRound({ bytes, pace, stops }: RoundOptions): Promise<R
     origin.closeAllConnections()
     await stop(0)
   }
+}
+
+/** What they hold when no more comes: at the end of PAUSE_MS in which it did not change. */
+async function heldAtRest(nodes: readonly MemoryTask[]): Promise<number> {
+  let held = await heldBy(nodes)
+  for (let quietMs = 0; quietMs < PAUSE_MS; ) {
+    await setTimeout(LOOK_MS)
+    const now = await heldBy(nodes)
+    quietMs = now > 0 && now === held ? quietMs + LOOK_MS : 0
+    held = now
+  }
+  return held
 }
 
 async function heldBy(nodes: readonly MemoryTask[]): Promise<number> {
