@@ -54,6 +54,22 @@ test.each<[title: string, options: Parameters<typeof start>[0], ended: number, g
   expect(start(options).end(ended)).toBe(goneAfter)
 })
 
+test.each<[title: string, init: string, goneAtOnce: number]>([
+  ['npx was gone before the agent looked', 'systemd', 1],
+  ['npx is the first process of its container', 'npm exec tunnel', 0],
+])('%s', (_title, command, goneAtOnce) => {
+  let gone = 0
+  watchNpx({
+    environment: NPX_STARTED,
+    processes: { parent: () => 1, alive: () => true, find: () => ({ command, parent: 0 }) },
+    every: () => () => undefined,
+    gone: () => {
+      gone += 1
+    },
+  })
+  expect(gone).toBe(goneAtOnce)
+})
+
 test('this machine says who its processes are', () => {
   expect(MACHINE.parent()).toBe(process.ppid)
   expect([MACHINE.alive(process.pid), MACHINE.alive(2 ** 22 + 1)]).toEqual([true, false])

@@ -26,6 +26,11 @@ export function watchNpx({ environment, processes, every, gone }: NpxWatchOption
   if (environment.npm_lifecycle_event !== 'npx') return () => undefined
   const parent = processes.parent()
   const watched = [parent, ...shellsParent(processes, parent)]
+  // Process 1 has taken this one over, or its shell: npx was gone before this was asked. In a container npx may be process 1 itself.
+  if (watched.includes(1) && !isNpm(processes.find(1))) {
+    gone()
+    return () => undefined
+  }
   const stop = every(() => {
     if (processes.parent() === parent && watched.every((pid) => processes.alive(pid))) return
     stop()
@@ -37,8 +42,11 @@ export function watchNpx({ environment, processes, every, gone }: NpxWatchOption
 /** Some shells become the command that they are given, and others stay: then npm is one further up. */
 function shellsParent(processes: Processes, parent: number): number[] {
   const found = processes.find(parent)
-  return found === undefined || /^(npm|npx|node)\b/.test(found.command) ? [] : [found.parent]
+  return found === undefined || isNpm(found) ? [] : [found.parent]
 }
+
+const isNpm = (found: ReturnType<Processes['find']>): boolean =>
+  found !== undefined && /^(npm|npx|node)\b/.test(found.command)
 
 export const MACHINE: Processes = {
   parent: () => process.ppid,

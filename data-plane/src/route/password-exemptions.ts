@@ -10,8 +10,18 @@ const OVERRIDES: ReadonlySet<string> = new Set([
   'x-http-method',
   'x-http-method-override',
   'x-method-override',
+  'x-method',
+  'script-name',
+  'path-info',
+  'x-script-name',
+  'x-forwarded-prefix',
+  'x-forwarded-path',
+  'x-forwarded-uri',
+  'x-matched-path',
 ])
-/** Token characters that local servers fold into hyphens (RFC 3875 §4.1.18). */
+/** The same by a name in the query: Rails, Laravel and Symfony; WordPress. */
+const QUERY_OVERRIDES: ReadonlySet<string> = new Set(['_method', 'rest_route'])
+/** Token characters that local servers fold into hyphens (RFC 3875 §4.1.18). PHP makes underscores of them in names of the query. */
 const ODD = /[^0-9a-z]/g
 const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
@@ -43,8 +53,27 @@ function isPreflight(head: RequestHead): boolean {
   return head.path.startsWith('/') && head.fieldValues('authorization').length === 0
 }
 
+/** A field with an underscore is one that some server takes for a variable of its own: gunicorn takes SCRIPT_NAME off the path. */
 function isOverridden(head: RequestHead): boolean {
-  for (let i = 0; i < head.fieldCount; i++)
-    if (OVERRIDES.has(head.fieldName(i).toLowerCase().replaceAll(ODD, '-'))) return true
-  return false
+  for (let i = 0; i < head.fieldCount; i++) {
+    const name = head.fieldName(i).toLowerCase()
+    if (name.includes('_') || OVERRIDES.has(name.replaceAll(ODD, '-'))) return true
+  }
+  const query = head.path.slice(pathOf(head.path).length + 1)
+  return query !== '' && query.split(/[&;]/).some((pair) => QUERY_OVERRIDES.has(queryName(pair)))
+}
+
+/** As PHP reads it: what stands before `=` or `[`, decoded. */
+function queryName(pair: string): string {
+  const name = decoded(pair.split('=', 1)[0]!.replaceAll('+', ' '))
+  return name.trimStart().split('[', 1)[0]!.toLowerCase().replaceAll(ODD, '_')
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    // No name that anybody takes for an override.
+    return text
+  }
 }

@@ -283,6 +283,10 @@ describe('preflights', () => {
     ['another method by a field', 'OPTIONS /', [...PREFLIGHT, 'X-HTTP-Method-Override: DELETE']],
     ['the same in odd spelling', 'OPTIONS /', [...PREFLIGHT, 'x_http_method_override: DELETE']],
     ['another path by a field', 'OPTIONS /', [...PREFLIGHT, 'X-Original-URL: /admin']],
+    ['another method by the query', 'OPTIONS /a?b=c&_method=GET', PREFLIGHT],
+    ['the same, encoded', 'OPTIONS /a?%5Fmethod=GET', PREFLIGHT],
+    ['the same as PHP reads it', 'OPTIONS /a?+.Method[]=GET', PREFLIGHT],
+    ['another path by the query', 'OPTIONS /?rest_route=/wp/v2/users', PREFLIGHT],
     ['a token', 'OPTIONS /', [...PREFLIGHT, 'Authorization: Bearer abc']],
     ['a wrong password', 'OPTIONS /', [...PREFLIGHT, basic('ann:no')]],
   ])('%s makes another request of it', async (_, start, lines) => {
@@ -301,7 +305,7 @@ describe('preflights', () => {
 describe('paths without a password', () => {
   const rules = { basicAuth: { ...basicAuth('ann:pw'), except: ['/healthz', '/webhooks/*'] } }
 
-  test.each(['/healthz', '/healthz?a', '/webhooks/', '/webhooks/x/y?q=/../', '/webhooks/a%20b', '/webhooks/%61'])(
+  test.each(['/healthz', '/healthz?a', '/webhooks/x/', '/webhooks/x/y?q=/../', '/webhooks/a%20b', '/webhooks/%61'])(
     '%s passes, with every method, and leaves no cookie',
     async (path) => {
       const { request } = setup({ rules })
@@ -311,9 +315,27 @@ describe('paths without a password', () => {
     },
   )
 
-  test.each(['/', '/admin', '/healthz/', '/healthz/x', '/webhooks', '/Webhooks/x', '/webhooksx/', '/a/webhooks/x'])(
-    '%s does not',
-    async (path) => expect(await setup({ rules }).request(`GET ${path}`)).toBe('visitor-unauthorised'),
+  test.each([
+    '/',
+    '/admin',
+    '/healthz/',
+    '/healthz/x',
+    '/webhooks',
+    '/webhooks/',
+    '/webhooks/?a',
+    '/Webhooks/x',
+    '/webhooksx/',
+    '/a/webhooks/x',
+  ])('%s does not', async (path) => expect(await setup({ rules }).request(`GET ${path}`)).toBe('visitor-unauthorised'))
+
+  test.each([
+    'SCRIPT_NAME: /webhooks',
+    'Script-Name: /webhooks',
+    'X-Forwarded-Prefix: /webhooks',
+    'Path_Info: /admin',
+    'any_thing: 1',
+  ])('%s makes another path of it for some servers', async (field) =>
+    expect(await setup({ rules }).request('GET /webhooks/admin', field)).toBe('visitor-unauthorised'),
   )
 
   test.each([

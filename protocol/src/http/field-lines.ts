@@ -148,12 +148,24 @@ export class FieldLines {
 
   /** Reads `clean` in place of the lines that it was made of, which keep their numbers; `from` is where its field lines begin. */
   replaceBy(clean: Buffer, from: number): void {
-    const numbers = Array.from({ length: this.count }, (_, i) => this.lineOf(i))
+    const numbers = this.#lineNumbers()
     this.clear()
     this.buffer = clean
     this.base = 0
     this.scan(clean, from, clean.length, 'response')
     this.#numbers = numbers
+  }
+
+  /** Of all lines, in one pass. */
+  #lineNumbers(): number[] {
+    const numbers: number[] = []
+    let number = 1
+    let at = this.base
+    for (let i = 0; i < this.count; i++) {
+      for (const start = this.nameStart(i); at < start; at++) if (this.buffer[at] === LF) number++
+      numbers.push(number)
+    }
+    return numbers
   }
 
   /** The number of a field's line in its head, whose first line is the start line. */
