@@ -58,8 +58,8 @@ export class CredentialCheck {
   }
 
   #begin(credentials: Buffer, digest: string, address: string): Refusal | Promise<Refusal> {
-    const retryAfterMs = this.#wrong.lockedFor(address)
-    if (retryAfterMs > 0) return new TunnelFault('visitor-locked-out', undefined, { retryAfterMs })
+    const locked = this.#lockOut(address)
+    if (locked !== undefined) return locked
     if (this.#pending.size >= CREDENTIAL_CHECKS_WAITING) return new TunnelFault('visitor-checks-busy')
     const verdict = this.#last.then(() => this.#verdict(credentials, digest, address))
     this.#last = verdict
@@ -69,6 +69,9 @@ export class CredentialCheck {
 
   async #verdict(credentials: Buffer, digest: string, address: string): Promise<Refusal> {
     try {
+      // Those before it in the line may have been wrong, too.
+      const locked = this.#lockOut(address)
+      if (locked !== undefined) return locked
       const hash = await this.#deps.turnstile.pass(() => this.#deps.hash(credentials, this.#salt))
       if (this.#isKnown(hash)) {
         this.#right.add(digest)
@@ -83,6 +86,11 @@ export class CredentialCheck {
     } finally {
       this.#pending.delete(digest)
     }
+  }
+
+  #lockOut(address: string): Refusal {
+    const retryAfterMs = this.#wrong.lockedFor(address)
+    return retryAfterMs > 0 ? new TunnelFault('visitor-locked-out', undefined, { retryAfterMs }) : undefined
   }
 
   /** Looks at all of them, in the same time whichever it is. */

@@ -42,8 +42,12 @@ export class SignInCookie {
 
   state(head: RequestHead): SignInState {
     let left = 0
-    const values = head.fieldValues('cookie').flatMap((field) => cookieValues(field, SIGN_IN_COOKIES))
-    for (const value of values.slice(0, SIGN_IN_COOKIES_READ)) left = Math.max(left, this.#timeLeft(value))
+    // The page of another tunnel cannot plant a cookie under the first name.
+    const names = [NAME_OVER_HTTPS, NAME_IN_CLEAR].map((name) => new Set([name]))
+    const fields = head.fieldValues('cookie')
+    const values = names.flatMap((name) => fields.flatMap((field) => cookieValues(field, name)))
+    for (const value of values.filter((each) => VALUE.test(each)).slice(0, SIGN_IN_COOKIES_READ))
+      left = Math.max(left, this.#timeLeft(value))
     if (left <= 0) return 'none'
     return left < SIGN_IN_RENEWED_MS ? 'aging' : 'fresh'
   }

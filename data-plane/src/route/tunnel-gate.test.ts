@@ -164,6 +164,16 @@ describe('names and passwords', () => {
     expect(hashed.length).toBe(before + 1)
   })
 
+  test('of many wrong ones at once ten are hashed', async () => {
+    const { code, hashed } = gateOf({ basicAuth: basicAuth('ann:pw') })
+    const codes = await Promise.all(
+      Array.from({ length: CREDENTIAL_CHECKS_WAITING }, (_, i) => code(HERE, basic(`ann:${i}`))),
+    )
+    const wrong = codes.filter((each) => each === 'visitor-unauthorised').length
+    expect([hashed.length, wrong]).toEqual([WRONG_PASSWORDS_PER_MINUTE, WRONG_PASSWORDS_PER_MINUTE])
+    expect(codes.at(-1)).toBe('visitor-locked-out')
+  })
+
   test('after ten wrong ones an address waits for its minute; what was right before passes, and so do other addresses', async () => {
     const { gate, code, clock, hashed } = gateOf({ basicAuth: basicAuth('ann:pw', 'bob:pw') })
     await code('2001:db8::1', basic('ann:pw'))
