@@ -309,7 +309,7 @@ describe('a served stream', () => {
   })
 })
 
-test('of connections that only deliver what they were given there are as many as streams, and the oldest gives way', async () => {
+test('connections that only deliver what is left are at most as many as streams: the oldest is closed for a new one', async () => {
   const sockets: SlowSocket[] = []
   let connected = (_socket: net.Socket): void => {}
   const server = {

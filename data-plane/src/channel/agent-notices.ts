@@ -1,4 +1,4 @@
-/** Which notices go to the person at an agent: few a second, and the name of a dropped cookie once. Knows nothing of channels. */
+/** Limits the notices that an agent gets: a few each second, and one for each name of a dropped cookie. */
 import { type NoticeKind, RateBucket } from '@postern/protocol/channel'
 import { NOTICED_COOKIES, NOTICES_BURST, NOTICES_PER_SECOND } from '@postern/protocol/limits'
 

@@ -23,6 +23,11 @@ class PeerStream extends ScriptedStream implements RawStream {
     super()
     this.id = id
   }
+
+  /** As a stream of the multiplexer: behind its end it takes nothing, and never becomes writable. */
+  override write(chunk: Buffer): boolean {
+    return this.state === 'open' && super.write(chunk)
+  }
 }
 
 const TAKEN = String.fromCharCode(HOP_ANSWER.taken)
@@ -220,6 +225,16 @@ test.each<[what: string, then: (forwarded: PeerStream, local: TunnelStream) => v
   clock.ms += ONE_AT_A_TIME_MS
   tunnel.route.lease('idle', { visitorAddress: '192.0.2.2', requestId: 'x' }).keep(IDLE_STREAM_MS)
   expect(tunnel.route.idleStreams).toBe(1)
+})
+
+test('a local server that has ended its answer and then resets frees the stream of the request at once', () => {
+  const { tunnel, forward } = setup(1)
+  const upload = forward('192.0.2.1')
+  tunnel.streams[0]!.answer('answer')
+  tunnel.streams[0]!.endLocally()
+  expect(upload.state).toBe('ended')
+  tunnel.streams[0]!.resetLocally()
+  expect([upload.state, upload.failure?.fault.code]).toEqual(['reset', 'origin-closed'])
 })
 
 test('a forwarded request that waits for its answer does', () => {

@@ -147,7 +147,7 @@ class Beginning implements StreamListener, QueuedRequest {
 
   // ── what becomes of it ────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Of a channel that is not here any more nobody hears. */
+  /** A notice for a channel that has left is dropped. */
   #passNotice({ name, epoch }: HopPreamble, { about, detail }: NonNullable<HopPreamble['notice']>): void {
     this.#house.routes.ofClaim(name, epoch)?.route.notify?.(about, detail)
     this.#stream.end()
@@ -263,11 +263,13 @@ class Beginning implements StreamListener, QueuedRequest {
           over()
           lease.leave()
         },
-        broken: (_end, why) => {
+        broken: ({ ended }, why) => {
           over()
           const failure = lease.failure() ?? failureBy(why)
           lease.reset()
-          this.#behindSent(() => this.#giveBack(failure))
+          // Behind an end nothing can be written, and a reset goes behind it by itself.
+          if (ended) this.#giveBack(failure)
+          else this.#behindSent(() => this.#giveBack(failure))
         },
       },
     )

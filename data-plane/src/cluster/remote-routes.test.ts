@@ -68,7 +68,7 @@ class TestHop implements Hop {
   takeFailure(): undefined {}
 }
 
-/** A table, tasks and peers in the hands of the test. Whoever is reached is open at once, unless `down` says otherwise. @param alone without a key for other tasks */
+/** A table, nodes and peers that the test controls. A channel to a node is open at once, unless `down` names the node. @param alone without a key for other nodes */
 async function setup({ rows = [] as TableRoute[], tasks = ['a', 'b', 'self'], alone = false } = {}) {
   const state = {
     ms: 1_000_000,

@@ -116,7 +116,7 @@ export class WaitingRoom {
   #open(subdomain: Subdomain): Waiter {
     const { routes } = this.#deps
     const waiter = new Waiter(this.#places, routes.tenantOf(subdomain), () => this.#close(subdomain, waiter))
-    // A channel of this task. Of another task's nobody is told: whoever looks for those in the table does so here, for all guests at once.
+    // A channel of this node reports itself. Those of other nodes are looked up in the table, once for all guests.
     waiter.forgetRoute = routes.whenBack(subdomain, (route) => this.#admitAll(subdomain, waiter, route))
     this.#waiters.set(subdomain, waiter)
     return waiter

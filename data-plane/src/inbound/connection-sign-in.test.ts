@@ -205,7 +205,7 @@ test('a channel that takes no more requests ends it, so that its agent can leave
   expect(stand.tunnel.open).toBe(0)
 })
 
-test('a stream with a sign-in that rests gives way to another visitor, and the connection goes on', async () => {
+test('an idle stream with a sign-in is evicted for another visitor, and its connection goes on', async () => {
   const stand = await standWith(1)
   const [alice, stream] = await signedIn(stand)
   const bob = new Browser(stand.port).send(get('/bob'))

@@ -98,7 +98,7 @@ test('requests of two addresses that hang share with a third', async () => {
   await stand.queued(1)
 })
 
-test('of WebSockets that move nothing the one gives way that has done so for the longest; it is told by a Close frame', async () => {
+test('of idle WebSockets the one that has been idle the longest is evicted, with a Close frame', async () => {
   const stand = await standWith(2)
   const lively = await sent(stand, CROWD, get('/ws', WEBSOCKET), UPGRADED)
   const idle = await sent(stand, OTHER_CROWD, get('/ws', WEBSOCKET), UPGRADED)
@@ -158,7 +158,7 @@ test('another upgrade, and a WebSocket in the middle of a frame, are cut', async
   expect(half.text).not.toContain(RESTARTING)
 })
 
-test('event streams that send nothing give way, by HTTP/1 and by HTTP/2', async () => {
+test('event streams that send nothing are evicted, by HTTP/1 and by HTTP/2', async () => {
   const stand = await standWith(2)
   const first = await sent(stand, CROWD, get('/events'), EVENTS)
   const second = new SeenRequest(visit(stand.port), { ':path': '/events' })

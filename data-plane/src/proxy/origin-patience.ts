@@ -1,4 +1,4 @@
-/** How long a request waits for the first byte of its answer, and when the wait is reported. Knows nothing of streams. */
+/** How long a request waits for the first byte of its response, and when the wait is reported to the agent. */
 import { ORIGIN_FIRST_BYTE_MS, STILL_WAITING_MS } from '@postern/protocol/limits'
 
 /** What it needs to know of the request's route. */

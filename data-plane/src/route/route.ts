@@ -35,7 +35,7 @@ export interface Lease {
   readonly stream: ByteStream
   /** The stream has carried an exchange before: the local server may have closed it without our knowing. */
   readonly reused: boolean
-  /** Whoever has the tunnel judges the request, and ends it in its time. May become true, never false. */
+  /** The node that has the tunnel authorises the request and keeps its deadlines. False at first; once true, it stays true. */
   readonly judged?: boolean
   /** When the stream was opened, where that is known; monotonic milliseconds. */
   readonly openedAt?: number

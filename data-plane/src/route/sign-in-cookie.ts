@@ -12,6 +12,8 @@ import { type DeploymentKey, type DeploymentKeys, keyById } from '@postern/proto
 const NAME_OVER_HTTPS = '__Host-postern-visitor'
 const NAME_IN_CLEAR = 'postern-visitor'
 export const SIGN_IN_COOKIES: ReadonlySet<string> = new Set([NAME_OVER_HTTPS, NAME_IN_CLEAR])
+/** In the order in which they are read: the page of another tunnel cannot plant a cookie under the first name. */
+const READ_IN_TURN: readonly ReadonlySet<string>[] = [new Set([NAME_OVER_HTTPS]), new Set([NAME_IN_CLEAR])]
 
 /** Id of the key, milliseconds since 1970, MAC. */
 const VALUE = /^([0-9a-f]{8})\.([0-9a-z]{1,11})\.([0-9A-Za-z_-]{43})$/
@@ -42,10 +44,8 @@ export class SignInCookie {
 
   state(head: RequestHead): SignInState {
     let left = 0
-    // The page of another tunnel cannot plant a cookie under the first name.
-    const names = [NAME_OVER_HTTPS, NAME_IN_CLEAR].map((name) => new Set([name]))
     const fields = head.fieldValues('cookie')
-    const values = names.flatMap((name) => fields.flatMap((field) => cookieValues(field, name)))
+    const values = READ_IN_TURN.flatMap((name) => fields.flatMap((field) => cookieValues(field, name)))
     for (const value of values.filter((each) => VALUE.test(each)).slice(0, SIGN_IN_COOKIES_READ))
       left = Math.max(left, this.#timeLeft(value))
     if (left <= 0) return 'none'

@@ -1,4 +1,4 @@
-/** Lets a socket be read to its end although what is written to it fails. Knows nothing of what the bytes are. */
+/** Lets a socket be read to its end although writes to it fail. */
 import type { Socket } from 'node:net'
 
 type Done = (error?: Error | null) => void
