@@ -11,8 +11,8 @@ import type { ProxyContext } from '../proxy/proxy-context.ts'
 import type { TrustedProxies } from '../proxy/visitor.ts'
 import { Http1Connection } from './http1-connection.ts'
 import { Http2Connection } from './http2/http2-connection.ts'
-import { IdleConnections } from './idle-connections.ts'
 import type { InboundConnection, VisitorHost } from './inbound-context.ts'
+import { ReplaceableConnections } from './replaceable-connections.ts'
 import { Sweeper } from './sweeper.ts'
 import { VisitorCeilings } from './visitor-ceilings.ts'
 
@@ -49,9 +49,9 @@ export class PublicListener {
   readonly #servers = new Set<Server>()
   readonly #sockets = new Set<Socket>()
   readonly #visitors = new Set<InboundConnection>()
-  readonly #idle = new IdleConnections(this.#visitors, ({ idleSince }) => idleSince)
-  readonly #unfinished = new IdleConnections(this.#visitors, ({ unfinishedSince }) => unfinishedSince)
-  readonly #answered = new IdleConnections(this.#visitors, ({ answeredSince }) => answeredSince)
+  readonly #idle = new ReplaceableConnections(this.#visitors, ({ idleSince }) => idleSince)
+  readonly #unfinished = new ReplaceableConnections(this.#visitors, ({ unfinishedSince }) => unfinishedSince)
+  readonly #answered = new ReplaceableConnections(this.#visitors, ({ answeredSince }) => answeredSince)
   readonly #sweeper: Sweeper
   readonly #ceilings: VisitorCeilings
   /** `retiring` is asked with each response. */

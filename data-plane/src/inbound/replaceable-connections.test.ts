@@ -1,6 +1,6 @@
 import { EVICTED_AT_ONCE, EVICTION_SEARCH_MS } from '@postern/protocol/limits'
 import { expect, test } from 'vitest'
-import { IdleConnections } from './idle-connections.ts'
+import { ReplaceableConnections } from './replaceable-connections.ts'
 
 interface Connection {
   readonly addressKey: string
@@ -13,7 +13,7 @@ const connection = (addressKey: string, idleSince: number | undefined): Connecti
 
 /** In the order in which they end; each is gone then. */
 function endAll(connections: Set<Connection>, count: number, addressKey?: string): (string | undefined)[] {
-  const idle = new IdleConnections(connections, since)
+  const idle = new ReplaceableConnections(connections, since)
   return Array.from({ length: count }, () => {
     const next = idle.next(0, addressKey)
     if (next === undefined) return undefined
@@ -45,7 +45,7 @@ test('of one address alone, if it is given', () => {
 
 test('one that has had a request since it was chosen does not end', () => {
   const connections = Array.from({ length: 3 }, (_, n) => connection('a', n))
-  const idle = new IdleConnections(new Set(connections), since)
+  const idle = new ReplaceableConnections(new Set(connections), since)
   expect(idle.next(0)).toBe(connections[0])
   connections[0]!.idleSince = undefined
   connections[1]!.idleSince = 99
@@ -63,7 +63,7 @@ test('of many as many are chosen by one look as are ended one by one', () => {
       yield* all
     },
   }
-  const idle = new IdleConnections(connections, since)
+  const idle = new ReplaceableConnections(connections, since)
   for (let n = 0; n < EVICTED_AT_ONCE; n += 1) {
     const counts = new Map<string, number>()
     for (const { addressKey, idleSince } of all)
@@ -81,14 +81,14 @@ test('of many as many are chosen by one look as are ended one by one', () => {
 
 test('one for which none may end does not keep the next one from those that may', () => {
   const connections = [connection('a', 1), connection('a', 2)]
-  const idle = new IdleConnections(new Set(connections), since)
+  const idle = new ReplaceableConnections(new Set(connections), since)
   expect(idle.next(0, undefined, () => false)).toBeUndefined()
   expect(idle.next(0, undefined, (key) => key === 'a')).toBe(connections[0])
 })
 
 test('where the address of those that were chosen may lose none, others are looked for a moment later', () => {
   const connections = new Set([connection('a', 1), connection('a', 2)])
-  const idle = new IdleConnections(connections, since)
+  const idle = new ReplaceableConnections(connections, since)
   const notA = (key: string) => key !== 'a'
   expect(idle.next(0, undefined, notA)).toBeUndefined()
   const other = connection('b', 3)
@@ -99,7 +99,7 @@ test('where the address of those that were chosen may lose none, others are look
 
 test('where none is idle the next look is a moment later, for the address that was looked for', () => {
   const busy = connection('a', undefined)
-  const idle = new IdleConnections(new Set([busy, connection('b', 1)]), since)
+  const idle = new ReplaceableConnections(new Set([busy, connection('b', 1)]), since)
   expect(idle.next(0, 'a')).toBeUndefined()
   busy.idleSince = 5
   expect(idle.next(EVICTION_SEARCH_MS - 1, 'a')).toBeUndefined()
