@@ -1,4 +1,5 @@
 /** Keeps one tunnel's cookies away from the others (RFC 6265 §5.3). Knows the base domain and the value of Set-Cookie alone. */
+import { trimmed } from './trimmed.ts'
 
 /** Every Domain attribute: a browser takes the last, here any is judged. */
 const DOMAINS = /;[ \t]*domain[ \t]*=([^;]*)/gi
@@ -32,15 +33,7 @@ export class CookieFence {
   }
 }
 
-/** The value without the blanks and quotes around it, and without one dot at each end. Looks at each character once. */
+/** The value without the blanks and quotes around it, and without one dot at each end. */
 function bare(value: string): string {
-  let from = 0
-  let to = value.length
-  while (from < to && isAround(value, from)) from++
-  if (from < to && value[from] === '.') from++
-  while (to > from && isAround(value, to - 1)) to--
-  if (to > from && value[to - 1] === '.') to--
-  return value.slice(from, to)
+  return trimmed(value, ' \t"').replace(/^\./, '').replace(/\.$/, '')
 }
-
-const isAround = (value: string, at: number): boolean => ' \t"'.includes(value.charAt(at))

@@ -6,6 +6,7 @@ import { HEAD_FIELDS } from '../limits.ts'
 import { COLON, CR, HTAB, LF, SP, TOKEN, VALUE } from './character-tables.ts'
 import { bits, FIELD, type FieldId, fieldId, lookAlikeOf } from './field-names.ts'
 import { refuse, type Side } from './rules.ts'
+import { trimmed } from './trimmed.ts'
 
 /** Of each line: name start, name end, value start, value end, id and shape. */
 const STRIDE = 5
@@ -274,20 +275,11 @@ export class FieldLines {
   }
 }
 
-/** The pieces of a value that stand in lines of their own, parted by one space each. */
+/** The pieces of a value that stand in lines of their own, parted by one space each. `trim` would take bytes of the value, too. */
 function unfolded(value: string): string {
   if (!value.includes('\n')) return value
-  const pieces = value.split('\n').map(bare)
+  const pieces = value.split('\n').map((piece) => trimmed(piece, ' \t\r'))
   return pieces.filter((piece) => piece !== '').join(' ')
-}
-
-/** Without the white space and the CR around it. Looks at each character once; `trim` would take bytes of the value, too. */
-function bare(text: string): string {
-  let from = 0
-  let to = text.length
-  while (from < to && ' \t\r'.includes(text.charAt(from))) from++
-  while (to > from && ' \t\r'.includes(text.charAt(to - 1))) to--
-  return text.slice(from, to)
 }
 
 const isBlank = (byte: number): boolean => byte === SP || byte === HTAB
