@@ -272,8 +272,8 @@ function sumOf<T>(items: Iterable<T>, of: (item: T) => number): number {
 }
 
 /** What is open on this route ends as at the end of a drain. */
-function endOn({ users = new Set() }: Route): void {
-  for (const user of users) user.terminate()
+function endOn({ users }: Route): void {
+  for (const user of users ?? []) user.terminate()
 }
 
 function after(ms: number, run: () => void): () => void {

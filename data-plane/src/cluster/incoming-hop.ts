@@ -5,10 +5,11 @@ import { STREAM_WAIT_MS } from '@postern/protocol/limits'
 import type { RawStream, StreamListener } from '@postern/protocol/mux'
 import { ByteQueue } from '@postern/protocol/socket'
 import { pipe } from '../route/byte-pipe.ts'
-import { type Evictable, evictFor } from '../route/eviction.ts'
+import { evictFor } from '../route/eviction.ts'
 import { HOP_ANSWER, type HopAnswer, type HopPreamble, readPreamble } from '../route/hop-preamble.ts'
 import { Leftover } from '../route/leftover.ts'
 import type { Failure, Lease } from '../route/route.ts'
+import type { RouteUser } from '../route/route-users.ts'
 import type { QueuedRequest } from '../route/stream-queue.ts'
 import type { TunnelRoute } from '../route/tunnel-route.ts'
 import type { Fence } from './fence.ts'
@@ -210,7 +211,8 @@ class Beginning implements StreamListener, QueuedRequest {
     let movedAt = now()
     let stopWaiting = (): void => {}
     const forget = route.whenRetired(() => this.#desk.withdrawn(preamble))
-    const user: Evictable = {
+    const user: RouteUser = {
+      place: -1,
       addressKey: this.addressKey,
       // The other task sends requests of other visitors by it as well: how long it is open says nothing of the one that has it now.
       streamAge: 0,

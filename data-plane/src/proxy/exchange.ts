@@ -1,17 +1,15 @@
 /** One request and its response over one stream at a time: when it is sent again on the same route, when it is over, and as what. */
 import type { NoticeKind } from '@postern/protocol/channel'
 import { type FaultCode, TunnelFault, toFault } from '@postern/protocol/fault'
-import type { BodyBoundary, CookieFence, RequestHead, ResponseHead } from '@postern/protocol/http'
+import type { BodyBoundary, ResponseHead } from '@postern/protocol/http'
 import { BODY_IDLE_MS, UNREAD_REQUEST_MS, UPGRADE_END_MS } from '@postern/protocol/limits'
 import type { StreamListener } from '@postern/protocol/mux'
 import { requestSignsIn, responseOffersSignIn } from '../route/connection-sign-in.ts'
 import { Leftover } from '../route/leftover.ts'
 import type { Asker, Freshness, Lease, Route } from '../route/route.ts'
-import type { ResponseChanges } from '../route/visitor-gate.ts'
 import { OriginPatience } from './origin-patience.ts'
 import { RequestBody } from './request-body.ts'
-import type { RequestRecord } from './request-record.ts'
-import { Response, type ResponseReader, type ResponseSink } from './response.ts'
+import { Response, type ResponseOptions, type ResponseSink } from './response.ts'
 import { decide } from './retry.ts'
 
 /** The request, as its exchange sees it. */
@@ -46,27 +44,19 @@ export type Outcome =
   /** A sign-in is bound to its connection, which this visitor's version of HTTP cannot offer. */
   | { readonly kind: 'http1-required' }
 
-export interface ExchangeRequest {
-  readonly head: RequestHead
-  /** The head as the local server shall see it. */
-  readonly headBytes: Buffer
-  readonly record: RequestRecord
+export interface ExchangeRequest extends ResponseOptions {
+  /** When it is sent, in monotonic milliseconds. */
+  readonly at: number
   /** Names the visitor and the request when a stream is opened. */
   readonly asker: Asker
   /** Nothing was sent for this visitor on its connection before: no stream that another visitor has just used is to be taken for it. */
   readonly first: boolean
-  /** False: the response says `Connection: close`. */
-  readonly mayKeepAlive: boolean
   /** Whether it may end as `elsewhere`. */
   readonly mayMove: boolean
   /** Whether a stream can belong to the visitor's connection alone. */
   readonly bindsStreams: boolean
-  readonly cookies: CookieFence
-  /** What becomes of the response's heads. */
-  readonly changes: ResponseChanges | undefined
   /** Finds the end of the request's body. */
   readonly body: BodyBoundary
-  readonly reader: ResponseReader
 }
 
 /** Why streams of a channel are reset that is over. */
@@ -77,16 +67,11 @@ const BODY_UNREAD: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTI
 
 export class Exchange implements StreamListener, ResponseSink {
   readonly #host: ExchangeHost
-  readonly #record: RequestRecord
   readonly #route: Route
-  readonly #asker: Asker
-  readonly #head: RequestHead
+  readonly #asked: ExchangeRequest
   readonly #request: RequestBody
   readonly #response: Response
   readonly #patience: OriginPatience
-  readonly #version: 10 | 11
-  readonly #mayMove: boolean
-  readonly #bindsStreams: boolean
   #lease: Lease
   /** The stream belongs to the visitor's connection alone. */
   #bound: boolean
@@ -109,35 +94,20 @@ export class Exchange implements StreamListener, ResponseSink {
   #movedAt = 0
   #continuedAt = 0
 
-  /** Sends the head at once, by `bound` if the visitor's connection has a stream of its own. @throws TunnelFault when the route has no stream. */
-  constructor(host: ExchangeHost, route: Route, request: ExchangeRequest, bound?: Lease) {
-    const { head, headBytes, record, asker, mayKeepAlive, mayMove, bindsStreams, cookies, changes, body, reader } =
-      request
+  /** Sends `headBytes`, the head as the local server shall see it, at once: by `bound` if the visitor's connection has a stream of its own. @throws TunnelFault when the route has no stream. */
+  constructor(host: ExchangeHost, route: Route, request: ExchangeRequest, headBytes: Buffer, bound?: Lease) {
+    const { head, body, at } = request
     this.#host = host
-    this.#record = record
     this.#route = route
+    this.#asked = request
     this.#patience = new OriginPatience(route)
-    this.#asker = asker
-    this.#head = head
-    this.#version = head.version
-    this.#mayMove = mayMove
-    this.#bindsStreams = bindsStreams
     this.#bound = bound !== undefined || requestSignsIn(head)
     this.#request = new RequestBody(head, headBytes, body)
-    this.#response = new Response({
-      reader,
-      request: head,
-      record,
-      mayKeepAlive,
-      cookies,
-      changes,
-      sink: this,
-      sent: this.#request,
-    })
-    this.#lease = bound ?? route.lease(this.#freshness(request.first), asker)
+    this.#response = new Response(request, this, this.#request)
+    this.#lease = bound ?? route.lease(this.#freshness(), request.asker)
     this.#lease.stream.listen(this)
-    this.#request.begin(this.#lease.stream, this.#mayBeStale || (mayMove && head.idempotent))
-    this.#setDeadline()
+    this.#request.begin(this.#lease.stream, this.#mayBeStale || (request.mayMove && head.idempotent))
+    this.#setDeadline(false, at)
   }
 
   // ── the visitor ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -155,7 +125,7 @@ export class Exchange implements StreamListener, ResponseSink {
   /** Sends on what of [from, to) belongs to this exchange; answers the index behind it. */
   visitorBytes(chunk: Buffer, from: number, to: number): number {
     if (this.#response.state === 'spliced') {
-      this.#record.bytesIn += to - from
+      this.#asked.record.bytesIn += to - from
       this.#movedAt = this.#host.now()
       if (!this.#lease.stream.write(chunk.subarray(from, to))) this.#host.setReading(false)
       return to
@@ -165,11 +135,11 @@ export class Exchange implements StreamListener, ResponseSink {
     try {
       end = this.#request.measure(chunk, from, to)
     } catch (error) {
-      this.#record.bytesIn += to - from
+      this.#asked.record.bytesIn += to - from
       this.#abandon(toFault(error))
       return to
     }
-    this.#record.bytesIn += end - from
+    this.#asked.record.bytesIn += end - from
     if (end > from) this.#sendBody(chunk, from)
     if (this.#request.done && this.#response.state === 'whole') this.#deliver()
     else this.#setDeadline(end > from)
@@ -213,7 +183,7 @@ export class Exchange implements StreamListener, ResponseSink {
   /** Bytes of the body that the visitor has sent; undefined once it has sent the whole request, and while it waits for a 100 (RFC 9110 §10.1.1). */
   get uploaded(): number | undefined {
     const { done, sentBytes } = this.#request
-    const awaitsContinue = this.#head.expectContinue && !this.#answered && sentBytes === 0
+    const awaitsContinue = this.#asked.head.expectContinue && !this.#answered && sentBytes === 0
     return done || awaitsContinue ? undefined : sentBytes
   }
 
@@ -304,7 +274,7 @@ export class Exchange implements StreamListener, ResponseSink {
     if (!this.#answered) {
       this.#answered = true
       this.#early = !this.#request.done
-      if (this.#head.expectContinue) this.#continuedAt = this.#host.now()
+      if (this.#asked.head.expectContinue) this.#continuedAt = this.#host.now()
       this.#request.forget()
       this.#lease.answered?.()
     }
@@ -342,9 +312,10 @@ export class Exchange implements StreamListener, ResponseSink {
    * A visitor's first request takes no stream that another visitor has just used, unless it may be done twice: should the local server close that stream,
    * only a request after the first is known to come from a client that repeats it (HAProxy's `http-reuse safe`).
    */
-  #freshness(first: boolean): Freshness {
-    if (this.#version === 10 || this.#bound) return 'fresh'
-    if (this.#head.idempotent) return 'idle'
+  #freshness(): Freshness {
+    const { head, first } = this.#asked
+    if (head.version === 10 || this.#bound) return 'fresh'
+    if (head.idempotent) return 'idle'
     return first ? 'fresh' : 'young'
   }
 
@@ -360,13 +331,13 @@ export class Exchange implements StreamListener, ResponseSink {
     return this.#lease.reused || this.#lease.tentative === true
   }
 
-  /** `moved`: the visitor has sent a part of its body, or the final response has just begun. */
-  #setDeadline(moved = false): void {
+  /** `moved`: the visitor has sent a part of its body, or the final response has just begun. `at`: the time, if it is known. */
+  #setDeadline(moved = false, at?: number): void {
     const { state, taken } = this.#response
     if (this.#terminating) return
     if (state === 'spliced') return this.#host.expireIn(Infinity)
     if (state === 'awaited' && this.#request.done)
-      return this.#host.expireIn(Math.min(this.#patience.begin(this.#host.now()), BODY_IDLE_MS))
+      return this.#host.expireIn(Math.min(this.#patience.begin(at ?? this.#host.now()), BODY_IDLE_MS))
     // This time is not prolonged: a local server that has closed wholly looks the same until the stream is reset.
     if (this.#onlyUploads) return
     // A visitor that does not read has its time from when it stopped, or sent a part of its body.
@@ -400,21 +371,21 @@ export class Exchange implements StreamListener, ResponseSink {
 
   /** Says something of this request to the person at the agent: without its query, which may hold secrets. */
   #notify(about: NoticeKind, detail = ''): void {
-    const path = this.#head.path.split('?', 1)[0]!.slice(0, NOTICED_PATH_CHARACTERS)
-    this.#route.notify?.(about, `${this.#head.method} ${path}${detail}`)
+    const path = this.#asked.head.path.split('?', 1)[0]!.slice(0, NOTICED_PATH_CHARACTERS)
+    this.#route.notify?.(about, `${this.#asked.head.method} ${path}${detail}`)
   }
 
   #failOrRepeat(why: TunnelFault): void {
     const failure = this.#lease.failure()
     const retry = decide(
       {
-        idempotent: this.#head.idempotent,
+        idempotent: this.#asked.head.idempotent,
         repeatable: this.#request.repeatable,
-        bodyless: this.#head.framing === 'none',
+        bodyless: this.#asked.head.framing === 'none',
         answered: this.#answered,
         mayBeStale: this.#mayBeStale,
         visitorEnded: this.#visitorEnded,
-        mayMove: this.#mayMove,
+        mayMove: this.#asked.mayMove,
       },
       {
         channelGone: CHANNEL_GONE.has(why.code) || failure?.next === 'elsewhere',
@@ -442,14 +413,14 @@ export class Exchange implements StreamListener, ResponseSink {
     this.#originGone = false
     this.#lease.reset()
     try {
-      this.#lease = this.#route.lease('fresh', this.#asker, true)
+      this.#lease = this.#route.lease('fresh', this.#asked.asker, true)
     } catch (error) {
       const fault = toFault(error)
-      if (!CHANNEL_GONE.has(fault.code) || !this.#mayMove || this.#visitorEnded) return this.#abandon(fault)
+      if (!CHANNEL_GONE.has(fault.code) || !this.#asked.mayMove || this.#visitorEnded) return this.#abandon(fault)
       return this.#end({ kind: 'elsewhere', fault, body: this.#request.takeKept() })
     }
     this.#lease.stream.listen(this)
-    this.#record.retries += 1
+    this.#asked.record.retries += 1
     const room = this.#request.repeat(this.#lease.stream, this.#lease.tentative === true)
     if (this.#visitorEnded) this.#lease.stream.end()
     this.#paused = !room
@@ -469,7 +440,7 @@ export class Exchange implements StreamListener, ResponseSink {
   /** A sign-in that the head offers begins with the visitor's next request, which takes the same stream. */
   answered(final: ResponseHead): void {
     if (this.#bound || !responseOffersSignIn(final)) return
-    if (!this.#bindsStreams) throw HTTP1_REQUIRED
+    if (!this.#asked.bindsStreams) throw HTTP1_REQUIRED
     this.#bound = this.#lease.bind !== undefined
   }
 
@@ -482,7 +453,7 @@ export class Exchange implements StreamListener, ResponseSink {
 
   /** `atOnce`: it came in one piece. */
   #responseWhole(atOnce = false): void {
-    if (this.#requestOver) this.#deliver(atOnce ? this.#record.answeredAt : undefined)
+    if (this.#requestOver) this.#deliver(atOnce ? this.#asked.record.answeredAt : undefined)
     else this.#setDeadline()
   }
 
@@ -519,7 +490,7 @@ export class Exchange implements StreamListener, ResponseSink {
       !this.#visitorEnded &&
       !this.#originEnded &&
       !this.#originGone &&
-      this.#version === 11
+      this.#asked.head.version === 11
     const reusable = clean && this.#response.originIdleMs > 0 && !this.#bodyMayBeUnread
     const keepAlive = this.#response.keepAlive && !this.#visitorEnded && this.#request.done
     if (reusable && this.#bound && keepAlive) return this.#end({ kind: 'complete', keepAlive, at, bound: lease })
@@ -530,7 +501,7 @@ export class Exchange implements StreamListener, ResponseSink {
   }
 
   get #bodyMayBeUnread(): boolean {
-    return this.#head.framing !== 'none' && BODY_UNREAD.has(this.#head.method)
+    return this.#asked.head.framing !== 'none' && BODY_UNREAD.has(this.#asked.head.method)
   }
 
   /** The visitor answers with a Close frame of its own, which still goes to the local server. */

@@ -7,8 +7,9 @@ import { Sought } from '../dispatch/sought.ts'
 import { Away } from '../dispatch/waiting-room.ts'
 import { BoundStream } from '../route/bound-stream.ts'
 import { requestSignsIn } from '../route/connection-sign-in.ts'
-import { type Evictable, evictFor } from '../route/eviction.ts'
+import { evictFor } from '../route/eviction.ts'
 import type { Lease, Route } from '../route/route.ts'
+import type { RouteUser } from '../route/route-users.ts'
 import type { QueuedRequest } from '../route/stream-queue.ts'
 import type { Admission, Verdict } from '../route/visitor-gate.ts'
 import type { Downstream, Ending } from './downstream.ts'
@@ -42,8 +43,9 @@ type State =
 const IDLE: State = { kind: 'idle' }
 const BEGUN: State = { kind: 'lookup' }
 
-export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
+export class ProxyRequest implements ExchangeHost, RouteUser, QueuedRequest {
   requestId = ''
+  place = -1
   readonly #downstream: Downstream
   readonly #context: ProxyContext
   readonly #host: ProxyHost
@@ -445,8 +447,8 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     const changes = admission?.response({ scheme: proto, authority: head.host })
     if (this.#waited) this.#since = this.#host.now()
     const request: ExchangeRequest = {
+      at: this.#since,
       head,
-      headBytes: writeRequestHead(head, admission === undefined ? forwarding : { ...forwarding, ...admission.request }),
       record: this.#record,
       asker: this,
       first: this.#first,
@@ -458,9 +460,13 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
       body: this.#body,
       reader: this.#reader,
     }
+    const headBytes = writeRequestHead(
+      head,
+      admission === undefined ? forwarding : { ...forwarding, ...admission.request },
+    )
     let exchange: Exchange
     try {
-      exchange = this.#exchange(route, request)
+      exchange = this.#exchange(route, request, headBytes)
     } catch (error) {
       const fault = toFault(error)
       // The channel goes in this very moment, and nothing was sent.
@@ -476,13 +482,13 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     if (this.#visitorEnded) exchange.visitorEnded()
   }
 
-  #exchange(route: Route, request: ExchangeRequest): Exchange {
+  #exchange(route: Route, request: ExchangeRequest, headBytes: Buffer): Exchange {
     const bound = this.#takeBound(route)
     try {
-      return new Exchange(this, route, request, bound)
+      return new Exchange(this, route, request, headBytes, bound)
     } catch (error) {
       if (toFault(error).code !== 'streams-exhausted' || !this.#evictFrom(route)) throw error
-      return new Exchange(this, route, request)
+      return new Exchange(this, route, request, headBytes)
     }
   }
 

@@ -29,15 +29,20 @@ export interface ResponseReader {
 
 export interface ResponseOptions {
   readonly reader: ResponseReader
-  readonly request: RequestHead
+  /** Of the request. */
+  readonly head: RequestHead
   readonly record: RequestRecord
   /** False: the response says `Connection: close`, whatever the two sides would like. */
   readonly mayKeepAlive: boolean
   readonly cookies: CookieFence
+  /** What becomes of the response's heads. */
   readonly changes: ResponseChanges | undefined
-  readonly sink: ResponseSink
-  /** How far the request has come. */
-  readonly sent: { readonly done: boolean; readonly sentBytes: number }
+}
+
+/** How far the request has come. */
+export interface SentRequest {
+  readonly done: boolean
+  readonly sentBytes: number
 }
 
 /** Takes the response. */
@@ -81,13 +86,14 @@ export class Response {
    */
   declined = false
   readonly #options: ResponseOptions
-  readonly #visitorVersion: 10 | 11
+  readonly #sink: ResponseSink
+  readonly #sent: SentRequest
   readonly #parser: ResponseHeadParser
   readonly #body: BodyBoundary
   #carry: HeadCarry | undefined
   #dechunker: Dechunker | undefined
   /** What it has found in the bytes at hand. */
-  readonly #dechunked: Buffer[] = []
+  #dechunked: Buffer[] | undefined
   /** Of an upgrade to WebSocket. */
   #frames: WebSocketFrames | undefined
   #closeFrame: CloseFrame = 'none'
@@ -101,12 +107,13 @@ export class Response {
   /** Bytes of the stream's window that are not given back yet, because the visitor has not taken all or a head is not whole. */
   #owed = 0
 
-  constructor(options: ResponseOptions) {
+  constructor(options: ResponseOptions, sink: ResponseSink, sent: SentRequest) {
     this.#options = options
-    this.#visitorVersion = options.request.version
+    this.#sink = sink
+    this.#sent = sent
     this.#parser = options.reader.heads
     this.#body = options.reader.body
-    this.#parser.answer(options.request.method, options.request.upgrade !== undefined)
+    this.#parser.answer(options.head.method, options.head.upgrade !== undefined)
   }
 
   /** Takes what came on the stream. @throws TunnelFault `origin-invalid` */
@@ -190,7 +197,7 @@ export class Response {
       from += head.bytes
       if (!head.interim) return this.#begin(head, buffer, from, to)
       this.#continued ||= head.status === CONTINUE
-      if (this.#visitorVersion === 11) this.#write(this.#written(head, true))
+      if (this.#options.head.version === 11) this.#write(this.#written(head, true))
     }
   }
 
@@ -202,10 +209,10 @@ export class Response {
   }
 
   #begin(head: ResponseHead, buffer: Buffer, from: number, to: number): void {
-    const { record, request, mayKeepAlive, sink, sent } = this.#options
+    const { record, head: request, mayKeepAlive } = this.#options
     if (head.status > HTTP2_HIGHEST_STATUS && record.protocol === 'HTTP/2.0')
       throw new TunnelFault('origin-invalid', `node:http2 sends no status above ${HTTP2_HIGHEST_STATUS}.`)
-    sink.answered(head)
+    this.#sink.answered(head)
     record.answered(head.status)
     if (head.status === 101) {
       const written = this.#written(head, true, buffer, from, to)
@@ -217,12 +224,12 @@ export class Response {
       }
       return this.#write(written)
     }
-    this.declined = request.expectContinue && !this.#continued && !sent.done && sent.sentBytes === 0
-    this.keepAlive = mayKeepAlive && request.keepAlive && !this.declined && keepsVisitor(head, this.#visitorVersion)
+    this.declined = request.expectContinue && !this.#continued && !this.#sent.done && this.#sent.sentBytes === 0
+    this.keepAlive = mayKeepAlive && request.keepAlive && !this.declined && keepsVisitor(head, request.version)
     // Node's servers read nothing further on a connection on which they have declined an upgrade.
     this.originIdleMs = head.keepAlive && request.upgrade === undefined ? idleTime(head) : 0
-    if (needsDechunking(head, this.#visitorVersion)) this.#dechunker = this.#newDechunker()
-    this.#chunking = needsChunking(head, this.#visitorVersion)
+    if (needsDechunking(head, request.version)) this.#dechunker = this.#newDechunker()
+    this.#chunking = needsChunking(head, request.version)
     this.#openEnded = head.framing === 'chunked' || head.framing === 'close'
     this.#body.start(head.framing, head.contentLength)
     const end = this.#advance(buffer, from, to)
@@ -281,7 +288,7 @@ export class Response {
 
   /** In one write: each costs some hundred bytes while it waits, and chunks may be of one byte. */
   #writeDechunked(): void {
-    const pieces = this.#dechunked.splice(0)
+    const pieces = this.#dechunked?.splice(0) ?? []
     if (pieces.length > 0) this.#write(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))
   }
 
@@ -292,7 +299,7 @@ export class Response {
   }
 
   #write(bytes: Buffer): void {
-    this.#taken = this.#options.sink.write(bytes)
+    this.#taken = this.#sink.write(bytes)
   }
 
   /**
@@ -307,21 +314,23 @@ export class Response {
   }
 
   #newDechunker(): Dechunker {
-    const dechunker = new Dechunker((bytes, start, end) => this.#dechunked.push(bytes.subarray(start, end)))
+    const pieces: Buffer[] = []
+    this.#dechunked = pieces
+    const dechunker = new Dechunker((bytes, start, end) => pieces.push(bytes.subarray(start, end)))
     dechunker.start()
     return dechunker
   }
 
   /** The head as the visitor gets it, with the beginning of the body behind it, if given. */
   #written(head: ResponseHead, keepAlive: boolean, buffer?: Buffer, from = 0, to = 0): Buffer {
-    const { record, cookies, changes, sink: dropped } = this.#options
+    const { record, cookies, changes } = this.#options
     const serverTiming = head.interim ? '' : record.serverTiming
     const forwarding = {
-      visitorVersion: this.#visitorVersion,
+      visitorVersion: this.#options.head.version,
       keepAlive,
       requestId: record.id,
       cookies,
-      dropped,
+      dropped: this.#sink,
       serverTiming,
     }
     return writeResponseHead(

@@ -1,7 +1,7 @@
 /** The stream that one visitor's connection has for itself, between two of its requests. */
 import type { StreamListener } from '@postern/protocol/mux'
-import type { Evictable } from './eviction.ts'
 import type { Lease, Route } from './route.ts'
+import type { RouteUser } from './route-users.ts'
 
 export interface BoundStreamOptions {
   readonly route: Route
@@ -14,10 +14,11 @@ export interface BoundStreamOptions {
   now(): number
 }
 
-export class BoundStream implements StreamListener, Evictable {
+export class BoundStream implements StreamListener, RouteUser {
   readonly route: Route
   readonly host: string
   readonly addressKey: string
+  place = -1
   readonly #now: () => number
   readonly #since: number
   /** The visitor's connection has had it since then, with requests in between. */

@@ -1,9 +1,9 @@
 /** The route to a tunnel whose channel is in this process: its rules, and the streams of its channel. */
 import type { NoticeKind } from '@postern/protocol/channel'
 import type { Tunnel } from '../channel/tunnel.ts'
-import type { Evictable } from './eviction.ts'
 import type { QueuePlaces } from './queue-places.ts'
 import type { Asker, Freshness, Lease } from './route.ts'
+import { RouteUsers } from './route-users.ts'
 import { StreamPool } from './stream-pool.ts'
 import { StreamQueue } from './stream-queue.ts'
 import { Retirement, type TunnelRoute } from './tunnel-route.ts'
@@ -16,7 +16,7 @@ export type AgentStreams = Pick<Tunnel, 'openStream' | 'takeFailure'> &
 export class LocalRoute implements TunnelRoute {
   readonly gate: VisitorGate | undefined
   readonly queue: StreamQueue
-  readonly users = new Set<Evictable>()
+  readonly users = new RouteUsers()
   readonly #source: AgentStreams
   readonly #pool: StreamPool
   readonly #retirement = new Retirement()

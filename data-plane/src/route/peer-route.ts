@@ -5,12 +5,12 @@ import { TunnelFault } from '@postern/protocol/fault'
 import { NOTICE_CHARACTERS, PEER_STREAM_AGE_MS, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
 import type { RawStream } from '@postern/protocol/mux'
 import { AgentNotices } from '../channel/agent-notices.ts'
-import type { Evictable } from './eviction.ts'
 import { writePreamble } from './hop-preamble.ts'
 import { type HopHost, HopStream } from './hop-stream.ts'
 import { Leftover } from './leftover.ts'
 import type { QueuePlaces } from './queue-places.ts'
 import type { Asker, Failure, Freshness, Lease, Route } from './route.ts'
+import { RouteUsers } from './route-users.ts'
 import { StreamPool } from './stream-pool.ts'
 import { StreamQueue } from './stream-queue.ts'
 import { Retirement } from './tunnel-route.ts'
@@ -54,7 +54,7 @@ export class PeerRoute implements Route, HopHost {
   readonly epoch: number
   readonly hop: Hop
   readonly queue: StreamQueue
-  readonly users = new Set<Evictable>()
+  readonly users = new RouteUsers()
   readonly #options: PeerRouteOptions
   readonly #pool: StreamPool
   readonly #notices: AgentNotices

@@ -2,7 +2,7 @@
 import type { NoticeKind } from '@postern/protocol/channel'
 import type { TunnelFault } from '@postern/protocol/fault'
 import type { ByteStream } from '@postern/protocol/mux'
-import type { Evictable } from './eviction.ts'
+import type { RouteUsers } from './route-users.ts'
 import type { StreamQueue } from './stream-queue.ts'
 import type { VisitorGate } from './visitor-gate.ts'
 
@@ -72,7 +72,7 @@ export interface Route {
   /** Where requests wait while the route has no stream; absent where it always has. */
   readonly queue?: StreamQueue
   /** Those that have a stream of it; absent where it always has one. */
-  readonly users?: Set<Evictable>
+  readonly users?: RouteUsers
   /** Where present: tells once, when no further request takes this route; at once if it is so. Returns the removal. */
   whenRetired?(tell: () => void): () => void
   /** `again`: for a request that has just given up a stream of this route, and waits behind nobody. @throws TunnelFault `streams-exhausted`, `channel-closed` */

@@ -1,11 +1,12 @@
 /** The route to a tunnel of this process, whatever its local server speaks, and its end. Knows nothing of streams. */
-import type { Evictable } from './eviction.ts'
+
 import type { Route } from './route.ts'
+import type { RouteUsers } from './route-users.ts'
 import type { StreamQueue } from './stream-queue.ts'
 
 export interface TunnelRoute extends Route {
   readonly queue: StreamQueue
-  readonly users: Set<Evictable>
+  readonly users: RouteUsers
   /** Streams of the tunnel that wait for another request. */
   readonly idleStreams: number
   /** Lets go what has been idle for too long, and asks those that wait again. Called about once a second. */

@@ -2,8 +2,8 @@
 import { EventEmitter, once } from 'node:events'
 import type { TunnelFault } from '@postern/protocol/fault'
 import type { ByteStream, StreamListener } from '@postern/protocol/mux'
-import type { Evictable } from '../route/eviction.ts'
 import type { Freshness, Lease, Route } from '../route/route.ts'
+import { RouteUsers } from '../route/route-users.ts'
 import type { Verdict, VisitorGate } from '../route/visitor-gate.ts'
 
 export class ScriptedStream implements ByteStream {
@@ -67,7 +67,7 @@ type Plan = (index: number) => {
 /** Hands out streams as planned. */
 export class ScriptedRoute implements Route {
   readonly leases: ScriptedLease[] = []
-  readonly users = new Set<Evictable>()
+  readonly users = new RouteUsers()
   gate: VisitorGate | undefined
   readonly #plan: Plan
   readonly #leased = new EventEmitter()

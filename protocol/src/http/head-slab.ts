@@ -9,7 +9,7 @@ const SLAB_BYTES = 64 * 1024
 /** Up to this many bytes a loop is cheaper than a part of a buffer made to be copied, or than the call into native code. */
 const SHORT_SPAN_BYTES = 64
 /** The same of a buffer that is copied whole, by a builtin. */
-const SHORT_BUFFER_BYTES = 16
+const SHORT_BUFFER_BYTES = 24
 
 export class HeadSlab {
   #buffer = Buffer.allocUnsafeSlow(SLAB_BYTES)

@@ -24,7 +24,7 @@ function equals(buffer: Buffer, start: number, method: string): boolean {
 }
 
 /** RFC 9110 §9.2.1. */
-export const methodIsSafe = (method: string): boolean => SAFE.has(method)
+export const methodIsSafe = (method: string): boolean => method === 'GET' || SAFE.has(method)
 
 /** RFC 9110 §9.2.2. */
-export const methodIsIdempotent = (method: string): boolean => SAFE.has(method) || IDEMPOTENT.has(method)
+export const methodIsIdempotent = (method: string): boolean => methodIsSafe(method) || IDEMPOTENT.has(method)

@@ -40,8 +40,8 @@ const FRAMING = TRANSFER_ENCODING | bits(FIELD.contentLength)
 
 const SERVER_TIMING = Buffer.from('\r\nServer-Timing: ')
 
-/** One for the process, as the time is. */
-const date = new DateLine(() => Date.now())
+/** One for the process, as the time is. The request id goes behind it. */
+const date = new DateLine(() => Date.now(), REQUEST_ID.toString())
 const DATE_LINE = /^date:/im
 
 /** Offset of the reason in `HTTP/1.1 200 OK`. Nearer if the local server left out the space. */
@@ -95,14 +95,13 @@ export function writeResponseHead(head: ResponseHead, forwarding: ResponseForwar
 /** Which request it answers, how long that took, and when, if nobody says so. No Via: RFC 9110 §7.6.3 leaves that to a gateway. */
 function writeOurs(head: ResponseHead, forwarding: ResponseForwarding): void {
   const { requestId, serverTiming } = forwarding
-  slab.bytes(REQUEST_ID)
+  slab.bytes(head.status < 200 || isDated(head, forwarding) ? REQUEST_ID : date.bytes)
   slab.text(requestId)
   if (serverTiming) {
     slab.bytes(SERVER_TIMING)
     slab.text(serverTiming)
   }
   slab.text('\r\n')
-  if (head.status >= 200 && !isDated(head, forwarding)) slab.bytes(date.bytes)
 }
 
 /** RFC 9110 §6.6.1: a response is forwarded with the time at which it was received, if it says none itself. */

@@ -103,9 +103,9 @@ test('fields that HTTP/2 forbids are dropped from heads and trailers, in both di
     ':status',
     'constructor',
     '__proto__',
+    'date',
     'postern-request-id',
     'server-timing',
-    'date',
   ])
   expect(Object.keys(request.trailers!)).toEqual(['x-sum'])
   expect(faults).toEqual([])

@@ -2,10 +2,10 @@
 import type { NoticeKind } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
 import { H2_SESSION_IDLE_MS, H2_SESSIONS_PER_TUNNEL, STREAMS_PER_CHANNEL } from '@postern/protocol/limits'
-import type { Evictable } from '../eviction.ts'
 import type { AgentStreams } from '../local-route.ts'
 import type { QueuePlaces } from '../queue-places.ts'
 import type { Asker, Freshness, Lease } from '../route.ts'
+import { RouteUsers } from '../route-users.ts'
 import { StreamQueue } from '../stream-queue.ts'
 import { Retirement, type TunnelRoute } from '../tunnel-route.ts'
 import type { VisitorGate } from '../visitor-gate.ts'
@@ -15,7 +15,7 @@ import { H2Session } from './h2-session.ts'
 export class H2Route implements TunnelRoute {
   readonly gate: VisitorGate | undefined
   readonly queue: StreamQueue
-  readonly users = new Set<Evictable>()
+  readonly users = new RouteUsers()
   readonly #source: AgentStreams
   readonly #now: () => number
   readonly #retirement = new Retirement()
