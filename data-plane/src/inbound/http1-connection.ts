@@ -225,6 +225,8 @@ export class Http1Connection implements Downstream, InboundConnection {
   #readEnd(): void {
     this.#ended = true
     this.#handOnEnd()
+    // Nothing is read behind an end: a reset, and the end of TCP keep-alive, show only on a write.
+    if (this.#state === 'request') this.#probeNowAndThen()
   }
 
   /** The end stands behind all that waits. A request that waits itself learns of it at once, since its visitor may have left. */
@@ -266,13 +268,17 @@ export class Http1Connection implements Downstream, InboundConnection {
     const mayWait = this.#state === 'request' && this.request.waits ? HELD_BODY_BYTES : 0
     if (this.#held || this.#waiting.length > mayWait) this.#pause()
     else if (this.#socket.isPaused()) {
-      this.#pausedProbe?.stop()
+      if (!this.#ended) this.#pausedProbe?.stop()
       this.#socket.resume()
     }
   }
 
   #pause(): void {
     this.#socket.pause()
+    this.#probeNowAndThen()
+  }
+
+  #probeNowAndThen(): void {
     this.#pausedProbe ??= new PausedProbe(this.#host, () => this.probe())
     this.#pausedProbe.start()
   }

@@ -383,6 +383,25 @@ test('a visitor that leaves takes its stream along', async () => {
   await stream.until(({ state }) => state === 'reset')
 })
 
+test('a visitor that has closed its connection is gone when it refuses what comes, though the local server stays silent then', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const route = new ScriptedRoute()
+  const { port, listener, wait } = await serve(route)
+  const browser = new Browser(port).send(get('/'))
+  const { stream } = await route.leased(0)
+  stream.answer('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n')
+  await browser.until(({ text }) => text.includes('data: 1'))
+  browser.socket.destroy()
+  await stream.until(({ state }) => state === 'ended')
+  stream.answer('data: 2\n\n')
+  await turns()
+  wait(PAUSED_PROBE_MS + SWEEP_MS)
+  vi.advanceTimersByTime(SWEEP_MS)
+  await stream.until(({ state }) => state === 'reset')
+  await expect.poll(() => listener.visitors).toBe(0)
+})
+
 test('the end of a visitor’s writing becomes the end of the stream’s, and a late reply still arrives', async () => {
   const route = new ScriptedRoute()
   const { port } = await serve(route)
