@@ -166,11 +166,6 @@ export class Http1Connection implements Downstream, InboundConnection {
     this.#socket.end(() => this.#written())
   }
 
-  /** An end of the visitor's side stands behind what waits, such as its next request. */
-  get deaf(): boolean {
-    return this.#held || this.#waiting.length > 0
-  }
-
   setReading(on: boolean): void {
     this.#held = !on
     if (on) this.#feedWaiting()

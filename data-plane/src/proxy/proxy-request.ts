@@ -512,10 +512,6 @@ export class ProxyRequest implements ExchangeHost, Evictable, QueuedRequest {
     return this.#downstream.progressed()
   }
 
-  get deaf(): boolean {
-    return this.#downstream.deaf === true
-  }
-
   endWriting(): void {
     this.#downstream.endWriting()
   }
