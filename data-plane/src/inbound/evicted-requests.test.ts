@@ -111,6 +111,26 @@ test('of idle WebSockets the one that has been idle the longest is evicted, with
   expect([lively.ended, stand.tunnel.streams[0]!.state]).toEqual([false, 'open'])
 })
 
+test.each([
+  ['with a next request behind it', get('/events') + get('/next'), false],
+  ['whose visitor has ended its writing', get('/events'), true],
+  ['whose request goes on', 'POST /events HTTP/1.1\r\nHost: demo.example.com\r\nContent-Length: 9\r\n\r\nx', false],
+  [
+    'whose visitor waits for a 100 Continue',
+    `${get('/events', 'Expect: 100-continue\r\nContent-Length: 9\r\n').replace('GET', 'POST')}`,
+    false,
+  ],
+])('an event stream %s gives way', async (_what, request, ends) => {
+  const stand = await standWith(1)
+  const silent = await sent(stand, CROWD, request, EVENTS)
+  if (ends) silent.socket.end()
+  if (ends) await stand.tunnel.streams[0]!.until(({ state }) => state === 'ended')
+  stand.pass(IDLE_EXCHANGE_MS)
+  await served(stand, GUEST)
+  await silent.until(({ closed, ended, error }) => closed || ended || error !== undefined)
+  expect(stand.tunnel.streams[0]!.state).toBe('reset')
+})
+
 test('bytes of the visitor keep a WebSocket', async () => {
   const stand = await standWith(2)
   const quiet = await sent(stand, CROWD, get('/ws', WEBSOCKET), UPGRADED)

@@ -166,11 +166,6 @@ export class Http1Connection implements Downstream, InboundConnection {
     this.#socket.end(() => this.#written())
   }
 
-  /** An end of the visitor's side stands behind what waits, such as its next request. */
-  get deaf(): boolean {
-    return this.#held || this.#waiting.length > 0
-  }
-
   setReading(on: boolean): void {
     this.#held = !on
     if (on) this.#feedWaiting()
@@ -225,6 +220,8 @@ export class Http1Connection implements Downstream, InboundConnection {
   #readEnd(): void {
     this.#ended = true
     this.#handOnEnd()
+    // Nothing is read behind an end: a reset, and the end of TCP keep-alive, show only on a write.
+    if (this.#state === 'request') this.#probeNowAndThen()
   }
 
   /** The end stands behind all that waits. A request that waits itself learns of it at once, since its visitor may have left. */
@@ -266,13 +263,17 @@ export class Http1Connection implements Downstream, InboundConnection {
     const mayWait = this.#state === 'request' && this.request.waits ? HELD_BODY_BYTES : 0
     if (this.#held || this.#waiting.length > mayWait) this.#pause()
     else if (this.#socket.isPaused()) {
-      this.#pausedProbe?.stop()
+      if (!this.#ended) this.#pausedProbe?.stop()
       this.#socket.resume()
     }
   }
 
   #pause(): void {
     this.#socket.pause()
+    this.#probeNowAndThen()
+  }
+
+  #probeNowAndThen(): void {
     this.#pausedProbe ??= new PausedProbe(this.#host, () => this.probe())
     this.#pausedProbe.start()
   }

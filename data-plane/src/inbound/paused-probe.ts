@@ -1,4 +1,4 @@
-/** Looks now and then whether a connection was reset of which nothing is read: that shows only on a write. */
+/** Looks now and then whether a connection was reset of which nothing is read, as it is paused or has ended its writing: that shows only on a write. */
 import { PAUSED_PROBE_MS } from '@postern/protocol/limits'
 import type { VisitorHost } from './inbound-context.ts'
 import type { Expirable } from './sweeper.ts'
@@ -14,7 +14,7 @@ export class PausedProbe implements Expirable {
     this.#probe = probe
   }
 
-  /** The connection is paused from now on. Harmless when repeated. */
+  /** Nothing is read from now on. Harmless when repeated. */
   start(): void {
     if (this.#unwatch !== undefined) return
     this.deadline = this.#host.deadlineIn(PAUSED_PROBE_MS)

@@ -41,8 +41,6 @@ export interface Downstream {
   write(bytes: Buffer): boolean
   /** Whether the visitor has taken a part of what waits since the last time, or since something waits. */
   progressed(): boolean
-  /** True: nothing of the visitor is read just now, so that its leaving would not show. */
-  readonly deaf?: boolean
   /** Ends the direction to the visitor; the other one goes on. */
   endWriting(): void
   /** Whether bytes of the request are wanted. What waits is delivered at once. */

@@ -18,8 +18,6 @@ export interface ExchangeHost {
   write(bytes: Buffer): boolean
   /** Whether the visitor has taken a part of what waits since the last time, or since something waits. */
   progressed(): boolean
-  /** Nothing of the visitor is read just now: its leaving would not show. */
-  readonly deaf: boolean
   endWriting(): void
   setReading(on: boolean): void
   /** Expires the exchange unless it is called again before; milliseconds from now, Infinity for never. */
@@ -86,8 +84,6 @@ export class Exchange implements StreamListener, ResponseSink {
   #originGone = false
   #terminating = false
   #over = false
-  /** The local server has not taken all of the request's body, and nothing of the visitor is read meanwhile. */
-  #paused = false
   /** The visitor has not taken all that it was given, and has its time for that. */
   #unread = false
   /** When the latest byte passed of a body, or after an upgrade. */
@@ -262,7 +258,6 @@ export class Exchange implements StreamListener, ResponseSink {
 
   writable(): void {
     this.#host.setReading(true)
-    this.#paused = false
   }
 
   /** Code of this request threw. */
@@ -323,7 +318,6 @@ export class Exchange implements StreamListener, ResponseSink {
   #sendBody(chunk: Buffer, from: number): void {
     const { stream, tentative = false } = this.#lease
     if (this.#originGone || this.#request.send(chunk, from, stream, tentative)) return
-    this.#paused = true
     this.#host.setReading(false)
   }
 
@@ -345,26 +339,17 @@ export class Exchange implements StreamListener, ResponseSink {
     this.#unread = !taken
   }
 
-  /** Whether the visitor's leaving would show: not if it has ended its side, nor while nothing of it is read. */
-  get #hearsVisitor(): boolean {
-    return !this.#visitorEnded && !this.#paused && !this.#host.deaf
-  }
-
-  /** An event stream may be silent for as long as both ends live, which the heartbeat and TCP tell. */
+  /** An event stream may be silent for as long as both ends live, which the heartbeat and TCP show, whatever the visitor has yet to send. */
   get #mayBeSilent(): boolean {
     const { taken, openEnded } = this.#response
-    return taken && openEnded && this.#request.done && !this.#terminating && this.#hearsVisitor
+    return taken && openEnded && !this.#terminating
   }
 
   /** Whether the local server, or the node that has its tunnel and judges this, has more time for its first byte. */
   #waitsOn(): boolean {
-    const hears = this.#hearsVisitor
-    const mostMs = hears ? Infinity : BODY_IDLE_MS
     const leftMs = this.#lease.judged
-      ? hears
-        ? BODY_IDLE_MS
-        : undefined
-      : this.#patience.next(this.#host.now(), mostMs, () => this.#notify('still-waiting'))
+      ? BODY_IDLE_MS
+      : this.#patience.next(this.#host.now(), () => this.#notify('still-waiting'))
     if (leftMs !== undefined) this.#host.expireIn(Math.min(leftMs, BODY_IDLE_MS))
     return leftMs !== undefined
   }
@@ -423,7 +408,6 @@ export class Exchange implements StreamListener, ResponseSink {
     this.#asked.record.retries += 1
     const room = this.#request.repeat(this.#lease.stream, this.#lease.tentative === true)
     if (this.#visitorEnded) this.#lease.stream.end()
-    this.#paused = !room
     this.#host.setReading(room)
   }
 

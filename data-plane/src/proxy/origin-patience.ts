@@ -22,9 +22,9 @@ export class OriginPatience {
     return this.#reported ? this.#limitMs : Math.min(STILL_WAITING_MS, this.#limitMs)
   }
 
-  /** How much longer to wait, `mostMs` in all; undefined: its time is over. Calls `report` the first time that it waits on. */
-  next(now: number, mostMs: number, report: () => void): number | undefined {
-    const leftMs = Math.min(this.#limitMs, mostMs) - (now - this.#since)
+  /** How much longer to wait; undefined: its time is over. Calls `report` the first time that it waits on. */
+  next(now: number, report: () => void): number | undefined {
+    const leftMs = this.#limitMs - (now - this.#since)
     if (leftMs <= 0) return undefined
     if (!this.#reported) report()
     this.#reported = true

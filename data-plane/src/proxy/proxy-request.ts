@@ -518,10 +518,6 @@ export class ProxyRequest implements ExchangeHost, RouteUser, QueuedRequest {
     return this.#downstream.progressed()
   }
 
-  get deaf(): boolean {
-    return this.#downstream.deaf === true
-  }
-
   endWriting(): void {
     this.#downstream.endWriting()
   }
