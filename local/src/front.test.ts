@@ -26,6 +26,8 @@ test.each([
   [{ ...FLAGS, base: 'https://tunnel.example.com' }, '--base https'],
   [{ ...FLAGS, base: 'tunnel.example.com:8443' }, '--base tunnel.example.com:8443'],
   [{ ...FLAGS, 'channel-port': '70000' }, '--channel-port 70000'],
+  [{ ...FLAGS, 'nested-names': 'Demo,x' }, '--nested-names Demo,x: expected'],
+  [{ ...FLAGS, 'nested-names': '' }, '--nested-names : expected'],
   [{ 'trusted-proxy': ['127.0.0.1'] }, '--trusted-proxy goes with --base'],
   [{ 'nested-names': 'demo' }, '--nested-names goes with --base'],
 ])('%j is refused: %s', (flags, why) => {

@@ -1,6 +1,6 @@
 /** Somebody's own TLS front before this machine, and how tunnels are reached by it. */
 import { isIP } from 'node:net'
-import { parseNetwork } from '@postern/protocol/address'
+import { parseNetwork, parseSubdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 
 export interface Front {
@@ -45,7 +45,20 @@ export function frontOf(flags: FrontFlags): Front | undefined {
     base,
     trustedProxies,
     channelPort: portOf('--channel-port', channelPort ?? String(CHANNEL_PORT)),
-    nestedNames,
+    nestedNames: nestedNamesOf(nestedNames),
+  }
+}
+
+/** As the data plane reads them, which would refuse them later. @throws TunnelFault `usage-invalid` */
+function nestedNamesOf(text: string | undefined): string | undefined {
+  if (text === undefined || text === '*') return text
+  try {
+    for (const name of text.split(',')) parseSubdomain(name.trim())
+    return text
+  } catch (cause) {
+    throw new TunnelFault('usage-invalid', `--nested-names ${text}: expected * or names of tunnels, like demo,shop.`, {
+      cause,
+    })
   }
 }
 
