@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { TunnelFault } from '@postern/protocol/fault'
 import { newDeploymentSecret } from '@postern/protocol/ticket'
 
 export interface DataFolder {
@@ -16,8 +17,20 @@ export interface DataFolder {
   readonly system: string
 }
 
-/** Opens the folder, or makes it. Nobody else on this machine may look into it: it holds keys and a token. */
+/**
+ * Opens the folder, or makes it. Nobody else on this machine may look into it: it holds keys and a token.
+ * @throws TunnelFault `config-invalid` where the folder cannot be used
+ */
 export async function openDataFolder(path: string): Promise<DataFolder> {
+  try {
+    return await openOrMake(path)
+  } catch (error) {
+    const cause = error as Error
+    throw new TunnelFault('config-invalid', `--data ${path}: the folder cannot be used: ${cause.message}.`, { cause })
+  }
+}
+
+async function openOrMake(path: string): Promise<DataFolder> {
   await mkdir(path, { recursive: true, mode: 0o700 })
   await chmod(path, 0o700)
   const folder = {

@@ -26,6 +26,8 @@ test.each([
   [{ ...FLAGS, base: 'https://tunnel.example.com' }, '--base https'],
   [{ ...FLAGS, base: 'tunnel.example.com:8443' }, '--base tunnel.example.com:8443'],
   [{ ...FLAGS, 'channel-port': '70000' }, '--channel-port 70000'],
+  [{ ...FLAGS, 'nested-names': 'Demo,x' }, '--nested-names Demo,x: expected'],
+  [{ ...FLAGS, 'nested-names': '' }, '--nested-names : expected'],
   [{ 'trusted-proxy': ['127.0.0.1'] }, '--trusted-proxy goes with --base'],
   [{ 'nested-names': 'demo' }, '--nested-names goes with --base'],
 ])('%j is refused: %s', (flags, why) => {
@@ -35,14 +37,25 @@ test.each([
 })
 
 test('an address to listen on is an IP address, and a port a number', () => {
-  expect(['0.0.0.0', '::', '192.0.2.7', undefined].map(listenAddressOf)).toEqual([
+  expect(['0.0.0.0', '::', '192.0.2.7', undefined].map((text) => listenAddressOf(text, frontOf(FLAGS)))).toEqual([
     '0.0.0.0',
     '::',
     '192.0.2.7',
     undefined,
   ])
   for (const text of ['localhost', '127.0.0.1:8080', '[::1]', '*'])
-    expect(() => listenAddressOf(text)).toThrow(expect.objectContaining({ code: 'usage-invalid' }))
+    expect(() => listenAddressOf(text, frontOf(FLAGS))).toThrow(expect.objectContaining({ code: 'usage-invalid' }))
   expect(portOf('--port', '0')).toBe(0)
   expect(() => portOf('--port', '65536')).toThrow('--port 65536')
+})
+
+test('without a base domain, an address that localhost does not lead to is refused', () => {
+  for (const text of ['127.0.0.1', '::1', '0.0.0.0', '::']) expect(listenAddressOf(text, undefined)).toBe(text)
+  for (const text of ['127.0.0.2', '192.0.2.7'])
+    expect(() => listenAddressOf(text, undefined)).toThrow(
+      expect.objectContaining({
+        code: 'usage-invalid',
+        detail: expect.stringContaining(`--listen ${text} goes with --base`),
+      }),
+    )
 })

@@ -1,6 +1,6 @@
 /** Somebody's own TLS front before this machine, and how tunnels are reached by it. */
 import { isIP } from 'node:net'
-import { parseNetwork } from '@postern/protocol/address'
+import { parseNetwork, parseSubdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 
 export interface Front {
@@ -45,7 +45,20 @@ export function frontOf(flags: FrontFlags): Front | undefined {
     base,
     trustedProxies,
     channelPort: portOf('--channel-port', channelPort ?? String(CHANNEL_PORT)),
-    nestedNames,
+    nestedNames: nestedNamesOf(nestedNames),
+  }
+}
+
+/** As the data plane reads them, which would refuse them later. @throws TunnelFault `usage-invalid` */
+function nestedNamesOf(text: string | undefined): string | undefined {
+  if (text === undefined || text === '*') return text
+  try {
+    for (const name of text.split(',')) parseSubdomain(name.trim())
+    return text
+  } catch (cause) {
+    throw new TunnelFault('usage-invalid', `--nested-names ${text}: expected * or names of tunnels, like demo,shop.`, {
+      cause,
+    })
   }
 }
 
@@ -55,9 +68,16 @@ export function portOf(flag: string, text: string): number {
   throw usage(`${flag} ${text}: a port is a number from 0 to 65535.`)
 }
 
+/** Addresses that `localhost` leads to. Without a front, the system itself connects there. */
+const REACHED_AS_LOCALHOST: ReadonlySet<string> = new Set(['127.0.0.1', '::1', '0.0.0.0', '::'])
+
 /** Undefined: loopback. @throws TunnelFault `usage-invalid` */
-export function listenAddressOf(text: string | undefined): string | undefined {
-  if (text === undefined || isIP(text) !== 0) return text
+export function listenAddressOf(text: string | undefined, front: Front | undefined): string | undefined {
+  if (text === undefined) return text
+  if (isIP(text) !== 0) {
+    if (front !== undefined || REACHED_AS_LOCALHOST.has(text)) return text
+    throw usage(`--listen ${text} goes with --base: without it, tunnels are at localhost, which does not lead there.`)
+  }
   throw usage(`--listen ${text}: expected an IP address of this machine, like 127.0.0.1 or 0.0.0.0.`)
 }
 

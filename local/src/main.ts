@@ -16,7 +16,7 @@ const HELP = `npm start -- [--listen <address>] [--port <number>] [--data <folde
 Runs the whole of Postern on this machine: embedded table, control plane, data plane, a demo server and its tunnel.
 
   --listen <address>
-                    where visitors connect (127.0.0.1 and ::1)
+                    where visitors connect (127.0.0.1 and ::1); without --base: one that localhost leads to
   --port <number>   the port there (8080); 0: any free port
   --data <folder>   what is kept from start to start (.postern)
   --tasks <number>  so many data-plane tasks (1 to 9) behind a load balancer. The line "r" on standard input, or the signal
@@ -79,7 +79,7 @@ function readOptions(): Options {
     // npm runs scripts in the folder of the package, wherever the person stands: INIT_CWD is where that is.
     const base = data === DEFAULT_FOLDER ? ROOT : (process.env.INIT_CWD ?? process.cwd())
     const dataFolder = resolve(base, data)
-    return { port: portOf('--port', port), listen: listenAddressOf(listen), front, dataFolder, tasks, help }
+    return { port: portOf('--port', port), listen: listenAddressOf(listen, front), front, dataFolder, tasks, help }
   } catch (error) {
     throw toFault(error, 'usage-invalid')
   }

@@ -265,6 +265,13 @@ export const FAULTS = {
     'The request is not valid HTTP.',
     'The detail names the rule and its RFC section.',
   ),
+  'forwarded-for-invalid': entry(
+    false,
+    400,
+    1,
+    'The proxy in front of the service names no address as the visitor.',
+    'Let the proxy end X-Forwarded-For with the address from which each request reached it.',
+  ),
   'head-too-large': entry(
     false,
     431,

@@ -39,6 +39,21 @@ test('of a trusted proxy the fields are believed, request by request', async () 
   }
 })
 
+test('a request is refused whose visitor the proxy does not name, and the next one is served', async () => {
+  const { route, port } = await standWith({ proxies: LOOPBACK })
+  const browser = new Browser(port).send(get('/', 'X-Forwarded-For: 203.0.113.7, unknown'))
+  await browser.until(({ text }) => text.includes('HTTP/1.1 400 ') && text.includes('forwarded-for-invalid'))
+  expect(route.leases).toHaveLength(0)
+  browser.send(get('/next', VISITOR))
+  const { stream } = await route.leased(0)
+  expect(stream.received).toContain('X-Forwarded-For: 203.0.113.7\r\n')
+  const session = visit(port)
+  const request = new SeenRequest(session, { 'x-forwarded-for': '_hidden' })
+  await request.closed
+  expect(request.status).toBe(400)
+  expect(route.leases).toHaveLength(1)
+})
+
 test('what a visitor names in Connection takes nothing away that the proxy says', async () => {
   const { route, port } = await standWith({ proxies: LOOPBACK })
   const names = 'Connection: keep-alive, X-Forwarded-For, X-Forwarded-Proto, Forwarded'

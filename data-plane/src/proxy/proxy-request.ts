@@ -90,7 +90,7 @@ export class ProxyRequest implements ExchangeHost, RouteUser, QueuedRequest {
   begin(head: RequestHead, bytes: number, protocol: Protocol, requestId = this.#context.newRequestId()): void {
     this.requestId = requestId
     this.#head = head
-    this.#nameVisitor(head)
+    const unnamed = this.#nameVisitor(head)
     this.#moves = 0
     this.#lost = undefined
     this.#waited = false
@@ -99,6 +99,7 @@ export class ProxyRequest implements ExchangeHost, RouteUser, QueuedRequest {
     this.#since = this.#record.begin(requestId, head, bytes, protocol)
     this.#context.records.begun()
     this.#enter(BEGUN)
+    if (unnamed !== undefined) return this.#refuse(unnamed)
     // A peer has counted it down already.
     const lastHop = head.maxForwards === 0 && this.#downstream.fromPeer !== true
     if (lastHop) this.#answerWhole(LAST_HOP_STATUS, lastHopAnswer(head, requestId))
@@ -125,12 +126,15 @@ export class ProxyRequest implements ExchangeHost, RouteUser, QueuedRequest {
     return this.#visitor.address
   }
 
-  /** Behind a trusted proxy each request may have another. */
-  #nameVisitor(head: RequestHead | undefined): void {
+  /** Behind a trusted proxy each request may have another. @returns why the request is refused, if its visitor is unknown */
+  #nameVisitor(head: RequestHead | undefined): TunnelFault | undefined {
     const { proxies } = this.#downstream
-    if (proxies === undefined) return
-    this.#visitor = head === undefined ? this.#peer : proxies.visitorOf(head, this.#peer, this.#visitor)
+    if (proxies === undefined) return undefined
+    const found = head === undefined ? this.#peer : proxies.visitorOf(head, this.#peer, this.#visitor)
+    const unknown = found instanceof TunnelFault
+    this.#visitor = unknown ? this.#peer : found
     this.#record.visitor = this.#visitor.address
+    return unknown ? found : undefined
   }
 
   /** Not between two requests. */

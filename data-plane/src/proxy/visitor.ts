@@ -1,6 +1,7 @@
 /** Who makes a request, and by which scheme and host it came: as the connection shows it, or as a trusted proxy before the service says it. */
 import { isIP } from 'node:net'
 import { addressKey, NetworkList } from '@postern/protocol/address'
+import { TunnelFault } from '@postern/protocol/fault'
 import { FIELD, ForwardedFields, isAuthority, type RequestHead } from '@postern/protocol/http'
 import { MOST_FORWARDED_HOPS } from '@postern/protocol/limits'
 
@@ -14,18 +15,27 @@ export interface Visitor {
   readonly forwarded: ForwardedFields
 }
 
+/** An address with its port has at most 53. */
+const SHOWN_CHARACTERS = 60
+const HIGHEST_PORT = 65_535
+
 /** Networks of the proxies in front of the service. Forwarded fields are accepted from these alone. */
 export class TrustedProxies extends NetworkList {
   /**
    * The visitor of a request that came by a connection of such a proxy. X-Forwarded-For is read from its end, which the nearest proxy wrote: the
    * first address that is no trusted proxy's is the visitor's. The visitor may have sent everything before that address. `Forwarded` and X-Real-IP
    * are ignored: most proxies pass them on as the visitor sent them.
+   * An item that is no address, of those read, makes the request's visitor unknown; `unknown` and `_x` of RFC 7239 §6 are such items. The proxy's own
+   * address would pass for the visitor's in rules and limits.
    * @param before the visitor of the same connection's request before this one, to be answered again where nothing differs
+   * @returns the fault `forwarded-for-invalid` where the visitor is unknown
    */
-  visitorOf(head: RequestHead, proxy: Visitor, before: Visitor): Visitor {
+  visitorOf(head: RequestHead, proxy: Visitor, before: Visitor): Visitor | TunnelFault {
     const { lines } = head
     const hops = listOf(lines.joined(FIELD.forwardedFor))
-    const { address, at } = this.#visitorAmong(hops, proxy.address)
+    const found = this.#visitorAmong(hops, proxy.address)
+    if (found instanceof TunnelFault) return found
+    const { address, at } = found
     const proto = protoOf(listOf(lines.joined(FIELD.forwardedProto)), hops.length, at) ?? proxy.proto
     const host = hostOf(listOf(lines.joined(FIELD.forwardedHost)), head)
     if (address === before.address && proto === before.proto && host === before.forwarded.host) return before
@@ -38,13 +48,21 @@ export class TrustedProxies extends NetworkList {
   }
 
   /** `at`: which of the hops it is; behind all of them for the proxy itself. */
-  #visitorAmong(hops: readonly string[], proxy: string): { readonly address: string; readonly at: number } {
+  #visitorAmong(
+    hops: readonly string[],
+    proxy: string,
+  ): { readonly address: string; readonly at: number } | TunnelFault {
     const last = Math.max(0, hops.length - MOST_FORWARDED_HOPS)
     let found = { address: proxy, at: hops.length }
+    // Some proxies write an empty field where they would write none.
+    if (hops.every((hop) => hop === '')) return found
     for (let at = hops.length - 1; at >= last && this.holds(found.address) === true; at -= 1) {
       const address = addressIn(hops[at]!)
-      // The next proxy did not name an address, so the last known one counts.
-      if (address === undefined) break
+      if (address === undefined)
+        return new TunnelFault(
+          'forwarded-for-invalid',
+          `It is ${JSON.stringify(hops[at]!.slice(0, SHOWN_CHARACTERS))}.`,
+        )
       found = { address, at }
     }
     return found
@@ -64,8 +82,11 @@ const listOf = (text: string | undefined): string[] =>
 
 /** `192.0.2.7`, `192.0.2.7:4711`, `2001:db8::1`, `[2001:db8::1]:4711`; an IPv4 address in the disguise of IPv6 as IPv4. A zone means nothing here. */
 function addressIn(item: string): string | undefined {
-  const [, bracketed, four] = /^(?:\[([0-9A-Fa-f:.]+)\](?::\d{1,5})?|([0-9.]+):\d{1,5})$/.exec(item) ?? []
+  const [, bracketed, sixPort, four, fourPort] =
+    /^(?:\[([0-9A-Fa-f:.]+)\](?::(\d{1,5}))?|([0-9.]+):(\d{1,5}))$/.exec(item) ?? []
+  if (Number(sixPort ?? fourPort ?? 0) > HIGHEST_PORT) return undefined
   const address = bracketed ?? four ?? item
+  if (bracketed !== undefined && isIP(bracketed) !== 6) return undefined
   if (isIP(address) === 0 || address.includes('%')) return undefined
   return addressKey(address, 'strict').replace(/\/128$/, '')
 }

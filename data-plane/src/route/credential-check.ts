@@ -5,7 +5,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { VisitorRules } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
-import { CREDENTIAL_BYTES, CREDENTIAL_CHECKS_WAITING, CREDENTIAL_REFUSALS_KEPT } from '@postern/protocol/limits'
+import { CREDENTIAL_CHECKS_WAITING, CREDENTIAL_REFUSALS_KEPT } from '@postern/protocol/limits'
 import type { Turnstile } from './turnstile.ts'
 import { WrongPasswords } from './wrong-passwords.ts'
 
@@ -21,11 +21,6 @@ export interface CredentialCheckDeps {
   /** Monotonic milliseconds. */
   now(): number
 }
-
-/** RFC 9110 §11.4 and RFC 7617 §2: the scheme in any case, then base64. */
-const BASIC = /^basic +([A-Za-z0-9+/]+={0,2})$/i
-const BASE64_OF_LONGEST = Math.ceil(CREDENTIAL_BYTES / 3) * 4
-const COLON = 0x3a
 
 export class CredentialCheck {
   readonly #salt: Buffer
@@ -47,10 +42,8 @@ export class CredentialCheck {
     this.#wrong = new WrongPasswords(deps.now)
   }
 
-  /** @param values of every Authorization field of the request */
-  judge(values: readonly string[], address: string): Refusal | Promise<Refusal> {
-    const credentials = values.length === 1 ? credentialsOf(values[0]!) : undefined
-    if (credentials === undefined) return new TunnelFault('visitor-unauthorised')
+  /** @param credentials `name:password` */
+  judge(credentials: Buffer, address: string): Refusal | Promise<Refusal> {
     const digest = createHmac('sha256', this.#deps.key).update(credentials).digest('base64')
     if (this.#right.has(digest)) return undefined
     if (this.#refused.has(digest)) return new TunnelFault('visitor-unauthorised')
@@ -104,12 +97,4 @@ export class CredentialCheck {
     const [oldest] = this.#refused
     this.#refused.delete(oldest!)
   }
-}
-
-/** `name:password`, or undefined if that is not what the field holds. */
-function credentialsOf(value: string): Buffer | undefined {
-  const text = BASIC.exec(value)?.[1]
-  if (text === undefined || text.length > BASE64_OF_LONGEST) return undefined
-  const credentials = Buffer.from(text, 'base64')
-  return credentials.includes(COLON) ? credentials : undefined
 }

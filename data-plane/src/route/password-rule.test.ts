@@ -413,3 +413,36 @@ describe('paths without a password', () => {
     )
   })
 })
+
+describe('a password in an odd spelling', () => {
+  const BASE64 = Buffer.from('ann:pw').toString('base64')
+  const rules = { basicAuth: { ...basicAuth('ann:pw'), except: ['/hooks/*'] } }
+
+  test.each([
+    ['a tab', `Basic\t${BASE64}`],
+    ['several blanks', `Basic  \t ${BASE64}`],
+    ['lower case', `basic ${BASE64}`],
+    ['a tab behind it', `Basic ${BASE64}\t`],
+    ['no blank', `Basic${BASE64}`],
+    ['a blank within', `Basic ${BASE64.slice(0, 4)} ${BASE64.slice(4)}`],
+    ['a comma', `Basic ${BASE64}, x`],
+    ['quotes', `Basic "${BASE64}"`],
+    ['a character before the scheme', `,Basic ${BASE64}`],
+    ['too many equals signs', `Basic ${BASE64}===`],
+  ])('%s: does not reach the local server on an exempt path', async (_title, value) => {
+    const { request } = setup({ rules })
+    expect(await request('GET /hooks/x', `Authorization: ${value}`)).toMatchObject({ kept: [] })
+  })
+
+  test.each([`Basic\t${BASE64}`, `bASIC  ${BASE64}\t`])('%j is checked as the usual spelling is', async (value) => {
+    expect(await setup().ask(`Authorization: ${value}`)).toMatchObject({ kept: [] })
+  })
+
+  test('credentials that cannot be the password do reach the local server', async () => {
+    const { request } = setup({ rules })
+    for (const value of ['Bearer abc', `Basic ${Buffer.from('key').toString('base64')}`])
+      expect(await request('GET /hooks/x', `Authorization: ${value}`)).toMatchObject({
+        kept: [`Authorization: ${value}`],
+      })
+  })
+})

@@ -2,6 +2,7 @@
 import type { VisitorRules } from '@postern/protocol/channel'
 import { TunnelFault } from '@postern/protocol/fault'
 import type { RequestHead } from '@postern/protocol/http'
+import { basicCredentials } from './basic-credentials.ts'
 import { CredentialCheck, type CredentialCheckDeps, type Refusal } from './credential-check.ts'
 import { PasswordExemptions } from './password-exemptions.ts'
 import type { SignInCookie } from './sign-in-cookie.ts'
@@ -9,12 +10,10 @@ import type { SignInCookie } from './sign-in-cookie.ts'
 export type Passage =
   /** Its Authorization, if it has any, is not for us. */
   | 'unchanged'
-  /** Its Authorization was the tunnel's password. */
+  /** Its Authorization was the tunnel's password, or may hold it. */
   | 'spent'
   /** The same, and its visitor is to get a cookie. */
   | 'signed-in'
-
-const BASIC = /^basic(?: |$)/i
 
 export class PasswordRule {
   readonly #credentials: CredentialCheck
@@ -33,13 +32,18 @@ export class PasswordRule {
     if (values.length > 1) return new TunnelFault('visitor-unauthorised')
     const state = this.#cookie.state(head)
     const free = state !== 'none' || this.#exemptions.hold(head)
-    if (free && (values.length === 0 || !BASIC.test(values[0]!))) return 'unchanged'
+    const credentials = values.length === 0 ? 'none' : basicCredentials(values[0]!)
+    if (!(credentials instanceof Buffer)) {
+      if (!free) return new TunnelFault('visitor-unauthorised')
+      // A spelling that cannot be checked may hold the password, so the value does not go on.
+      return credentials === 'none' ? 'unchanged' : 'spent'
+    }
     const passage = (refusal: Refusal): TunnelFault | Passage => {
       if (refusal === undefined) return state === 'fresh' ? 'spent' : 'signed-in'
       // Basic authentication of the local server's own.
       return free && refusal.code === 'visitor-unauthorised' ? 'unchanged' : refusal
     }
-    const refusal = this.#credentials.judge(values, address)
+    const refusal = this.#credentials.judge(credentials, address)
     return refusal instanceof Promise ? refusal.then(passage) : passage(refusal)
   }
 }
