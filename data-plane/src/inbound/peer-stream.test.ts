@@ -62,6 +62,19 @@ test('a request has a stream of the peer for itself, and shares that of the tunn
   expect([second.received.endsWith('two'), tunnel.streams.length]).toEqual([true, 1])
 })
 
+test('a request whose local server has answered early and ended leaves nothing, though its response was still to leave', () => {
+  const { tunnel, forward } = setup()
+  const upload = forward('PUT /1 HTTP/1.1\r\nHost: demo.example.com\r\nContent-Length: 4\r\n\r\nbo')
+  // The peer's window is used up; behind its end a stream reports no room.
+  upload.write = () => false
+  tunnel.streams[0]!.answer(answer('417 Expectation Failed', 'no'))
+  tunnel.streams[0]!.endLocally()
+  expect([upload.state, tunnel.route.users.size]).toEqual(['ended', 1])
+  upload.listener!.data(Buffer.from('dy'))
+  upload.listener!.end()
+  expect([tunnel.open, tunnel.route.users.size]).toEqual([0, 0])
+})
+
 test.each(['POST', 'PATCH'])('a %s takes no stream that another visitor has used', (method) => {
   const { tunnel, forward } = setup()
   forward(get('/1'))

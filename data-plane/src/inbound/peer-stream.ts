@@ -112,6 +112,8 @@ export class PeerStream implements Downstream, Expirable {
 
   endWriting(): void {
     this.#stream.end()
+    // What waits goes ahead of the end. A stream that has ended reports no room, so nothing else would show that the response is out.
+    this.#request.drained()
   }
 
   setReading(on: boolean): void {
