@@ -3,7 +3,7 @@ import type { Http2Stream } from 'node:http2'
 
 /**
  * `node:http2` emits 'end' for END_STREAM, and for a stream that is reset or whose connection breaks as well: what came so far would look whole. Then it
- * pushes the end from within the stream's destruction. A reset that says NO_ERROR cannot be told from END_STREAM.
+ * pushes the end from within the stream's destruction, or, for a reset that says NO_ERROR, of a stream that it has closed before.
  */
 export class EndOfMessage {
   /** END_STREAM has come. */
@@ -14,7 +14,7 @@ export class EndOfMessage {
     this.received = received
     const push = stream.push.bind(stream)
     stream.push = (chunk, encoding) => {
-      if (chunk === null) this.received ||= !stream.destroyed && stream.rstCode === 0
+      if (chunk === null) this.received ||= !stream.destroyed && !stream.closed
       return push(chunk, encoding)
     }
   }

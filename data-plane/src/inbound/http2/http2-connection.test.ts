@@ -13,7 +13,7 @@ import {
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
 import { expect, onTestFinished, test } from 'vitest'
-import { dataFrame, headersFrame, PREFACE, resetFrame, SETTINGS } from '../../testing/h2-frames.ts'
+import { dataFrame, frame, headersFrame, PREFACE, resetFrame, SETTINGS } from '../../testing/h2-frames.ts'
 import { SeenRequest, until, visit } from '../../testing/h2-visitor.ts'
 import { startPublicStand, toDemo } from '../../testing/public-stand.ts'
 import { ScriptedRoute } from '../../testing/scripted-route.ts'
@@ -280,6 +280,57 @@ test('a final answer before 100 Continue ends the request, and the connection go
   expect(request.stream.rstCode).toBe(0)
   expect(session.closed).toBe(false)
 })
+/** A route whose streams have no room, so that a request behind its first bytes is not read. */
+function fullRoute(): ScriptedRoute {
+  const route = new ScriptedRoute()
+  const lease = route.lease.bind(route)
+  route.lease = (freshness) => {
+    const leased = lease(freshness)
+    const { stream } = leased
+    const write = stream.write.bind(stream)
+    stream.write = (chunk) => write(chunk) && false
+    return leased
+  }
+  return route
+}
+
+const END_STREAM = 1
+const DATA = 0
+
+test.each(['204 No Content', '304 Not Modified', '404 Not Found\r\nContent-Length: 0'])(
+  'an early %s does not cut the upload, of which nothing was read meanwhile',
+  async (status) => {
+    const route = fullRoute()
+    const { port, recorded } = await serve(route)
+    const raw = connect(port, '127.0.0.1').resume()
+    onTestFinished(() => void raw.destroy())
+    raw.write(Buffer.concat([PREFACE, SETTINGS, headersFrame(1, 'POST'), dataFrame(1, Buffer.from('first'))]))
+    const { stream } = await route.leased(0)
+    await stream.until(({ received }) => received.includes('first'))
+    stream.answer(`HTTP/1.1 ${status}\r\n\r\n`)
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+    expect([stream.received.endsWith('first\r\n'), recorded]).toEqual([true, []])
+    stream.listener!.writable()
+    raw.write(frame(DATA, END_STREAM, 1, Buffer.from('last')))
+    await stream.until(({ received }) => received.endsWith('4\r\nlast\r\n0\r\n\r\n'))
+    await until(() => recorded.length > 0)
+    expect(recorded).toEqual([`HTTP/2.0 ${status.slice(0, 3)} whole -`])
+  },
+)
+
+test('an upload that its visitor takes back without an error is not whole', async () => {
+  const route = new ScriptedRoute()
+  const { port } = await serve(route)
+  const raw = connect(port, '127.0.0.1').resume()
+  onTestFinished(() => void raw.destroy())
+  raw.write(Buffer.concat([PREFACE, SETTINGS, headersFrame(1, 'POST'), dataFrame(1, Buffer.from('first'))]))
+  const { stream } = await route.leased(0)
+  await stream.until(({ received }) => received.includes('first'))
+  raw.write(resetFrame(1, http2.constants.NGHTTP2_NO_ERROR))
+  await stream.until(({ state }) => state !== 'open')
+  expect([stream.state, stream.received.endsWith('first\r\n')]).toEqual(['reset', true])
+})
+
 test.each<[how: string, leave: (socket: Socket) => void]>([
   ['is gone with its connection', (socket) => void socket.resetAndDestroy()],
   ['ends its connection', (socket) => void socket.end()],

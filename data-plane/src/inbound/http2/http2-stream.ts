@@ -104,6 +104,7 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     this.proxies = connection.proxies
     this.request = new ProxyRequest(this, context, host, connection.begun)
     this.#on = containedEvents(stream, (error) => this.#crash(error))
+    staysOpen(stream)
     this.#response = new Http2ResponseWriter(stream, methodOf(raw), this.#on, () => this.#drained())
     this.#input = new GatedInput({
       stream,
@@ -366,6 +367,17 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
   #close(code: number): void {
     this.#stream.close(code)
     this.expireIn(LINGER_MS)
+  }
+}
+
+/**
+ * `node:http2` closes a stream as soon as its response is out if nothing of the request was read, as while the local server takes nothing of it. The local server
+ * may read the rest. It calls `close` without a code, which nothing here does.
+ */
+function staysOpen(stream: ServerHttp2Stream): void {
+  const close = stream.close.bind(stream)
+  stream.close = (code, callback) => {
+    if (code !== undefined) close(code, callback)
   }
 }
 

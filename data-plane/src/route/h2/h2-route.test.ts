@@ -25,7 +25,7 @@ import { Dispatcher } from '../../dispatch/dispatcher.ts'
 import { PublicListener } from '../../inbound/public-listener.ts'
 import { RequestIds } from '../../proxy/request-ids.ts'
 import { Browser } from '../../testing/browser.ts'
-import { frame, SETTINGS } from '../../testing/h2-frames.ts'
+import { dataFrame, frame, resetFrame, SETTINGS } from '../../testing/h2-frames.ts'
 import { SocketStream } from '../socket-stream.ts'
 import { H2Route } from './h2-route.ts'
 
@@ -548,6 +548,26 @@ test.each([
   await new Promise((resolve) => stream.on('close', () => resolve(undefined)))
   if (outcome === 'cut') expect([stream.rstCode, ended]).toEqual([http2.constants.NGHTTP2_INTERNAL_ERROR, false])
   else expect([headers[':status'], ended]).toEqual([outcome, true])
+})
+
+test('a response whose local server resets it without an error in its body is cut', async () => {
+  const HEADERS = 1
+  const END_HEADERS = 4
+  const STATUS_200 = 0x88
+  const server = createServer((socket) => {
+    socket.once('data', () => {
+      const head = frame(HEADERS, END_HEADERS, 1, Buffer.from([STATUS_200]))
+      const body = dataFrame(1, Buffer.from('half'))
+      socket.write(Buffer.concat([SETTINGS, head, body, resetFrame(1, http2.constants.NGHTTP2_NO_ERROR)]))
+    })
+    socket.on('error', () => {})
+    cleanups.push(() => void socket.destroy())
+  }).listen(0, '127.0.0.1')
+  cleanups.push(() => void server.close())
+  await once(server, 'listening')
+  const { route } = routeTo((server.address() as AddressInfo).port)
+  const { port } = await serve(route)
+  await expect(ask(port)).rejects.toThrow()
 })
 
 test('what the local server refuses before it looks at it is sent again, whatever its method, and once', async () => {
