@@ -23,6 +23,12 @@ export interface LivenessOptions {
  */
 type State = 'live' | 'asked' | 'awaited'
 
+/** RFC 9113 §4.1, §6.7: a PING, and SETTINGS that change nothing. */
+const PING_BYTES = 17
+const SETTINGS_BYTES = 9
+/** So many frames, one after the other, until one shows whether the session writes it. */
+const MOST_ASKED = 3
+
 /**
  * After some errors of a peer, nghttp2 sends GOAWAY and does nothing more. Node 20 then stops reading and emits no event: the session, its
  * streams and its descriptor stay, even when the peer has closed the connection. Such a session does not write a PING either, so it is found
@@ -35,6 +41,9 @@ export class Liveness {
   #state: State = 'live'
   #bytesRead = -1
   #bytesWritten = -1
+  /** Length of the frame that the session was given last, and how many it was given since the peer has sent something. */
+  #askedBytes = 0
+  #asked = 0
   /** Until when a peer may leave unread what it was sent. */
   #patience = 0
 
@@ -54,16 +63,20 @@ export class Liveness {
     const { bytesRead, bytesWritten } = session.socket
     const first = this.#bytesRead === -1
     const received = bytesRead !== this.#bytesRead
-    const sent = bytesWritten !== this.#bytesWritten
+    const sentBytes = bytesWritten - this.#bytesWritten
+    const sent = sentBytes > 0
     this.#bytesRead = bytesRead
     this.#bytesWritten = bytesWritten
     if (first) return this.#ask(session)
     if (received) {
       this.#state = 'live'
+      this.#asked = 0
       this.deadline = deadlineIn(H2_PING_MS)
       return
     }
     if (this.#state === 'live') return this.#ask(session)
+    // A part of a response may have been written instead, before the session broke.
+    if (this.#state === 'asked' && sentBytes > this.#askedBytes && this.#asked < MOST_ASKED) return this.#ask(session)
     if (sent) this.#patience = deadlineIn(BODY_IDLE_MS)
     else if (this.#state === 'asked' && !blocked()) return this.#end()
     if (this.#state === 'awaited' && !sent && (!blocked() || this.deadline >= this.#patience)) return this.#end()
@@ -74,10 +87,13 @@ export class Liveness {
   #ask(session: Http2Session): void {
     const { by, deadlineIn } = this.#options
     this.#state = 'asked'
+    this.#asked += 1
     this.#patience = deadlineIn(BODY_IDLE_MS)
     this.deadline = deadlineIn(0)
     // The answer shows in the bytes that arrive. A session that has begun to close sends no PING; SETTINGS is answered as well.
-    if (by === 'settings' || session.closed) session.settings({}, () => {})
+    const settings = by === 'settings' || session.closed
+    this.#askedBytes = settings ? SETTINGS_BYTES : PING_BYTES
+    if (settings) session.settings({}, () => {})
     else this.#ping(session)
   }
 
