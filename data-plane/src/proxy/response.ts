@@ -22,7 +22,7 @@ import type { RequestRecord } from './request-record.ts'
 import { SERVICE_RESTART, WebSocketFrames } from './websocket-frames.ts'
 
 /** What reads responses; one serves all requests of a connection. */
-export interface ResponseReader {
+interface ResponseReader {
   readonly heads: ResponseHeadParser
   readonly body: BodyBoundary
 }
