@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { TunnelFault } from '@postern/protocol/fault'
 import {
   H2_CONTROL_FRAMES_BURST,
+  H2_EARLY_ANSWER_BYTES,
   H2_RESETS_BURST,
   H2_STREAMS_PER_VISITOR,
   LINGER_MS,
@@ -317,6 +318,48 @@ test.each(['204 No Content', '304 Not Modified', '404 Not Found\r\nContent-Lengt
     expect(recorded).toEqual([`HTTP/2.0 ${status.slice(0, 3)} whole -`])
   },
 )
+
+test.each([1, 64 * 1024, H2_EARLY_ANSWER_BYTES])(
+  'an early answer of %i bytes is whole for a visitor that ends its upload short when it sees the status, as curl does',
+  async (length) => {
+    const route = new ScriptedRoute()
+    const { port, recorded } = await serve(route)
+    const session = visit(port, { settings: { initialWindowSize: 1 << 20 } })
+    await once(session, 'connect')
+    session.setLocalWindowSize(1 << 20)
+    const request = new SeenRequest(session, { ':method': 'POST', 'content-length': '100000' }, false)
+    request.stream.on('response', () => request.stream.end())
+    request.stream.write('x')
+    const { stream } = await route.leased(0)
+    await stream.until(({ received }) => received.endsWith('x'))
+    stream.answer(`HTTP/1.1 413 Content Too Large\r\nContent-Length: ${length}\r\n\r\n`)
+    for (const half of [Math.floor(length / 2), Math.ceil(length / 2)]) {
+      for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+      expect(request.status).toBeUndefined()
+      stream.answer('y'.repeat(half))
+    }
+    await request.closed
+    expect([request.status, request.text.length, request.ended]).toEqual([413, length, true])
+    await until(() => recorded.length > 0)
+    expect(recorded).toEqual(['HTTP/2.0 413 whole -'])
+  },
+)
+
+test('an early answer that goes on, or is long, comes as it is sent', async () => {
+  const route = new ScriptedRoute()
+  const { port } = await serve(route)
+  const session = visit(port)
+  for (const [index, head] of [
+    '200 OK\r\nContent-Length: 5',
+    '404 Not Found\r\nTransfer-Encoding: chunked',
+    `413 Content Too Large\r\nContent-Length: ${H2_EARLY_ANSWER_BYTES + 1}`,
+  ].entries()) {
+    const request = new SeenRequest(session, { ':method': 'POST' }, false)
+    const { stream } = await route.leased(index)
+    stream.answer(`HTTP/1.1 ${head}\r\n\r\n`)
+    await until(() => request.status === Number(head.slice(0, 3)))
+  }
+})
 
 test('an upload that its visitor takes back without an error is not whole', async () => {
   const route = new ScriptedRoute()

@@ -10,11 +10,14 @@ import {
   type ResponseHead,
   ResponseHeadParser,
 } from '@postern/protocol/http'
-import { H2_INTERIM_BYTES, RESPONSE_HEAD_ADDED } from '@postern/protocol/limits'
+import { H2_EARLY_ANSWER_BYTES, H2_INTERIM_BYTES, RESPONSE_HEAD_ADDED } from '@postern/protocol/limits'
+import { ByteQueue } from '@postern/protocol/socket'
 import type { Subscribe } from '../../h2/contained-events.ts'
 import { GatheredOutput } from '../../h2/gathered-output.ts'
 
 const RESET_CONTENT = 205
+/** From here on clients end an upload when they see the status. */
+const MULTIPLE_CHOICES = 300
 
 export class Http2ResponseWriter {
   /** Of the final response; 0 before. */
@@ -27,14 +30,26 @@ export class Http2ResponseWriter {
   readonly #output: GatheredOutput
   readonly #reader: MessageReader<ResponseHead>
   readonly #taken: () => void
+  readonly #uploads: () => boolean
+  /** An early answer that is not whole yet. */
+  #early: { readonly fields: Http2Fields; readonly body: ByteQueue } | undefined
   #trailers: Http2Fields | undefined
   #pinged = false
 
-  /** `on` subscribes to an event of `stream`. `taken` follows when all that was written has left for the visitor. */
-  constructor(stream: ServerHttp2Stream, method: string, on: Subscribe, taken: () => void) {
+  /**
+   * `on` subscribes to an event of `stream`. `uploads`: whether the visitor has more of its request to send. `taken` follows when all that was written has
+   * left for the visitor.
+   */
+  constructor(
+    stream: ServerHttp2Stream,
+    method: string,
+    on: Subscribe,
+    { uploads, taken }: { uploads: () => boolean; taken: () => void },
+  ) {
     this.#stream = stream
     this.#output = new GatheredOutput(stream, taken)
     this.#taken = taken
+    this.#uploads = uploads
     const heads = new ResponseHeadParser(RESPONSE_HEAD_ADDED)
     heads.answer(method, false)
     this.#reader = new MessageReader(heads, 'response', {
@@ -42,7 +57,8 @@ export class Http2ResponseWriter {
       data: (piece) => {
         this.bytes += piece.length
         // A status that has no body here (205) may have had one where it came from, and the stream has ended.
-        this.#output.write(piece)
+        if (this.#early === undefined) this.#output.write(piece)
+        else this.#early.body.append(piece)
       },
       end: (trailers) => this.#end(trailers),
     })
@@ -58,17 +74,17 @@ export class Http2ResponseWriter {
 
   /** Bytes of the body that have not left for the visitor. */
   get bodyWaiting(): number {
-    return this.#output.length
+    return this.#output.length + (this.#early?.body.length ?? 0)
   }
 
   /** Bytes that the visitor has yet to take before more is written. A few interim heads are none of these: a local server may think for long behind them. */
   get waiting(): number {
-    return this.#output.length + (this.interimBytes > H2_INTERIM_BYTES ? this.interimBytes : 0)
+    return this.bodyWaiting + (this.interimBytes > H2_INTERIM_BYTES ? this.interimBytes : 0)
   }
 
   /** Bytes that have left. */
   get taken(): number {
-    return this.bytes - this.#output.length
+    return this.bytes - this.bodyWaiting
   }
 
   /** @throws TunnelFault if it is no response */
@@ -89,10 +105,29 @@ export class Http2ResponseWriter {
     if (head.status === RESET_CONTENT) delete fields['content-length']
     const endStream = head.framing === 'none' || (head.framing === 'length' && head.contentLength === 0)
     this.interimBytes = 0
-    sendable(fields, (safe) =>
-      this.#stream.respond(safe, { endStream, waitForTrailers: !endStream, sendDate: false } as object),
-    )
+    if (!endStream && this.#isEarly(head)) this.#early = { fields, body: new ByteQueue() }
+    else this.#respond(fields, { endStream, waitForTrailers: !endStream })
     return false
+  }
+
+  /**
+   * When such a status comes, clients end their upload short of its Content-Length, and nghttp2 resets the stream for that: what has not left by then is lost
+   * (RFC 9113 §8.1.1). So an answer that is not long leaves in one piece.
+   */
+  #isEarly({ status, framing, contentLength }: ResponseHead): boolean {
+    return (
+      status >= MULTIPLE_CHOICES && framing === 'length' && contentLength <= H2_EARLY_ANSWER_BYTES && this.#uploads()
+    )
+  }
+
+  #respond(fields: Http2Fields, options: { endStream: boolean; waitForTrailers: boolean }): void {
+    sendable(fields, (safe) => this.#stream.respond(safe, { ...options, sendDate: false } as object))
+  }
+
+  #endEarly({ fields, body }: { readonly fields: Http2Fields; readonly body: ByteQueue }): void {
+    this.#early = undefined
+    this.#respond(fields, { endStream: false, waitForTrailers: false })
+    this.#output.write(body.take()!)
   }
 
   /** Asks the visitor for an answer to what it was sent, and again while more has been sent meanwhile. */
@@ -111,6 +146,7 @@ export class Http2ResponseWriter {
   }
 
   #end(trailers: FieldLines | undefined): void {
+    if (this.#early !== undefined) this.#endEarly(this.#early)
     if (trailers !== undefined) this.#trailers = joinRepeated(http2Trailers(trailers))
     this.#output.end()
   }

@@ -105,7 +105,10 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     this.request = new ProxyRequest(this, context, host, connection.begun)
     this.#on = containedEvents(stream, (error) => this.#crash(error))
     staysOpen(stream)
-    this.#response = new Http2ResponseWriter(stream, methodOf(raw), this.#on, () => this.#drained())
+    this.#response = new Http2ResponseWriter(stream, methodOf(raw), this.#on, {
+      uploads: () => !this.load.bodyEnded,
+      taken: () => this.#drained(),
+    })
     this.#input = new GatedInput({
       stream,
       on: this.#on,
@@ -344,7 +347,11 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
 
   #resetByVisitor(): void {
     if (this.#state === 'gone') return
+    // It has the whole response, and need not send the rest of its request.
+    const hasResponse = this.#state === 'request' && this.#stream.writableFinished
+    if (hasResponse) this.request.visitorEnded()
     this.#state = 'gone'
+    if (hasResponse && !this.request.active) return
     this.request.visitorGone()
     this.#connection.resetByVisitor()
   }
