@@ -37,6 +37,8 @@ export interface Downstream {
    * once when it does no longer, and the answer is the leaving.
    */
   defer?(ready: () => void): (() => void) | undefined
+  /** The largest header list that the visitor takes in a response, in bytes as RFC 9113 §6.5.2 counts them; undefined where there is no such limit. */
+  readonly mostListBytes?: number | undefined
   /** Takes bytes of the response. True: none of them waits in this process. False: `ProxyRequest.drained` follows when none does. */
   write(bytes: Buffer): boolean
   /** Whether the visitor has taken a part of what waits since the last time, or since something waits. */

@@ -460,6 +460,7 @@ export class ProxyRequest implements ExchangeHost, RouteUser, QueuedRequest {
       mayMove: this.#mayMove,
       bindsStreams: downstream.bindsStreams,
       cookies,
+      mostListBytes: downstream.mostListBytes,
       changes: passedOn ? { ...changes, passedOn } : changes,
       body: this.#body,
       reader: this.#reader,

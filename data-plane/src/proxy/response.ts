@@ -35,6 +35,8 @@ export interface ResponseOptions {
   /** False: the response says `Connection: close`, whatever the two sides would like. */
   readonly mayKeepAlive: boolean
   readonly cookies: CookieFence
+  /** As `Downstream.mostListBytes`. */
+  readonly mostListBytes?: number | undefined
   /** What becomes of the response's heads. */
   readonly changes: ResponseChanges | undefined
 }
@@ -212,6 +214,7 @@ export class Response {
     const { record, head: request, mayKeepAlive } = this.#options
     if (head.status > HTTP2_HIGHEST_STATUS && record.protocol === 'HTTP/2.0')
       throw new TunnelFault('origin-invalid', `node:http2 sends no status above ${HTTP2_HIGHEST_STATUS}.`)
+    this.#checkList(head)
     this.#sink.answered(head)
     record.answered(head.status)
     if (head.status === 101) {
@@ -244,6 +247,16 @@ export class Response {
     }
     this.release()
     if (end < to) this.originIdleMs = 0
+  }
+
+  /** A larger one would end the visitor's connection, with all other requests on it. */
+  #checkList(head: ResponseHead): void {
+    const { mostListBytes } = this.#options
+    if (mostListBytes === undefined || listBytes(head) <= mostListBytes) return
+    throw new TunnelFault(
+      'origin-invalid',
+      `The head is larger than the ${mostListBytes} bytes that the visitor takes (RFC 9113 §6.5.2).`,
+    )
   }
 
   #readBody(chunk: Buffer): void {
@@ -340,6 +353,12 @@ export class Response {
     )
   }
 }
+
+/** Our own fields, as they count in a header list. What a tunnel's rules add is not known here. */
+const ADDED_LIST_BYTES = 512
+
+/** With the fields that are added. A field counts 32 bytes more than its name and value, which stand here with a colon, a blank and a line end. */
+const listBytes = ({ bytes, lines }: ResponseHead): number => bytes + 28 * lines.count + ADDED_LIST_BYTES
 
 /** A second less than the local server says, or what most servers grant. */
 function idleTime(head: ResponseHead): number {

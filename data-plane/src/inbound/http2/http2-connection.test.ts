@@ -13,7 +13,7 @@ import {
   SWEEP_MS,
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { dataFrame, frame, headersFrame, PREFACE, resetFrame, SETTINGS } from '../../testing/h2-frames.ts'
 import { SeenRequest, until, visit } from '../../testing/h2-visitor.ts'
 import { startPublicStand, toDemo } from '../../testing/public-stand.ts'
@@ -630,4 +630,51 @@ test('where a tunnel has no stream left, the request of whoever does not read gi
   await stream.until(({ state }) => state === 'reset')
   full = false
   void other
+})
+
+describe('a visitor that announces how large a header list it takes', () => {
+  const LIMIT = 4096
+  async function asking() {
+    const route = new ScriptedRoute()
+    const { port } = await serve(route)
+    const session = visit(port, { settings: { maxHeaderListSize: LIMIT } })
+    const beside = new SeenRequest(session, {})
+    await route.leased(0)
+    const request = new SeenRequest(session, {})
+    const { stream } = await route.leased(1)
+    /** The session goes on. */
+    const goesOn = async (): Promise<void> => {
+      route.leases[0]!.stream.answer('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+      await beside.closed
+      expect([beside.text, session.destroyed]).toEqual(['ok', false])
+    }
+    return { request, stream, goesOn }
+  }
+
+  test('gets 502 for a larger head', async () => {
+    const { request, stream, goesOn } = await asking()
+    stream.answer(`HTTP/1.1 200 OK\r\nX-Large: ${'g'.repeat(LIMIT)}\r\nContent-Length: 0\r\n\r\n`)
+    await request.closed
+    expect([request.status, request.headers['tunnel-error']]).toEqual([502, 'origin-invalid'])
+    await goesOn()
+  })
+
+  test('gets a head of many fields, each of which counts 32 bytes more, as far as it takes them', async () => {
+    const { request, stream, goesOn } = await asking()
+    const fields = (count: number) => 'a: b\r\n'.repeat(count)
+    stream.answer(`HTTP/1.1 200 OK\r\n${fields(90)}Content-Length: 0\r\n\r\n`)
+    await request.closed
+    expect(request.status).toBe(200)
+    await goesOn()
+  })
+
+  test('gets no larger interim head and no larger trailers, and the response without them', async () => {
+    const { request, stream, goesOn } = await asking()
+    const large = `X-Large: ${'g'.repeat(LIMIT)}\r\n`
+    stream.answer(`HTTP/1.1 103 Early Hints\r\n${large}\r\n`)
+    stream.answer(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n${large}\r\n`)
+    await request.closed
+    expect(request).toMatchObject({ status: 200, text: 'x', ended: true, interim: [] })
+    await goesOn()
+  })
 })

@@ -1,5 +1,6 @@
 /** Writes a response, given as HTTP/1.1, to one HTTP/2 stream: heads, body, trailers, and the end only when it is whole. Knows nothing of the request. */
 import type { ServerHttp2Stream } from 'node:http2'
+import { TunnelFault } from '@postern/protocol/fault'
 import {
   type FieldLines,
   type Http2Fields,
@@ -16,6 +17,10 @@ import type { Subscribe } from '../../h2/contained-events.ts'
 import { GatheredOutput } from '../../h2/gathered-output.ts'
 
 const RESET_CONTENT = 205
+/** What `node:http2` shows for a peer that has announced no limit. */
+const NO_LIMIT = 2 ** 32 - 1
+/** `:status` and its value, and the 32 of each field. */
+const STATUS_BYTES = 42
 /** From here on clients end an upload when they see the status. */
 const MULTIPLE_CHOICES = 300
 
@@ -95,8 +100,10 @@ export class Http2ResponseWriter {
   #begin(head: ResponseHead): boolean {
     const fields = http2ResponseFields(head)
     if (head.interim) {
-      sendable(fields, (safe) => this.#stream.additionalHeaders(safe))
-      this.interimBytes += head.bytes
+      if (this.#fits(fields)) {
+        sendable(fields, (safe) => this.#stream.additionalHeaders(safe))
+        this.interimBytes += head.bytes
+      }
       if (this.interimBytes > H2_INTERIM_BYTES) this.#ping()
       return true
     }
@@ -120,8 +127,16 @@ export class Http2ResponseWriter {
     )
   }
 
+  /** @throws TunnelFault `origin-invalid` */
   #respond(fields: Http2Fields, options: { endStream: boolean; waitForTrailers: boolean }): void {
+    if (!this.#fits(fields)) throw new TunnelFault('origin-invalid', 'The head is larger than the visitor takes.')
     sendable(fields, (safe) => this.#stream.respond(safe, { ...options, sendDate: false } as object))
+  }
+
+  /** A larger header list would end the visitor's connection. */
+  #fits(fields: Http2Fields): boolean {
+    const most = this.#stream.session?.remoteSettings.maxHeaderListSize ?? NO_LIMIT
+    return most >= NO_LIMIT || listBytes(fields) <= most
   }
 
   #endEarly({ fields, body }: { readonly fields: Http2Fields; readonly body: ByteQueue }): void {
@@ -147,9 +162,20 @@ export class Http2ResponseWriter {
 
   #end(trailers: FieldLines | undefined): void {
     if (this.#early !== undefined) this.#endEarly(this.#early)
-    if (trailers !== undefined) this.#trailers = joinRepeated(http2Trailers(trailers))
+    if (trailers !== undefined) {
+      const fields = joinRepeated(http2Trailers(trailers))
+      if (this.#fits(fields)) this.#trailers = fields
+    }
     this.#output.end()
   }
+}
+
+/** As RFC 9113 §6.5.2 counts it. */
+function listBytes(fields: Http2Fields): number {
+  let bytes = STATUS_BYTES
+  for (const [name, values] of Object.entries(fields))
+    for (const value of [values].flat()) bytes += name.length + String(value).length + 32
+  return bytes
 }
 
 /** node:http2 takes some fields only once. Which these are depends on its version: it says so. */

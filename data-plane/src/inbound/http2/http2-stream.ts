@@ -179,6 +179,10 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     return this.#connection.mayWait
   }
 
+  get mostListBytes(): number | undefined {
+    return this.#stream.session?.remoteSettings.maxHeaderListSize
+  }
+
   write(bytes: Buffer): boolean {
     this.load.response(bytes.length, this.#now())
     const waited = this.#response.waiting > 0
