@@ -35,6 +35,8 @@ export class Http1Visitor implements Visitor {
   #silent = false
   #talked = false
   #deaf = false
+  /** It reads no more, and sends nothing. */
+  #closed = false
   #over: Over = 'open'
   /** It sends no more of a request once it has a response that is the last. */
   readonly #stopsAtLast: boolean
@@ -73,6 +75,11 @@ export class Http1Visitor implements Visitor {
     }
     const sent = this.#send(hurries)
     return this.#read(hurries) || sent || moved
+  }
+
+  /** A kernel that has no such connection any more answers a keep-alive with a reset. */
+  keepAlive(): void {
+    if (this.#closed) this.socket.peer.reset()
   }
 
   leave(): void {
@@ -219,8 +226,9 @@ export class Http1Visitor implements Visitor {
         this.#end()
         this.#gone()
         // What still comes for it is answered by a reset.
-        if (this.#host.random.once(2)) this.socket.peer.reset()
-        else this.#deaf = false
+        if (this.#host.random.once(2)) return this.socket.peer.reset()
+        this.#closed = true
+        this.#deaf = false
         return
       case 'half-closes':
         return this.#end()

@@ -2,7 +2,7 @@
 import type { Subdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
 import { CookieFence, type RequestHead } from '@postern/protocol/http'
-import { SWEEP_MS } from '@postern/protocol/limits'
+import { SWEEP_MS, TCP_KEEPALIVE_MS } from '@postern/protocol/limits'
 import type { HopHouse } from '../../../data-plane/src/cluster/incoming-hop.ts'
 import { Sought } from '../../../data-plane/src/dispatch/sought.ts'
 import { Away, WaitingRoom } from '../../../data-plane/src/dispatch/waiting-room.ts'
@@ -492,6 +492,7 @@ export class VisitCase implements ChannelHost {
     await this.#settle()
     for (const ms of [3000, 62_000, 620_000, 3000]) {
       this.#advance(ms)
+      if (ms > TCP_KEEPALIVE_MS) for (const visitor of this.visitors) visitor.keepAlive?.()
       await this.#settle()
     }
     if (this.happened.has('cut')) await this.#drained

@@ -39,6 +39,8 @@ export interface Visitor {
   step(hurries?: boolean): boolean
   /** Leaves, whatever is under way. */
   leave(): void
+  /** A keep-alive comes for its connection. */
+  keepAlive?(): void
   /** In the order in which they were planned. */
   visits(): readonly Visit[]
   /** What came that belongs to no request; '' if nothing did. */
