@@ -49,8 +49,18 @@ test('a peer has its time for the answer to a PING that was written', () => {
   pass({ read: 60 })
   pass({ written: PING_BYTES })
   const asked = clock.ms
-  pass()
+  while (ended.length === 0) pass()
   expect(ended).toEqual([asked + H2_PONG_MS])
+})
+
+test('a session that breaks while the answer to a PING is due ends as soon', () => {
+  const { pings, ended, pass, clock } = watched()
+  pass({ read: 60 })
+  pass({ written: PING_BYTES })
+  const written = clock.ms
+  pass({ read: 10, written: PING_BYTES })
+  pass()
+  expect([pings.length, ended]).toEqual([2, [written + H2_PING_MS + 1000]])
 })
 
 test('a peer to which much is sent meanwhile has its time as well, and no more than three PINGs to answer', () => {
@@ -61,7 +71,7 @@ test('a peer to which much is sent meanwhile has its time as well, and no more t
   pass({ written: A_RESPONSE })
   expect(ended).toEqual([])
   const lastWritten = clock.ms
-  pass()
+  while (ended.length === 0) pass()
   expect(ended).toEqual([lastWritten + H2_PONG_MS])
 })
 

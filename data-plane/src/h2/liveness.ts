@@ -44,6 +44,8 @@ export class Liveness {
   /** Length of the frame that the session was given last, and how many it was given since the peer has sent something. */
   #askedBytes = 0
   #asked = 0
+  /** When the peer must have sent something. */
+  #answerDue = 0
   /** Until when a peer may leave unread what it was sent. */
   #patience = 0
 
@@ -69,8 +71,10 @@ export class Liveness {
     this.#bytesWritten = bytesWritten
     if (first) return this.#ask(session)
     if (received) {
-      this.#state = 'live'
       this.#asked = 0
+      // What has come since an earlier look may have broken the session.
+      if (this.#state === 'awaited') return this.#ask(session)
+      this.#state = 'live'
       this.deadline = deadlineIn(H2_PING_MS)
       return
     }
@@ -79,9 +83,10 @@ export class Liveness {
     if (this.#state === 'asked' && sentBytes > this.#askedBytes && this.#asked < MOST_ASKED) return this.#ask(session)
     if (sent) this.#patience = deadlineIn(BODY_IDLE_MS)
     else if (this.#state === 'asked' && !blocked()) return this.#end()
-    if (this.#state === 'awaited' && !sent && (!blocked() || this.deadline >= this.#patience)) return this.#end()
+    if (this.#state === 'asked' || sent) this.#answerDue = deadlineIn(H2_PONG_MS)
+    else if (this.deadline >= this.#answerDue && (!blocked() || this.deadline >= this.#patience)) return this.#end()
     this.#state = 'awaited'
-    this.deadline = deadlineIn(H2_PONG_MS)
+    this.deadline = deadlineIn(H2_PING_MS)
   }
 
   #ask(session: Http2Session): void {
