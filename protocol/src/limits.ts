@@ -277,7 +277,7 @@ export const H2_SENT_HEAD_BYTES =
   RESPONSE_HEAD_BYTES + RESPONSE_HEAD_ADDED.bytes + 32 * (RESPONSE_HEAD_FIELDS + RESPONSE_HEAD_ADDED.fields)
 /** Interim responses of one request whose heads together are longer than this are followed by a PING: its answer shows that they have left. */
 export const H2_INTERIM_BYTES = 16 * KiB
-/** An early answer of an error or a redirect leaves in one piece up to this; half of what its stream may have unread (INITIAL_WINDOW_BYTES). */
+/** An early answer of an error or a redirect leaves in one piece up to this. */
 export const H2_EARLY_ANSWER_BYTES = 128 * KiB
 /** Twice HEAD_FIELDS and the pseudo-fields, with crumbs of cookies (RFC 9113 §8.2.3): what lies between is answered 431. */
 export const H2_HEADER_PAIRS = 256

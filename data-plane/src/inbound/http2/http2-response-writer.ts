@@ -82,9 +82,12 @@ export class Http2ResponseWriter {
     return this.#output.length + (this.#early?.body.length ?? 0)
   }
 
-  /** Bytes that the visitor has yet to take before more is written. A few interim heads are none of these: a local server may think for long behind them. */
+  /**
+   * Bytes that the visitor has yet to take before more is written. A few interim heads are none of these: a local server may think for long behind them. Nor
+   * is an early answer, which has to become whole.
+   */
   get waiting(): number {
-    return this.bodyWaiting + (this.interimBytes > H2_INTERIM_BYTES ? this.interimBytes : 0)
+    return this.#output.length + (this.interimBytes > H2_INTERIM_BYTES ? this.interimBytes : 0)
   }
 
   /** Bytes that have left. */

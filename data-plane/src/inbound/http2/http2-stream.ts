@@ -189,7 +189,8 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     this.#response.write(bytes)
     const waits = this.#response.waiting > 0
     if (waits && !waited) this.#taken = this.#response.taken
-    if (waits || this.#response.interimBytes > 0) this.#connection.burdened(bytes.length)
+    const { bodyWaiting, interimBytes } = this.#response
+    if (bodyWaiting > 0 || interimBytes > 0) this.#connection.burdened(bytes.length)
     return !waits
   }
 
