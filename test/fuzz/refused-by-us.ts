@@ -40,8 +40,6 @@ export const REFUSED_RESPONSES: Partial<Record<Rule, string>> = {
   'content-length-syntax': 'as in a request',
   'content-length-huge': 'as in a request',
   'transfer-coding': 'as in a request',
-  'transfer-encoding-version': 'as in a request',
-  'connection-syntax': 'as in a request',
   'chunk-extension': 'as in a request',
 }
 

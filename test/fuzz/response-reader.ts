@@ -78,14 +78,15 @@ function fieldsOf(head: ResponseHead): string[] {
   }).flat()
 }
 
-/** Whether the head has a form that node's client does not take: any line that is not `name:value CRLF`, or framing that is said twice. */
+/** Whether the head has a form that node's client does not take: a line that is not in clean form, or framing that is said twice or not passed on. */
 function isTolerated(head: ResponseHead, bytes: Buffer, from: number): boolean {
   const text = bytes.toString('latin1', from, from + head.bytes)
   const framing = [...text.matchAll(/^(?:content-length|transfer-encoding):([^\n]*)/gim)]
   return (
-    /(?:^|[^\r])\n|\n[ \t]|\n[^:\n]*[ \t]:/.test(text) ||
+    /(?:^|[^\r])\n|\n[ \t]|\n[^:\n]*[ \t]:|^HTTP\/1\.\d {2}/.test(text) ||
     framing.length > 1 ||
-    framing.some(([, value]) => value!.includes(','))
+    framing.some(([, value]) => /,|\t *\r?$/.test(value!)) ||
+    Array.from({ length: head.fieldCount }, (_, i) => head.lines.id(i)).includes(FIELD.leftOut)
   )
 }
 

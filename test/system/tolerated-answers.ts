@@ -103,4 +103,25 @@ export const TOLERATED_ANSWERS: readonly ToleratedAnswer[] = [
       answer: `HTTP/1.1 200 OK\nSet-Cookie: a=b;\n  Path=/;\n  HttpOnly\nContent-Length: 4\n\ngood`,
     },
   }),
+  ...kind('white space and lists where one word is meant', {
+    'a tab behind the length': { answer: `${head('Content-Length: 4\t', 'X-Own: yes')}good` },
+    'a tab behind chunked': { answer: head('X-Own: yes', 'Transfer-Encoding: chunked\t') + CHUNKS },
+    'an empty element behind chunked': { answer: head('Transfer-Encoding: chunked,') + CHUNKS },
+    'a tab behind close': { answer: `${head('Content-Length: 4', 'Connection: close\t')}good`, last: true },
+    'a semicolon behind close': { answer: `${head('Connection: close;', 'Content-Length: 4')}good`, last: true },
+    'several spaces before the status': { answer: OK.replace(' 200', '   200') },
+  }),
+  ...kind('framing that the version or the status rules out', {
+    'chunked in HTTP/1.0': { answer: (head('Transfer-Encoding: chunked') + CHUNKS).replace('1.1', '1.0'), last: true },
+    'a length of 204 that is no number': {
+      answer: head('Content-Length: none').replace('200 OK', '204 No Content'),
+      content: '',
+      last: true,
+    },
+    'two lengths of 304': {
+      answer: head('Content-Length: 4', 'Content-Length: 5').replace('200 OK', '304 Not Modified'),
+      content: '',
+      last: true,
+    },
+  }),
 ]

@@ -95,13 +95,15 @@ export class BodyBoundary {
   }
 }
 
+/** One copy for each run of bytes that passes on. */
 function withoutBlanks(buffer: Buffer, from: number, to: number, blanks: readonly number[]): Buffer {
   const passed = Buffer.allocUnsafe(to - from - blanks.length)
   let at = from
   let written = 0
-  for (const blank of [...blanks, to]) {
-    written += buffer.copy(passed, written, at, blank)
+  for (const blank of blanks) {
+    if (blank > at) written += buffer.copy(passed, written, at, blank)
     at = blank + 1
   }
+  buffer.copy(passed, written, at, to)
   return passed
 }

@@ -1,5 +1,5 @@
 /** The options of Connection fields (RFC 9110 §7.6.1): three that are acted on, and names of further hop-by-hop fields. */
-import { SP, TOKEN } from './character-tables.ts'
+import { HTAB, SP, TOKEN } from './character-tables.ts'
 import type { FieldLines } from './field-lines.ts'
 import { FIELD, spells } from './field-names.ts'
 import { refuse, type Side } from './rules.ts'
@@ -14,8 +14,12 @@ const CLOSE = Buffer.from('close')
 const KEEP_ALIVE = Buffer.from('keep-alive')
 const UPGRADE = Buffer.from('upgrade')
 const COMMA = 0x2c
+const NO_OPTION = -1
 
-/** The options of all Connection lines as bits. @throws TunnelFault `connection-syntax` */
+/**
+ * The options of all Connection lines as bits. What is no option in a response counts as close: after that nothing can be taken for another response.
+ * @throws TunnelFault `connection-syntax` for a request
+ */
 export function connectionOptions(lines: FieldLines, side: Side): number {
   if (!lines.has(FIELD.connection)) return 0
   const { buffer } = lines
@@ -23,12 +27,12 @@ export function connectionOptions(lines: FieldLines, side: Side): number {
   for (let i = 0; i < lines.count; i++) {
     if (lines.id(i) !== FIELD.connection) continue
     lines.judged = i
-    if (lines.endsInTab(i)) refuse(side, 'connection-syntax')
+    if (side === 'request' && lines.endsInTab(i)) refuse(side, 'connection-syntax')
     const end = lines.valueEnd(i)
-    for (let at = skipSeparators(buffer, lines.valueStart(i), end); at < end; ) {
+    for (let at = skipSeparators(buffer, lines.valueStart(i), end, side); at < end; ) {
       const optionEnd = endOfOption(buffer, at, end, side)
-      options |= optionBit(buffer, at, optionEnd)
-      at = skipSeparators(buffer, optionEnd, end)
+      options |= optionEnd === NO_OPTION ? OPTION_CLOSE : optionBit(buffer, at, optionEnd)
+      at = skipSeparators(buffer, optionEnd === NO_OPTION ? endOfElement(buffer, at, end) : optionEnd, end, side)
     }
   }
   lines.judged = -1
@@ -41,9 +45,17 @@ export function connectionNames(lines: FieldLines): ReadonlySet<string> {
   return new Set(names.map((name) => name.trim()))
 }
 
-/** Empty elements of a list count for nothing (RFC 9110 §5.6.1.2). Tabs would be white space too, but servers differ on them. */
-function skipSeparators(buffer: Buffer, at: number, end: number): number {
-  while (at < end && (buffer[at] === COMMA || buffer[at] === SP)) at++
+/** Empty elements of a list count for nothing (RFC 9110 §5.6.1.2). Tabs are white space too, but servers differ on those of a request. */
+function skipSeparators(buffer: Buffer, at: number, end: number, side: Side): number {
+  while (at < end && (buffer[at] === COMMA || isBlank(buffer[at], side))) at++
+  return at
+}
+
+const isBlank = (byte: number | undefined, side: Side): boolean => byte === SP || (byte === HTAB && side === 'response')
+
+function endOfElement(buffer: Buffer, from: number, end: number): number {
+  let at = from
+  while (at < end && buffer[at] !== COMMA) at++
   return at
 }
 
@@ -51,9 +63,10 @@ function endOfOption(buffer: Buffer, start: number, end: number, side: Side): nu
   let at = start
   while (at < end && TOKEN[buffer[at]!] !== 0) at++
   const optionEnd = at
-  while (at < end && buffer[at] === SP) at++
-  if (optionEnd === start || (at < end && buffer[at] !== COMMA)) refuse(side, 'connection-syntax')
-  return optionEnd
+  while (at < end && isBlank(buffer[at], side)) at++
+  if (optionEnd > start && (at === end || buffer[at] === COMMA)) return optionEnd
+  if (side === 'request') refuse(side, 'connection-syntax')
+  return NO_OPTION
 }
 
 function optionBit(buffer: Buffer, start: number, end: number): number {

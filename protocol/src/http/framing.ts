@@ -3,6 +3,7 @@ import { HTAB, SP } from './character-tables.ts'
 import type { FieldLines } from './field-lines.ts'
 import { FIELD, spells } from './field-names.ts'
 import { refuse, type Side } from './rules.ts'
+import { trimmed } from './trimmed.ts'
 
 /** How the end of a body is found (RFC 9112 §6.3). `close` occurs in responses only. */
 export type BodyFraming = 'none' | 'length' | 'chunked' | 'close'
@@ -53,7 +54,8 @@ export function declaredLength(lines: FieldLines, version: 10 | 11, side: Side):
 function lengthOf(lines: FieldLines, index: number, side: Side): number {
   const start = lines.valueStart(index)
   const end = lines.valueEnd(index)
-  if (lines.endsInTab(index)) refuse(side, 'content-length-syntax')
+  const endsInTab = lines.endsInTab(index)
+  if (endsInTab && side === 'request') refuse(side, 'content-length-syntax')
   const first = side === 'request' ? end : elementEnd(lines.buffer, start, end)
   const length = contentLength(lines.buffer, start, first, side)
   if (first < end) {
@@ -62,21 +64,26 @@ function lengthOf(lines: FieldLines, index: number, side: Side): number {
     if (!numbers.every((text) => /^[ \t]*\d+[ \t]*$/.test(text))) refuse(side, 'content-length-syntax')
     if (numbers.some((text) => Number(text) !== length)) refuse(side, 'content-length-repeated')
     lines.respell(index)
-  } else if (lines.buffer[start] === ZERO && end - start > 1) lines.respell(index)
+  } else if (endsInTab || (lines.buffer[start] === ZERO && end - start > 1)) lines.respell(index)
   return length
 }
 
 function codingOf(lines: FieldLines, index: number, version: 10 | 11, side: Side): typeof CHUNKED {
-  if (version === 10) refuse(side, 'transfer-encoding-version')
+  if (version === 10 && side === 'request') refuse(side, 'transfer-encoding-version')
   const start = lines.valueStart(index)
   const end = lines.valueEnd(index)
-  if (lines.endsInTab(index)) refuse(side, 'transfer-coding')
-  if (!isChunked(lines.buffer, start, end)) {
-    const twice = side === 'response' && /^chunked(?:[ \t]*,[ \t]*chunked)+$/i.test(lines.value(index))
-    if (!twice) refuse(side, 'transfer-coding')
-  }
+  if (side === 'request' && lines.endsInTab(index)) refuse(side, 'transfer-coding')
+  const listed = side === 'response' && !isChunked(lines.buffer, start, end)
+  if (!(listed ? listsChunked(lines.value(index)) : isChunked(lines.buffer, start, end)))
+    refuse(side, 'transfer-coding')
   lines.respell(index)
   return CHUNKED
+}
+
+/** Once or more often, and no other coding. Empty elements count for nothing (RFC 9110 §5.6.1.2). */
+function listsChunked(value: string): boolean {
+  const names = value.split(',').map((name) => trimmed(name, ' \t').toLowerCase())
+  return names.includes('chunked') && names.every((name) => name === '' || name === 'chunked')
 }
 
 function isChunked(buffer: Buffer, start: number, end: number): boolean {

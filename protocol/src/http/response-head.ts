@@ -38,10 +38,10 @@ export class ResponseHead extends MessageHead {
   judge(method: string, upgradeAsked: boolean): void {
     const { status } = this
     const grantsUpgrade = this.readConnection('response')
-    const length = declaredLength(this.lines, this.version, 'response')
+    const length = this.#declaredLength()
     this.contentLength = length >= 0 ? length : -1
-    // RFC 9112 §6.3: the coding counts; what follows may have been meant for a reader of the length.
-    if (length === CHUNKED && this.lines.has(FIELD.contentLength)) this.keepAlive = false
+    // RFC 9112 §6.1, §6.3: the coding counts; what follows may have been meant for a reader of the length, or of HTTP/1.0.
+    if (length === CHUNKED && (this.lines.has(FIELD.contentLength) || this.version === 10)) this.keepAlive = false
     this.interim = status < 200 && status !== 101
     this.upgrade = undefined
     if (status === 101) {
@@ -61,6 +61,19 @@ export class ResponseHead extends MessageHead {
     }
   }
 
+  /** Of a status that never has a body, an invalid one is left out. */
+  #declaredLength(): number {
+    try {
+      return declaredLength(this.lines, this.version, 'response')
+    } catch (error) {
+      if (this.status !== 204 && this.status !== 304) throw error
+      this.lines.judged = -1
+      for (let i = 0; i < this.lines.count; i++) if (FRAMING_FIELDS.has(this.lines.id(i))) this.lines.leaveOut(i)
+      this.keepAlive = false
+      return UNFRAMED
+    }
+  }
+
   /** Makes it a head in clean form: that is what is judged, and what goes on. */
   clean(): void {
     const start = `HTTP/1.${this.version - 10} ${String(this.status).padStart(STATUS_DIGITS, '0')} ${this.reason}`
@@ -70,6 +83,8 @@ export class ResponseHead extends MessageHead {
     this.lines.replaceBy(head, start.length + 2)
   }
 }
+
+const FRAMING_FIELDS: ReadonlySet<number> = new Set([FIELD.contentLength, FIELD.transferEncoding])
 
 /** One per stream to a local server. Every fault is `origin-invalid`. */
 export class ResponseHeadParser extends HeadParser<ResponseHead> {
@@ -94,6 +109,10 @@ export class ResponseHeadParser extends HeadParser<ResponseHead> {
     if (at >= limit) return INCOMPLETE
     if (buffer[at] !== SP) refuse('response', 'status-line')
     at++
+    if (buffer[at] === SP) {
+      while (at < limit && buffer[at] === SP) at++
+      this.head.lines.odd = true
+    }
     let status = 0
     for (let i = 0; i < STATUS_DIGITS; i++, at++) {
       if (at >= limit) return INCOMPLETE
