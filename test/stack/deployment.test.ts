@@ -1,52 +1,31 @@
 /** From an empty account to a deployment that serves, changes and goes, in the order in which a person does it. */
 import { once } from 'node:events'
-import { copyFile, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { ENV } from '@postern/protocol/environment'
 import { createDynamoClient, openStore } from '@postern/protocol/store'
 import { channelTicketSchema } from '@postern/protocol/ticket'
 import { afterAll, beforeAll, beforeEach, expect, inject, onTestFailed, test } from 'vitest'
-import * as z from 'zod/mini'
-import { guardTable } from '../support/guarded-table.ts'
-import { TestProcess } from '../support/test-process.ts'
+import type { TestProcess } from '../support/test-process.ts'
 import { type Listener, startListener } from './balancer.ts'
-import { deployedTask } from './deployed-task.ts'
+import { expectAlarms } from './deployed-alarms.ts'
+import { type StartedTask, startDeployedTask } from './deployed-task.ts'
 import { installPackedAgent } from './packed-agent.ts'
 import { cdkLines, shellBlock } from './page-commands.ts'
 import { Report } from './report.ts'
 import { type Answer, ask } from './request.ts'
-import { CONTROL, DATA, OPS, STACKS, STATE, Stand } from './stand.ts'
+import { CONTROL, STACKS, STATE, Stand } from './stand.ts'
 
-const BUNDLE = fileURLToPath(new URL('../../data-plane/dist/main.js', import.meta.url))
 /** Docker would build one. ECS of the emulator starts no container. */
 const IMAGE = '000000000000.dkr.ecr.eu-central-1.amazonaws.com/postern:test'
 const [BOOTSTRAP, DEPLOY] = cdkLines(shellBlock('README.md', 'Without a domain,')) as [string, string]
 const [DESTROY] = cdkLines(shellBlock('README.md', 'Upgrades, keys, recovery and removal:')) as [string]
 const [DESTROY_STATE] = cdkLines(shellBlock('docs/operations.md', 'names. To remove that as well:')) as [string]
-/** Which the container has for itself on AWS. */
-const PORTS = [ENV.publicPort, ENV.channelPort, ENV.peerPort, ENV.opsPort]
 const WARM_CALLS = 40
 /** What is promised of a revocation. */
 const CUT_WITHIN_MS = 5000
-
-const metricSchema = z.object({
-  Id: z.string(),
-  Expression: z.optional(z.string()),
-  MetricStat: z.optional(z.object({ Metric: z.object({ MetricName: z.string() }) })),
-  ReturnData: z.boolean(),
-})
-const alarmSchema = z.object({
-  AlarmName: z.string(),
-  AlarmActions: z.array(z.unknown()),
-  MetricName: z.optional(z.string()),
-  Metrics: z._default(z.array(metricSchema), []),
-})
-const deployedAlarmsSchema = z.object({
-  MetricAlarms: z.array(z.object({ AlarmName: z.string(), AlarmActions: z.array(z.string()), MetricName: z.string() })),
-})
 
 const report = new Report()
 const env = process.env as Record<string, string>
@@ -63,7 +42,7 @@ let base: string
 let server: string
 let adminToken: string
 let userToken: { id: string; token: string }
-let firstTask: Awaited<ReturnType<typeof startDeployedTask>>
+let firstTask: StartedTask
 let tunnel: { agent: TestProcess; host: string }
 
 beforeAll(async () => {
@@ -141,36 +120,6 @@ async function expectDeployed(states: readonly string[]): Promise<string> {
   return counts.join(', ')
 }
 
-/** The data plane as ECS would start it: with the environment of the deployed task definition, and the rights of its role. */
-async function startDeployedTask(name: string) {
-  const [cluster, service] = await Promise.all(
-    ['ClusterName', 'ServiceName'].map((output) => stand.stacks.output(DATA, output)),
-  )
-  const task = await deployedTask(stand.aws, cluster!, service!)
-  const table = await guardTable(env.AWS_ENDPOINT_URL!, task.rights)
-  stand.undo(() => table.stop())
-  // As the Dockerfile copies it: beside no package.json.
-  const script = join(stand.folder, 'main.mjs')
-  await copyFile(BUNDLE, script)
-  const process = new TestProcess({
-    name,
-    args: [script],
-    env: {
-      ...task.environment,
-      ...task.credentials,
-      AWS_ENDPOINT_URL_DYNAMODB: table.endpoint,
-      // A task has an address of its own; this process shares one.
-      [ENV.publicHosts]: '127.0.0.1',
-      ...Object.fromEntries(PORTS.map((port) => [port, '0'])),
-    },
-  })
-  // A task that is asked to stop drains for two minutes.
-  stand.undo(() => process.stop(0))
-  const ports = JSON.parse(await process.firstLine())
-  expect(await ask({ port: ports.ops.port, host: 'task', path: '/readyz' })).toMatchObject({ status: 200 })
-  return { task, table, ports }
-}
-
 test('the README deploys all four stacks into an empty account', async () => {
   for (const stack of STACKS) stand.undo(() => stand.stacks.remove(stack))
   await report.timed(BOOTSTRAP, () => stand.cdk.run(BOOTSTRAP))
@@ -185,29 +134,8 @@ test('the README deploys all four stacks into an empty account', async () => {
 })
 
 test('CloudWatch has every alarm of the template but those with metric math, and each notifies the topic', async () => {
-  const topic = (await stand.stacks.resources(OPS)).find(({ ResourceType }) => ResourceType === 'AWS::SNS::Topic')!
-  const deployed = deployedAlarmsSchema.parse(await stand.aws('cloudwatch', 'describe-alarms')).MetricAlarms
-  const synthesised = Object.values(await stand.cdk.template(OPS))
-    .filter(({ Type }) => Type === 'AWS::CloudWatch::Alarm')
-    .map(({ Properties }) => alarmSchema.parse(Properties))
-  const plain = synthesised.filter(({ Metrics }) => Metrics.length <= 1)
-  const math = synthesised.filter((alarm) => !plain.includes(alarm))
-  expect(deployed.map(({ AlarmName, MetricName }) => [AlarmName, MetricName]).sort()).toEqual(
-    plain
-      .map(({ AlarmName, MetricName, Metrics }) => [AlarmName, MetricName ?? Metrics[0]?.MetricStat?.Metric.MetricName])
-      .sort(),
-  )
-  for (const { AlarmActions } of deployed) expect(AlarmActions).toEqual([topic.PhysicalResourceId])
-  // The emulator refuses these, so they are judged on the template.
-  for (const { AlarmName, AlarmActions, Metrics } of math) {
-    expect([AlarmName, AlarmActions]).toEqual([AlarmName, [{ Ref: topic.LogicalResourceId }]])
-    const [result, ...others] = Metrics.filter(({ ReturnData }) => ReturnData)
-    expect([AlarmName, others]).toEqual([AlarmName, []])
-    const known = Metrics.filter(({ MetricStat }) => MetricStat).map(({ Id }) => Id)
-    expect(known).toEqual(expect.arrayContaining(result!.Expression!.match(/\b[a-z]\w*/g)!))
-  }
-  const names = math.map(({ AlarmName }) => AlarmName).join(', ')
-  report.fact('alarms', `${deployed.length} in CloudWatch; with metric math, on the template alone: ${names}`)
+  const { deployed, math } = await expectAlarms(stand)
+  report.fact('alarms', `${deployed} in CloudWatch; with metric math, on the template alone: ${math.join(', ')}`)
 })
 
 test('the first administrator is made with AWS credentials alone, and only once', async () => {
@@ -258,7 +186,7 @@ test('an administrator makes an account and a token for it from a terminal', asy
 })
 
 test('the bundle of the image runs with the environment and the role of the deployed task definition', async () => {
-  const started = await report.timed('data plane started', () => startDeployedTask('data plane'))
+  const started = await report.timed('data plane started', () => startDeployedTask(stand, 'data plane'))
   firstTask = started
   const { environment, definitionArn, rights } = started.task
   expect(environment).toMatchObject({ [ENV.table]: tableName, [ENV.base]: base, [ENV.proxyProtocol]: 'required' })
@@ -300,7 +228,7 @@ test('a second cdk deploy changes each stack in place and cuts nobody', async ()
   report.fact('first ticket call after it', `${fresh.ms.toFixed(0)} ms`)
   expect(await visit(tunnel.host, '/still')).toMatchObject({ status: 200, body: 'GET /still came through' })
 
-  const { task, table, ports } = await startDeployedTask('data plane of the change')
+  const { task, table, ports } = await startDeployedTask(stand, 'data plane of the change')
   expect(task.definitionArn).not.toBe(firstTask.task.definitionArn)
   expect(task.environment).toEqual({ ...firstTask.task.environment, [ENV.accessLog]: 'on' })
   laterChannels.forwardTo(ports.channel.port)

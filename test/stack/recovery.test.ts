@@ -23,10 +23,11 @@ const DELETED = shellBlock(PAGE, '### The table was deleted')
 const LACKS = shellBlock(PAGE, '### What a restored table lacks')
 const REGIONS = shellBlocks(PAGE, '### Another region', '## From')
 
-/** The emulator has no such service, so that its calls are printed. `npx cdk` is given the assembly that is deployed. */
+/** The emulator has no such service, so that its calls are printed. Its tasks take no time to drain. `npx cdk` is given the assembly that is deployed. */
 const EMULATED = `
 aws() { if [ "$1" = application-autoscaling ]; then echo "not emulated: aws $*"; else command aws "$@"; fi; }
 npx() { "$@" --app "$ASSEMBLY"; }
+sleep() { echo "not waited: $1 s"; }
 `
 
 let stand: Stand
@@ -66,7 +67,8 @@ exec 3>&1; calls=$(mktemp); trap 'rm -f "$calls"' EXIT
 aws() { echo called >&3; echo called >> "$calls"; [ "$(wc -l < "$calls")" != ${last} ] || return 9; echo AVAILABLE; }
 npx() { aws; }
 output() { aws; }
-await() { shift; "$@"; }`
+await() { shift; "$@"; }
+sleep() { :; }`
     const values = 'CLUSTER=c SERVICE=s FUNCTION=f TABLE=t BACKUP=b OLD_REGION=o NEW_REGION=n OLD_TABLE=a'
     const { stdout } = await paste([FUNCTIONS, programs, values, block, 'echo the shell is open'])
     expect(stdout).toMatch(/^the shell is open$/m)
