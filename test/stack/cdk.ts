@@ -1,4 +1,4 @@
-/** The `cdk` command of this repository, as a person types it. Knows nothing of what the app holds. */
+/** The `cdk` command of this repository, as a person types it. */
 import { readFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,11 +16,14 @@ const templateSchema = z.object({
     z.object({ Type: z.string(), Properties: z.optional(z.unknown()), DeletionPolicy: z.optional(z.string()) }),
   ),
 })
-const imagesSchema = z.object({
-  dockerImages: z.record(z.string(), z.object({ source: z.object({ directory: z.string() }) })),
-})
+/** What a terminal would ask for. */
+const WITHOUT_QUESTIONS: Readonly<Record<string, readonly string[]>> = {
+  bootstrap: [],
+  deploy: ['--require-approval', 'never'],
+  destroy: ['--force'],
+}
 
-/** The resources of a template by logical id, as far as anybody here looks. */
+/** The resources of a template, by logical id. */
 export type TemplateResources = z.infer<typeof templateSchema>['Resources']
 
 export interface CdkOptions {
@@ -39,38 +42,36 @@ export class Cdk {
     this.#folder = folder
   }
 
-  /** Synthesises the app of cdk.json; what follows uses the result. */
+  /** Synthesises the app of cdk.json. The commands that follow use the result. */
   async synth(context: Readonly<Record<string, string>>): Promise<void> {
     const given = Object.entries(context).flatMap(([key, value]) => ['-c', `${key}=${value}`])
     await runCommand('cdk', ['synth', '-q', '-o', this.#folder, ...given], this.#options)
   }
 
-  /** @returns what the command said */
-  async bootstrap(): Promise<string> {
-    return (await runCommand('cdk', ['bootstrap', '--app', this.#folder], this.#options)).output
+  /**
+   * @param line of a page: `npx cdk deploy --all`
+   * @returns its output
+   * @throws Error if it fails
+   */
+  async run(line: string, ...more: string[]): Promise<string> {
+    return (await runCommand('cdk', [...this.#arguments(line), ...more], this.#options)).output
   }
 
-  async deploy(...stacks: string[]): Promise<string> {
-    const args = ['deploy', ...stacks, '--app', this.#folder, '--require-approval', 'never']
-    return (await runCommand('cdk', args, this.#options)).output
-  }
-
-  /** Any exit code is an answer: a protected stack is refused. */
-  destroy(stack: string): Promise<CommandResult> {
-    return tryCommand('cdk', ['destroy', stack, '--exclusively', '--force', '--app', this.#folder], this.#options)
-  }
-
-  /** The folder that the one image of `stack` is built from. */
-  async imageFolder(stack: string): Promise<string> {
-    const { dockerImages } = imagesSchema.parse(await this.#read(`${stack}.assets.json`))
-    const [image, ...others] = Object.values(dockerImages)
-    if (!image || others.length > 0) throw new Error(`${stack} has ${others.length + (image ? 1 : 0)} images, not one`)
-    return join(this.#folder, image.source.directory)
+  /** As `run`, but any exit code is a result: a protected stack is refused. */
+  try(line: string): Promise<CommandResult> {
+    return tryCommand('cdk', this.#arguments(line), this.#options)
   }
 
   /** The resources of a synthesised stack, by logical id. */
   async template(stack: string): Promise<TemplateResources> {
     return templateSchema.parse(await this.#read(`${stack}.template.json`)).Resources
+  }
+
+  #arguments(line: string): string[] {
+    const [npx, cdk, verb = '', ...rest] = line.split(' ')
+    const quiet = WITHOUT_QUESTIONS[verb]
+    if (npx !== 'npx' || cdk !== 'cdk' || !quiet) throw new Error(`is no command of cdk that is run here: ${line}`)
+    return [verb, ...rest, ...quiet, '--app', this.#folder]
   }
 
   async #read(name: string): Promise<unknown> {

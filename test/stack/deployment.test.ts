@@ -1,22 +1,28 @@
 /** From an empty account to a deployment that serves, changes and goes, in the order in which a person does it. */
 import { once } from 'node:events'
-import { copyFile, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { ENV } from '@postern/protocol/environment'
-import { createDynamoClient, openStore, readSecret } from '@postern/protocol/store'
+import { createDynamoClient, openStore } from '@postern/protocol/store'
 import { channelTicketSchema } from '@postern/protocol/ticket'
 import { afterAll, beforeAll, beforeEach, expect, inject, onTestFailed, test } from 'vitest'
-import { TestProcess } from '../support/test-process.ts'
+import type { TestProcess } from '../support/test-process.ts'
 import { type Listener, startListener } from './balancer.ts'
+import { expectAlarms } from './deployed-alarms.ts'
+import { type StartedTask, startDeployedTask } from './deployed-task.ts'
 import { installPackedAgent } from './packed-agent.ts'
+import { cdkLines, shellBlock } from './page-commands.ts'
 import { Report } from './report.ts'
 import { type Answer, ask } from './request.ts'
-import { CONTROL, DATA, STATE, Stand } from './stand.ts'
-import { taskEnvironment } from './task-environment.ts'
+import { CONTROL, STACKS, STATE, Stand } from './stand.ts'
 
-const CONTAINER = 'data-plane'
+/** Docker would build one. ECS of the emulator starts no container. */
+const IMAGE = '000000000000.dkr.ecr.eu-central-1.amazonaws.com/postern:test'
+const [BOOTSTRAP, DEPLOY] = cdkLines(shellBlock('README.md', 'Without a domain,')) as [string, string]
+const [DESTROY] = cdkLines(shellBlock('README.md', 'Upgrades, keys, recovery and removal:')) as [string]
+const [DESTROY_STATE] = cdkLines(shellBlock('docs/operations.md', 'names. To remove that as well:')) as [string]
 const WARM_CALLS = 40
 /** What is promised of a revocation. */
 const CUT_WITHIN_MS = 5000
@@ -36,6 +42,7 @@ let base: string
 let server: string
 let adminToken: string
 let userToken: { id: string; token: string }
+let firstTask: StartedTask
 let tunnel: { agent: TestProcess; host: string }
 
 beforeAll(async () => {
@@ -59,7 +66,9 @@ beforeAll(async () => {
   await mkdir(elsewhere)
   ;[agentScript] = await Promise.all([
     report.timed('npm pack and npm install of the agent', () => installPackedAgent(elsewhere, env)),
-    report.timed('cdk synth, beside it', () => stand.cdk.synth({ channelPort: String(channels.port) })),
+    report.timed('cdk synth, beside it', () =>
+      stand.cdk.synth({ channelPort: String(channels.port), dataPlaneImage: IMAGE }),
+    ),
   ])
 })
 
@@ -88,37 +97,45 @@ const startAgent = (subdomain: string): TestProcess =>
     { TUNNEL_AGENT_TOKEN: userToken.token },
   )
 
-/** The physical ids of both stacks by logical ids. */
-async function physicalIds(): Promise<Record<string, string | undefined>> {
-  const resources = await Promise.all([STATE, CONTROL].map((stack) => stand.stacks.resources(stack)))
-  return Object.fromEntries(
-    resources.flat().map(({ LogicalResourceId: id, PhysicalResourceId }) => [id, PhysicalResourceId]),
-  )
+/** The physical ids of a stack's resources by logical ids. */
+async function physicalIds(stack: string): Promise<Record<string, string | undefined>> {
+  const resources = await stand.stacks.resources(stack)
+  return Object.fromEntries(resources.map(({ LogicalResourceId: id, PhysicalResourceId }) => [id, PhysicalResourceId]))
 }
 
-/** The resources that a stack has wherever it is deployed: the CDK's own count of its users is in some regions only. */
+/** The resources that a stack has in every region: the CDK's own count of its users is in some regions only. */
 const deployable = async (stack: string) =>
   Object.entries(await stand.cdk.template(stack)).filter(([, { Type }]) => Type !== 'AWS::CDK::Metadata')
 
-test('plain cdk bootstrap and cdk deploy put state and control plane into an empty account', async () => {
-  for (const stack of [STATE, CONTROL]) stand.undo(() => stand.stacks.remove(stack))
-  await report.timed('cdk bootstrap', () => stand.cdk.bootstrap())
-  await report.timed('cdk deploy of state and control plane', () => stand.cdk.deploy(STATE, CONTROL))
+/** Every resource of the templates is deployed, in this state. @returns how many, for the report */
+async function expectDeployed(states: readonly string[]): Promise<string> {
   const counts: string[] = []
-  for (const stack of [STATE, CONTROL]) {
+  for (const stack of STACKS) {
     const deployed = await stand.stacks.resources(stack)
     const synthesised = (await deployable(stack)).map(([id]) => id)
     expect(deployed.map(({ LogicalResourceId: id }) => id).sort()).toEqual(synthesised.sort())
-    expect(new Set(deployed.map(({ ResourceStatus }) => ResourceStatus))).toEqual(new Set(['CREATE_COMPLETE']))
+    expect(states).toEqual(expect.arrayContaining(deployed.map(({ ResourceStatus }) => ResourceStatus)))
     counts.push(`${deployed.length} in ${stack}`)
   }
-  report.fact('resources deployed', counts.join(', '))
+  return counts.join(', ')
+}
+
+test('the README deploys all four stacks into an empty account', async () => {
+  for (const stack of STACKS) stand.undo(() => stand.stacks.remove(stack))
+  await report.timed(BOOTSTRAP, () => stand.cdk.run(BOOTSTRAP))
+  await report.timed(DEPLOY, () => stand.cdk.run(DEPLOY))
+  report.fact('resources deployed', await expectDeployed(['CREATE_COMPLETE']))
   tableName = await stand.stacks.output(STATE, 'TableName')
   stand.undo(() => stand.removeTable(tableName))
   base = await stand.stacks.output(STATE, 'Base')
   stand.names.push(base)
   server = stand.executeApi(await stand.stacks.output(CONTROL, 'ControlUrl'))
   report.fact('the API', `${server} before a Lambda`)
+})
+
+test('CloudWatch has every alarm of the template but those with metric math, and each notifies the topic', async () => {
+  const { deployed, math } = await expectAlarms(stand)
+  report.fact('alarms', `${deployed} in CloudWatch; with metric math, on the template alone: ${math.join(', ')}`)
 })
 
 test('the first administrator is made with AWS credentials alone, and only once', async () => {
@@ -168,40 +185,14 @@ test('an administrator makes an account and a token for it from a terminal', asy
   expect([me.status, JSON.parse(me.body)]).toEqual([200, expect.objectContaining({ username: 'somebody' })])
 })
 
-test('the file of the image runs with the environment of the task definition', async () => {
-  const { variables, secrets } = taskEnvironment(await stand.cdk.template(DATA), CONTAINER, {
-    region: env.AWS_REGION!,
-    account: env.AWS_ACCESS_KEY_ID!,
-    exports: await stand.stacks.exports(),
-  })
-  expect(variables).toMatchObject({ [ENV.table]: tableName, [ENV.base]: base, [ENV.proxyProtocol]: 'required' })
-  const secretTexts = await Promise.all(
-    Object.entries(secrets).map(async ([name, arn]) => [name, await readSecret(arn)] as const),
-  )
-  // As the Dockerfile copies it: beside no package.json.
-  const script = join(stand.folder, 'main.mjs')
-  await copyFile(join(await stand.cdk.imageFolder(DATA), 'dist', 'main.js'), script)
-  const process = new TestProcess({
-    name: 'data plane',
-    args: [script],
-    env: {
-      ...env,
-      ...variables,
-      ...Object.fromEntries(secretTexts),
-      // A task has its machine for itself; this process has neighbours.
-      [ENV.publicHosts]: '127.0.0.1',
-      [ENV.publicPort]: '0',
-      [ENV.channelPort]: '0',
-      [ENV.peerPort]: '0',
-      [ENV.opsPort]: '0',
-    },
-  })
-  stand.undo(() => process.stop())
-  const ports = await report.timed('data plane started', async () => JSON.parse(await process.firstLine()))
-  expect(await ask({ port: ports.ops.port, host: 'task', path: '/readyz' })).toMatchObject({ status: 200 })
-  visitors.forwardTo(ports.public.port)
-  channels.forwardTo(ports.channel.port)
-  laterChannels.forwardTo(ports.channel.port)
+test('the bundle of the image runs with the environment and the role of the deployed task definition', async () => {
+  const started = await report.timed('data plane started', () => startDeployedTask(stand, 'data plane'))
+  firstTask = started
+  const { environment, definitionArn, rights } = started.task
+  expect(environment).toMatchObject({ [ENV.table]: tableName, [ENV.base]: base, [ENV.proxyProtocol]: 'required' })
+  report.fact('the task', `${definitionArn}: ${Object.keys(environment).length} variables, ${rights.length} statements`)
+  visitors.forwardTo(started.ports.public.port)
+  channels.forwardTo(started.ports.channel.port)
 })
 
 test("the packed agent opens a tunnel, and a visitor's request goes through", async () => {
@@ -216,20 +207,40 @@ test("the packed agent opens a tunnel, and a visitor's request goes through", as
   expect(JSON.parse(listed.body)).toMatchObject({ items: [{ subdomain: 'demo', username: 'somebody' }] })
 })
 
-test('a second cdk deploy with another channel port changes the Lambda in place and cuts nobody', async () => {
-  const before = await physicalIds()
-  await report.timed('cdk synth with a change', () => stand.cdk.synth({ channelPort: String(laterChannels.port) }))
-  await report.timed('cdk deploy of the change', () => stand.cdk.deploy(STATE, CONTROL))
-  expect(await physicalIds()).toEqual(before)
+test('a second cdk deploy changes each stack in place and cuts nobody', async () => {
+  const idsOf = () => Promise.all(STACKS.map(physicalIds))
+  const before = await idsOf()
+  const changed = { channelPort: String(laterChannels.port), accessLog: 'on', alarmEmail: 'ops@example.com' }
+  await report.timed('cdk synth with changes', () => stand.cdk.synth({ ...changed, dataPlaneImage: IMAGE }))
+  // Of the state, only a tag can change in a deployment without a domain.
+  const output = await report.timed(`${DEPLOY}, of the changes`, () => stand.cdk.run(DEPLOY, '--tags', 'version=2'))
+  expect(output).not.toContain('(no changes)')
+  report.fact('resources after the change', await expectDeployed(['CREATE_COMPLETE', 'UPDATE_COMPLETE']))
+  const after = await idsOf()
+  const moved = STACKS.flatMap((stack, at) =>
+    Object.keys(before[at]!).flatMap((id) => (before[at]![id] === after[at]![id] ? [] : `${stack} ${id}`)),
+  )
+  expect(moved).toEqual([expect.stringMatching(/^PosternData Task[0-9A-F]{8}$/)])
+  report.fact('replaced', `${moved}, and nothing else`)
+
   const fresh = await call('POST', '/v1/tickets', adminToken, { username: 'admin', subdomain: 'measured' })
   expect(channelTicketSchema.parse(JSON.parse(fresh.body)).port).toBe(laterChannels.port)
   report.fact('first ticket call after it', `${fresh.ms.toFixed(0)} ms`)
   expect(await visit(tunnel.host, '/still')).toMatchObject({ status: 200, body: 'GET /still came through' })
 
+  const { task, table, ports } = await startDeployedTask(stand, 'data plane of the change')
+  expect(task.definitionArn).not.toBe(firstTask.task.definitionArn)
+  expect(task.environment).toEqual({ ...firstTask.task.environment, [ENV.accessLog]: 'on' })
+  laterChannels.forwardTo(ports.channel.port)
   const later = startAgent('later')
   const { host } = new URL(await later.firstLine())
-  expect(await visit(host, '/new')).toMatchObject({ status: 200, body: 'GET /new came through' })
+  // By the balancer's one address: the first task asks the second.
+  expect(await ask({ port: visitors.port, host, path: '/new' })).toMatchObject({
+    status: 200,
+    body: 'GET /new came through',
+  })
   await later.stop()
+  expect([...firstTask.table.refused, ...table.refused]).toEqual([])
 })
 
 test('a revoked token ends its tunnel within five seconds, for good', async () => {
@@ -246,19 +257,18 @@ test('a revoked token ends its tunnel within five seconds, for good', async () =
   expect([refused.status, JSON.parse(refused.body).code]).toEqual([401, 'token-revoked'])
 })
 
-test('cdk destroy is refused for the state while it is protected, and then leaves what is retained, and its items', async () => {
-  const ids = new Map([
-    [CONTROL, await stand.stacks.id(CONTROL)],
-    [STATE, await stand.stacks.id(STATE)],
-  ])
+test('cdk destroy leaves what is retained, and its items; the state is refused while it is protected', async () => {
+  const ids = new Map<string, string>()
+  for (const stack of STACKS) ids.set(stack, await stand.stacks.id(stack))
   await report.timed('cdk destroy, of the state twice', async () => {
-    expect((await stand.cdk.destroy(CONTROL)).code).toBe(0)
-    const refused = await stand.cdk.destroy(STATE)
+    await stand.cdk.run(DESTROY)
+    const refused = await stand.cdk.try(DESTROY_STATE)
     expect([refused.code === 0, refused.output]).toEqual([false, expect.stringMatching(/TerminationProtection/)])
     await stand.stacks.unprotect(STATE)
-    expect((await stand.cdk.destroy(STATE)).code).toBe(0)
+    await stand.cdk.run(DESTROY_STATE)
   })
   const left: string[] = []
+  let gone = 0
   for (const [stack, id] of ids) {
     expect(await stand.stacks.exists(stack)).toBe(false)
     const resources = await deployable(stack)
@@ -267,6 +277,7 @@ test('cdk destroy is refused for the state while it is protected, and then leave
     expect(deletions.get('DELETE_SKIPPED') ?? new Set()).toEqual(new Set(retained.map(([logicalId]) => logicalId)))
     const others = resources.filter((resource) => !retained.includes(resource))
     expect(deletions.get('DELETE_COMPLETE')).toEqual(new Set(others.map(([logicalId]) => logicalId)))
+    gone += others.length
     left.push(...retained.map(([logicalId, { Type }]) => `${Type} ${logicalId} of ${stack}`))
   }
   expect((await call('GET', '/healthz', adminToken)).status).toBe(404)
@@ -274,5 +285,5 @@ test('cdk destroy is refused for the state while it is protected, and then leave
   stand.undo(() => client.destroy())
   const users = openStore({ tableName, client }).users
   expect(await users.find('somebody')).toMatchObject({ username: 'somebody' })
-  report.fact('left by cdk destroy', left.join(', '))
+  report.fact('removed by cdk destroy', `${gone} resources; left: ${left.join(', ')}`)
 })

@@ -19,7 +19,7 @@ beforeAll(async () => {
   zoneId = await stand.stacks.makeZone('PosternTestZone', DOMAIN)
   stand.undo(() => stand.stacks.remove('PosternTestZone'))
   await stand.cdk.synth({ domain: DOMAIN, zoneId })
-  await stand.cdk.bootstrap()
+  await stand.cdk.run('npx cdk bootstrap')
 })
 
 afterAll(() => stand?.stop())
@@ -27,7 +27,7 @@ afterAll(() => stand?.stop())
 test('with a domain the API answers at the base domain, and its tickets are for names below it', async () => {
   stand.undo(() => stand.stacks.remove(STATE))
   stand.undo(() => stand.stacks.remove(CONTROL))
-  await stand.cdk.deploy(STATE, CONTROL)
+  await stand.cdk.run(`npx cdk deploy ${STATE} ${CONTROL}`)
   const tableName = await stand.stacks.output(STATE, 'TableName')
   stand.undo(() => stand.removeTable(tableName))
   expect(await stand.stacks.output(CONTROL, 'ControlUrl')).toBe(`https://${DOMAIN}`)

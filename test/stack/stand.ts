@@ -11,6 +11,7 @@ import {
 } from '@aws-sdk/client-dynamodb'
 import { type CommandResult, tryCommand } from '../support/run-command.ts'
 import { TestProcess } from '../support/test-process.ts'
+import { type AwsCommand, awsCommand } from './aws-command.ts'
 import { Cdk } from './cdk.ts'
 import { DeployedStacks } from './deployed-stacks.ts'
 import { type Answer, ask } from './request.ts'
@@ -18,6 +19,9 @@ import { type Answer, ask } from './request.ts'
 export const STATE = 'PosternState'
 export const CONTROL = 'PosternControl'
 export const DATA = 'PosternData'
+export const OPS = 'PosternOps'
+/** In the order of `cdk deploy --all`. */
+export const STACKS = [STATE, CONTROL, DATA, OPS]
 
 const NAMES = new URL('names.mjs', import.meta.url).href
 const TUNNEL_ADMIN = fileURLToPath(new URL('../../admin/bin/tunnel-admin.js', import.meta.url))
@@ -27,6 +31,7 @@ export class Stand {
   readonly folder: string
   readonly env: Readonly<Record<string, string>>
   readonly cdk: Cdk
+  readonly aws: AwsCommand
   readonly stacks: DeployedStacks
   /** These, and all below them, lead to this machine. */
   readonly names = ['localhost']
@@ -36,6 +41,7 @@ export class Stand {
     this.folder = folder
     this.env = env
     this.cdk = new Cdk({ env, folder: join(folder, 'cdk.out') })
+    this.aws = awsCommand(env)
     this.stacks = new DeployedStacks(env)
     this.undo(() => rm(folder, { recursive: true, force: true }))
     this.undo(() => this.stacks.close())

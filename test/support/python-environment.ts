@@ -1,4 +1,4 @@
-/** Installs Python packages, of pinned versions, in a virtual environment of their own below node_modules. */
+/** Installs Python packages, of pinned versions, in a virtual environment of their own. */
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runCommand, tryCommand } from './run-command.ts'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const CACHE = fileURLToPath(new URL('../../node_modules/.cache/postern', import.meta.url))
 const PYTHON = 'python3'
 /** pip takes 5 to 30 s where the registry is near. */
 const INSTALL_DEADLINE_MS = 300_000
@@ -15,17 +15,18 @@ const QUESTION_DEADLINE_MS = 20_000
 /**
  * Installs what `requirements` (a file in pip's format) names, unless that is done.
  * @param name begins the folder's name
+ * @param cache the folder that holds it
  * @returns the interpreter that sees these packages
  * @throws Error that says what is missing on this machine, or what pip printed
  */
-export async function pythonEnvironment(name: string, requirements: string): Promise<string> {
+export async function pythonEnvironment(name: string, requirements: string, cache = CACHE): Promise<string> {
   const version = await pythonVersion()
   const wanted = createHash('sha256')
     .update(await readFile(requirements))
     .update(version)
     .digest('hex')
     .slice(0, 12)
-  const folder = join(ROOT, 'node_modules', '.cache', 'postern', `${name}-${wanted}`)
+  const folder = join(cache, `${name}-${wanted}`)
   const python = join(folder, 'bin', 'python')
   // Written last: a folder without it is half of an installation.
   const complete = join(folder, 'complete')

@@ -1,4 +1,4 @@
-/** MiniStack in a virtual environment of its own. Knows nothing of how it is run. */
+/** MiniStack and the AWS command line, in a virtual environment of their own. */
 import { fileURLToPath } from 'node:url'
 import { pythonEnvironment } from '../../support/python-environment.ts'
 
@@ -6,11 +6,10 @@ const REQUIREMENTS = fileURLToPath(new URL('requirements.txt', import.meta.url))
 
 /**
  * Installs what requirements.txt names, unless that is done.
- * @returns the interpreter to run it with
+ * @returns the interpreter to run MiniStack with; `aws` is beside it
  * @throws Error that says what is missing on this machine
  */
 export const installMinistack = (): Promise<string> =>
   pythonEnvironment('ministack', REQUIREMENTS).catch((cause: Error) => {
-    const instead = 'Or set AWS_ENDPOINT_URL to an emulator that runs (MiniStack, LocalStack).'
-    throw new Error(`MiniStack cannot be installed: ${cause.message}. ${instead}`, { cause })
+    throw new Error(`MiniStack and the AWS command line cannot be installed: ${cause.message}`, { cause })
   })
