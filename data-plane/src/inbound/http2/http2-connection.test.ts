@@ -668,6 +668,20 @@ describe('a visitor that announces how large a header list it takes', () => {
     await goesOn()
   })
 
+  test('is reset where not even an answer of ours fits, and its other requests go on', async () => {
+    const route = new ScriptedRoute()
+    const { port } = await serve(route)
+    const session = visit(port, { settings: { maxHeaderListSize: 100 } })
+    for (const index of [0, 1]) {
+      const request = new SeenRequest(session, {})
+      const { stream } = await route.leased(index)
+      stream.answer('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+      await request.closed
+      expect([request.status, request.stream.rstCode]).toEqual([undefined, http2.constants.NGHTTP2_INTERNAL_ERROR])
+    }
+    expect(session.destroyed).toBe(false)
+  })
+
   test('gets no larger interim head and no larger trailers, and the response without them', async () => {
     const { request, stream, goesOn } = await asking()
     const large = `X-Large: ${'g'.repeat(LIMIT)}\r\n`

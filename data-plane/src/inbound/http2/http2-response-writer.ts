@@ -1,6 +1,5 @@
 /** Writes a response, given as HTTP/1.1, to one HTTP/2 stream: heads, body, trailers, and the end only when it is whole. Knows nothing of the request. */
-import type { ServerHttp2Stream } from 'node:http2'
-import { TunnelFault } from '@postern/protocol/fault'
+import { constants, type ServerHttp2Stream } from 'node:http2'
 import {
   type FieldLines,
   type Http2Fields,
@@ -130,9 +129,9 @@ export class Http2ResponseWriter {
     )
   }
 
-  /** @throws TunnelFault `origin-invalid` */
   #respond(fields: Http2Fields, options: { endStream: boolean; waitForTrailers: boolean }): void {
-    if (!this.#fits(fields)) throw new TunnelFault('origin-invalid', 'The head is larger than the visitor takes.')
+    // Also an answer of ours, where the visitor takes next to nothing.
+    if (!this.#fits(fields)) return this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
     sendable(fields, (safe) => this.#stream.respond(safe, { ...options, sendDate: false } as object))
   }
 
