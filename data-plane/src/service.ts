@@ -40,6 +40,7 @@ import { QueuePlaces } from './route/queue-places.ts'
 import type { Route } from './route/route.ts'
 import { tunnelGate } from './route/tunnel-gate.ts'
 import { Turnstile } from './route/turnstile.ts'
+import { WrongPasswords } from './route/wrong-passwords.ts'
 import { agentSide, tunnelFacts } from './service/agent-side.ts'
 import { PeerSide } from './service/peer-side.ts'
 import { TableRounds } from './service/table-rounds.ts'
@@ -81,6 +82,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     clock,
     key: randomBytes(32),
     turnstile: new Turnstile(CREDENTIAL_CHECKS_AT_ONCE),
+    wrongPasswords: new WrongPasswords(now),
     hash: hashCredentials,
     now,
   }

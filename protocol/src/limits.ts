@@ -90,8 +90,8 @@ export const CREDENTIAL_REFUSALS_KEPT = 256
 /** New wrong passwords of one tunnel from one address and minute: more than a person mistypes, and no way to try a dictionary. */
 export const WRONG_PASSWORDS_PER_MINUTE = 10
 export const WRONG_PASSWORDS_WINDOW_MS = 60_000
-/** Addresses of one tunnel that are counted so: some 100 KB. The oldest is forgotten first. */
-export const WRONG_PASSWORD_ADDRESSES = 1000
+/** Addresses, each for one tunnel, that a node counts so: some 1 MB. The oldest is forgotten first. */
+export const WRONG_PASSWORD_ADDRESSES = 10_000
 /** A working day: a page that only ever sends tokens of its own asks for the password again after that. */
 export const SIGN_IN_MS = 12 * 3600 * 1000
 /** A visitor whose cookie has less than this left gets a new one with its next password. */

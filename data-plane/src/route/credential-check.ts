@@ -7,7 +7,7 @@ import type { VisitorRules } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { CREDENTIAL_CHECKS_WAITING, CREDENTIAL_REFUSALS_KEPT } from '@postern/protocol/limits'
 import type { Turnstile } from './turnstile.ts'
-import { WrongPasswords } from './wrong-passwords.ts'
+import type { WrongPasswords } from './wrong-passwords.ts'
 
 /** Why they do not let in; undefined: they do. */
 export type Refusal = TunnelFault | undefined
@@ -17,6 +17,8 @@ export interface CredentialCheckDeps {
   readonly key: Buffer
   /** Shared by all tunnels of the process. */
   readonly turnstile: Turnstile
+  /** Shared by all channels of the process: a tunnel may have several. */
+  readonly wrongPasswords: WrongPasswords
   hash(credentials: Buffer, salt: Buffer): Promise<Buffer>
   /** Monotonic milliseconds. */
   now(): number
@@ -26,7 +28,7 @@ export class CredentialCheck {
   readonly #salt: Buffer
   readonly #hashes: readonly Buffer[]
   readonly #deps: CredentialCheckDeps
-  readonly #wrong: WrongPasswords
+  readonly #tunnel: string
   /** By digest. Never more than there are hashes. */
   readonly #right = new Set<string>()
   /** By digest, oldest first. */
@@ -35,11 +37,11 @@ export class CredentialCheck {
   /** One at a time for each tunnel, so that the line of the process has at most one of each. */
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor({ salt, hashes }: NonNullable<VisitorRules['basicAuth']>, deps: CredentialCheckDeps) {
+  constructor(tunnel: string, { salt, hashes }: NonNullable<VisitorRules['basicAuth']>, deps: CredentialCheckDeps) {
+    this.#tunnel = tunnel
     this.#salt = Buffer.from(salt, 'base64url')
     this.#hashes = hashes.map((hash) => Buffer.from(hash, 'base64url'))
     this.#deps = deps
-    this.#wrong = new WrongPasswords(deps.now)
   }
 
   /** @param credentials `name:password` */
@@ -70,7 +72,7 @@ export class CredentialCheck {
         this.#right.add(digest)
         return undefined
       }
-      this.#wrong.add(address)
+      this.#deps.wrongPasswords.add(this.#tunnel, address)
       this.#refuse(digest)
       return new TunnelFault('visitor-unauthorised')
     } catch (error) {
@@ -82,7 +84,7 @@ export class CredentialCheck {
   }
 
   #lockOut(address: string): Refusal {
-    const retryAfterMs = this.#wrong.lockedFor(address)
+    const retryAfterMs = this.#deps.wrongPasswords.lockedFor(this.#tunnel, address)
     return retryAfterMs > 0 ? new TunnelFault('visitor-locked-out', undefined, { retryAfterMs }) : undefined
   }
 

@@ -8,6 +8,7 @@ import { newDeploymentSecret, parseDeploymentKeys } from '@postern/protocol/tick
 import { describe, expect, test } from 'vitest'
 import { tunnelGate } from './tunnel-gate.ts'
 import { Turnstile } from './turnstile.ts'
+import { WrongPasswords } from './wrong-passwords.ts'
 
 const SALT = Buffer.alloc(16, 's')
 const HERE = '192.0.2.1'
@@ -38,6 +39,7 @@ function setup({ name = 'demo', rules = { basicAuth: basicAuth('ann:pw') }, keys
   const gate = tunnelGate(name, rules, {
     key: Buffer.alloc(32, 1),
     turnstile: new Turnstile(1),
+    wrongPasswords: new WrongPasswords(() => clock.now),
     now: () => clock.now,
     clock: () => clock.now,
     keys: parseDeploymentKeys(keys),

@@ -20,8 +20,13 @@ export class PasswordRule {
   readonly #exemptions: PasswordExemptions
   readonly #cookie: SignInCookie
 
-  constructor(rule: NonNullable<VisitorRules['basicAuth']>, cookie: SignInCookie, deps: CredentialCheckDeps) {
-    this.#credentials = new CredentialCheck(rule, deps)
+  constructor(
+    tunnel: string,
+    rule: NonNullable<VisitorRules['basicAuth']>,
+    cookie: SignInCookie,
+    deps: CredentialCheckDeps,
+  ) {
+    this.#credentials = new CredentialCheck(tunnel, rule, deps)
     this.#exemptions = new PasswordExemptions(rule)
     this.#cookie = cookie
   }

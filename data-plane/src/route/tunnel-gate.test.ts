@@ -13,6 +13,7 @@ import { describe, expect, test } from 'vitest'
 import { tunnelGate } from './tunnel-gate.ts'
 import { Turnstile } from './turnstile.ts'
 import type { Admission, Verdict } from './visitor-gate.ts'
+import { WrongPasswords } from './wrong-passwords.ts'
 
 const keys = parseDeploymentKeys(newDeploymentSecret(randomBytes))
 
@@ -27,16 +28,29 @@ const nameOf = (credentials: Buffer, salt: Buffer) =>
   Buffer.concat([credentials, Buffer.from('|'), salt, Buffer.alloc(32)]).subarray(0, 32)
 const SALT = Buffer.alloc(16, 's')
 
+interface Given {
+  readonly held?: boolean
+  readonly atOnce?: number
+  readonly name?: string
+  readonly clock?: { now: number }
+  /** Those of the node, where it has other channels. */
+  readonly counted?: WrongPasswords
+}
+
 /** A gate whose hashes are counted, and end when the test says so if `held`. */
-function gateOf(rules: VisitorRules, { held = false, atOnce = 2 } = {}) {
+function gateOf(
+  rules: VisitorRules,
+  { held = false, atOnce = 2, name = 'demo', clock = { now: 0 }, counted }: Given = {},
+) {
   const hashed: string[] = []
   const release: (() => void)[] = []
-  const clock = { now: 0 }
-  const gate = tunnelGate('demo', rules, {
+  const wrongPasswords = counted ?? new WrongPasswords(() => clock.now)
+  const gate = tunnelGate(name, rules, {
     keys,
     clock: () => clock.now,
     key: Buffer.alloc(32, 1),
     turnstile: new Turnstile(atOnce),
+    wrongPasswords,
     now: () => clock.now,
     hash: async (credentials, salt) => {
       hashed.push(credentials.toString())
@@ -59,7 +73,16 @@ const HERE = '192.0.2.1'
 
 test('without a rule there is no gate', () => {
   const now = () => 0
-  const deps = { key: Buffer.alloc(32), turnstile: new Turnstile(1), now, hash: async () => SALT, keys, clock: now }
+  const wrongPasswords = new WrongPasswords(now)
+  const deps = {
+    key: Buffer.alloc(32),
+    turnstile: new Turnstile(1),
+    wrongPasswords,
+    now,
+    hash: async () => SALT,
+    keys,
+    clock: now,
+  }
   expect(tunnelGate('demo', {}, deps)).toBeUndefined()
   expect(tunnelGate('demo', { allow: undefined }, deps)).toBeUndefined()
   expect(tunnelGate('demo', { allow: [] }, deps)).toBeDefined()
@@ -202,6 +225,20 @@ describe('names and passwords', () => {
     expect(await Promise.all(waiting)).toEqual(Array(CREDENTIAL_CHECKS_WAITING).fill('visitor-unauthorised'))
   })
 
+  test('wrong passwords count together for all channels of a tunnel, and apart for another tunnel', async () => {
+    const clock = { now: 0 }
+    const counted = new WrongPasswords(() => clock.now)
+    const rules = { basicAuth: basicAuth('ann:pw') }
+    const [one, two, other] = ['demo', 'demo', 'shop'].map((name) => gateOf(rules, { name, clock, counted }))
+    for (let time = 0; time < WRONG_PASSWORDS_PER_MINUTE; time += 1)
+      await (time % 2 === 0 ? one! : two!).code(HERE, basic(`ann:${time}`))
+    expect([await one!.code(HERE, basic('ann:x')), await two!.code(HERE, basic('ann:y'))]).toEqual([
+      'visitor-locked-out',
+      'visitor-locked-out',
+    ])
+    expect(await other!.code(HERE, basic('ann:x'))).toBe('visitor-unauthorised')
+  })
+
   test('a hash that fails lets nobody in and is tried again', async () => {
     let fails = true
     const gate = tunnelGate(
@@ -210,6 +247,7 @@ describe('names and passwords', () => {
       {
         key: Buffer.alloc(32),
         turnstile: new Turnstile(1),
+        wrongPasswords: new WrongPasswords(() => 0),
         now: () => 0,
         keys,
         clock: () => 0,

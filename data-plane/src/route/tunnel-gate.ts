@@ -26,7 +26,7 @@ class TunnelGate implements VisitorGate {
     this.#allowed = allow && listOf(allow)
     this.#denied = deny && listOf(deny)
     const cookie = basicAuth && new SignInCookie(name, basicAuth, deps)
-    this.#passwords = basicAuth && new PasswordRule(basicAuth, cookie!, deps)
+    this.#passwords = basicAuth && new PasswordRule(name, basicAuth, cookie!, deps)
     const withoutCookies = basicAuth && SIGN_IN_COOKIES
     // What was for us goes no further: the local server has no use for the password, and its log would keep it.
     const changed = (spent: readonly string[]): RequestChanges => {

@@ -1,4 +1,4 @@
-/** Counts the wrong passwords of one tunnel by address and window of time. Knows nothing of the passwords. */
+/** Counts the wrong passwords at a node, by tunnel, address and window of time. */
 import { addressKey } from '@postern/protocol/address'
 import {
   WRONG_PASSWORD_ADDRESSES,
@@ -16,16 +16,16 @@ export class WrongPasswords {
     this.#now = now
   }
 
-  add(address: string): void {
-    const key = keyOf(address)
+  add(tunnel: string, address: string): void {
+    const key = keyOf(tunnel, address)
     const counted = this.#current(key)
     if (counted !== undefined) counted.count++
     else this.#begin(key)
   }
 
-  /** Milliseconds until the address may try again; 0 if it may now. */
-  lockedFor(address: string): number {
-    const counted = this.#current(keyOf(address))
+  /** Milliseconds until the address may try again at that tunnel; 0 if it may now. */
+  lockedFor(tunnel: string, address: string): number {
+    const counted = this.#current(keyOf(tunnel, address))
     if (counted === undefined || counted.count < WRONG_PASSWORDS_PER_MINUTE) return 0
     return counted.until - this.#now()
   }
@@ -46,10 +46,10 @@ export class WrongPasswords {
 }
 
 /** An IPv6 network counts as one. So does all that cannot be read. */
-function keyOf(address: string): string {
+function keyOf(tunnel: string, address: string): string {
   try {
-    return addressKey(address, 'observed')
+    return `${tunnel} ${addressKey(address, 'observed')}`
   } catch {
-    return ''
+    return tunnel
   }
 }
