@@ -21,7 +21,7 @@ export function network(scope: Construct, { dualStack }: { dualStack: boolean })
   Validations.of(vpc).acknowledge({
     id: 'AwsSolutions-VPC7',
     reason:
-      'Flow logs cost by the gigabyte and name only the balancer. Who opened which channel, and whom it was refused, is in the log of the data plane.',
+      'Flow logs cost by the gigabyte. Those of the tasks name the balancer alone, those of the balancer the addresses of agents and visitors. Who opened which channel, and to whom it was refused, is in the log of the data plane.',
   })
   return vpc
 }
