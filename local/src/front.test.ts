@@ -14,6 +14,8 @@ test('a base domain and its proxies make a front; agents connect to port 7000', 
     channelPort: 7443,
     nestedNames: 'demo',
   })
+  for (const nestedNames of ['', '*', 'demo, shop'])
+    expect(frontOf({ ...FLAGS, 'nested-names': nestedNames })).toMatchObject({ nestedNames })
   expect(frontOf({})).toBeUndefined()
 })
 
@@ -27,7 +29,7 @@ test.each([
   [{ ...FLAGS, base: 'tunnel.example.com:8443' }, '--base tunnel.example.com:8443'],
   [{ ...FLAGS, 'channel-port': '70000' }, '--channel-port 70000'],
   [{ ...FLAGS, 'nested-names': 'Demo,x' }, '--nested-names Demo,x: expected'],
-  [{ ...FLAGS, 'nested-names': '' }, '--nested-names : expected'],
+  [{ ...FLAGS, 'nested-names': ',' }, '--nested-names ,: expected'],
   [{ 'trusted-proxy': ['127.0.0.1'] }, '--trusted-proxy goes with --base'],
   [{ 'nested-names': 'demo' }, '--nested-names goes with --base'],
 ])('%j is refused: %s', (flags, why) => {

@@ -51,7 +51,7 @@ export function frontOf(flags: FrontFlags): Front | undefined {
 
 /** As the data plane reads them, which would refuse them later. @throws TunnelFault `usage-invalid` */
 function nestedNamesOf(text: string | undefined): string | undefined {
-  if (text === undefined || text === '*') return text
+  if (text === undefined || text === '' || text === '*') return text
   try {
     for (const name of text.split(',')) parseSubdomain(name.trim())
     return text
