@@ -1,7 +1,8 @@
 /** The folder that outlives a run of the local system: table, channel secret, profile. Knows nothing of what is done with them. */
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { chmod, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { TunnelFault } from '@postern/protocol/fault'
 import { newDeploymentSecret } from '@postern/protocol/ticket'
 
@@ -31,7 +32,7 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
 }
 
 async function openOrMake(path: string): Promise<DataFolder> {
-  await mkdir(path, { recursive: true, mode: 0o700 })
+  await makeFolder(path)
   await chmod(path, 0o700)
   const folder = {
     // The number rises when what an earlier version left there could not be read any more: it then starts with an empty one.
@@ -44,6 +45,18 @@ async function openOrMake(path: string): Promise<DataFolder> {
   for (const secret of [folder.channelSecret, folder.hopSecret])
     if ((await readIfThere(secret)) === undefined) await writePrivate(secret, newDeploymentSecret(randomBytes))
   return folder
+}
+
+/** `mkdir` with `recursive` never ends where the parent is there and takes no folders, as /proc. */
+async function makeFolder(path: string): Promise<void> {
+  const parent = dirname(path)
+  if (parent !== path && !existsSync(parent)) await makeFolder(parent)
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    const isThere = (error as NodeJS.ErrnoException).code === 'EEXIST'
+    if (!isThere || !(await stat(path)).isDirectory()) throw error
+  }
 }
 
 /** @returns undefined if there is no such file */
