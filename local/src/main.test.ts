@@ -188,8 +188,8 @@ test('a port that is taken is said clearly, with the way out, and ends it with e
   expect(said).toContain('npm start -- --port')
 })
 
-test('a number of tasks that cannot be is said clearly', SLOW, async () => {
-  const child = launch('--port', '0', '--tasks', '10')
+test.each(['10', '0x2', '1e0', ''])('%j tasks are refused, with the option and its value', SLOW, async (tasks) => {
+  const child = launch('--port', '0', '--tasks', tasks)
   const [complaint, [code]] = await Promise.all([text(child.stderr!), once(child, 'exit')])
-  expect([code, complaint]).toEqual([2, expect.stringContaining('--tasks 10')])
+  expect([code, complaint]).toEqual([2, expect.stringContaining(`--tasks ${tasks}`)])
 })

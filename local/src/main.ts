@@ -70,7 +70,7 @@ function readOptions(): Options {
       },
     })
     const tasks = values.tasks === undefined ? undefined : Number(values.tasks)
-    if (tasks !== undefined && !(Number.isInteger(tasks) && tasks >= 1 && tasks <= MOST_TASKS))
+    if (tasks !== undefined && !(/^\d+$/.test(values.tasks!) && tasks >= 1 && tasks <= MOST_TASKS))
       throw new TunnelFault('usage-invalid', `--tasks ${values.tasks}: it is a number from 1 to ${MOST_TASKS}.`)
     const { port, listen, data, tasks: _tasks, help, ...flags } = values
     const front = frontOf(flags)

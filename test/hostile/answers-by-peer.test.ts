@@ -19,7 +19,7 @@ beforeAll(async () => {
   origin = await ScriptedOrigin.start()
 })
 afterAll(async () => {
-  await Promise.all([holder?.plane.stop(0), entry?.plane.stop(0)])
+  await Promise.all([holder?.stop(0), entry?.stop(0)])
   await origin?.stop()
 })
 

@@ -30,7 +30,7 @@ afterEach(async () => {
 
 async function startTask(): Promise<MemoryTask> {
   const task = await startMemoryTask()
-  cleanups.push(() => task.plane.stop(0))
+  cleanups.push(() => task.stop(0))
   return task
 }
 
@@ -233,7 +233,7 @@ test('bystanders lose nothing while a local server is down, and each of a thousa
 test('visitors of other tunnels lose nothing when thousands leave at once whose requests are on another task', async () => {
   const began = performance.now()
   const [holder, entry] = (await startMemoryTasks(2)) as [MemoryTask, MemoryTask]
-  cleanups.push(() => Promise.all([holder.plane.stop(0), entry.plane.stop(0)]))
+  cleanups.push(() => Promise.all([holder.stop(0), entry.stop(0)]))
   const agents: PatientAgent[] = []
   for (let index = 0; index < CROWD.names; index++) {
     const name = `name-${index}`

@@ -20,7 +20,7 @@ const cleanups: (() => unknown)[] = []
 let tasks: MemoryTask[]
 beforeEach(async () => {
   tasks = await startMemoryTasks(2)
-  cleanups.push(() => Promise.all(tasks.map(({ plane }) => plane.stop(0))))
+  cleanups.push(() => Promise.all(tasks.map((task) => task.stop(0))))
 })
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()

@@ -119,7 +119,7 @@ test.each(CASES)(
   async (version, way) => {
     const began = performance.now()
     const [holder, entry] = (await startMemoryTasks(2)) as [MemoryTask, MemoryTask]
-    cleanups.push(() => Promise.all([holder.plane.stop(0), entry.plane.stop(0)]))
+    cleanups.push(() => Promise.all([holder.stop(0), entry.stop(0)]))
     const server = await startSlowServer()
     const rules = way === 'by a peer that has rules for it' ? { allow: ['127.0.0.0/8'] } : {}
     const agent = await dialAgent(
