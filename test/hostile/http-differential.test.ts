@@ -55,7 +55,7 @@ describe('what cases leave behind is a finding', () => {
   })
 
   it.each([
-    ['of a buffer', () => Buffer.alloc(9 * 1024 * 1024)],
+    ['of a buffer', () => Buffer.alloc(24 * 1024 * 1024)],
     ['of objects', () => Array.from({ length: 500_000 }, (_, index) => ({ index }))],
   ])('where it is memory %s', async (_, make) => {
     const remains = new CaseRemains(200)
