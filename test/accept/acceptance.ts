@@ -12,7 +12,7 @@ import { judgeHealthChecks } from './health-checks.ts'
 import { judgeHealthyHosts } from './healthy-hosts.ts'
 import { judgeLateFlows } from './late-flows.ts'
 import { startLoad } from './load.ts'
-import { GREETING, STREAM_PATH, startLocalServer, VISITOR_PATH } from './local-server.ts'
+import { GREETING, INVALID_PATH, STREAM_PATH, startLocalServer, VISITOR_PATH } from './local-server.ts'
 import type { CheckResult } from './report.ts'
 import { judgeRequests } from './requests.ts'
 import { judgeRevocation, REVOCATION_MS } from './revocation.ts'
@@ -35,30 +35,38 @@ const FLOWS_PER_SECOND = 5
 /** Longer than the promise, so that the report has the time by which it was missed. */
 const REVOCATION_PATIENCE_MS = 4 * REVOCATION_MS
 
-/** @throws what `signal` was aborted with, or why a step did not come to a result; what was made is removed then too */
+/**
+ * A step that has no result is a failed check, and the last one. What was made is removed, however the run ends.
+ * @throws what `signal` was aborted with
+ */
 export async function runAcceptance(options: AcceptanceOptions): Promise<CheckResult[]> {
   const { api, server, signal, progress } = options
   const localServer = await startLocalServer()
-  const account = Account.named({ api, server, target: localServer.port })
-  try {
-    progress(`account ${account.username} is made; it is deleted at the end`)
-    await account.create(signal)
-    return await runChecks(options, account)
-  } finally {
-    await account.remove().finally(() => localServer.stop())
-    progress(`account ${account.username} is deleted`)
-  }
-}
-
-async function runChecks(
-  { deployment, signal, progress }: AcceptanceOptions,
-  account: Account,
-): Promise<CheckResult[]> {
   const results: CheckResult[] = []
   const note = (title: string, verdict: Verdict): void => {
     results.push({ title, verdict, at: new Date() })
     progress(`${verdict.outcome}: ${title}. ${verdict.detail}`)
   }
+  const account = Account.named({ api, server, target: localServer.port })
+  try {
+    progress(`account ${account.username} is made; it is deleted at the end`)
+    await account.create(signal)
+    await runChecks(options, account, note)
+  } catch (error) {
+    if (signal.aborted) throw signal.reason
+    note('The run', failed(`ended early: ${error instanceof Error ? error.message : String(error)}`))
+  } finally {
+    await account.remove().finally(() => localServer.stop())
+    progress(`account ${account.username} is deleted`)
+  }
+  return results
+}
+
+async function runChecks(
+  { deployment, signal, progress }: AcceptanceOptions,
+  account: Account,
+  note: (title: string, verdict: Verdict) => void,
+): Promise<void> {
   const { visitors } = deployment
   const urls = []
   for (const suffix of ['one', 'two']) urls.push(new URL((await account.open(suffix, signal)).tunnel.url))
@@ -71,10 +79,8 @@ async function runChecks(
   )
 
   progress('every node is replaced, under requests')
-  const unowned = new URL(urls[0]!)
-  unowned.hostname = unowned.hostname.replace('-one.', '-nobody.')
   const load = startLoad({ urls, visitors, perSecond: REQUESTS_PER_SECOND, expected: GREETING })
-  const probe = startFlowProbe({ url: unowned, visitors, perSecond: FLOWS_PER_SECOND })
+  const probe = startFlowProbe({ url: new URL(INVALID_PATH, urls[0]), visitors, perSecond: FLOWS_PER_SECOND })
   const ended = async () => ({ tally: await load.stop(), probed: await probe.stop() })
   const replacement = await deployment.replaceNodes(signal).catch(async (error) => {
     await ended()
@@ -94,7 +100,6 @@ async function runChecks(
     `A revoked token’s tunnel ends within ${REVOCATION_MS / 1000} s`,
     await checkRevocation(deployment, account, signal),
   )
-  return results
 }
 
 async function checkIpv6(url: URL, visitors: Deployment['visitors']): Promise<Verdict> {
@@ -122,24 +127,26 @@ async function checkRevocation(deployment: Deployment, account: Account, signal:
   const [response] = (await once(request, 'response', { signal })) as [IncomingMessage]
   // Without a listener the cut would be an exception.
   for (const side of [request, response]) side.on('error', () => undefined)
+  if (response.statusCode !== 200) throw new Error(`A new tunnel answers ${response.statusCode}.`)
   await once(response, 'data', { signal })
-  const cut = once(response, 'close', { signal })
+  const cut = timeOf(new Promise((resolve) => response.once('close', resolve)))
+  const agent = timeOf(tunnel.closed)
   response.resume()
   try {
+    const asked = performance.now()
     await account.revoke(tokenId, signal)
-    const began = performance.now()
-    const sinceThen = async (event: Promise<unknown>): Promise<number | undefined> => {
-      const late = new AbortController()
-      const timeout = delay(REVOCATION_PATIENCE_MS, 'late', { signal: late.signal }).catch(() => undefined)
-      const first = await Promise.race([event, timeout]).finally(() => late.abort())
-      return first === 'late' ? undefined : performance.now() - began
-    }
-    const [cutMs, agentMs] = await Promise.all([sinceThen(cut), sinceThen(tunnel.closed)])
+    const answered = performance.now()
+    const late = delay(REVOCATION_PATIENCE_MS, undefined, { signal, ref: false })
+    const [cutAt, agentAt] = await Promise.all([cut, agent].map((time) => Promise.race([time, late])))
+    if (cutAt !== undefined && cutAt < asked) throw new Error('The response ended before the token was revoked.')
+    const since = (at: number | undefined) => (at === undefined ? undefined : Math.max(0, at - answered))
     const { status } = await visit({ url, visitors })
-    return judgeRevocation({ cutMs, agentMs, statusAfter: status })
+    return judgeRevocation({ cutMs: since(cutAt), agentMs: since(agentAt), statusAfter: status })
   } finally {
     request.destroy()
   }
 }
+
+const timeOf = (event: Promise<unknown>): Promise<number> => event.then(() => performance.now())
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error)

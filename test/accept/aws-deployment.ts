@@ -28,47 +28,52 @@ const MINUTE_MS = 60_000
 /** A new node is counted at once, and the metric's minute begins before. */
 const METRIC_SETTLED_MS = 2 * MINUTE_MS
 
-interface Names {
+export interface AwsDeploymentOptions {
+  readonly region: string
   readonly cluster: string
   readonly service: string
   readonly logGroup: string
 }
 
+interface Clients {
+  readonly ecs: ECSClient
+  readonly metrics: CloudWatchClient
+  readonly logs: CloudWatchLogsClient
+}
+
 export class AwsDeployment implements Deployment {
   readonly title: string
   readonly visitors = undefined
-  /** The balancer is not ours to look into. */
+  /** The balancer is AWS’s, and nothing of a check is visible but its result. */
   readonly checksHaveHeader = false
-  readonly #names: Names
+  readonly #names: AwsDeploymentOptions
   readonly #ecs: ECSClient
   readonly #metrics: CloudWatchClient
   readonly #logs: CloudWatchLogsClient
   readonly #deregistrations: NodeEvent[] = []
   #began = Date.now()
 
-  private constructor(names: Names, region: string | undefined, foundRegion: string) {
-    const place = region === undefined ? {} : { region }
+  constructor(names: AwsDeploymentOptions, { ecs, metrics, logs }: Clients = clientsFor(names)) {
     this.#names = names
-    this.#ecs = new ECSClient(place)
-    this.#metrics = new CloudWatchClient(place)
-    this.#logs = new CloudWatchLogsClient(place)
-    this.title = `AWS, ${foundRegion}, service ${names.service}`
+    this.#ecs = ecs
+    this.#metrics = metrics
+    this.#logs = logs
+    this.title = `AWS, ${names.region}, service ${names.service}`
   }
 
   /** Reads the outputs of PosternData. @throws Error if it is not deployed there */
   static async find(region: string | undefined, signal: AbortSignal): Promise<AwsDeployment> {
     const client = new CloudFormationClient(region === undefined ? {} : { region })
     try {
-      const { Stacks: [stack] = [] } = await client.send(new DescribeStacksCommand({ StackName: 'PosternData' }), {
-        abortSignal: signal,
-      })
+      const describe = new DescribeStacksCommand({ StackName: 'PosternData' })
+      const { Stacks: [stack] = [] } = await client.send(describe, { abortSignal: signal })
       const output = (name: string): string => {
         const value = stack?.Outputs?.find(({ OutputKey }) => OutputKey === name)?.OutputValue
         if (value === undefined) throw new Error(`PosternData has no output ${name}.`)
         return value
       }
-      const names = { cluster: output('ClusterName'), service: output('ServiceName'), logGroup: output('TaskLogGroup') }
-      return new AwsDeployment(names, region, await client.config.region())
+      const [cluster, service, logGroup] = [output('ClusterName'), output('ServiceName'), output('TaskLogGroup')]
+      return new AwsDeployment({ region: await client.config.region(), cluster, service, logGroup })
     } finally {
       client.destroy()
     }
@@ -214,6 +219,12 @@ export class AwsDeployment implements Deployment {
     return lines
   }
 }
+
+const clientsFor = ({ region }: AwsDeploymentOptions): Clients => ({
+  ecs: new ECSClient({ region }),
+  metrics: new CloudWatchClient({ region }),
+  logs: new CloudWatchLogsClient({ region }),
+})
 
 /** The last part: of an ARN, and of the name of a log stream (`task/data-plane/<id of the task>`). */
 const idOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1)

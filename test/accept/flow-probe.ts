@@ -4,7 +4,7 @@ import type { Flow } from './late-flows.ts'
 import { visit } from './visit.ts'
 
 export interface FlowProbeOptions {
-  /** Of a name that nobody has: the node answers 404 by itself, and its log has the id of the request. */
+  /** Leads to a response that is invalid: the node that accepted the connection logs the id of the request with the fault. */
   readonly url: URL
   readonly visitors: Deployment['visitors']
   readonly perSecond: number
@@ -16,7 +16,7 @@ export interface ProbedFlow {
   readonly failure: string | undefined
 }
 
-const ANSWER = '404 tunnel-not-found'
+const ANSWER = '502 origin-invalid'
 
 /** Begins at once. `stop` waits for the requests in progress. */
 export function startFlowProbe({ url, visitors, perSecond }: FlowProbeOptions): { stop(): Promise<ProbedFlow[]> } {

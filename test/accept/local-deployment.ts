@@ -65,6 +65,7 @@ export class LocalDeployment implements Deployment {
   }
 
   async replaceNodes(signal: AbortSignal): Promise<Replacement> {
+    signal.throwIfAborted()
     const ids = (): string[] => this.#cluster.service.tasks.map(({ id }) => id)
     const previous = ids()
     const replaced = this.#cluster.service.replaceAll()

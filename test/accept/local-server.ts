@@ -9,6 +9,9 @@ export const STREAM_PATH = '/stream'
 /** The addresses that the node gives for the visitor. */
 export const VISITOR_PATH = '/visitor'
 
+/** A response that is no HTTP. */
+export const INVALID_PATH = '/invalid'
+
 export interface LocalServer {
   readonly port: number
   stop(): Promise<void>
@@ -16,6 +19,7 @@ export interface LocalServer {
 
 export async function startLocalServer(): Promise<LocalServer> {
   const server = createServer((request, response) => {
+    if (request.url === INVALID_PATH) return void request.socket.end('no response\r\n\r\n')
     response.setHeader('content-type', 'text/plain')
     if (request.url === STREAM_PATH) response.write(GREETING)
     else if (request.url === VISITOR_PATH) response.end(String(request.headers['x-forwarded-for'] ?? ''))

@@ -41,16 +41,18 @@ async function main(args: readonly string[]): Promise<number> {
   const began = new Date()
   const { deployment, server, token } = await open(options, interrupted.signal)
   const api = new ApiClient({ server, token, program: PROGRAM })
-  const results = await runAcceptance({ deployment, api, server, signal: interrupted.signal, progress }).finally(() =>
-    deployment.stop(),
-  )
-  const page = reportText({ title: deployment.title, server, began, ended: new Date(), results })
-  // npm runs scripts in the folder of the package; INIT_CWD is where the person stands.
-  const path = resolve(process.env.INIT_CWD ?? process.cwd(), options.report)
-  await writeFile(path, page)
-  process.stdout.write(page)
-  progress(`the report is in ${path}`)
-  return results.some(({ verdict }) => verdict.outcome === 'failed') ? 1 : 0
+  try {
+    const results = await runAcceptance({ deployment, api, server, signal: interrupted.signal, progress })
+    const page = reportText({ title: deployment.title, server, began, ended: new Date(), results })
+    // npm runs scripts in the folder of the package; INIT_CWD is where the person stands.
+    const path = resolve(process.env.INIT_CWD ?? process.cwd(), options.report)
+    await writeFile(path, page)
+    process.stdout.write(page)
+    progress(`the report is in ${path}`)
+    return results.some(({ verdict }) => verdict.outcome === 'failed') ? 1 : 0
+  } finally {
+    await deployment.stop()
+  }
 }
 
 async function open(options: AcceptOptions, signal: AbortSignal) {
