@@ -60,7 +60,7 @@ export default defineConfig(({ mode }) => {
           test: {
             ...base,
             name: 'unit',
-            include: rooms.map((room) => `${room}/**/*.test.ts`),
+            include: [...rooms.map((room) => `${room}/**/*.test.ts`), 'test/accept/*.test.ts'],
             exclude: [...NOT_OURS, SCALED],
           },
         },
