@@ -95,14 +95,16 @@ export class BodyBoundary {
   }
 }
 
-/** One copy for each run of bytes that passes on. */
+/** @param blanks `[from, to, from, to, …]` of what does not pass on */
 function withoutBlanks(buffer: Buffer, from: number, to: number, blanks: readonly number[]): Buffer {
-  const passed = Buffer.allocUnsafe(to - from - blanks.length)
+  let left = to - from
+  for (let run = 0; run < blanks.length; run += 2) left -= blanks[run + 1]! - blanks[run]!
+  const passed = Buffer.allocUnsafe(left)
   let at = from
   let written = 0
-  for (const blank of blanks) {
-    if (blank > at) written += buffer.copy(passed, written, at, blank)
-    at = blank + 1
+  for (let run = 0; run < blanks.length; run += 2) {
+    written += buffer.copy(passed, written, at, blanks[run])
+    at = blanks[run + 1]!
   }
   buffer.copy(passed, written, at, to)
   return passed

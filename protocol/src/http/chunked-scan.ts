@@ -52,7 +52,7 @@ export class ChunkedScan {
   passTo = 0
   /** and then this: the trailer section, when it has ended and does not pass on as it is. */
   tail: Buffer | undefined
-  /** Indices of the bytes that the latest `advance` read before `passTo` and that do not pass on, in order. */
+  /** Where runs of bytes begin and end that the latest `advance` read before `passTo` and that do not pass on: `[from, to, from, to, …]`. */
   readonly blanks: number[] = []
   readonly #data: DataSpan | undefined
   readonly #trailer: TrailerScan
@@ -114,12 +114,23 @@ export class ChunkedScan {
         this.#state = this.#step(buffer[at++]!)
         if (this.#isBlank) {
           this.#isBlank = false
-          this.blanks.push(at - 1)
+          const first = at - 1
+          at = this.#skipBlanks(buffer, at, to)
+          this.blanks.push(first, at)
         }
       }
     }
     this.passTo = trailerAt === -1 ? at : trailerAt
     this.tail = trailerAt !== -1 && this.#state === 'done' ? this.#trailer.section : undefined
+    return at
+  }
+
+  /** Behind a blank the state stays the same for further ones. */
+  #skipBlanks(buffer: Buffer, from: number, to: number): number {
+    const limit = Math.min(to, from + CHUNK_LINE_BYTES - 2 - this.#lineBytes)
+    let at = from
+    while (at < limit && (buffer[at] === SP || buffer[at] === HTAB)) at++
+    this.#lineBytes += at - from
     return at
   }
 

@@ -31,8 +31,14 @@ export function connectionOptions(lines: FieldLines, side: Side): number {
     const end = lines.valueEnd(i)
     for (let at = skipSeparators(buffer, lines.valueStart(i), end, side); at < end; ) {
       const optionEnd = endOfOption(buffer, at, end, side)
-      options |= optionEnd === NO_OPTION ? OPTION_CLOSE : optionBit(buffer, at, optionEnd)
-      at = skipSeparators(buffer, optionEnd === NO_OPTION ? endOfElement(buffer, at, end) : optionEnd, end, side)
+      if (optionEnd === NO_OPTION) {
+        options |= OPTION_CLOSE
+        at = endOfElement(buffer, at, end)
+      } else {
+        options |= optionBit(buffer, at, optionEnd)
+        at = optionEnd
+      }
+      at = skipSeparators(buffer, at, end, side)
     }
   }
   lines.judged = -1

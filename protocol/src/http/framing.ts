@@ -73,9 +73,8 @@ function codingOf(lines: FieldLines, index: number, version: 10 | 11, side: Side
   const start = lines.valueStart(index)
   const end = lines.valueEnd(index)
   if (side === 'request' && lines.endsInTab(index)) refuse(side, 'transfer-coding')
-  const listed = side === 'response' && !isChunked(lines.buffer, start, end)
-  if (!(listed ? listsChunked(lines.value(index)) : isChunked(lines.buffer, start, end)))
-    refuse(side, 'transfer-coding')
+  const means = isChunked(lines.buffer, start, end) || (side === 'response' && listsChunked(lines.value(index)))
+  if (!means) refuse(side, 'transfer-coding')
   lines.respell(index)
   return CHUNKED
 }

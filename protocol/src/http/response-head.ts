@@ -2,6 +2,7 @@
  * The head of a response (RFC 9112 §4): status line read, fields judged against the request. As untrusted as a request, but tolerant of what can be understood in one
  * way only: LF for CRLF, white space before a colon, folded lines, framing that is said twice. Such a head is written anew in clean form before it is judged.
  */
+import { TunnelFault } from '../fault.ts'
 import { CR, LF, SP, VALUE } from './character-tables.ts'
 import { INCOMPLETE } from './field-lines.ts'
 import { FIELD } from './field-names.ts'
@@ -61,12 +62,13 @@ export class ResponseHead extends MessageHead {
     }
   }
 
-  /** Of a status that never has a body, an invalid one is left out. */
+  /** 204 and 304 have no body, whatever the fields say: invalid ones are left out, and the connection is not used again. */
   #declaredLength(): number {
     try {
       return declaredLength(this.lines, this.version, 'response')
     } catch (error) {
-      if (this.status !== 204 && this.status !== 304) throw error
+      const hasNoBody = this.status === 204 || this.status === 304
+      if (!hasNoBody || !(error instanceof TunnelFault)) throw error
       this.lines.judged = -1
       for (let i = 0; i < this.lines.count; i++) if (FRAMING_FIELDS.has(this.lines.id(i))) this.lines.leaveOut(i)
       this.keepAlive = false
