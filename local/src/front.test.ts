@@ -39,22 +39,24 @@ test.each([
 })
 
 test('an address to listen on is an IP address, and a port a number', () => {
-  expect(['0.0.0.0', '::', '192.0.2.7', undefined].map((text) => listenAddressOf(text, frontOf(FLAGS)))).toEqual([
+  expect(['0.0.0.0', '::', '192.0.2.7', undefined].map((text) => listenAddressOf(text, frontOf(FLAGS), []))).toEqual([
     '0.0.0.0',
     '::',
     '192.0.2.7',
     undefined,
   ])
   for (const text of ['localhost', '127.0.0.1:8080', '[::1]', '*'])
-    expect(() => listenAddressOf(text, frontOf(FLAGS))).toThrow(expect.objectContaining({ code: 'usage-invalid' }))
+    expect(() => listenAddressOf(text, frontOf(FLAGS), [])).toThrow(expect.objectContaining({ code: 'usage-invalid' }))
   expect(portOf('--port', '0')).toBe(0)
   expect(() => portOf('--port', '65536')).toThrow('--port 65536')
 })
 
 test('without a base domain, an address that localhost does not lead to is refused', () => {
-  for (const text of ['127.0.0.1', '::1', '0.0.0.0', '::']) expect(listenAddressOf(text, undefined)).toBe(text)
-  for (const text of ['127.0.0.2', '192.0.2.7'])
-    expect(() => listenAddressOf(text, undefined)).toThrow(
+  const localhost = ['127.0.0.1']
+  for (const text of ['127.0.0.1', '0.0.0.0', '::']) expect(listenAddressOf(text, undefined, localhost)).toBe(text)
+  expect(listenAddressOf('::1', undefined, [...localhost, '::1'])).toBe('::1')
+  for (const text of ['::1', '127.0.0.2', '192.0.2.7'])
+    expect(() => listenAddressOf(text, undefined, localhost)).toThrow(
       expect.objectContaining({
         code: 'usage-invalid',
         detail: expect.stringContaining(`--listen ${text} goes with --base`),

@@ -68,14 +68,23 @@ export function portOf(flag: string, text: string): number {
   throw usage(`${flag} ${text}: a port is a number from 0 to 65535.`)
 }
 
-/** Addresses that `localhost` leads to. Without a front, the system itself connects there. */
-const REACHED_AS_LOCALHOST: ReadonlySet<string> = new Set(['127.0.0.1', '::1', '0.0.0.0', '::'])
+/** Every address of this machine is among these. */
+const WILDCARDS = ['0.0.0.0', '::']
 
-/** Undefined: loopback. @throws TunnelFault `usage-invalid` */
-export function listenAddressOf(text: string | undefined, front: Front | undefined): string | undefined {
+/**
+ * Without a front, agents and visitors connect to `localhost`.
+ * @param localhost the addresses of that name on this machine
+ * @returns undefined: loopback
+ * @throws TunnelFault `usage-invalid`
+ */
+export function listenAddressOf(
+  text: string | undefined,
+  front: Front | undefined,
+  localhost: readonly string[],
+): string | undefined {
   if (text === undefined) return text
   if (isIP(text) !== 0) {
-    if (front !== undefined || REACHED_AS_LOCALHOST.has(text)) return text
+    if (front !== undefined || [...localhost, ...WILDCARDS].includes(text)) return text
     throw usage(`--listen ${text} goes with --base: without it, tunnels are at localhost, which does not lead there.`)
   }
   throw usage(`--listen ${text}: expected an IP address of this machine, like 127.0.0.1 or 0.0.0.0.`)

@@ -1,4 +1,5 @@
 /** `npm start`: the local system in one command. The only place of this room that reads the command line, installs signal handlers and exits. */
+import { lookup } from 'node:dns/promises'
 import { relative, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { isatty } from 'node:tty'
@@ -54,7 +55,7 @@ interface Options {
 }
 
 /** @throws TunnelFault `usage-invalid` */
-function readOptions(): Options {
+async function readOptions(): Promise<Options> {
   try {
     const { values } = parseArgs({
       options: {
@@ -76,10 +77,18 @@ function readOptions(): Options {
     const front = frontOf(flags)
     if (front !== undefined && tasks !== undefined)
       throw new TunnelFault('usage-invalid', '--tasks is for trying out on this machine, and --base is not.')
+    const localhost = (await lookup('localhost', { all: true })).map(({ address }) => address)
     // npm runs scripts in the folder of the package, wherever the person stands: INIT_CWD is where that is.
     const base = data === DEFAULT_FOLDER ? ROOT : (process.env.INIT_CWD ?? process.cwd())
     const dataFolder = resolve(base, data)
-    return { port: portOf('--port', port), listen: listenAddressOf(listen, front), front, dataFolder, tasks, help }
+    return {
+      port: portOf('--port', port),
+      listen: listenAddressOf(listen, front, localhost),
+      front,
+      dataFolder,
+      tasks,
+      help,
+    }
   } catch (error) {
     throw toFault(error, 'usage-invalid')
   }
@@ -88,7 +97,7 @@ function readOptions(): Options {
 async function main(): Promise<number> {
   const told = onceTold()
   try {
-    const { dataFolder, help, ...options } = readOptions()
+    const { dataFolder, help, ...options } = await readOptions()
     if (help) {
       process.stdout.write(HELP)
       return 0
