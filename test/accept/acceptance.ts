@@ -49,7 +49,7 @@ export async function runAcceptance(options: AcceptanceOptions): Promise<CheckRe
   }
   const account = Account.named({ api, server, target: localServer.port })
   try {
-    progress(`account ${account.username} is made; it is deleted at the end`)
+    progress(`making account ${account.username}, which is deleted at the end`)
     await account.create(signal)
     await runChecks(options, account, note)
   } catch (error) {

@@ -1,5 +1,6 @@
 /** Opens connections at an even rate, and finds out which node accepted each. */
 import type { Deployment } from './deployment.ts'
+import { atEvenRate } from './even-rate.ts'
 import type { Flow } from './late-flows.ts'
 import { visit } from './visit.ts'
 
@@ -21,20 +22,15 @@ const ANSWER = '502 origin-invalid'
 /** Begins at once. `stop` waits for the requests in progress. */
 export function startFlowProbe({ url, visitors, perSecond }: FlowProbeOptions): { stop(): Promise<ProbedFlow[]> } {
   const flows: ProbedFlow[] = []
-  const inProgress = new Set<Promise<void>>()
   const open = async (): Promise<void> => {
     const at = Date.now()
     const { failure, requestId } = await visit({ url, visitors })
     flows.push({ at, requestId, failure: failure === ANSWER ? undefined : (failure ?? '200') })
   }
-  const timer = setInterval(() => {
-    const opened = open().finally(() => inProgress.delete(opened))
-    inProgress.add(opened)
-  }, 1000 / perSecond)
+  const rate = atEvenRate(perSecond, open)
   return {
     async stop() {
-      clearInterval(timer)
-      await Promise.all(inProgress)
+      await rate.stop()
       return flows
     },
   }

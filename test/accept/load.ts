@@ -1,5 +1,6 @@
 /** Requests at an even rate to tunnels in turn. No request is sent twice. */
 import type { Deployment } from './deployment.ts'
+import { atEvenRate } from './even-rate.ts'
 import type { Tally } from './requests.ts'
 import { agentFor, visit } from './visit.ts'
 
@@ -19,10 +20,10 @@ const FRESH_EVERY = 4
 /** Begins at once. `stop` waits for the requests in progress. */
 export function startLoad({ urls, visitors, perSecond, expected }: LoadOptions): { stop(): Promise<Tally> } {
   const agent = agentFor(urls[0]!, CONNECTIONS)
-  const inProgress = new Set<Promise<void>>()
   const reasons = new Map<string, number>()
   let [sent, requests, failed] = [0, 0, 0]
-  const ask = async (number: number): Promise<void> => {
+  const ask = async (): Promise<void> => {
+    const number = sent++
     const kept = number % FRESH_EVERY === 0 ? undefined : agent
     const { failure, body } = await visit({ url: urls[number % urls.length]!, visitors, agent: kept })
     const reason = failure ?? (body === expected ? undefined : 'a wrong body')
@@ -31,15 +32,10 @@ export function startLoad({ urls, visitors, perSecond, expected }: LoadOptions):
     failed += 1
     reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
   }
-  const timer = setInterval(() => {
-    const asked = ask(sent).finally(() => inProgress.delete(asked))
-    sent += 1
-    inProgress.add(asked)
-  }, 1000 / perSecond)
+  const rate = atEvenRate(perSecond, ask)
   return {
     async stop() {
-      clearInterval(timer)
-      await Promise.all(inProgress)
+      await rate.stop()
       agent.destroy()
       return { requests, failed, reasons }
     },

@@ -1,5 +1,5 @@
-import { once } from 'node:events'
-import { createServer, type RequestListener } from 'node:http'
+import { EventEmitter, once } from 'node:events'
+import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { locateFlows, startFlowProbe } from './flow-probe.ts'
@@ -50,55 +50,49 @@ describe('a visit', () => {
   })
 })
 
-test('a load counts every request, and each kind of failure', async () => {
-  let [answered, connections] = [0, 0]
-  let enough: () => void = () => undefined
-  const answeredEnough = new Promise<void>((resolve) => {
-    enough = resolve
-  })
+/** The same, with counts. `enough` follows the answer of that number, from 1 on. */
+async function serveCounted(most: number, answer: (number: number, response: ServerResponse) => void) {
+  const counts = { answered: 0, connections: 0 }
+  const answers = new EventEmitter()
+  const enough = once(answers, 'enough')
   const { server, visitors } = await serve((_, response) => {
-    answered += 1
-    if (answered === 12) enough()
-    if (answered === 3) response.writeHead(502, { 'Tunnel-Error': 'origin-reset' })
-    response.end(answered === 5 ? 'wrong' : BODY)
+    counts.answered += 1
+    if (counts.answered === most) answers.emit('enough')
+    answer(counts.answered, response)
   })
   server.on('connection', () => {
-    connections += 1
+    counts.connections += 1
+  })
+  return { visitors, counts, enough }
+}
+
+test('a load counts every request, and each kind of failure', async () => {
+  const { visitors, counts, enough } = await serveCounted(12, (number, response) => {
+    if (number === 3) response.writeHead(502, { 'Tunnel-Error': 'origin-reset' })
+    response.end(number === 5 ? 'wrong' : BODY)
   })
   const load = startLoad({ urls: [url], visitors, perSecond: 100, expected: BODY })
-  await answeredEnough
+  await enough
   const { requests, failed, reasons } = await load.stop()
-  expect(requests).toBe(answered)
+  expect(requests).toBe(counts.answered)
   expect(failed).toBe(2)
   expect([...reasons]).toEqual([
     ['502 origin-reset', 1],
     ['a wrong body', 1],
   ])
-  expect(connections).toBeLessThan(answered)
+  expect(counts.connections).toBeLessThan(counts.answered)
 })
 
 test('a probe opens a connection for each request; the nodes are found by the beginnings of the ids', async () => {
-  let [answered, connections] = [0, 0]
-  let enough: () => void = () => undefined
-  const answeredEnough = new Promise<void>((resolve) => {
-    enough = resolve
-  })
-  const { server, visitors } = await serve((_, response) => {
-    answered += 1
-    if (answered === 6) enough()
-    const fault = answered === 4 ? 'tunnel-offline' : 'origin-invalid'
-    const id = `${['first', 'second'][answered % 2]}-${answered}`
-    response
-      .writeHead(fault === 'tunnel-offline' ? 503 : 502, { 'Tunnel-Error': fault, 'Postern-Request-Id': id })
-      .end()
-  })
-  server.on('connection', () => {
-    connections += 1
+  const { visitors, counts, enough } = await serveCounted(6, (number, response) => {
+    const [status, fault] = number === 4 ? [503, 'tunnel-offline'] : [502, 'origin-invalid']
+    const id = `${['first', 'second'][number % 2]}-${number}`
+    response.writeHead(status, { 'Tunnel-Error': fault, 'Postern-Request-Id': id }).end()
   })
   const probe = startFlowProbe({ url, visitors, perSecond: 100 })
-  await answeredEnough
+  await enough
   const probed = await probe.stop()
-  expect(connections).toBe(answered)
+  expect(counts.connections).toBe(counts.answered)
   const searched: string[] = []
   const flows = await locateFlows(probed, async (requestId) => {
     searched.push(requestId)
@@ -108,5 +102,5 @@ test('a probe opens a connection for each request; the nodes are found by the be
   expect(flows.filter(({ failure }) => failure !== undefined)).toEqual([
     expect.objectContaining({ failure: '503 tunnel-offline', node: 'node-1' }),
   ])
-  expect(flows.filter(({ node }) => node === undefined)).toHaveLength(Math.ceil(answered / 2))
+  expect(flows.filter(({ node }) => node === undefined)).toHaveLength(Math.ceil(counts.answered / 2))
 })
