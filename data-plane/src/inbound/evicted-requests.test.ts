@@ -120,7 +120,7 @@ test.each([
     `${get('/events', 'Expect: 100-continue\r\nContent-Length: 9\r\n').replace('GET', 'POST')}`,
     false,
   ],
-])('an event stream %s gives way', async (_what, request, ends) => {
+])('an event stream %s is evicted for another visitor', async (_what, request, ends) => {
   const stand = await standWith(1)
   const silent = await sent(stand, CROWD, request, EVENTS)
   if (ends) silent.socket.end()

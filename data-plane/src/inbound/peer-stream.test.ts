@@ -62,7 +62,7 @@ test('a request has a stream of the peer for itself, and shares that of the tunn
   expect([second.received.endsWith('two'), tunnel.streams.length]).toEqual([true, 1])
 })
 
-test('a request whose local server has answered early and ended leaves nothing, though its response was still to leave', () => {
+test('an early answer that waits before the end of its stream leaves no request behind', () => {
   const { tunnel, forward } = setup()
   const upload = forward('PUT /1 HTTP/1.1\r\nHost: demo.example.com\r\nContent-Length: 4\r\n\r\nbo')
   // The peer's window is used up; behind its end a stream reports no room.

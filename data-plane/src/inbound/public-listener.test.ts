@@ -383,25 +383,6 @@ test('a visitor that leaves takes its stream along', async () => {
   await stream.until(({ state }) => state === 'reset')
 })
 
-test('a visitor that has closed its connection is gone when it refuses what comes, though the local server stays silent then', async () => {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
-  onTestFinished(() => void vi.useRealTimers())
-  const route = new ScriptedRoute()
-  const { port, listener, wait } = await serve(route)
-  const browser = new Browser(port).send(get('/'))
-  const { stream } = await route.leased(0)
-  stream.answer('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n')
-  await browser.until(({ text }) => text.includes('data: 1'))
-  browser.socket.destroy()
-  await stream.until(({ state }) => state === 'ended')
-  stream.answer('data: 2\n\n')
-  await turns()
-  wait(PAUSED_PROBE_MS + SWEEP_MS)
-  vi.advanceTimersByTime(SWEEP_MS)
-  await stream.until(({ state }) => state === 'reset')
-  await expect.poll(() => listener.visitors).toBe(0)
-})
-
 test('the end of a visitor’s writing becomes the end of the stream’s, and a late reply still arrives', async () => {
   const route = new ScriptedRoute()
   const { port } = await serve(route)
@@ -788,63 +769,6 @@ test('a visitor that reads slowly has time for as long as it reads', async () =>
   socket.resume()
   while (read < length) await new Promise(setImmediate)
   await expect.poll(() => recorded).toEqual(['HTTP/1.1 200 whole -'])
-})
-
-const EVENTS = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n'
-const halfClose = (browser: Browser): void => void browser.socket.end()
-
-/** Visitors of which nothing is read, or that have more to send, while they wait. */
-const QUIET_VISITORS: [what: string, request: string, then?: (browser: Browser) => void][] = [
-  ['has sent a stray CRLF', `${get('/')}\r\n`],
-  ['has sent its next request', get('/') + get('/next')],
-  ['has ended its writing', get('/'), halfClose],
-]
-
-test.each([
-  ...QUIET_VISITORS,
-  [
-    'waits for a 100 Continue',
-    'POST / HTTP/1.1\r\nHost: demo.example.com\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n',
-  ],
-  ['sends its body on', upload('x')],
-] as typeof QUIET_VISITORS)('an event stream may be silent while its visitor %s', async (_what, request, then) => {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
-  onTestFinished(() => void vi.useRealTimers())
-  const route = new ScriptedRoute()
-  const { port, wait, recorded } = await serve(route)
-  const browser = new Browser(port).send(request)
-  const { stream } = await route.leased(0)
-  then?.(browser)
-  if (then !== undefined) await expect.poll(() => stream.state).toBe('ended')
-  stream.answer(EVENTS)
-  await browser.until(({ text }) => text.includes('data: 1'))
-  for (let time = 0; time < 3; time += 1) {
-    wait(BODY_IDLE_MS + SWEEP_MS)
-    vi.advanceTimersByTime(SWEEP_MS)
-    await turns()
-  }
-  stream.answer('data: 2\n\n')
-  await browser.until(({ text }) => text.includes('data: 2'))
-  expect(recorded).toEqual([])
-})
-
-test.each(QUIET_VISITORS)('a request without a limit waits on while its visitor %s', async (_what, request, then) => {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
-  onTestFinished(() => void vi.useRealTimers())
-  const route = Object.assign(new ScriptedRoute(), { firstByteMs: Infinity })
-  const { port, wait } = await serve(route)
-  const browser = new Browser(port).send(request)
-  const { stream } = await route.leased(0)
-  then?.(browser)
-  if (then !== undefined) await expect.poll(() => stream.state).toBe('ended')
-  for (let time = 0; time < 3; time += 1) {
-    wait(BODY_IDLE_MS + SWEEP_MS)
-    vi.advanceTimersByTime(SWEEP_MS)
-    await turns()
-  }
-  stream.answer('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood')
-  await browser.until(({ text }) => text.includes('good'))
-  expect(browser.text).toMatch(/^HTTP\/1\.1 200 /)
 })
 
 test('one visitor more than the node takes is refused while every connection has a request', async () => {

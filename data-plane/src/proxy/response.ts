@@ -354,7 +354,7 @@ export class Response {
   }
 }
 
-/** Our own fields, as they count in a header list. What a tunnel's rules add is not known here. */
+/** More than our own fields count in a header list: Date, Postern-Request-Id and Server-Timing are some 280. What a tunnel's rules add is not known here. */
 const ADDED_LIST_BYTES = 512
 
 /** With the fields that are added. A field counts 32 bytes more than its name and value, which stand here with a colon, a blank and a line end. */

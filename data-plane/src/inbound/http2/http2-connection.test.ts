@@ -4,7 +4,6 @@ import { connect, type Socket } from 'node:net'
 import { TunnelFault } from '@postern/protocol/fault'
 import {
   H2_CONTROL_FRAMES_BURST,
-  H2_EARLY_ANSWER_BYTES,
   H2_RESETS_BURST,
   H2_STREAMS_PER_VISITOR,
   LINGER_MS,
@@ -13,8 +12,8 @@ import {
   SWEEP_MS,
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { dataFrame, frame, headersFrame, PREFACE, resetFrame, SETTINGS } from '../../testing/h2-frames.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import { dataFrame, headersFrame, PREFACE, resetFrame, SETTINGS } from '../../testing/h2-frames.ts'
 import { SeenRequest, until, visit } from '../../testing/h2-visitor.ts'
 import { startPublicStand, toDemo } from '../../testing/public-stand.ts'
 import { ScriptedRoute } from '../../testing/scripted-route.ts'
@@ -280,85 +279,6 @@ test('a final answer before 100 Continue ends the request, and the connection go
   await request.closed
   expect(request.stream.rstCode).toBe(0)
   expect(session.closed).toBe(false)
-})
-/** A route whose streams have no room, so that a request behind its first bytes is not read. */
-function fullRoute(): ScriptedRoute {
-  const route = new ScriptedRoute()
-  const lease = route.lease.bind(route)
-  route.lease = (freshness) => {
-    const leased = lease(freshness)
-    const { stream } = leased
-    const write = stream.write.bind(stream)
-    stream.write = (chunk) => write(chunk) && false
-    return leased
-  }
-  return route
-}
-
-const END_STREAM = 1
-const DATA = 0
-
-test.each(['204 No Content', '304 Not Modified', '404 Not Found\r\nContent-Length: 0'])(
-  'an early %s does not cut the upload, of which nothing was read meanwhile',
-  async (status) => {
-    const route = fullRoute()
-    const { port, recorded } = await serve(route)
-    const raw = connect(port, '127.0.0.1').resume()
-    onTestFinished(() => void raw.destroy())
-    raw.write(Buffer.concat([PREFACE, SETTINGS, headersFrame(1, 'POST'), dataFrame(1, Buffer.from('first'))]))
-    const { stream } = await route.leased(0)
-    await stream.until(({ received }) => received.includes('first'))
-    stream.answer(`HTTP/1.1 ${status}\r\n\r\n`)
-    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
-    expect([stream.received.endsWith('first\r\n'), recorded]).toEqual([true, []])
-    stream.listener!.writable()
-    raw.write(frame(DATA, END_STREAM, 1, Buffer.from('last')))
-    await stream.until(({ received }) => received.endsWith('4\r\nlast\r\n0\r\n\r\n'))
-    await until(() => recorded.length > 0)
-    expect(recorded).toEqual([`HTTP/2.0 ${status.slice(0, 3)} whole -`])
-  },
-)
-
-test.each([1, 64 * 1024, H2_EARLY_ANSWER_BYTES])(
-  'an early answer of %i bytes is whole for a visitor that ends its upload short when it sees the status, as curl does',
-  async (length) => {
-    const route = new ScriptedRoute()
-    const { port, recorded } = await serve(route)
-    const session = visit(port, { settings: { initialWindowSize: 1 << 20 } })
-    await once(session, 'connect')
-    session.setLocalWindowSize(1 << 20)
-    const request = new SeenRequest(session, { ':method': 'POST', 'content-length': '100000' }, false)
-    request.stream.on('response', () => request.stream.end())
-    request.stream.write('x')
-    const { stream } = await route.leased(0)
-    await stream.until(({ received }) => received.endsWith('x'))
-    stream.answer(`HTTP/1.1 413 Content Too Large\r\nContent-Length: ${length}\r\n\r\n`)
-    for (const half of [Math.floor(length / 2), Math.ceil(length / 2)]) {
-      for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
-      expect(request.status).toBeUndefined()
-      stream.answer('y'.repeat(half))
-    }
-    await request.closed
-    expect([request.status, request.text.length, request.ended]).toEqual([413, length, true])
-    await until(() => recorded.length > 0)
-    expect(recorded).toEqual(['HTTP/2.0 413 whole -'])
-  },
-)
-
-test('an early answer that goes on, or is long, comes as it is sent', async () => {
-  const route = new ScriptedRoute()
-  const { port } = await serve(route)
-  const session = visit(port)
-  for (const [index, head] of [
-    '200 OK\r\nContent-Length: 5',
-    '404 Not Found\r\nTransfer-Encoding: chunked',
-    `413 Content Too Large\r\nContent-Length: ${H2_EARLY_ANSWER_BYTES + 1}`,
-  ].entries()) {
-    const request = new SeenRequest(session, { ':method': 'POST' }, false)
-    const { stream } = await route.leased(index)
-    stream.answer(`HTTP/1.1 ${head}\r\n\r\n`)
-    await until(() => request.status === Number(head.slice(0, 3)))
-  }
 })
 
 test('an upload that its visitor takes back without an error is not whole', async () => {
@@ -630,65 +550,4 @@ test('where a tunnel has no stream left, the request of whoever does not read gi
   await stream.until(({ state }) => state === 'reset')
   full = false
   void other
-})
-
-describe('a visitor that announces how large a header list it takes', () => {
-  const LIMIT = 4096
-  async function asking() {
-    const route = new ScriptedRoute()
-    const { port } = await serve(route)
-    const session = visit(port, { settings: { maxHeaderListSize: LIMIT } })
-    const beside = new SeenRequest(session, {})
-    await route.leased(0)
-    const request = new SeenRequest(session, {})
-    const { stream } = await route.leased(1)
-    /** The session goes on. */
-    const goesOn = async (): Promise<void> => {
-      route.leases[0]!.stream.answer('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
-      await beside.closed
-      expect([beside.text, session.destroyed]).toEqual(['ok', false])
-    }
-    return { request, stream, goesOn }
-  }
-
-  test('gets 502 for a larger head', async () => {
-    const { request, stream, goesOn } = await asking()
-    stream.answer(`HTTP/1.1 200 OK\r\nX-Large: ${'g'.repeat(LIMIT)}\r\nContent-Length: 0\r\n\r\n`)
-    await request.closed
-    expect([request.status, request.headers['tunnel-error']]).toEqual([502, 'origin-invalid'])
-    await goesOn()
-  })
-
-  test('gets a head of many fields, each of which counts 32 bytes more, as far as it takes them', async () => {
-    const { request, stream, goesOn } = await asking()
-    const fields = (count: number) => 'a: b\r\n'.repeat(count)
-    stream.answer(`HTTP/1.1 200 OK\r\n${fields(90)}Content-Length: 0\r\n\r\n`)
-    await request.closed
-    expect(request.status).toBe(200)
-    await goesOn()
-  })
-
-  test('is reset where not even an answer of ours fits, and its other requests go on', async () => {
-    const route = new ScriptedRoute()
-    const { port } = await serve(route)
-    const session = visit(port, { settings: { maxHeaderListSize: 100 } })
-    for (const index of [0, 1]) {
-      const request = new SeenRequest(session, {})
-      const { stream } = await route.leased(index)
-      stream.answer('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
-      await request.closed
-      expect([request.status, request.stream.rstCode]).toEqual([undefined, http2.constants.NGHTTP2_INTERNAL_ERROR])
-    }
-    expect(session.destroyed).toBe(false)
-  })
-
-  test('gets no larger interim head and no larger trailers, and the response without them', async () => {
-    const { request, stream, goesOn } = await asking()
-    const large = `X-Large: ${'g'.repeat(LIMIT)}\r\n`
-    stream.answer(`HTTP/1.1 103 Early Hints\r\n${large}\r\n`)
-    stream.answer(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n${large}\r\n`)
-    await request.closed
-    expect(request).toMatchObject({ status: 200, text: 'x', ended: true, interim: [] })
-    await goesOn()
-  })
 })
