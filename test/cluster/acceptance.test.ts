@@ -68,7 +68,7 @@ test(
     const run = runAcceptance({
       ...{ deployment, api, server, signal: interruption.signal },
       progress(line) {
-        made ||= /^account (\S+) is made/.exec(line)?.[1] ?? ''
+        made ||= /^making account ([^\s,]+)/.exec(line)?.[1] ?? ''
         if (line.startsWith('every node is replaced')) interruption.abort(reason)
       },
     })
