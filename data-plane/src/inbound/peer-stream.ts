@@ -219,8 +219,11 @@ export class PeerStream implements Downstream, Expirable {
   /** The end stands behind all that waits. A request that waits itself learns of it at once, since its visitor may have left. */
   #handOnEnd(): void {
     if (!this.#ended || (this.#waiting.length > 0 && !this.#request.waits)) return
-    if (this.#state === 'request') this.#request.visitorEnded()
-    else if (this.#state === 'head') this.#gone()
+    if (this.#state === 'request') return this.#request.visitorEnded()
+    if (this.#state !== 'head') return
+    this.#end()
+    // A reset would cut what the peer has yet to take of the last response.
+    this.#stream.end()
   }
 
   #gone(): void {
