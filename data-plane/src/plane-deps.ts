@@ -1,6 +1,6 @@
 /** What a data-plane task is handed: the table, as far as it may write there, keys, clocks, and where its words go. Knows nothing of what is made of it. */
 import type {
-  AuditStore,
+  NodeAuditStore,
   ReservationStore,
   RevocationStore,
   Stores,
@@ -19,7 +19,7 @@ export interface PlaneStores extends Pick<Stores, 'tickets' | 'routes'> {
   readonly tasks: Pick<TaskStore, 'renew' | 'end' | 'list' | 'evict' | 'heeded'>
   readonly revocations: Pick<RevocationStore, 'since'>
   readonly tunnels: Pick<TunnelStore, 'put' | 'remove'>
-  readonly audit: Pick<AuditStore, 'add'>
+  readonly nodeAudit: NodeAuditStore
 }
 
 export interface DataPlaneDeps {

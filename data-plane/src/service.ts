@@ -121,7 +121,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     peers.sweep()
   }, SWEEP_MS)
   const audit = new AuditTrail({
-    audit: stores.audit,
+    audit: stores.nodeAudit,
     clock,
     newId: () => ulid(),
     lost: (entry, fault) => log.error({ err: fault, entry }, 'an audit entry could not be written'),

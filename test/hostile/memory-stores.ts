@@ -63,6 +63,6 @@ export function memoryStores(): PlaneStores {
     },
     revocations: { since: async () => [] },
     tunnels: { put: async () => {}, remove: async () => {} },
-    audit: { add: async () => {} },
+    nodeAudit: { add: async () => {} },
   }
 }

@@ -289,7 +289,7 @@ test('carries a request from behind the balancer to an agent, and does to the ta
     'DeleteItem TICKET#…',
     'DeleteItem TUNNELS',
     'GetItem TICKET#…',
-    'PutItem AUDIT#…',
+    'PutItem NODE-AUDIT#…',
     'PutItem TUNNELS',
     'Query REVOKE',
     'Query ROUTE#…',

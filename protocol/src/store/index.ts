@@ -1,5 +1,5 @@
 /** The door of the table, and the only place of the project that speaks to AWS. */
-import { auditStore } from './audit.ts'
+import { auditStore, nodeAuditStore } from './audit.ts'
 import type { DynamoClient } from './dynamo-client.ts'
 import { failedAuthStore } from './failed-auth.ts'
 import { reservationStore } from './reservations.ts'
@@ -35,6 +35,7 @@ export type {
   Consumed,
   FailedAuthStore,
   NewId,
+  NodeAuditStore,
   Page,
   PageCall,
   ReleaseCall,
@@ -67,6 +68,7 @@ export function openStore({ tableName, client }: { tableName: string; client: Dy
     revocations,
     tunnels: tunnelStore(table),
     audit: auditStore(table),
+    nodeAudit: nodeAuditStore(table),
     failedAuth: failedAuthStore(table),
   }
 }

@@ -171,5 +171,17 @@ export const auditSchema = z.object({
   ip: z.string(),
   /** `done`, or the code of the fault it was refused with. */
   result: z.string(),
+  /** Set of what a node has written: it may be wrong where the node was taken over. */
+  reportedBy: z.optional(z.literal('node')),
 })
 export type AuditEntry = z.infer<typeof auditSchema>
+
+/** All that a node has to say in the audit. `at` is a time that `Date` can show. */
+export const nodeAuditSchema = z.object({
+  at: z.int().check(z.gte(0), z.lte(8_640_000_000_000_000)),
+  actor: z.string(),
+  action: z.literal('useTicket'),
+  target: z.string(),
+  ip: z.string(),
+  result: z.literal('done'),
+})

@@ -167,9 +167,15 @@ export interface TunnelStore {
 }
 
 export interface AuditStore {
-  add(call: Omit<AuditEntry, 'at'> & { now: number; newId: NewId }): Promise<void>
-  /** Of one day (yyyy-mm-dd, UTC), oldest first. */
+  /** What the control plane did, or whoever has the table itself. */
+  add(call: Omit<AuditEntry, 'at' | 'reportedBy'> & { now: number; newId: NewId }): Promise<void>
+  /** Of one day (yyyy-mm-dd, UTC), oldest first; entries of nodes among them. */
   list(day: string, call: PageCall): Promise<Page<AuditEntry>>
+}
+
+/** The audit as far as a node may write it. */
+export interface NodeAuditStore {
+  add: AuditStore['add']
 }
 
 export interface FailedAuthStore {
@@ -187,5 +193,6 @@ export interface Stores {
   readonly revocations: RevocationStore
   readonly tunnels: TunnelStore
   readonly audit: AuditStore
+  readonly nodeAudit: NodeAuditStore
   readonly failedAuth: FailedAuthStore
 }
