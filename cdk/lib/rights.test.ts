@@ -10,7 +10,7 @@ const CALLS = [
 const ABOUT_THE_TABLE = ['DescribeTable', 'UpdateTable', 'DeleteTable', 'UpdateTimeToLive', 'ExportTableToPointInTime']
 const PARTITIONS = [
   ...['TOKEN#0123', 'TOKENS', 'USER#ada', 'USERS', 'SUB#demo', 'SUBS', 'TICKET#0123', 'ROUTE#demo', 'TUNNELS', 'TASKS'],
-  ...['REVOKE', 'AUDIT#2026-01-31', 'NODE-AUDIT#2026-01-31', 'RL#192.0.2.1#29000000'],
+  ...['REVOKE', 'KEYS', 'AUDIT#2026-01-31', 'NODE-AUDIT#2026-01-31', 'RL#192.0.2.1#29000000'],
 ]
 
 const role = (stack: 'control' | 'data', name: string): Statement[] =>
@@ -40,6 +40,7 @@ describe('the data plane', () => {
       TASKS: ['Query', 'UpdateItem', 'DeleteItem'],
       'TOKEN#0123': ['GetItem'],
       REVOKE: ['Query'],
+      KEYS: ['GetItem'],
       'NODE-AUDIT#2026-01-31': ['PutItem'],
     })
   })
@@ -88,11 +89,14 @@ describe('the control plane', () => {
     expect(allows(lambda, { action })).toBe(false)
   })
 
-  test('reads the secret of the channel, never that of the hop', () => {
+  test('reads the secrets of the channel and of the grants, never that of the hop', () => {
     const secrets = lambda.filter(({ Action }) => listOf(Action).some((action) => action.startsWith('secretsmanager:')))
     expect(secrets).toHaveLength(1)
     expect(secrets[0]!.Action).toBe('secretsmanager:GetSecretValue')
-    expect(JSON.stringify(secrets[0]!.Resource)).toMatch(/ChannelSecret/)
+    expect(JSON.stringify(secrets[0]!.Resource).match(/(Channel|Hop|Grant)Secret/g)).toEqual([
+      'ChannelSecret',
+      'GrantSecret',
+    ])
   })
 })
 

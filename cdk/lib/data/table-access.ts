@@ -14,6 +14,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   TASKS: ['Query', 'UpdateItem', 'DeleteItem'],
   'TOKEN#*': ['GetItem'],
   REVOKE: ['Query'],
+  KEYS: ['GetItem'],
   'NODE-AUDIT#*': ['PutItem'],
 }
 

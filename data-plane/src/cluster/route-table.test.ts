@@ -34,9 +34,10 @@ interface Read {
 
 /** A table that answers when the test says so, and a clock that goes on when it says so. */
 function setup() {
-  const state = { ms: 1_000_000, owned: true, fault: undefined as TunnelFault | undefined }
+  const state = { ms: 1_000_000, owned: true, owner: 'r', fault: undefined as TunnelFault | undefined }
   const reads: Read[] = []
   const ownerReads: string[] = []
+  const believed: { before: readonly Route[]; owner: string }[] = []
   const table = new RouteTable({
     routes: {
       list: (_name, { consistent = false } = {}) =>
@@ -45,10 +46,16 @@ function setup() {
         }),
     },
     owners: {
-      hasOwner: async (of) => {
+      ownerOf: async (of) => {
         ownerReads.push(of)
         if (state.fault !== undefined) throw state.fault
-        return state.owned
+        return state.owned ? state.owner : undefined
+      },
+    },
+    proofs: {
+      believed: async (rows, before, owner) => {
+        believed.push({ before, owner })
+        return rows.filter((row) => row.routeState === 'offline' || row.proof !== 'forged')
       },
     },
     clock: () => state.ms,
@@ -76,7 +83,7 @@ function setup() {
     for (const read of reads.slice(before)) read.answer(rows)
     return looking
   }
-  return { table, reads, ownerReads, state, pass, known, look }
+  return { table, reads, ownerReads, believed, state, pass, known, look }
 }
 
 test('whoever asks for a name that nobody knows waits for a silent table no longer than LOOKUP_MS', async () => {
