@@ -373,8 +373,8 @@ export const EPHEMERAL_HOLD_MS = 1.1 * 86_400_000 + EPHEMERAL_NAME_MS
 export const COUNT_SETTLED_MS = 60_000
 /** A task that is gone leaves its row for a day, so that somebody can still look at it. */
 export const TASK_PURGE_AFTER_MS = 86_400_000
-/** A node that starts reads all that are left: as long as a ticket from before the revocation can still prove a route. */
-export const REVOCATION_PURGE_AFTER_MS = GRANT_LIFE_MS
+/** A node that starts reads all that are left: as long as a ticket from before the revocation can still prove a route, and an hour. */
+export const REVOCATION_PURGE_AFTER_MS = GRANT_LIFE_MS + 3_600_000
 /** Slots of one name; `--pool` and `--connections` share them. */
 export const SLOTS_PER_NAME = 8
 /** A claim that was overtaken looks again: each loss means that somebody won, and more than a name has slots is a crowd. */

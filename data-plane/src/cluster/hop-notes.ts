@@ -31,7 +31,7 @@ export const hopNotes = {
   }),
 }
 
-export type ProofNote = z.output<typeof hopNotes.proof>
+type ProofNote = z.output<typeof hopNotes.proof>
 export type ReturnedNote = z.output<typeof hopNotes.returned>
 export type WithdrawnNote = z.output<typeof hopNotes.withdrawn>
 export type EndingNote = z.output<typeof hopNotes.ending>

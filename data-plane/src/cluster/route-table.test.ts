@@ -250,3 +250,17 @@ test('what its owner says is wrong is asked for strongly consistent until the ta
   void table.look(name)
   expect(reads.map(({ consistent }) => consistent)).toEqual([false, true, true, true, false])
 })
+
+test('a row that is not believed is not there, and one of another reservation has the owner read again', async () => {
+  const { table, ownerReads, believed, state, pass, look } = setup()
+  await look([
+    { ...row(1), proof: 'good' },
+    { ...row(2), proof: 'forged' },
+  ])
+  expect(table.get(name)?.map(({ epoch }) => epoch)).toEqual([1])
+  await pass(ROUTE_FRESH_MS)
+  state.owner = 'r2'
+  await look([{ ...row(3), reservationId: 'r2', proof: 'good' }])
+  expect([ownerReads.length, believed.map(({ owner }) => owner)]).toEqual([2, ['r', 'r2']])
+  expect(believed[1]!.before.map(({ epoch }) => epoch)).toEqual([1])
+})
