@@ -17,9 +17,8 @@ export interface NameHolder {
   readonly bootId: string
 }
 
-/** `<key id>.<time of issue, ms since 1970 in base 36>.<public key of the ticket>.<signature of the control plane>` */
-const GRANT = '([0-9a-f]{8})\\.([0-9a-z]{1,11})\\.([\\w-]{43})\\.([\\w-]{86})'
-const PROOF = new RegExp(`^${GRANT}\\.([\\w-]{86})$`)
+/** The grant, `<key id>.<time of issue, ms since 1970 in base 36>.<public key of the ticket>.<signature of the control plane>`, and `.<signature of the ticket's key>`. */
+const PROOF = /^([0-9a-f]{8})\.([0-9a-z]{1,11})\.([\w-]{43})\.([\w-]{86})\.([\w-]{86})$/
 
 /**
  * Grants the name to the key of one ticket, with the current key.
