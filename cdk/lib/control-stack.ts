@@ -20,9 +20,9 @@ export class ControlStack extends Stack {
     { config, state, ...props }: StackProps & { config: Config; state: StateStack },
   ) {
     super(scope, id, props)
-    const { names, table, channelSecret, domain } = state
+    const { names, table, channelSecret, grantSecret, domain } = state
     const { dualStack } = config
-    this.handler = controlFunction(this, { config, names, table, channelSecret })
+    this.handler = controlFunction(this, { config, names, table, channelSecret, grantSecret })
     const { api, stage } = controlApi(this, { handler: this.handler, dualStack })
     this.api = api
     this.stage = stage

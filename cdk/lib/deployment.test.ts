@@ -143,6 +143,7 @@ describe('nothing changes unnoticed', () => {
       ['AWS::DynamoDB::Table', 'TableCD117FA1'],
       ['AWS::SecretsManager::Secret', 'ChannelSecretC93805EE'],
       ['AWS::SecretsManager::Secret', 'HopSecret9171FC26'],
+      ['AWS::SecretsManager::Secret', 'GrantSecret9DB446BD'],
       ['AWS::EC2::EIP', 'Address1'],
       ['AWS::EC2::EIP', 'Address2'],
     ])

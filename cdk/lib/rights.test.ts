@@ -10,7 +10,7 @@ const CALLS = [
 const ABOUT_THE_TABLE = ['DescribeTable', 'UpdateTable', 'DeleteTable', 'UpdateTimeToLive', 'ExportTableToPointInTime']
 const PARTITIONS = [
   ...['TOKEN#0123', 'TOKENS', 'USER#ada', 'USERS', 'SUB#demo', 'SUBS', 'TICKET#0123', 'ROUTE#demo', 'TUNNELS', 'TASKS'],
-  ...['REVOKE', 'AUDIT#2026-01-31', 'RL#192.0.2.1#29000000'],
+  ...['REVOKE', 'KEYS', 'AUDIT#2026-01-31', 'NODE-AUDIT#2026-01-31', 'RL#192.0.2.1#29000000'],
 ]
 
 const role = (stack: 'control' | 'data', name: string): Statement[] =>
@@ -31,7 +31,7 @@ const allowedCalls = (statements: Statement[], partitions: string[]) =>
   )
 
 describe('the data plane', () => {
-  test('spends tickets, claims routes, keeps its lease and its list, reads names, tokens and revocations, writes audit; nothing else', () => {
+  test('spends tickets, claims routes, keeps its lease and its list, reads names, tokens and revocations, writes its own audit; nothing else', () => {
     expect(allowedCalls(task, PARTITIONS)).toEqual({
       'SUB#demo': ['GetItem'],
       'TICKET#0123': ['GetItem', 'DeleteItem'],
@@ -40,7 +40,8 @@ describe('the data plane', () => {
       TASKS: ['Query', 'UpdateItem', 'DeleteItem'],
       'TOKEN#0123': ['GetItem'],
       REVOKE: ['Query'],
-      'AUDIT#2026-01-31': ['PutItem'],
+      KEYS: ['GetItem'],
+      'NODE-AUDIT#2026-01-31': ['PutItem'],
     })
   })
 
@@ -88,11 +89,14 @@ describe('the control plane', () => {
     expect(allows(lambda, { action })).toBe(false)
   })
 
-  test('reads the secret of the channel, never that of the hop', () => {
+  test('reads the secrets of the channel and of the grants, never that of the hop', () => {
     const secrets = lambda.filter(({ Action }) => listOf(Action).some((action) => action.startsWith('secretsmanager:')))
     expect(secrets).toHaveLength(1)
     expect(secrets[0]!.Action).toBe('secretsmanager:GetSecretValue')
-    expect(JSON.stringify(secrets[0]!.Resource)).toMatch(/ChannelSecret/)
+    expect(JSON.stringify(secrets[0]!.Resource).match(/(Channel|Hop|Grant)Secret/g)).toEqual([
+      'ChannelSecret',
+      'GrantSecret',
+    ])
   })
 })
 

@@ -61,8 +61,8 @@ describe('the table', () => {
 describe('the key secrets', () => {
   const drawn = Object.values(template.findResources(SECRET)).map(({ Properties }) => Properties.GenerateSecretString)
 
-  test('there are two, so that the control plane never holds the key of the hop', () => {
-    expect(drawn).toHaveLength(2)
+  test('there are three: neither plane holds a key of the other one alone', () => {
+    expect(drawn).toHaveLength(3)
   })
 
   test('are drawn by Secrets Manager itself: no function, and no value in the template', () => {

@@ -16,6 +16,8 @@ export class StateStack extends Stack {
   readonly channelSecret: Secret
   /** For the hop between tasks; never given to the control plane. */
   readonly hopSecret: Secret
+  /** By which the control plane signs what tickets grant; never given to the data plane, which reads the public half in the table. */
+  readonly grantSecret: Secret
   readonly names: PublicNames
   readonly domain: OwnDomain | undefined
   /** The balancer's; none with a domain, which is an alias of whatever addresses the balancer has. */
@@ -26,6 +28,7 @@ export class StateStack extends Stack {
     this.table = stateTable(this)
     this.channelSecret = keySecret(this, 'ChannelSecret', 'Postern: keys that seal tickets and sign observations')
     this.hopSecret = keySecret(this, 'HopSecret', 'Postern: keys of the hop between tasks')
+    this.grantSecret = keySecret(this, 'GrantSecret', 'Postern: keys that sign what tickets grant')
     if (config.domain === undefined) {
       this.addresses = fixedAddresses(this)
       this.names = namesOfAddress(sslipName(this.addresses[0]!))
@@ -41,6 +44,10 @@ export class StateStack extends Stack {
     })
     new CfnOutput(this, 'HopSecretArn', {
       value: this.hopSecret.secretArn,
+      description: 'For the rotation of its keys',
+    })
+    new CfnOutput(this, 'GrantSecretArn', {
+      value: this.grantSecret.secretArn,
       description: 'For the rotation of its keys',
     })
     new CfnOutput(this, 'Base', { value: this.names.base, description: 'Tunnels are one label below it' })

@@ -12,6 +12,7 @@ import type { ControlDeps } from './settings.ts'
 
 export { jsonLog, type Log, type LogEntry } from './log.ts'
 export type { ControlDeps, Settings } from './settings.ts'
+export { Grants } from './tickets/grants.ts'
 
 type Bindings = { Variables: { seen: Seen } }
 

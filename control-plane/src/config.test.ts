@@ -9,6 +9,7 @@ const good = {
   [ENV.channelHost]: 'channel.example.com',
   [ENV.channelPort]: '7000',
   [ENV.channelSecretArn]: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:channel',
+  [ENV.grantSecretArn]: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:grant',
 }
 
 test('a complete environment is read, and what else stands in it does not matter', () => {
@@ -22,6 +23,7 @@ test('a complete environment is read, and what else stands in it does not matter
       ipPolicy: 'observed',
     },
     channelKeys: { arn: good[ENV.channelSecretArn] },
+    grantKeys: { arn: good[ENV.grantSecretArn] },
   })
 })
 
@@ -38,6 +40,8 @@ test.each([
   [ENV.ipPolicy, 'none'],
   [ENV.channelSecretArn, undefined],
   [ENV.channelSecret, 'both'],
+  [ENV.grantSecretArn, undefined],
+  [ENV.grantSecret, 'both'],
 ])('%s = %j is refused by name', (name, value) => {
   expect(() => parseConfig({ ...good, [name]: value })).toThrowError(
     expect.objectContaining({ code: 'config-invalid', detail: expect.stringContaining(name) }),

@@ -19,13 +19,18 @@ const environmentSchema = z.object({
   [ENV.ipPolicy]: z._default(z.enum(['strict', 'observed', 'off']), 'observed'),
   [ENV.channelSecretArn]: z.optional(z.string()),
   [ENV.channelSecret]: z.optional(z.string()),
+  [ENV.grantSecretArn]: z.optional(z.string()),
+  [ENV.grantSecret]: z.optional(z.string()),
 })
+
+/** Where a secret of the deployment is. */
+export type SecretPlace = { readonly arn: string } | { readonly text: string }
 
 export interface Config {
   tableName: string
   settings: Settings
-  /** Where the deployment's channel keys are. */
-  channelKeys: { arn: string } | { text: string }
+  channelKeys: SecretPlace
+  grantKeys: SecretPlace
 }
 
 /** @throws TunnelFault `config-invalid`, which names every variable that is missing or wrong. */
@@ -33,11 +38,6 @@ export function parseConfig(environment: Record<string, string | undefined>): Co
   const parsed = environmentSchema.safeParse(environment)
   if (!parsed.success) throw new TunnelFault('config-invalid', describeIssues(parsed.error.issues))
   const values = parsed.data
-  const arn = values[ENV.channelSecretArn]
-  const text = values[ENV.channelSecret]
-  if ((arn === undefined) === (text === undefined)) {
-    throw new TunnelFault('config-invalid', `Either ${ENV.channelSecretArn} or ${ENV.channelSecret}.`)
-  }
   return {
     tableName: values[ENV.table],
     settings: {
@@ -47,6 +47,14 @@ export function parseConfig(environment: Record<string, string | undefined>): Co
       channelPort: Number(values[ENV.channelPort]),
       ipPolicy: values[ENV.ipPolicy],
     },
-    channelKeys: arn === undefined ? { text: text ?? '' } : { arn },
+    channelKeys: placeOf(values, ENV.channelSecretArn, ENV.channelSecret),
+    grantKeys: placeOf(values, ENV.grantSecretArn, ENV.grantSecret),
   }
+}
+
+function placeOf(values: Record<string, unknown>, arnName: string, textName: string): SecretPlace {
+  const [arn, text] = [values[arnName], values[textName]]
+  if (typeof arn === 'string' && text === undefined) return { arn }
+  if (typeof text === 'string' && arn === undefined) return { text }
+  throw new TunnelFault('config-invalid', `Either ${arnName} or ${textName}.`)
 }

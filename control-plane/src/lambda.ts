@@ -1,25 +1,24 @@
 /** The control plane behind API Gateway: reads the environment, and serves the app one event at a time. */
 import { randomBytes } from 'node:crypto'
 import { createDynamoClient, openStore, readSecret } from '@postern/protocol/store'
-import { parseDeploymentKeys } from '@postern/protocol/ticket'
+import { type DeploymentKeys, parseDeploymentKeys } from '@postern/protocol/ticket'
 import { createApp } from './app.ts'
-import { parseConfig } from './config.ts'
+import { parseConfig, type SecretPlace } from './config.ts'
 import { type HttpApiResult, parseEvent, toRequest, toResult } from './http-api-event.ts'
 import { errorLine, jsonLog } from './log.ts'
 import { embeddedMetrics } from './metrics.ts'
+import { Grants } from './tickets/grants.ts'
 
-const { tableName, settings, channelKeys } = parseConfig(process.env)
+const { tableName, settings, channelKeys, grantKeys } = parseConfig(process.env)
 const now = Date.now
 const log = jsonLog(process.stdout, now)
 const stores = openStore({ tableName, client: createDynamoClient() })
-const [keys] = await Promise.all([
-  'arn' in channelKeys ? readSecret(channelKeys.arn).then(parseDeploymentKeys) : parseDeploymentKeys(channelKeys.text),
-  callTable(),
-])
+const [keys, grants] = await Promise.all([keysOf(channelKeys), readyGrants()])
 
 const app = createApp({
   stores,
   keys,
+  grants,
   settings,
   now,
   random: randomBytes,
@@ -35,14 +34,20 @@ export async function handler(payload: unknown): Promise<HttpApiResult> {
   return toResult(await app.fetch(toRequest(event), { requestId, sourceIp: http.sourceIp }))
 }
 
-/** Resolving credentials, DNS and TLS belong to the start, which has a whole processor, and not to the first caller. */
-async function callTable(): Promise<void> {
+async function keysOf(place: SecretPlace): Promise<DeploymentKeys> {
+  return parseDeploymentKeys('arn' in place ? await readSecret(place.arn) : place.text)
+}
+
+/** Resolving credentials, DNS and TLS belong to the start, which has a whole processor, and not to the first caller: the keys are published here, or else by the first ticket. */
+async function readyGrants(): Promise<Grants> {
+  const grants = new Grants({ keys: await keysOf(grantKeys), stores, now })
   const start = performance.now()
   try {
-    await stores.tokens.find('warm')
+    await grants.published()
     const ms = Math.round((performance.now() - start) * 10) / 10
     log({ level: 'info', message: 'the table answers', requestId: '', ms })
   } catch (error) {
     log({ level: 'warn', message: 'the table did not answer at start', requestId: '', error: errorLine(error) })
   }
+  return grants
 }

@@ -5,6 +5,7 @@ import type { DeploymentKeys, Random } from '@postern/protocol/ticket'
 import type { Context } from 'hono'
 import type { Log } from './log.ts'
 import type { Measure } from './metrics.ts'
+import type { Grants } from './tickets/grants.ts'
 
 export interface Settings {
   /** The base domain, in lower case, without a port. */
@@ -22,6 +23,7 @@ export interface Settings {
 export interface ControlDeps {
   stores: Stores
   keys: DeploymentKeys
+  grants: Pick<Grants, 'sign'>
   settings: Settings
   /** Milliseconds since 1970. */
   now: () => number

@@ -1,6 +1,7 @@
 /** What a data-plane task is handed: the table, as far as it may write there, keys, clocks, and where its words go. Knows nothing of what is made of it. */
 import type {
-  AuditStore,
+  GrantKeyStore,
+  NodeAuditStore,
   ReservationStore,
   RevocationStore,
   Stores,
@@ -14,12 +15,13 @@ import type { LineWriter } from './ops/line-writer.ts'
 
 /** What a task may do to the table; its role there allows no more. */
 export interface PlaneStores extends Pick<Stores, 'tickets' | 'routes'> {
-  readonly reservations: Pick<ReservationStore, 'hasOwner'>
+  readonly reservations: Pick<ReservationStore, 'ownerOf'>
   readonly tokens: Pick<TokenStore, 'find'>
   readonly tasks: Pick<TaskStore, 'renew' | 'end' | 'list' | 'evict' | 'heeded'>
   readonly revocations: Pick<RevocationStore, 'since'>
+  readonly grantKeys: Pick<GrantKeyStore, 'read'>
   readonly tunnels: Pick<TunnelStore, 'put' | 'remove'>
-  readonly audit: Pick<AuditStore, 'add'>
+  readonly nodeAudit: NodeAuditStore
 }
 
 export interface DataPlaneDeps {

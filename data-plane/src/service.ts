@@ -1,5 +1,5 @@
 /** A whole data-plane task: what it is made of, and the order in which it starts and stops. Knows nothing of the process. */
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { AddressInfo, Server } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { hashCredentials } from '@postern/protocol/channel'
@@ -19,6 +19,7 @@ import {
   WINDOW_BUDGET_BYTES,
 } from '@postern/protocol/limits'
 import { WindowBudget } from '@postern/protocol/mux'
+import { NodeKey } from '@postern/protocol/ticket'
 import { ulid } from 'ulid'
 import { MemoryGuard, type Yielding } from './channel/memory-guard.ts'
 import { moveAgents } from './channel/move-agents.ts'
@@ -67,7 +68,8 @@ type Readiness = 'starting' | 'ready' | 'draining'
 /** @throws TunnelFault `port-taken`; `config-invalid` if another process is this task */
 export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
   const { stores, log, clock, now } = deps
-  const self = { taskId: config.taskId, bootId: randomUUID() }
+  const nodeKey = new NodeKey()
+  const self = { taskId: config.taskId, bootId: nodeKey.bootId }
   const budget = new WindowBudget(Math.min(WINDOW_BUDGET_BYTES, deps.memoryLimit / 4))
   let readiness: Readiness = 'starting'
   /** Where other tasks reach this one; empty where nothing listens for them. */
@@ -109,6 +111,8 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
   const peers = new PeerSide({
     ...deps,
     self,
+    nodeKey,
+    watch: rounds.watch,
     ownAddr: () => addr,
     budget,
     view,
@@ -123,7 +127,7 @@ export async function startDataPlane(config: Config, deps: DataPlaneDeps): Promi
     peers.sweep()
   }, SWEEP_MS)
   const audit = new AuditTrail({
-    audit: stores.audit,
+    audit: stores.nodeAudit,
     clock,
     newId: () => ulid(),
     lost: (entry, fault) => log.error({ err: fault, entry }, 'an audit entry could not be written'),

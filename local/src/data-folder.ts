@@ -12,6 +12,8 @@ export interface DataFolder {
   /** The channel secret of this deployment, and that of the hop between its tasks, made at the first start. */
   readonly channelSecret: string
   readonly hopSecret: string
+  /** Of its control plane alone. */
+  readonly grantSecret: string
   /** What an agent in this checkout reads: server and token. */
   readonly profile: string
   /** While the system runs: where it is, for whoever administers it. */
@@ -39,10 +41,11 @@ async function openOrMake(path: string): Promise<DataFolder> {
     table: join(path, 'table-2'),
     channelSecret: join(path, 'channel-secret.json'),
     hopSecret: join(path, 'hop-secret.json'),
+    grantSecret: join(path, 'grant-secret.json'),
     profile: join(path, 'profile.json'),
     system: join(path, 'system.json'),
   }
-  for (const secret of [folder.channelSecret, folder.hopSecret])
+  for (const secret of [folder.channelSecret, folder.hopSecret, folder.grantSecret])
     if ((await readIfThere(secret)) === undefined) await writePrivate(secret, newDeploymentSecret(randomBytes))
   return folder
 }

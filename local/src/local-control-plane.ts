@@ -1,6 +1,6 @@
 /** The control plane's app, as the same machine serves it: one address for both loopbacks, errors alone in the log. */
 import { randomBytes } from 'node:crypto'
-import { createApp, type Settings } from '@postern/control-plane'
+import { createApp, Grants, type Settings } from '@postern/control-plane'
 import type { Stores } from '@postern/protocol/store'
 import { parseDeploymentKeys } from '@postern/protocol/ticket'
 import type { FetchHandler } from './control-server.ts'
@@ -9,6 +9,8 @@ export interface LocalControlPlaneOptions {
   readonly stores: Stores
   /** The text of the channel secret that the data plane has too. */
   readonly channelSecret: string
+  /** The text of the secret that it alone has. */
+  readonly grantSecret: string
   readonly settings: Settings
   /** A call that failed by a fault of ours. */
   complaint(line: string): void
@@ -17,12 +19,14 @@ export interface LocalControlPlaneOptions {
 export function localControlPlane({
   stores,
   channelSecret,
+  grantSecret,
   settings,
   complaint,
 }: LocalControlPlaneOptions): FetchHandler {
   const app = createApp({
     stores,
     keys: parseDeploymentKeys(channelSecret),
+    grants: new Grants({ keys: parseDeploymentKeys(grantSecret), stores, now: Date.now }),
     settings,
     now: Date.now,
     random: randomBytes,

@@ -130,6 +130,7 @@ export async function startLocalSystem(options: LocalSystemOptions): Promise<Loc
       localControlPlane({
         stores,
         channelSecret: await readFile(folder.channelSecret, 'utf8'),
+        grantSecret: await readFile(folder.grantSecret, 'utf8'),
         settings: {
           ...reached,
           channelHost: front === undefined ? '127.0.0.1' : base,

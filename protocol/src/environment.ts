@@ -36,6 +36,9 @@ export const ENV = {
   channelSecret: 'POSTERN_CHANNEL_SECRET',
   channelSecretFile: 'POSTERN_CHANNEL_SECRET_FILE',
   channelSecretArn: 'POSTERN_CHANNEL_SECRET_ARN',
+  /** The same for what tickets grant: the control plane's alone, of which nodes read the public half in the table. */
+  grantSecret: 'POSTERN_GRANT_SECRET',
+  grantSecretArn: 'POSTERN_GRANT_SECRET_ARN',
   /** The same for the hop between tasks. A task without it serves the tunnels that it holds, and no others. */
   hopSecret: 'POSTERN_HOP_SECRET',
   hopSecretFile: 'POSTERN_HOP_SECRET_FILE',

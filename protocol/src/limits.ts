@@ -28,6 +28,14 @@ export const TICKET_LIFE_MS = 60_000
 export const TICKET_ADDRESSES = 4
 /** Signed by one plane and read by the other: as long as a ticket, and like it not scaled. */
 export const OBSERVATION_LIFE_MS = 60_000
+/** A route is believed this long after its ticket was issued. A channel lives a day and a tenth (CHANNEL_AGE_MS); the rest is for an agent that gets no other ticket. Not scaled: two clocks meet here. */
+export const GRANT_LIFE_MS = 172_800_000
+/** For the deployment that brings proofs: rows of nodes and tickets of the version before are believed for a day. Not scaled. */
+export const UNPROVEN_ROUTES_MS = 86_400_000
+/** The control plane's public keys are read again this often while routes are looked up: a key that was dropped counts no longer than this. */
+export const GRANT_KEYS_FRESH_MS = seconds(60)
+/** A route that names a key nobody has seen: they are read again at most this often. */
+export const GRANT_KEYS_AGAIN_MS = seconds(1)
 /** DynamoDB's TTL deletion is late by up to days; an hour keeps used-up tickets from being deleted while their race is on. */
 export const TICKET_PURGE_AFTER_MS = 3_600_000
 
@@ -367,8 +375,8 @@ export const EPHEMERAL_HOLD_MS = 1.1 * 86_400_000 + EPHEMERAL_NAME_MS
 export const COUNT_SETTLED_MS = 60_000
 /** A task that is gone leaves its row for a day, so that somebody can still look at it. */
 export const TASK_PURGE_AFTER_MS = 86_400_000
-/** Every task reads a revocation within seconds; a day covers one that could not reach the table. */
-export const REVOCATION_PURGE_AFTER_MS = 86_400_000
+/** A node that starts reads all that are left: as long as a ticket from before the revocation can still prove a route, and an hour. */
+export const REVOCATION_PURGE_AFTER_MS = GRANT_LIFE_MS + 3_600_000
 /** Slots of one name; `--pool` and `--connections` share them. */
 export const SLOTS_PER_NAME = 8
 /** A claim that was overtaken looks again: each loss means that somebody won, and more than a name has slots is a crowd. */

@@ -27,7 +27,7 @@ const TIME_SCALE = vi.hoisted(() => {
 const ORPHAN_MS = 60_000 * TIME_SCALE
 const OFFLINE = '503 tunnel-offline'
 /** What belongs to an opening, and not to what a task does all the time. */
-const OF_AN_OPENING = /^(TICKET#|ROUTE#|TUNNELS$|AUDIT#)/
+const OF_AN_OPENING = /^(TICKET#|ROUTE#|TUNNELS$|NODE-AUDIT#)/
 
 let run: ClusterRun | undefined
 const undo: (() => unknown)[] = []

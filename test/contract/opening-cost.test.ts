@@ -79,7 +79,7 @@ test('a random name that comes again the next day: the dearest opening there is 
   expect(sum(sums, 'write', 'SUB', 'SUBS')).toBe(OPENING.nameWrites)
   expect(sum(sums, 'write', 'ROUTE', 'TUNNELS')).toBe(OPENING.routeWrites)
   expect(sum(sums, 'read', 'ROUTE')).toBe(OPENING.routeReads)
-  expect(sum(sums, 'write', 'AUDIT')).toBe(OPENING.auditWrites)
+  expect(sum(sums, 'write', 'NODE-AUDIT')).toBe(OPENING.auditWrites)
   const counted = Object.values(OPENING).reduce((total, units) => total + units, 0)
   expect([...sums.values()].reduce((total, units) => total + units, 0)).toBe(counted)
 })

@@ -49,7 +49,8 @@ export function memoryStores(): PlaneStores {
       },
       list: async (name): ReturnType<RouteStore['list']> => [...rows.values()].filter((row) => row.name === name),
     },
-    reservations: { hasOwner: async (name) => [...rows.values()].some((row) => row.name === name) },
+    reservations: { ownerOf: async (name) => [...rows.values()].find((row) => row.name === name)?.reservationId },
+    grantKeys: { read: async () => undefined },
     tokens: { find: async () => ({ ...deskToken(Date.now()), tokenStatus: 'active' }) },
     tasks: {
       renew: async ({ now, ...task }) => {
@@ -63,6 +64,6 @@ export function memoryStores(): PlaneStores {
     },
     revocations: { since: async () => [] },
     tunnels: { put: async () => {}, remove: async () => {} },
-    audit: { add: async () => {} },
+    nodeAudit: { add: async () => {} },
   }
 }

@@ -2,7 +2,7 @@
 import { type KeyPurpose, parseDeploymentKeys } from '@postern/protocol/ticket'
 import type { Canaries } from './canaries.ts'
 
-const PURPOSES = ['seal', 'observation', 'hop', 'workerId'] as const satisfies readonly KeyPurpose[]
+const PURPOSES = ['seal', 'observation', 'hop', 'workerId', 'grant'] as const satisfies readonly KeyPurpose[]
 
 export function addDeploymentSecret(canaries: Canaries, secret: string): void {
   const { current, accepted } = JSON.parse(secret) as { current: string; accepted: string[] }

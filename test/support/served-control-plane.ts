@@ -1,11 +1,12 @@
 /** The control plane of a system under test, served by this process: everything it logs, measures and answers is kept, every secret in it known. */
 import { randomBytes } from 'node:crypto'
-import { createApp, type Settings } from '@postern/control-plane'
+import { createApp, Grants, type Settings } from '@postern/control-plane'
 import { type ControlServer, startControlServer } from '@postern/local/control-server'
 import type { Stores } from '@postern/protocol/store'
-import { parseDeploymentKeys } from '@postern/protocol/ticket'
+import { newDeploymentSecret, parseDeploymentKeys } from '@postern/protocol/ticket'
 import { Turnstile } from '../../data-plane/src/route/turnstile.ts'
 import type { Canaries, Place } from './canaries.ts'
+import { addDeploymentSecret } from './deployment-canaries.ts'
 
 /** What may change while it runs. */
 export interface ControlPlaneState {
@@ -33,6 +34,7 @@ export class ServedControlPlane {
   readonly port: number
   readonly #server: ControlServer
   readonly #options: ControlPlaneOptions
+  readonly #grantSecret = newDeploymentSecret(randomBytes)
   #state: Partial<ControlPlaneState> = {}
   #logged = ''
   #answered = ''
@@ -48,6 +50,7 @@ export class ServedControlPlane {
     this.port = server.port
     this.#server = server
     this.#options = options
+    addDeploymentSecret(options.canaries, this.#grantSecret)
   }
 
   /** Listens at once; answers 503 until `use` has told it both a secret and a port. */
@@ -67,6 +70,7 @@ export class ServedControlPlane {
     const app = createApp({
       stores,
       keys: parseDeploymentKeys(secret),
+      grants: new Grants({ keys: parseDeploymentKeys(this.#grantSecret), stores, now: Date.now }),
       settings: { ...settings, channelPort },
       now: Date.now,
       random: randomBytes,

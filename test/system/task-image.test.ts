@@ -252,9 +252,8 @@ test('carries a request from behind the balancer to an agent, and does to the ta
     ipPolicy: 'observed',
   } as const
   const complaints: string[] = []
-  control.serve(
-    localControlPlane({ stores, channelSecret: secret, settings, complaint: (line) => complaints.push(line) }),
-  )
+  const secrets = { channelSecret: secret, grantSecret: newDeploymentSecret(randomBytes) }
+  control.serve(localControlPlane({ stores, ...secrets, settings, complaint: (line) => complaints.push(line) }))
   const account = { patterns: new Set(['*']), maxSubdomains: 10, maxTunnels: 10, createdAt: Date.now() }
   await stores.users.create({ username: 'ada', ...account })
   const token = await makeToken(stores, 'ada', Date.now())
@@ -289,7 +288,7 @@ test('carries a request from behind the balancer to an agent, and does to the ta
     'DeleteItem TICKET#…',
     'DeleteItem TUNNELS',
     'GetItem TICKET#…',
-    'PutItem AUDIT#…',
+    'PutItem NODE-AUDIT#…',
     'PutItem TUNNELS',
     'Query REVOKE',
     'Query ROUTE#…',

@@ -19,6 +19,7 @@ export function addAuditCommand(program: Command, does: (run: Run) => void): voi
           ['RESULT', ({ result }) => result],
           ['IP', ({ ip }) => ip],
           ['TOKEN', ({ tokenId }) => tokenId ?? ''],
+          ['REPORTED BY', ({ reportedBy }) => reportedBy ?? 'control plane'],
         ])
       }),
     )

@@ -70,5 +70,5 @@ export const REQUESTS_PER_CONNECTION = 5
 export const BALANCER_PASSES = 2
 export const CROSSING_SHARE = (ZONES - 1) / ZONES
 
-/** The sealing keys, and the hop's. */
-export const SECRETS = 2
+/** The sealing keys, the hop's and the grants'. */
+export const SECRETS = 3

@@ -22,9 +22,11 @@ export interface ControlFunctionProps {
   readonly names: PublicNames
   readonly table: ITable
   readonly channelSecret: ISecret
+  readonly grantSecret: ISecret
 }
 
-export function controlFunction(scope: Construct, { config, names, table, channelSecret }: ControlFunctionProps) {
+export function controlFunction(scope: Construct, props: ControlFunctionProps) {
+  const { config, names, table, channelSecret, grantSecret } = props
   const logGroup = new LogGroup(scope, 'FunctionLog', {
     retention: RetentionDays.ONE_MONTH,
     removalPolicy: RemovalPolicy.DESTROY,
@@ -43,7 +45,10 @@ export function controlFunction(scope: Construct, { config, names, table, channe
     }),
   )
   role.addToPolicy(
-    new PolicyStatement({ actions: ['secretsmanager:GetSecretValue'], resources: [channelSecret.secretArn] }),
+    new PolicyStatement({
+      actions: ['secretsmanager:GetSecretValue'],
+      resources: [channelSecret.secretArn, grantSecret.secretArn],
+    }),
   )
 
   const [entry] = LAMBDA_BUNDLE.entryPoints
@@ -83,6 +88,7 @@ export function controlFunction(scope: Construct, { config, names, table, channe
       [ENV.channelPort]: String(config.channelPort),
       [ENV.ipPolicy]: config.ipPolicy,
       [ENV.channelSecretArn]: channelSecret.secretArn,
+      [ENV.grantSecretArn]: grantSecret.secretArn,
     },
   })
   // Everything of its role before it: the first start reads the secret.

@@ -4,7 +4,7 @@ import { PolicyStatement } from 'aws-cdk-lib/aws-iam'
 /**
  * Calls by partition key, as the data plane's stores make them; a pattern may end in `*`. Names are read, to tell an agent that is away from a
  * name that nobody has. Accounts, their quotas and all lists (USER#, TOKENS, USERS, SUBS, RL#) are the control plane's alone: a task that is
- * taken over can neither make a token nor take a name.
+ * taken over can neither make a token nor take a name. The audit of the control plane (AUDIT#) is none of its either: nodes have lists of their own.
  */
 const MAY: Readonly<Record<string, readonly string[]>> = {
   'TICKET#*': ['GetItem', 'DeleteItem'],
@@ -14,7 +14,8 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   TASKS: ['Query', 'UpdateItem', 'DeleteItem'],
   'TOKEN#*': ['GetItem'],
   REVOKE: ['Query'],
-  'AUDIT#*': ['PutItem'],
+  KEYS: ['GetItem'],
+  'NODE-AUDIT#*': ['PutItem'],
 }
 
 export const tableAccess = (tableArn: string): PolicyStatement[] =>

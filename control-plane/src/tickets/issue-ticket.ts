@@ -14,7 +14,7 @@ const KEY_BYTES = 32
  * `tunnel-quota`, `observation-refused` or `store-unavailable`
  */
 export const issueTicket: HandlerOf<'issueTicket'> = async ({ token, user, body, sourceIp, askedAt }, deps) => {
-  const { stores, keys, settings, random, newId } = deps
+  const { stores, keys, grants, settings, random, newId } = deps
   const { username, tokenHash } = token
   if (body.username !== username) throw new TunnelFault('username-mismatch', `The token is ${username}'s.`)
   const subdomain = parseSubdomain(body.subdomain)
@@ -35,10 +35,12 @@ export const issueTicket: HandlerOf<'issueTicket'> = async ({ token, user, body,
   const idHash = workerIdHash(workerId)
   const encryptionKey = random(KEY_BYTES)
   const sealedKey = sealKey(encryptionKey, { idHash, username, subdomain }, keys, random)
+  const granted = { name: subdomain, username, reservationId, tokenHash }
+  const grant = await grants.sign(granted, { encryptionKey, issuedAt: now })
   await stores.tickets.issue({
     ...{ idHash, username, subdomain, reservationId, tokenHash },
     ...{ tokenExpiresAt: token.expiresAt, issuedAt: now },
-    ...{ allowedIps, sealedKey, expiresAt },
+    ...{ allowedIps, sealedKey, grant, expiresAt },
   })
   return {
     port: settings.channelPort,

@@ -3,6 +3,7 @@ import type { Hello } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
 import { AWAY_MS, CLAIM_AGAIN_MS, CLAIM_TRIES } from '@postern/protocol/limits'
 import type { OnlineRoute, ReleaseCall, RouteStore } from '@postern/protocol/store'
+import { proveClaim } from '@postern/protocol/ticket'
 import { chooseSlot, type SlotChoice } from './choose-slot.ts'
 import type { Claim } from './claim.ts'
 import { ListedTunnel, type ListedTunnelDeps } from './listed-tunnel.ts'
@@ -79,6 +80,8 @@ export async function claimRoute(
 async function win(ticket: AgentTicket, hello: Hello, connId: string, now: number, deps: ClaimRouteDeps): Promise<Won> {
   const { routes, taskId, bootId } = deps
   const { instanceId, pool, label } = hello
+  const { grant, encryptionKey } = ticket
+  const proof = grant === undefined ? undefined : proveClaim(grant, encryptionKey, { taskId, bootId })
   const claimant = { connId, instanceId, slot: hello.slot, pool }
   let tried: SlotChoice | undefined
   for (let losses = 0; losses < CLAIM_TRIES; losses += 1) {
@@ -94,7 +97,7 @@ async function win(ticket: AgentTicket, hello: Hello, connId: string, now: numbe
       const { epoch } = await routes.claim({
         ...{ name: ticket.subdomain, slot: choice.slot, reservationId: ticket.reservationId },
         ...{ taskId, bootId, connId, instanceId, pool, label, agentSlot: hello.slot, ousted: choice.remembered },
-        ...{ username: ticket.username, tokenHash: ticket.tokenHash, now },
+        ...{ username: ticket.username, tokenHash: ticket.tokenHash, proof, now },
         epochRead: { epoch: choice.epochRead },
       })
       return { epoch, choice }

@@ -6,6 +6,8 @@ import { hopName } from '../route/hop-preamble.ts'
 import type { Failure } from '../route/route.ts'
 
 export const hopNotes = {
+  /** The first note: that this process has the key which its boot id names, for this connection alone. */
+  proof: z.object({ type: z.literal('proof'), signature: z.string().check(z.regex(/^[\w-]{86}$/)) }),
   /** Why a stream is about to be reset; the two leave in that order. */
   returned: z.object({
     type: z.literal('returned'),
@@ -29,10 +31,11 @@ export const hopNotes = {
   }),
 }
 
+type ProofNote = z.output<typeof hopNotes.proof>
 export type ReturnedNote = z.output<typeof hopNotes.returned>
 export type WithdrawnNote = z.output<typeof hopNotes.withdrawn>
 export type EndingNote = z.output<typeof hopNotes.ending>
-export type HopNote = ReturnedNote | WithdrawnNote | EndingNote
+export type HopNote = ProofNote | ReturnedNote | WithdrawnNote | EndingNote
 
 export const returnedNote = (streamId: number, { fault, unsent, next }: Failure): ReturnedNote => ({
   type: 'returned',

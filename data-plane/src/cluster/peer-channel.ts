@@ -24,6 +24,8 @@ export interface PeerChannelOptions {
   now(): number
   /** Age at which it is to be replaced; milliseconds. */
   readonly longestMs: number
+  /** The other process proves that it is the one that its boot id names. */
+  proof(signature: string): void
   /** The other task no longer serves that channel of a name. */
   withdrawn(note: Extract<HopNote, { type: 'withdrawn' }>): void
   /** Code of a stream threw; the channel goes on. */
@@ -118,6 +120,11 @@ export class PeerChannel {
     this.#closeIfIdle()
   }
 
+  /** Ends it at once. */
+  destroy(fault: TunnelFault): void {
+    this.#channel.destroy(fault)
+  }
+
   /** No further streams; resolves when the channel is over. */
   async close(): Promise<void> {
     this.#end('leaving', undefined)
@@ -185,6 +192,7 @@ export class PeerChannel {
   }
 
   #hear(note: HopNote): void {
+    if (note.type === 'proof') return this.#options.proof(note.signature)
     if (note.type === 'withdrawn') return this.#options.withdrawn(note)
     if (note.type === 'ending') return this.#tellRoutes(note)
     if (!this.#channel.has(note.streamId)) return

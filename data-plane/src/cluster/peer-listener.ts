@@ -1,15 +1,17 @@
 /** Accepts the channels of other tasks, and what they carry. Knows nothing of how a tunnel is reached. */
 import { createServer, type Server, type Socket } from 'node:net'
-import { acceptHop, Channel, ControlStream, type HopPeer } from '@postern/protocol/channel'
+import { acceptHop, Channel, ControlStream, type HopPeer, hopBinding } from '@postern/protocol/channel'
 import { type TunnelFault, toFault } from '@postern/protocol/fault'
 import { HOP_CHANNELS, HOP_END_LOOK_MS, HOP_STREAMS } from '@postern/protocol/limits'
 import type { RawStream, WindowBudget } from '@postern/protocol/mux'
-import type { DeploymentKeys } from '@postern/protocol/ticket'
+import type { DeploymentKeys, NodeKey } from '@postern/protocol/ticket'
 import { type EndingNote, type HopNote, returnedNote, type WithdrawnNote } from './hop-notes.ts'
 import { type HopHouse, receiveHop } from './incoming-hop.ts'
 import { type TenantShare, TenantShares } from './tenant-shares.ts'
 
 export interface PeerListenerOptions {
+  /** Proves which process this is. */
+  readonly nodeKey: Pick<NodeKey, 'prove'>
   readonly keys: DeploymentKeys
   readonly budget: WindowBudget
   readonly house: Omit<HopHouse, 'draining' | 'now'>
@@ -95,7 +97,8 @@ export class PeerListener {
   }
 
   #serve(socket: Awaited<ReturnType<typeof acceptHop>>['socket'], peer: HopPeer): void {
-    const { budget, now, events } = this.#options
+    const { budget, now, events, nodeKey } = this.#options
+    const signature = nodeKey.prove(hopBinding(socket))
     const house = { ...this.#options.house, draining: () => this.#draining, now }
     const over = (fault: TunnelFault | undefined): void => {
       this.#channels.delete(channel)
@@ -123,6 +126,7 @@ export class PeerListener {
       },
       {},
     )
+    notes.send({ type: 'proof', signature })
     const shares = new TenantShares(channel)
     this.#channels.set(channel, { notes, shares })
     /** Claims that the other task has been told of. */

@@ -9,6 +9,7 @@ import {
   UPGRADE_END_MS,
 } from '@postern/protocol/limits'
 import type { Task } from '@postern/protocol/store'
+import { NodeKey } from '@postern/protocol/ticket'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { MemoryGuard } from '../channel/memory-guard.ts'
 import type { Lease } from '../route/route.ts'
@@ -271,4 +272,11 @@ test('far too short of memory, a stalled stream of the greediest tenant is reset
   guard.check()
   expect(lost).toEqual(['greedy stream-reset', 'stream of greedy'])
   expect(await echo(modest, 1, 'more')).toBe('more back')
+})
+
+test('a node that listens at the address of another process, with the key of the deployment, gets no request for it', async () => {
+  const meant = { ...pair.task, bootId: new NodeKey().bootId }
+  await pair.peers.reach(meant)
+  expect([pair.peers.state(meant), pair.peers.channel(meant, 'demo')]).toEqual(['foreign', undefined])
+  expect([pair.reports, pair.opened]).toEqual([['foreign'], ['holder']])
 })

@@ -1,11 +1,11 @@
 /** The channels to other nodes: one for each, opened when it is needed, kept, and replaced in time. A node that cannot be reached is not tried again for a moment. */
 import { connect } from 'node:net'
-import { type HopPeer, openHop, replacementAge } from '@postern/protocol/channel'
+import { type HopPeer, hopBinding, openHop, replacementAge } from '@postern/protocol/channel'
 import { TunnelFault, toFault } from '@postern/protocol/fault'
-import { CHANNEL_WEAR_CHECK_MS, PEER_SUSPECT_MS } from '@postern/protocol/limits'
+import { CHANNEL_WEAR_CHECK_MS, HOP_OPENING_MS, PEER_SUSPECT_MS } from '@postern/protocol/limits'
 import type { WindowBudget } from '@postern/protocol/mux'
 import type { Task } from '@postern/protocol/store'
-import type { DeploymentKeys } from '@postern/protocol/ticket'
+import { canProve, type DeploymentKeys, isProvenBy } from '@postern/protocol/ticket'
 import type { Hop } from '../route/peer-route.ts'
 import { PeerChannel, type PeerChannelOptions } from './peer-channel.ts'
 
@@ -32,7 +32,7 @@ export interface PeersDeps {
 
 /**
  * `gone`: its machine answers that nobody listens, so its process has ended. `silent`: nothing answers, as in a partition. `foreign`: a process
- * listens there that does not accept our key.
+ * listens there that does not accept our key, or does not prove that it is the one that was meant.
  */
 type Unreached = 'gone' | 'silent' | 'foreign'
 export type PeerState = 'open' | 'unknown' | Unreached
@@ -138,14 +138,18 @@ export class Peers {
     const { host, port } = placeOf(task.addr)
     const raw = connect({ host, port, noDelay: true })
     const socket = await openHop(raw, self, keys, { signal: this.#stopping.signal })
+    const binding = hopBinding(socket)
+    const proof = new AwaitedProof(task.bootId)
     const channel: PeerChannel = new PeerChannel({
       socket,
       budget,
       now,
       longestMs: replacementAge(random),
+      proof: (signature) => proof.take(binding, signature),
       withdrawn,
       streamCrashed: this.#deps.streamCrashed,
       over: (how, fault) => {
+        proof.settle(fault ?? new TunnelFault('channel-lost'))
         const entry = this.#entries.get(key)
         // The end of a replaced channel does not make the node suspect: another channel to it is open.
         if (entry?.kind !== 'open' || entry.channel !== channel) return
@@ -155,6 +159,11 @@ export class Peers {
       ended: () => this.#channels.delete(channel),
     })
     this.#channels.add(channel)
+    const fault = await proof.settled
+    if (fault !== undefined) {
+      channel.destroy(fault)
+      throw fault
+    }
     this.#deps.opened(task)
     return channel
   }
@@ -181,4 +190,37 @@ function howFailed({ code, cause }: TunnelFault): Unreached {
   // The connection stood, and ended without an error of the network.
   const isDropped = code === 'channel-lost' && cause === undefined
   return isDropped || code === 'key-mismatch' ? 'foreign' : 'silent'
+}
+
+/** Whether the process at the other end is the one that was meant: whoever has the deployment's key can listen at any address that the table names. */
+class AwaitedProof {
+  /** Undefined: it is. */
+  readonly settled: Promise<TunnelFault | undefined>
+  readonly #bootId: string
+  readonly #timer: NodeJS.Timeout | undefined
+  #resolve: (fault: TunnelFault | undefined) => void = () => {}
+
+  constructor(bootId: string) {
+    this.#bootId = bootId
+    this.settled = new Promise((resolve) => {
+      this.#resolve = resolve
+    })
+    // A node of an older version has a boot id that proves nothing, and its routes have no proof either.
+    if (canProve(bootId))
+      this.#timer = setTimeout(() => this.settle(new TunnelFault('opening-timeout')), HOP_OPENING_MS)
+    else this.settle(undefined)
+  }
+
+  take(binding: Uint8Array, signature: string): void {
+    const isIt = isProvenBy(this.#bootId, binding, signature)
+    this.settle(
+      isIt ? undefined : new TunnelFault('key-mismatch', 'It does not prove that it is the process that was meant.'),
+    )
+  }
+
+  /** The first time counts. */
+  settle(fault: TunnelFault | undefined): void {
+    clearTimeout(this.#timer)
+    this.#resolve(fault)
+  }
 }

@@ -105,11 +105,12 @@ async function setup({ rows = [] as TableRoute[], tasks = ['a', 'b', 'self'], al
       },
     },
     owners: {
-      hasOwner: async () => {
+      ownerOf: async () => {
         state.ownerReads += 1
-        return state.owned ?? state.rows.length > 0
+        return (state.owned ?? state.rows.length > 0) ? 'r' : undefined
       },
     },
+    proofs: { believed: async (rows) => rows },
     clock: now,
     isLive: (row) => row.routeState === 'online' && list.find(row.taskId, row.bootId) !== undefined,
     now,

@@ -1,6 +1,6 @@
 /** Reads the list of revocations again and again, and ends the tunnels concerned, also those whose token has expired. Knows nothing of how a tunnel ends. */
 import { TunnelFault } from '@postern/protocol/fault'
-import { REVOCATION_WINDOW_MS } from '@postern/protocol/limits'
+import { GRANT_LIFE_MS, REVOCATION_WINDOW_MS } from '@postern/protocol/limits'
 import type { RevocationStore } from '@postern/protocol/store'
 import type { Tunnel } from '../channel/tunnel.ts'
 import { type Revocable, RevocationList } from './revocation-list.ts'
@@ -21,8 +21,8 @@ export interface RevocationWatchDeps {
 
 export class RevocationWatch {
   readonly #deps: RevocationWatchDeps
-  /** The rows of the window, as they were read last. */
-  #list = new RevocationList([])
+  /** All that were read, as long as a ticket from before them may still prove a route. */
+  readonly #list = new RevocationList()
   /** Cursors of rows that were told as unreadable. */
   #told: ReadonlySet<string> = new Set()
   /** The time of the latest row there is, by the control plane's clock, and when it was first seen, by ours. */
@@ -44,10 +44,16 @@ export class RevocationWatch {
       this.#told = unreadable
       const latest = rows.at(-1)
       if (latest !== undefined) this.#see(Number(latest.cursor.slice(0, CURSOR_TIME_DIGITS)))
-      this.#list = new RevocationList(rows)
+      this.#list.add(rows)
+      if (this.#newest !== undefined) this.#list.forget(this.#newest.time - GRANT_LIFE_MS)
     } finally {
       this.#enforce()
     }
+  }
+
+  /** Whether the right that the ticket gave is gone, as far as the table was read. */
+  isRevoked(ticket: Revocable): boolean {
+    return this.#list.judge(ticket) !== undefined
   }
 
   /**

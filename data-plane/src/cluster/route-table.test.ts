@@ -34,9 +34,10 @@ interface Read {
 
 /** A table that answers when the test says so, and a clock that goes on when it says so. */
 function setup() {
-  const state = { ms: 1_000_000, owned: true, fault: undefined as TunnelFault | undefined }
+  const state = { ms: 1_000_000, owned: true, owner: 'r', fault: undefined as TunnelFault | undefined }
   const reads: Read[] = []
   const ownerReads: string[] = []
+  const believed: { before: readonly Route[]; owner: string }[] = []
   const table = new RouteTable({
     routes: {
       list: (_name, { consistent = false } = {}) =>
@@ -45,10 +46,16 @@ function setup() {
         }),
     },
     owners: {
-      hasOwner: async (of) => {
+      ownerOf: async (of) => {
         ownerReads.push(of)
         if (state.fault !== undefined) throw state.fault
-        return state.owned
+        return state.owned ? state.owner : undefined
+      },
+    },
+    proofs: {
+      believed: async (rows, before, owner) => {
+        believed.push({ before, owner })
+        return rows.filter((row) => row.routeState === 'offline' || row.proof !== 'forged')
       },
     },
     clock: () => state.ms,
@@ -76,7 +83,7 @@ function setup() {
     for (const read of reads.slice(before)) read.answer(rows)
     return looking
   }
-  return { table, reads, ownerReads, state, pass, known, look }
+  return { table, reads, ownerReads, believed, state, pass, known, look }
 }
 
 test('whoever asks for a name that nobody knows waits for a silent table no longer than LOOKUP_MS', async () => {
@@ -242,4 +249,18 @@ test('what its owner says is wrong is asked for strongly consistent until the ta
   await pass(ROUTE_FRESH_MS)
   void table.look(name)
   expect(reads.map(({ consistent }) => consistent)).toEqual([false, true, true, true, false])
+})
+
+test('a row that is not believed is not there, and one of another reservation has the owner read again', async () => {
+  const { table, ownerReads, believed, state, pass, look } = setup()
+  await look([
+    { ...row(1), proof: 'good' },
+    { ...row(2), proof: 'forged' },
+  ])
+  expect(table.get(name)?.map(({ epoch }) => epoch)).toEqual([1])
+  await pass(ROUTE_FRESH_MS)
+  state.owner = 'r2'
+  await look([{ ...row(3), reservationId: 'r2', proof: 'good' }])
+  expect([ownerReads.length, believed.map(({ owner }) => owner)]).toEqual([2, ['r', 'r2']])
+  expect(believed[1]!.before.map(({ epoch }) => epoch)).toEqual([1])
 })

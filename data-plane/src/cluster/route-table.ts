@@ -11,10 +11,12 @@ import {
 import type { ReservationStore, Route, RouteStore } from '@postern/protocol/store'
 import { LRUCache } from 'lru-cache'
 import { LookupBudget } from './lookup-budget.ts'
+import type { RouteProofs } from './route-proofs.ts'
 
 export interface RouteTableDeps {
   readonly routes: Pick<RouteStore, 'list'>
-  readonly owners: Pick<ReservationStore, 'hasOwner'>
+  readonly owners: Pick<ReservationStore, 'ownerOf'>
+  readonly proofs: Pick<RouteProofs, 'believed'>
   /** Whether a route leads anywhere, as far as is known. */
   isLive(route: Route): boolean
   /** Milliseconds since 1970. */
@@ -25,15 +27,23 @@ export interface RouteTableDeps {
 }
 
 interface Known {
+  /** Those that are believed. */
   readonly routes: readonly Route[]
-  /** When the read began that found an owner. Undefined: the name has none, and its routes were not read. */
-  readonly ownedAt: number | undefined
+  /** Undefined: the name has no owner, and its routes were not read. */
+  readonly owned: Owned | undefined
   readonly readAt: number
   /** When the latest read began, whatever came of it. */
   readonly triedAt: number
   readonly freshUntil: number
   /** Their owner says that the table, as we read it, is wrong: it is to be read strongly consistent. */
   readonly doubted: boolean
+}
+
+interface Owned {
+  /** The id of the reservation. */
+  readonly owner: string
+  /** When the read began that found it. */
+  readonly at: number
 }
 
 interface Reading {
@@ -113,10 +123,10 @@ export class RouteTable {
     const { now, isLive, counts } = this.#deps
     const began = now()
     counts.lookup()
-    const { ownedAt } = this.#find(name) ?? {}
+    const before = this.#find(name)
     this.#note(name, { triedAt: began, doubted: false })
     try {
-      const answer = await this.#ask(name, consistent, { began, ownedAt })
+      const answer = await this.#ask(name, consistent, began, before)
       const known = this.#find(name)
       // One that was begun earlier and took longer knows less.
       if (known !== undefined && known.readAt > began) return undefined
@@ -132,20 +142,31 @@ export class RouteTable {
   }
 
   /**
-   * A name without an owner costs one read: its routes are not asked for. The owner of a name is read again only when no node serves the name and the
-   * last answer is old.
+   * A name without an owner costs one read: its routes are not asked for. The owner of a name is read again only when a route is granted to another
+   * reservation, or when no node serves the name and the last answer is old.
    */
   async #ask(
     name: Subdomain,
     consistent: boolean,
-    { began, ownedAt }: { readonly began: number; readonly ownedAt: number | undefined },
-  ): Promise<Pick<Known, 'routes' | 'ownedAt'>> {
-    const { routes: table, owners, isLive, clock } = this.#deps
-    if (ownedAt === undefined && !(await owners.hasOwner(name, clock()))) return UNOWNED
-    const routes = await table.list(name, { consistent })
-    if (ownedAt === undefined) return { routes, ownedAt: began }
-    if (routes.some(isLive) || began - ownedAt < ROUTE_FRESH_MS) return { routes, ownedAt }
-    return (await owners.hasOwner(name, clock())) ? { routes, ownedAt: began } : UNOWNED
+    began: number,
+    before: Known | undefined,
+  ): Promise<Pick<Known, 'routes' | 'owned'>> {
+    const { routes: table, proofs, isLive } = this.#deps
+    let owned = before?.owned ?? (await this.#readOwner(name, began))
+    if (owned === undefined) return UNOWNED
+    const rows = await table.list(name, { consistent })
+    if (rows.some((row) => isAnothers(row, owned?.owner))) owned = await this.#readOwner(name, began)
+    if (owned === undefined) return UNOWNED
+    const routes = await proofs.believed(rows, before?.routes ?? [], owned.owner)
+    if (routes.some(isLive) || began - owned.at < ROUTE_FRESH_MS) return { routes, owned }
+    owned = await this.#readOwner(name, began)
+    return owned === undefined ? UNOWNED : { routes, owned }
+  }
+
+  async #readOwner(name: Subdomain, at: number): Promise<Owned | undefined> {
+    const { owners, clock } = this.#deps
+    const owner = await owners.ownerOf(name, clock())
+    return owner === undefined ? undefined : { owner, at }
   }
 
   /** What was read within TABLE_OUTAGE_MS serves on, and is read again in a moment. */
@@ -163,20 +184,24 @@ export class RouteTable {
   }
 
   #keep(name: Subdomain, known: Known): void {
-    const isOwned = known.ownedAt !== undefined
+    const isOwned = known.owned !== undefined
     const into = isOwned ? this.#owned : this.#unowned
     const other = isOwned ? this.#unowned : this.#owned
     other.delete(name)
     into.set(name, known)
   }
 
-  #note(name: Subdomain, facts: Partial<Omit<Known, 'ownedAt'>>): void {
+  #note(name: Subdomain, facts: Partial<Omit<Known, 'owned'>>): void {
     const known = this.#find(name)
     if (known !== undefined) this.#keep(name, { ...known, ...facts })
   }
 }
 
-const UNOWNED = { routes: [], ownedAt: undefined } as const
+const UNOWNED = { routes: [], owned: undefined } as const
+
+/** A row without a proof says nothing of a reservation that could be believed. */
+const isAnothers = (row: Route, owner: string | undefined): boolean =>
+  row.routeState === 'online' && row.proof !== undefined && row.reservationId !== owner
 
 /** A table that does not answer is waited for by itself; whoever asks is not kept so long, and gets what `late` says. */
 async function inTime(

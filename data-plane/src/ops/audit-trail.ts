@@ -1,9 +1,9 @@
 /** What the data plane adds to the audit: that a ticket was used. Nobody waits for it. */
 import { type TunnelFault, toFault } from '@postern/protocol/fault'
-import type { AuditEntry, AuditStore, NewId } from '@postern/protocol/store'
+import type { AuditEntry, NewId, NodeAuditStore } from '@postern/protocol/store'
 
 export interface AuditTrailDeps {
-  readonly audit: Pick<AuditStore, 'add'>
+  readonly audit: NodeAuditStore
   /** Milliseconds since 1970. */
   clock(): number
   readonly newId: NewId

@@ -2,11 +2,14 @@
 import type { HopPeer } from '@postern/protocol/channel'
 import type { TunnelFault } from '@postern/protocol/fault'
 import type { WindowBudget } from '@postern/protocol/mux'
+import type { NodeKey } from '@postern/protocol/ticket'
 import type { Yielding } from '../channel/memory-guard.ts'
 import type { HopHouse } from '../cluster/incoming-hop.ts'
 import { PeerListener } from '../cluster/peer-listener.ts'
 import { Peers } from '../cluster/peers.ts'
 import { RemoteRoutes } from '../cluster/remote-routes.ts'
+import type { RevocationWatch } from '../cluster/revocation-watch.ts'
+import { RouteProofs } from '../cluster/route-proofs.ts'
 import { RouteTable } from '../cluster/route-table.ts'
 import type { TaskView } from '../cluster/task-view.ts'
 import type { TaskCounts } from '../ops/task-counts.ts'
@@ -16,6 +19,8 @@ import type { Route } from '../route/route.ts'
 
 export interface PeerSideDeps extends Pick<DataPlaneDeps, 'stores' | 'hopKeys' | 'log' | 'clock' | 'now'> {
   readonly self: HopPeer
+  readonly nodeKey: NodeKey
+  readonly watch: Pick<RevocationWatch, 'isRevoked'>
   /** Where other tasks reach this one; empty where nothing listens for them. */
   ownAddr(): string
   readonly budget: WindowBudget
@@ -39,8 +44,8 @@ export class PeerSide {
   #listener: PeerListener | undefined
 
   constructor(deps: PeerSideDeps) {
-    const { self, ownAddr, hopKeys, budget, view, stores, log, claiming, clock, now, after, endOn, places, counts } =
-      deps
+    const { self, ownAddr, hopKeys, budget, view, watch, stores, log, claiming } = deps
+    const { clock, now, after, endOn, places, counts } = deps
     this.#deps = deps
     this.#peers =
       hopKeys &&
@@ -72,9 +77,18 @@ export class PeerSide {
             'the channel to another task could not be replaced; it serves on',
           ),
       })
+    const proofs = new RouteProofs({
+      keys: stores.grantKeys,
+      isRevoked: (ticket) => watch.isRevoked(ticket),
+      refused: ({ name, taskId, bootId }, why) =>
+        log.warn({ name, peer: taskId, bootId, why }, 'a route is not believed: its node was not granted the name'),
+      clock,
+      now,
+    })
     const table = new RouteTable({
       routes: stores.routes,
       owners: stores.reservations,
+      proofs,
       isLive: (row) => row.routeState === 'online' && view.find(row.taskId, row.bootId) !== undefined,
       clock,
       now,
@@ -94,10 +108,11 @@ export class PeerSide {
 
   /** The listener for other tasks, which `stop` closes; undefined where there is no key of the hop. Called once. */
   listener(house: Omit<HopHouse, 'draining' | 'now'>): PeerListener | undefined {
-    const { hopKeys, budget, view, log, now } = this.#deps
+    const { hopKeys, nodeKey, budget, view, log, now } = this.#deps
     if (hopKeys === undefined) return undefined
     this.#listener = new PeerListener({
       keys: hopKeys,
+      nodeKey,
       budget,
       now,
       house,

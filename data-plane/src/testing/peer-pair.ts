@@ -6,7 +6,7 @@ import type { Subdomain } from '@postern/protocol/address'
 import type { TunnelFault } from '@postern/protocol/fault'
 import { WindowBudget } from '@postern/protocol/mux'
 import type { Task } from '@postern/protocol/store'
-import { newDeploymentSecret, parseDeploymentKeys } from '@postern/protocol/ticket'
+import { NodeKey, newDeploymentSecret, parseDeploymentKeys } from '@postern/protocol/ticket'
 import { expect } from 'vitest'
 import { PeerListener } from '../cluster/peer-listener.ts'
 import { Peers } from '../cluster/peers.ts'
@@ -21,6 +21,7 @@ export class PeerPair {
   readonly clock = { ms: 1_000_000 }
   readonly local = new ScriptedRoute()
   readonly holder: PeerListener
+  readonly holderKey = new NodeKey()
   readonly peers: Peers
   /** What the calling node reports of its channels, in order. */
   readonly reports: string[] = []
@@ -42,7 +43,7 @@ export class PeerPair {
       whenRetired: () => () => {},
     })
     this.holder = new PeerListener({
-      ...{ keys, budget, now },
+      ...{ keys, nodeKey: this.holderKey, budget, now },
       house: {
         routes: { ofClaim: (name) => ({ route, tenant: name }) },
         fence: { closed: () => false, whenLifted: () => () => {} },
@@ -76,7 +77,7 @@ export class PeerPair {
     await once(server, 'listening')
     const addr = `127.0.0.1:${(server.address() as AddressInfo).port}`
     const facts = { version: '0', draining: false, tunnels: 0, leaseUntil: 0 }
-    pair.task = { taskId: 'holder', bootId: 'b', addr, ...facts }
+    pair.task = { taskId: 'holder', bootId: pair.holderKey.bootId, addr, ...facts }
     await pair.peers.reach(pair.task)
     return pair
   }

@@ -15,6 +15,8 @@ export const auditViewSchema = z.object({
   ip: z.string(),
   /** `done`, or the code of the fault it was refused with. */
   result: z.string(),
+  /** `node`: a node of the data plane wrote it, and not the control plane. An action `unreadable` stands for a row of a node that is none. */
+  reportedBy: z.optional(z.literal('node')),
 })
 export type AuditView = z.infer<typeof auditViewSchema>
 

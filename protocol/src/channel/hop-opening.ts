@@ -19,6 +19,8 @@ export interface HopPeer {
 /** `hop:<taskId>:<bootId>:<key id>`: the last part says which of the accepted keys is meant, so that they can be rotated. */
 const IDENTITY = /^hop:([A-Za-z0-9._-]{1,64}):([A-Za-z0-9-]{1,64}):([0-9a-f]{8})$/
 
+const BINDING_BYTES = 32
+
 interface HopOptions {
   readonly signal?: AbortSignal
   /** Until the key is proven, in milliseconds; HOP_OPENING_MS unless told. */
@@ -43,6 +45,10 @@ export async function acceptHop(
   const [, taskId = '', bootId = ''] = IDENTITY.exec(identity()) ?? []
   return { socket, peer: { taskId, bootId } }
 }
+
+/** What both ends of this connection have and no other connection has (RFC 5705, RFC 9266): a proof over it cannot be passed on from another one. */
+export const hopBinding = (socket: tls.TLSSocket): Buffer =>
+  socket.exportKeyingMaterial(BINDING_BYTES, 'EXPORTER-postern-hop', Buffer.alloc(0))
 
 /** The end that calls, on a socket that is connected or connecting. Rejects as `acceptHop`. */
 export async function openHop(

@@ -17,7 +17,7 @@ export type { ControlStreamOptions } from './control-stream.ts'
 export { agentControlStream, ControlStream, serverControlStream } from './control-stream.ts'
 export { hashCredentials } from './credential-hash.ts'
 export { Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
-export { acceptHop, type HopPeer, openHop } from './hop-opening.ts'
+export { acceptHop, type HopPeer, hopBinding, openHop } from './hop-opening.ts'
 export { IpNotAllowedFault } from './ip-not-allowed.ts'
 export type {
   AcceptedOpening,

@@ -1,7 +1,8 @@
 /** The door of the table, and the only place of the project that speaks to AWS. */
-import { auditStore } from './audit.ts'
+import { auditStore, nodeAuditStore } from './audit.ts'
 import type { DynamoClient } from './dynamo-client.ts'
 import { failedAuthStore } from './failed-auth.ts'
+import { grantKeyStore } from './grant-keys.ts'
 import { reservationStore } from './reservations.ts'
 import { revocationStore } from './revocations.ts'
 import { routeStore } from './routes.ts'
@@ -18,6 +19,7 @@ export { createDynamoClient, type DynamoClient, type DynamoClientOptions } from 
 export type {
   AuditEntry,
   Eviction,
+  GrantKeys,
   OnlineRoute,
   Reservation,
   Revocation,
@@ -34,7 +36,9 @@ export type {
   ClaimCall,
   Consumed,
   FailedAuthStore,
+  GrantKeyStore,
   NewId,
+  NodeAuditStore,
   Page,
   PageCall,
   ReleaseCall,
@@ -65,8 +69,10 @@ export function openStore({ tableName, client }: { tableName: string; client: Dy
     routes: routeStore(table),
     tasks: taskStore(table),
     revocations,
+    grantKeys: grantKeyStore(table),
     tunnels: tunnelStore(table),
     audit: auditStore(table),
+    nodeAudit: nodeAuditStore(table),
     failedAuth: failedAuthStore(table),
   }
 }

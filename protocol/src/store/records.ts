@@ -62,6 +62,8 @@ export const ticketSchema = z.object({
   /** Address keys, never empty. */
   allowedIps: names,
   sealedKey: z.string(),
+  /** That the key of this ticket may serve the name (ticket/claim-proof.ts); missing where the control plane is of an older version. */
+  grant: z.optional(z.string()),
   expiresAt: time,
 })
 export type Ticket = z.infer<typeof ticketSchema>
@@ -79,6 +81,8 @@ const owner = {
   label: z.optional(z.string()),
   /** Agents that had the name before and have it no more: they are told so when they come back. */
   ousted: z.optional(names),
+  /** The grant of its ticket, signed for this process; missing where node or control plane are of an older version. */
+  proof: z.optional(z.string()),
 }
 const anyRoute = {
   name: z.string(),
@@ -171,5 +175,26 @@ export const auditSchema = z.object({
   ip: z.string(),
   /** `done`, or the code of the fault it was refused with. */
   result: z.string(),
+  /** Set of what a node has written: it may be wrong where the node was taken over. */
+  reportedBy: z.optional(z.literal('node')),
 })
 export type AuditEntry = z.infer<typeof auditSchema>
+
+/** All that a node has to say in the audit. `at` is a time that `Date` can show. */
+export const nodeAuditSchema = z.object({
+  at: z.int().check(z.gte(0), z.lte(8_640_000_000_000_000)),
+  actor: z.string(),
+  action: z.literal('useTicket'),
+  target: z.string(),
+  ip: z.string(),
+  result: z.literal('done'),
+})
+
+/** What nodes verify grants by. Only the control plane may write it. */
+export const grantKeysSchema = z.object({
+  /** As `publishedKeys` writes them. */
+  keys: names,
+  /** Until when routes without a proof are believed. */
+  unprovenUntil: time,
+})
+export type GrantKeys = z.infer<typeof grantKeysSchema>

@@ -35,9 +35,10 @@ export function reservationStore(table: Table, users: UserStore): ReservationSto
   return {
     find,
 
-    async hasOwner(name, now) {
+    async ownerOf(name, now) {
       const reservation = await find(name)
-      return reservation !== undefined && reservation.releasedAt === undefined && !isOver(reservation, now)
+      const isOwned = reservation !== undefined && reservation.releasedAt === undefined && !isOver(reservation, now)
+      return isOwned ? reservation.reservationId : undefined
     },
 
     /**

@@ -23,11 +23,11 @@ const CLAIM = `SET #epoch = if_not_exists(#epoch, :now) + :one, #name = :name, #
   #reservationId = :reservationId, #tokenHash = :tokenHash, #routeState = :routeState, #claimedAt = :now`
 const FORGET = 'REMOVE #purgeAt, #offlineSince, #awayUntil, #holdMs, #heldUntil'
 /** Not every claim has them; what the former one had of them goes. */
-const OPTIONAL = ['agentSlot', 'label', 'ousted'] as const
+const OPTIONAL = ['agentSlot', 'label', 'ousted', 'proof'] as const
 /** The reservation stays, for the next claim to be compared with, and so does the agent, which may come back to find that it was replaced. */
 const RELEASE = `SET #routeState = :routeState, #offlineSince = :now, #purgeAt = :purgeAt, #awayUntil = :awayUntil,
   #holdMs = :holdMs, #heldUntil = :heldUntil
-  REMOVE #taskId, #bootId, #connId, #tokenHash, #claimedAt, #agentSlot, #label, #ousted`
+  REMOVE #taskId, #bootId, #connId, #tokenHash, #claimedAt, #agentSlot, #label, #ousted, #proof`
 
 export function routeStore(table: Table): RouteStore {
   return {

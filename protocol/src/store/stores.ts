@@ -2,6 +2,7 @@
 import type {
   AuditEntry,
   Eviction,
+  GrantKeys,
   Reservation,
   Revocation,
   Route,
@@ -70,8 +71,8 @@ export type UserChanges = Partial<Pick<User, 'patterns' | 'maxSubdomains' | 'max
 
 export interface ReservationStore {
   find(name: string): Promise<Reservation | undefined>
-  /** Whether the name is somebody's: not one that was given back, nor a random one that is not held any more. Strongly consistent. */
-  hasOwner(name: string, now: number): Promise<boolean>
+  /** The id of the reservation, if the name is somebody's: not one that was given back, nor a random one that is not held any more. Strongly consistent. */
+  ownerOf(name: string, now: number): Promise<string | undefined>
   /**
    * Makes sure that `name` belongs to `username`, who must exist; a name that is theirs already is only kept alive.
    * A random name asked for as a lasting one becomes one, never the reverse.
@@ -130,6 +131,7 @@ export interface ClaimCall {
   agentSlot?: number | undefined
   label?: string | undefined
   ousted?: ReadonlySet<string> | undefined
+  proof?: string | undefined
   now: number
   epochRead?: { epoch: number | undefined }
 }
@@ -144,6 +146,14 @@ export interface TaskStore {
   evict(call: { taskId: string; bootId: string; eviction: Eviction }): Promise<boolean>
   /** Takes away what has been heeded, of this process's own. */
   heeded(call: { taskId: string; bootId: string; evictions: ReadonlySet<string> }): Promise<void>
+}
+
+/** The public keys of the control plane's grants. */
+export interface GrantKeyStore {
+  /** Undefined: the control plane has published none, because it is of an older version. Strongly consistent. */
+  read(): Promise<GrantKeys | undefined>
+  /** Takes the place of the keys that were published before; `unprovenUntil` counts the first time alone. */
+  publish(keys: GrantKeys): Promise<void>
 }
 
 export interface RevocationStore {
@@ -167,9 +177,15 @@ export interface TunnelStore {
 }
 
 export interface AuditStore {
-  add(call: Omit<AuditEntry, 'at'> & { now: number; newId: NewId }): Promise<void>
-  /** Of one day (yyyy-mm-dd, UTC), oldest first. */
+  /** What the control plane did, or whoever has the table itself. */
+  add(call: Omit<AuditEntry, 'at' | 'reportedBy'> & { now: number; newId: NewId }): Promise<void>
+  /** Of one day (yyyy-mm-dd, UTC), oldest first; entries of nodes among them. */
   list(day: string, call: PageCall): Promise<Page<AuditEntry>>
+}
+
+/** The audit as far as a node may write it. */
+export interface NodeAuditStore {
+  add: AuditStore['add']
 }
 
 export interface FailedAuthStore {
@@ -185,7 +201,9 @@ export interface Stores {
   readonly routes: RouteStore
   readonly tasks: TaskStore
   readonly revocations: RevocationStore
+  readonly grantKeys: GrantKeyStore
   readonly tunnels: TunnelStore
   readonly audit: AuditStore
+  readonly nodeAudit: NodeAuditStore
   readonly failedAuth: FailedAuthStore
 }

@@ -12,6 +12,7 @@ const INFO = {
   hop: 'postern hop v1',
   workerId: 'postern worker id v1',
   visitorCookie: 'postern visitor cookie v1',
+  grant: 'postern grant key v1',
   id: 'postern key id v1',
 } as const
 

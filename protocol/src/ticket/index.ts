@@ -1,6 +1,17 @@
 /** The door of tickets, tokens and the keys behind them. */
 export { type ChannelInfo, type ChannelTicket, channelTicketSchema } from './channel-ticket.ts'
 export {
+  type GrantedName,
+  isProven,
+  type NameHolder,
+  type ProofFacts,
+  proofFacts,
+  proveClaim,
+  publishedKeys,
+  readPublishedKeys,
+  signGrant,
+} from './claim-proof.ts'
+export {
   DeploymentKey,
   type DeploymentKeys,
   type KeyPurpose,
@@ -8,6 +19,7 @@ export {
   newDeploymentSecret,
   parseDeploymentKeys,
 } from './deployment-keys.ts'
+export { canProve, isProvenBy, NodeKey } from './node-key.ts'
 export { type Observation, signObservation, verifyObservation } from './observation.ts'
 export type { Random } from './random.ts'
 export { openSealedKey, type SealContext, sealKey } from './sealed-key.ts'

@@ -88,6 +88,7 @@ const environmentOf = ({ endpoint, tableName }: { endpoint: string; tableName: s
   [ENV.channelHost]: 'channel.example.com',
   [ENV.channelPort]: '7000',
   [ENV.channelSecret]: newDeploymentSecret(randomBytes),
+  [ENV.grantSecret]: newDeploymentSecret(randomBytes),
   AWS_ENDPOINT_URL: endpoint,
   AWS_REGION: 'eu-west-1',
   AWS_ACCESS_KEY_ID: 'bench',

@@ -1,7 +1,7 @@
 /** A control plane on a table of its own, with a clock that a test can turn. */
 import { randomBytes } from 'node:crypto'
 import { type AttributeValue, ScanCommand } from '@aws-sdk/client-dynamodb'
-import { createApp, type LogEntry, type Settings } from '@postern/control-plane'
+import { createApp, Grants, type LogEntry, type Settings } from '@postern/control-plane'
 import { startEmbeddedTable } from '@postern/local/embedded-table'
 import { type DynamoClient, openStore, type Stores, type Token } from '@postern/protocol/store'
 import {
@@ -79,6 +79,7 @@ export async function deploy(settings: Partial<Settings> = {}): Promise<Deployme
   }
   const stores = openStore({ tableName: table.tableName, client })
   const keys = parseDeploymentKeys(newDeploymentSecret(randomBytes))
+  const grantKeys = parseDeploymentKeys(newDeploymentSecret(randomBytes))
   const at = { now: START }
   const caller: Deployment['caller'] = { ip: '192.0.2.1' }
   const drawn: Buffer[] = []
@@ -92,6 +93,7 @@ export async function deploy(settings: Partial<Settings> = {}): Promise<Deployme
     createApp({
       stores: its,
       keys,
+      grants: new Grants({ keys: grantKeys, stores: its, now: () => at.now }),
       random,
       now: () => at.now,
       sourceIp: () => caller.ip,

@@ -38,6 +38,7 @@ beforeAll(async () => {
     [ENV.channelHost]: 'channel.example.com',
     [ENV.channelPort]: '7000',
     [ENV.channelSecret]: newDeploymentSecret(randomBytes),
+    [ENV.grantSecret]: newDeploymentSecret(randomBytes),
     AWS_ENDPOINT_URL: table.endpoint,
     AWS_REGION: 'eu-west-1',
     AWS_ACCESS_KEY_ID: 'test',

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import net, { type AddressInfo, type Socket } from 'node:net'
-import { createApp } from '@postern/control-plane'
+import { createApp, Grants } from '@postern/control-plane'
 import { problemSchema } from '@postern/protocol/api'
 import { CONTROL_CALL_TIMEOUT_MS, STORE_REQUEST_TIMEOUT_MS } from '@postern/protocol/limits'
 import { createDynamoClient, openStore } from '@postern/protocol/store'
@@ -20,9 +20,10 @@ afterEach(async () => {
 function controlPlane(port: number) {
   const client = createDynamoClient({ endpoint: `http://127.0.0.1:${port}` })
   undo.push(client.destroy)
+  const stores = openStore({ tableName: 'none', client })
+  const keys = parseDeploymentKeys(newDeploymentSecret(randomBytes))
   return createApp({
-    stores: openStore({ tableName: 'none', client }),
-    keys: parseDeploymentKeys(newDeploymentSecret(randomBytes)),
+    ...{ stores, keys, grants: new Grants({ keys, stores, now: Date.now }) },
     random: randomBytes,
     now: Date.now,
     sourceIp: () => '192.0.2.1',

@@ -31,10 +31,15 @@ export function nameContract(place: () => OpenPlace): void {
 
   test('a name has an owner from its reservation until it is given back, a random one until its hold is over', async () => {
     const [ann, lasting, random] = [await newUser(stores), unique('demo'), unique('demo')]
-    const owned = (now: number) => Promise.all([lasting, random].map((name) => stores.reservations.hasOwner(name, now)))
+    const owners = (now: number) => Promise.all([lasting, random].map((name) => stores.reservations.ownerOf(name, now)))
+    const owned = async (now: number) => (await owners(now)).map((owner) => owner !== undefined)
     expect(await owned(NOW)).toEqual([false, false])
     await reserve(ann, lasting)
     await reserve(ann, random, { ephemeral: true })
+    expect(await owners(NOW)).toEqual([
+      (await stores.reservations.find(lasting))!.reservationId,
+      (await stores.reservations.find(random))!.reservationId,
+    ])
     expect(await owned(NOW + EPHEMERAL_HOLD_MS)).toEqual([true, true])
     expect(await owned(NOW + EPHEMERAL_HOLD_MS + 1)).toEqual([true, false])
     await stores.reservations.release({ name: lasting, owner: ann, now: NOW })

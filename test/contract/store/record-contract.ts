@@ -4,7 +4,7 @@ import { type AuditEntry, openStore, type Stores, type TunnelRow } from '@poster
 import { beforeEach, expect, test } from 'vitest'
 import type { OpenPlace } from './place.ts'
 import { idsInOrder, NOW, range, unique } from './samples.ts'
-import { purgeAtOf } from './stored-item.ts'
+import { purgeAtOf, putItem, storedItem } from './stored-item.ts'
 import { itemsOf, walk } from './walk.ts'
 
 const DAY_MS = 86_400_000
@@ -116,6 +116,43 @@ export function recordContract(place: () => OpenPlace): void {
     expect((await stores.audit.list(day, { limit: 1 })).items).toEqual([{ ...deployer, at: start }])
     const key = `${String(start).padStart(15, '0')}#${id}`
     expect(await purgeAtOf(place(), `AUDIT#${day}`, key)).toBe((start + AUDIT_PURGE_AFTER_MS) / 1000)
+  })
+
+  test('what nodes report is read in order with what the control plane did, marked, by pages of any size', async () => {
+    const { start, day } = newDay()
+    const { tokenId: _, ...used } = entry({ action: 'useTicket' })
+    const calls = range(9).map((i) => ({ ...used, target: `target-${i}`, now: start + i, newId }))
+    for (const [i, call] of calls.entries()) await (i % 3 === 1 ? stores.nodeAudit : stores.audit).add(call)
+    for (const limit of [1, 2, 3, 4, 9, 10]) {
+      const items = itemsOf(await walk((call) => stores.audit.list(day, call), { limit }))
+      expect(items.map(({ target }) => target)).toEqual(calls.map(({ target }) => target))
+      expect(items.map(({ reportedBy }) => reportedBy === 'node')).toEqual(range(9).map((i) => i % 3 === 1))
+    }
+  })
+
+  test('a node writes to the lists of nodes alone, for 90 days', async () => {
+    const { start, day } = newDay()
+    const { tokenId: _, ...used } = entry({ action: 'useTicket' })
+    await stores.nodeAudit.add({ ...used, now: start, newId: () => 'id' })
+    const key = `${String(start).padStart(15, '0')}#id`
+    expect(await purgeAtOf(place(), `NODE-AUDIT#${day}`, key)).toBe((start + AUDIT_PURGE_AFTER_MS) / 1000)
+    expect(await storedItem(place(), `AUDIT#${day}`, key)).toBeUndefined()
+  })
+
+  test('what a node forges is marked as its own, and neither changes nor hides an entry of another', async () => {
+    const { start, day } = newDay()
+    const real = entry({ target: 'real' })
+    await stores.audit.add({ ...real, now: start + 1, newId: () => 'id' })
+    const forged = { pk: `NODE-AUDIT#${day}`, actor: 'ann', ip: '192.0.2.9', result: 'done', target: 'forged' }
+    // The key of the real entry; an action of the control plane; a time that is none.
+    await putItem(place(), { ...forged, sk: `${String(start + 1).padStart(15, '0')}#id`, action: 'deleteUser' })
+    await putItem(place(), { ...forged, sk: 'zzz', action: 'useTicket', at: 'never' })
+    for (const limit of [1, 2, 10]) {
+      const items = itemsOf(await walk((call) => stores.audit.list(day, call), { limit }))
+      expect(items.filter(({ reportedBy }) => reportedBy === undefined)).toEqual([{ ...real, at: start + 1 }])
+      for (const each of items.filter(({ reportedBy }) => reportedBy === 'node'))
+        expect(each).toMatchObject({ action: 'unreadable', actor: '' })
+    }
   })
 
   test('a page that ends because its items are large says where the next begins', async () => {
