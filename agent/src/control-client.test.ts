@@ -85,7 +85,7 @@ describe('the control client', () => {
   })
 
   test.each([
-    ['an error page of somebody else', 502, '<html>'],
+    ['an error page of somebody else', 500, '<html>'],
     ['a problem with a code of another world', 403, JSON.stringify({ type: 'x', title: 'x', status: 403, code: 'x' })],
     ['a success that is no answer of ours', 200, '{"hello": 1}'],
     ['a redirect', 302, ''],

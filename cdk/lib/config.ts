@@ -1,6 +1,7 @@
 /** What is deployed: the context of the command line (`-c key=value`) and of cdk.json, parsed once. Knows nothing of resources. */
 import { parseSubdomain } from '@postern/protocol/address'
 import { TunnelFault } from '@postern/protocol/fault'
+import { FUNCTION_CONCURRENCY } from '@postern/protocol/limits'
 import * as z from 'zod'
 
 /** What Fargate sells (docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html), up to one vCPU: a task is one thread. */
@@ -65,6 +66,8 @@ const contextSchema = z
     // Two, so that one may be replaced, or be lost with its zone.
     taskCount: integer(1, MOST_TASKS).default(2),
     mostTasks: integer(1, MOST_TASKS).default(10),
+    // Lambda leaves 100 of the account's executions to no function in particular; an account that is new may have 10 in all.
+    functionConcurrency: z.union([z.literal('none'), integer(10, 10_000)]).default(FUNCTION_CONCURRENCY),
     architecture: z.enum(['arm64', 'x86_64']).default('arm64'),
     ipPolicy: z.enum(['strict', 'observed', 'off']).default('observed'),
     // CloudWatch asks money for each line, and who visited whom is nobody's business who does not need it.
@@ -94,6 +97,7 @@ const contextSchema = z
 
 /**
  * `domain`: where it is absent, the balancer's fixed addresses give the base name. `taskCpu` in 1/1024 vCPU, `taskMemory` in MiB.
+ * `functionConcurrency`: executions reserved for the control plane; `none` reserves none.
  * `nestedNames`: tunnels that have hosts below their names, each with a wildcard in the certificate.
  * `dualStack`: API, domain and balancer take IPv6 too; all three or none, or honest agents would come from two addresses.
  */

@@ -1,9 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { callRateOf, OPERATIONS, type Operation, type OperationId } from '@postern/protocol/api'
+import { FUNCTION_CONCURRENCY } from '@postern/protocol/limits'
 import { Match } from 'aws-cdk-lib/assertions'
 import { describe, expect, test } from 'vitest'
 import { appOf, onlyProperties, synthesised } from './testing/synthesised.ts'
 
+const OPERATION_LIST = Object.entries(OPERATIONS) as [OperationId, Operation][]
 const plain = synthesised('no context').template.control
 const withDomain = synthesised('a domain').template.control
 const dualStack = synthesised('dual stack and everything else').template.control
@@ -36,6 +39,13 @@ describe('the function', () => {
     expect(JSON.stringify(withDomain.toJSON())).not.toContain('POSTERN_CHANNEL_SECRET"')
   })
 
+  test('has executions of its own, or none where the account has too few', () => {
+    plain.hasResourceProperties(FUNCTION, { ReservedConcurrentExecutions: FUNCTION_CONCURRENCY })
+    plain.hasOutput('FunctionConcurrency', { Value: String(FUNCTION_CONCURRENCY) })
+    dualStack.hasResourceProperties(FUNCTION, { ReservedConcurrentExecutions: Match.absent() })
+    dualStack.hasOutput('FunctionConcurrency', { Value: 'none' })
+  })
+
   test('and the API keep their logs for a month, not for ever', () => {
     plain.resourceCountIs('AWS::Logs::LogGroup', 2)
     plain.allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 30 })
@@ -57,16 +67,38 @@ describe('the API', () => {
     plain.hasResourceProperties('AWS::ApiGatewayV2::Integration', { PayloadFormatVersion: '2.0' })
   })
 
-  test('sends every call to the one function', () => {
-    expect(onlyProperties(plain, 'AWS::ApiGatewayV2::Route')).toMatchObject({ RouteKey: '$default' })
+  test('has a route for each operation, and none for other paths, which never reach the function', () => {
+    const keys = Object.values(plain.findResources('AWS::ApiGatewayV2::Route')).map(
+      ({ Properties }) => Properties.RouteKey,
+    )
+    const expected = OPERATION_LIST.flatMap(([, { method, path }]) =>
+      method === 'GET' ? [`GET ${path}`, `HEAD ${path}`] : [`${method} ${path}`],
+    )
+    expect(keys.sort()).toEqual(expected.sort())
+    plain.resourceCountIs('AWS::ApiGatewayV2::Integration', 1)
+    plain.resourceCountIs('AWS::Lambda::Permission', 1)
   })
 
-  test('lets 500 calls a second pass and bursts of 1,000: a deployment makes every agent ask for a ticket', () => {
-    plain.hasResourceProperties('AWS::ApiGatewayV2::Stage', {
-      StageName: '$default',
-      AutoDeploy: true,
-      DefaultRouteSettings: { ThrottlingRateLimit: 500, ThrottlingBurstLimit: 1000 },
-    })
+  test('throttles each route by itself: no flood of tickets takes calls from an administrator', () => {
+    const { RouteSettings: settings } = onlyProperties(plain, 'AWS::ApiGatewayV2::Stage') as {
+      RouteSettings: Record<string, { ThrottlingRateLimit: number; ThrottlingBurstLimit: number }>
+    }
+    const routes = Object.values(plain.findResources('AWS::ApiGatewayV2::Route'))
+    expect(Object.keys(settings).sort()).toEqual(routes.map(({ Properties }) => Properties.RouteKey).sort())
+    for (const [id, { method, path }] of OPERATION_LIST) {
+      const { perSecond, atOnce } = callRateOf(id)
+      expect(settings[`${method} ${path}`]).toEqual({ ThrottlingRateLimit: perSecond, ThrottlingBurstLimit: atOnce })
+    }
+    // The emulator and CloudFormation refuse settings of a route that is not there yet.
+    const [stage] = Object.values(plain.findResources('AWS::ApiGatewayV2::Stage'))
+    expect(stage!.DependsOn).toEqual(
+      expect.arrayContaining(Object.keys(plain.findResources('AWS::ApiGatewayV2::Route'))),
+    )
+  })
+
+  test('has no other address beside its domain', () => {
+    withDomain.hasResourceProperties('AWS::ApiGatewayV2::Api', { DisableExecuteApiEndpoint: true })
+    plain.hasResourceProperties('AWS::ApiGatewayV2::Api', { DisableExecuteApiEndpoint: false })
   })
 
   test('writes an access log of its own, without query and headers', () => {

@@ -23,11 +23,15 @@ export class ControlStack extends Stack {
     const { names, table, channelSecret, grantSecret, domain } = state
     const { dualStack } = config
     this.handler = controlFunction(this, { config, names, table, channelSecret, grantSecret })
-    const { api, stage } = controlApi(this, { handler: this.handler, dualStack })
+    const { api, stage } = controlApi(this, { handler: this.handler, dualStack, hasDomain: domain !== undefined })
     this.api = api
     this.stage = stage
     if (domain) apexDomain(this, { api, stage, domain, dualStack })
     new CfnOutput(this, 'FunctionName', { value: this.handler.functionName, description: 'The control plane' })
+    new CfnOutput(this, 'FunctionConcurrency', {
+      value: String(config.functionConcurrency),
+      description: 'Executions that are reserved for the control plane',
+    })
     new CfnOutput(this, 'FunctionLogGroup', {
       value: this.handler.logGroup.logGroupName,
       description: 'What the control plane says',

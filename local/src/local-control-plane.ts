@@ -1,9 +1,10 @@
-/** The control plane's app, as the same machine serves it: one address for both loopbacks, errors alone in the log. */
+/** The control plane's app, as the same machine serves it: throttled as on AWS, one address for both loopbacks, errors alone in the log. */
 import { randomBytes } from 'node:crypto'
 import { createApp, Grants, type Settings } from '@postern/control-plane'
 import type { Stores } from '@postern/protocol/store'
 import { parseDeploymentKeys } from '@postern/protocol/ticket'
 import type { FetchHandler } from './control-server.ts'
+import { throttled } from './route-throttle.ts'
 
 export interface LocalControlPlaneOptions {
   readonly stores: Stores
@@ -14,6 +15,8 @@ export interface LocalControlPlaneOptions {
   readonly settings: Settings
   /** A call that failed by a fault of ours. */
   complaint(line: string): void
+  /** Milliseconds of a clock that does not go back, for the throttle. */
+  monotonic?(): number
 }
 
 export function localControlPlane({
@@ -22,6 +25,7 @@ export function localControlPlane({
   grantSecret,
   settings,
   complaint,
+  monotonic = () => performance.now(),
 }: LocalControlPlaneOptions): FetchHandler {
   const app = createApp({
     stores,
@@ -35,5 +39,5 @@ export function localControlPlane({
       if (entry.level === 'error') complaint(JSON.stringify(entry))
     },
   })
-  return (request, sourceIp) => app.fetch(request, { sourceIp })
+  return throttled((request, sourceIp) => app.fetch(request, { sourceIp }), monotonic)
 }

@@ -213,7 +213,7 @@ export const FAULTS = {
     'This task is stopping; another one takes the channel.',
     'Connect again at once; the agent does so by itself.',
   ),
-  'server-busy': entry(true, 503, 5, 'The channel server takes no further channel just now.', RETRY_LATER),
+  'server-busy': entry(true, 503, 5, 'The server is busy just now.', RETRY_LATER),
   'server-unreachable': entry(
     true,
     503,

@@ -346,6 +346,23 @@ export const ORIGIN_CONNECT_TIMEOUT_MS = seconds(5)
 /** Requests in flight when the agent is told to stop; an endless event stream must not hold a person's Ctrl+C for longer. */
 export const AGENT_DRAIN_MS = seconds(10)
 
+// ── the front of the control plane ──────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * A token bucket for each route, of API Gateway and of the local front: calls a second, and calls at once. Not scaled.
+ * Tickets: 10,000 agents ask within a minute of a deployment, 170 a second, and more in the first one.
+ */
+export const TICKET_CALLS = { perSecond: 500, atOnce: 100 } as const
+/** People and their scripts, on one route; a flood of tickets takes nothing from it. */
+export const ADMINISTRATION_CALLS = { perSecond: 50, atOnce: 100 } as const
+/** Each agent process asks once whose its token is; health checks and the OpenAPI document are rarer. */
+export const OTHER_CALLS = { perSecond: 100, atOnce: 100 } as const
+/**
+ * Executions of the control plane's function at once. Tickets take at most 200 of them: 100 at once, and 500 a second of 200 ms each, four times
+ * what one takes. The other 50 are for administrators.
+ */
+export const FUNCTION_CONCURRENCY = 250
+
 // ── the table ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** One attempt of a call. Not scaled: a busy machine is not a table that is gone. */

@@ -2,6 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { createApp, Grants, type Settings } from '@postern/control-plane'
 import { type ControlServer, startControlServer } from '@postern/local/control-server'
+import { tooMany } from '@postern/local/route-throttle'
+import { RateBucket } from '@postern/protocol/channel'
 import type { Stores } from '@postern/protocol/store'
 import { newDeploymentSecret, parseDeploymentKeys } from '@postern/protocol/ticket'
 import { Turnstile } from '../../data-plane/src/route/turnstile.ts'
@@ -38,10 +40,8 @@ export class ServedControlPlane {
   #state: Partial<ControlPlaneState> = {}
   #logged = ''
   #answered = ''
-  /** How many calls a second are let through; undefined: all. */
-  #perSecond: number | undefined
-  #tokens = 0
-  #filledAt = 0
+  /** Absent: all calls are let through. */
+  #rate: RateBucket | undefined
   readonly calls: AnsweredCall[] = []
   readonly #executions = new Turnstile(EXECUTIONS_AT_ONCE)
   #underWay = 0
@@ -82,7 +82,8 @@ export class ServedControlPlane {
       const presented = /^Bearer (pst_\w{16,})$/.exec(request.headers.get('authorization') ?? '')?.[1]
       if (presented !== undefined) this.#options.canaries.add('a token that was presented', presented)
       const at = performance.now()
-      const response = this.#mayPass() ? await this.#carryOut(async () => app.fetch(request, { sourceIp })) : tooMany()
+      const response =
+        this.#rate?.take() !== false ? await this.#carryOut(async () => app.fetch(request, { sourceIp })) : tooMany()
       const { pathname: path } = new URL(request.url)
       this.calls.push({ at, method: request.method, path, status: response.status })
       this.#read(await response.clone().text())
@@ -92,9 +93,7 @@ export class ServedControlPlane {
 
   /** Lets through so many calls a second from now on (a tenth of them at once), and answers the others 429 as API Gateway does. */
   throttle(perSecond: number): void {
-    this.#perSecond = perSecond
-    this.#tokens = perSecond * BURST
-    this.#filledAt = performance.now()
+    this.#rate = new RateBucket(perSecond, perSecond * BURST, () => performance.now())
   }
 
   async #carryOut(work: () => Promise<Response>): Promise<Response> {
@@ -105,16 +104,6 @@ export class ServedControlPlane {
     } finally {
       this.#underWay -= 1
     }
-  }
-
-  #mayPass(): boolean {
-    if (this.#perSecond === undefined) return true
-    const now = performance.now()
-    this.#tokens = Math.min(this.#perSecond * BURST, this.#tokens + ((now - this.#filledAt) * this.#perSecond) / 1000)
-    this.#filledAt = now
-    if (this.#tokens < 1) return false
-    this.#tokens -= 1
-    return true
   }
 
   /** What it has left behind so far. */
@@ -150,8 +139,6 @@ const EXECUTIONS_AT_ONCE = 4
 const CALLS_UNDER_WAY = 400
 /** Of what passes in a second, so much may pass at once. */
 const BURST = 0.1
-/** In the words of API Gateway, which says nothing of when to come back. */
-const tooMany = (): Response => Response.json({ message: 'Too Many Requests' }, { status: 429 })
 
 const HANDED_OUT = {
   token: 'a token that was made',

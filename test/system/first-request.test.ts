@@ -148,6 +148,29 @@ describe('what the server says at first ends the agent with the exit code of its
   })
 })
 
+test('at the first connect, too, an answer of a front before the server is tried again', async () => {
+  const statuses = [429, 502, 503, 504]
+  const proxy = http.createServer((request, response) => {
+    const status = statuses.shift()
+    if (status !== undefined) return response.writeHead(status).end('{"message":"Too Many Requests"}')
+    const { method, url, headers } = request
+    const passed = http.request(new URL(url!, system.server), { method, headers }, (answer) => {
+      response.writeHead(answer.statusCode!, answer.headers)
+      answer.pipe(response)
+    })
+    request.pipe(passed)
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  const server = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  const agent = await system.startAgent({ target: originPort, subdomain: 'throttled', server })
+  expect([statuses, (await get(agent.host, '/')).status]).toEqual([[], 200])
+  expect(agent.process.stderr).not.toContain('is this the tunnel service')
+  await agent.process.stop()
+  proxy.closeAllConnections()
+  proxy.close()
+})
+
 test('the agent comes back by itself, with the same URL, after the data plane was killed and started again', async () => {
   const agent = await system.startAgent({ target: originPort, subdomain: 'again' })
   expect(await get(agent.host, '/')).toMatchObject({ status: 200 })

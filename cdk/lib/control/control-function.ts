@@ -18,7 +18,7 @@ const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url))
 const TIMEOUT = Duration.seconds(10)
 
 export interface ControlFunctionProps {
-  readonly config: Pick<Config, 'channelPort' | 'ipPolicy'>
+  readonly config: Pick<Config, 'channelPort' | 'ipPolicy' | 'functionConcurrency'>
   readonly names: PublicNames
   readonly table: ITable
   readonly channelSecret: ISecret
@@ -62,6 +62,8 @@ export function controlFunction(scope: Construct, props: ControlFunctionProps) {
     // A quarter of a processor: below it the start takes longer than what it saves.
     memorySize: 512,
     timeout: TIMEOUT,
+    // Neither do other functions of the account take executions from this one, nor a flood of tickets from them.
+    ...(config.functionConcurrency !== 'none' && { reservedConcurrentExecutions: config.functionConcurrency }),
     role,
     logGroup,
     awsSdkConnectionReuse: false,

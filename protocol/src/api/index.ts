@@ -1,6 +1,7 @@
 /** The door of the control API: what its callers and the service must agree on. */
 export { type Account, accountSchema } from './account.ts'
 export type { AuditView } from './audit.ts'
+export { type CallRate, callRateOf } from './call-rate.ts'
 export { ANSWER_COMPONENTS, REQUEST_COMPONENTS } from './components.ts'
 export { usernameSchema } from './fields.ts'
 export { describeIssues } from './issues.ts'

@@ -63,12 +63,26 @@ describe('what a refusal says about trying again', () => {
 
   test('that of whoever stands before the service, too', async () => {
     const { client } = await clientOf((_, response) => response.writeHead(503, { 'retry-after': '1' }).end())
-    await expect(client.call('getMe', {})).rejects.toMatchObject({ code: 'server-unreachable', retryAfterMs: 1000 })
+    await expect(client.call('getMe', {})).rejects.toMatchObject({ code: 'server-busy', retryAfterMs: 1000 })
   })
 
   test.each(['Sun, 06 Nov 1994 08:49:37 GMT', '-1', '1.5', '9'.repeat(20)])('nothing, for %j', async (field) => {
     const { client } = await clientOf((_, response) => response.writeHead(503, { 'retry-after': field }).end())
     const fault = await client.call('getMe', {}).catch((error) => error)
-    expect([fault.code, fault.retryAfterMs]).toEqual(['server-unreachable', undefined])
+    expect([fault.code, fault.retryAfterMs]).toEqual(['server-busy', undefined])
+  })
+})
+
+describe('an answer without a problem document', () => {
+  test.each([429, 502, 503, 504])('of status %i is a server that is busy, which may be tried again', async (status) => {
+    const { client } = await clientOf((_, response) => response.writeHead(status).end('{"message":"no"}'))
+    const fault = await client.call('getMe', {}).catch((error) => error)
+    expect(fault).toMatchObject({ code: 'server-busy', retryable: true, detail: expect.stringContaining(`${status}`) })
+    expect(fault.message).not.toContain('is this the tunnel service')
+  })
+
+  test.each([404, 403, 500])('of status %i may be another server', async (status) => {
+    const { client } = await clientOf((_, response) => response.writeHead(status).end('{"message":"no"}'))
+    await expect(client.call('getMe', {})).rejects.toMatchObject({ code: 'server-unreachable' })
   })
 })

@@ -15,6 +15,9 @@ export interface ApiClientOptions {
   readonly program: string
 }
 
+/** Of a balancer or API Gateway before the service: too many calls, or none that answers just now. */
+const BUSY_STATUSES: ReadonlySet<number> = new Set([429, 502, 503, 504])
+
 /** Of a caller that never gives up before the call's own deadline. */
 const UNENDED = new AbortController().signal
 
@@ -52,7 +55,7 @@ export class ApiClient {
   }
 
   /**
-   * @throws TunnelFault what the server said, or `server-unreachable` if nobody of ours answers; `signal.reason` when aborted
+   * @throws TunnelFault what the server said, `server-busy` if a front answers for it, `server-unreachable` if nobody of ours does; `signal.reason` when aborted
    */
   async call<Id extends OperationId>(id: Id, given: Given<Id>, signal: AbortSignal = UNENDED): Promise<AnswerOf<Id>> {
     const operation: Operation = OPERATIONS[id]
@@ -93,6 +96,8 @@ export class ApiClient {
     const fault = faultOf(said)
     const asked = retryAfterMs(headers['retry-after'])
     const later = asked === undefined ? {} : { retryAfterMs: asked }
+    if (!fault && BUSY_STATUSES.has(status))
+      return new TunnelFault('server-busy', `${this.#options.server} answered ${status}.`, later)
     if (!fault) return this.#unreachable(`answered ${status} without saying why; is this the tunnel service?`, later)
     return fault.retryAfterMs === undefined ? new TunnelFault(fault.code, fault.detail, later) : fault
   }
