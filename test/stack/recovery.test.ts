@@ -69,7 +69,8 @@ npx() { aws; }
 output() { aws; }
 await() { shift; "$@"; }
 sleep() { :; }`
-    const values = 'CLUSTER=c SERVICE=s FUNCTION=f TABLE=t BACKUP=b OLD_REGION=o NEW_REGION=n OLD_TABLE=a'
+    const values =
+      'CLUSTER=c SERVICE=s FUNCTION=f CONCURRENCY=250 TABLE=t BACKUP=b OLD_REGION=o NEW_REGION=n OLD_TABLE=a'
     const { stdout } = await paste([FUNCTIONS, programs, values, block, 'echo the shell is open'])
     expect(stdout).toMatch(/^the shell is open$/m)
     return stdout.match(/^called$/gm)?.length ?? 0
@@ -157,6 +158,7 @@ describe('on a deployment', () => {
     expect(await table()).toMatchObject({ Table: { DeletionProtectionEnabled: true } })
     const live = await stand.aws('dynamodb', 'describe-time-to-live', '--table-name', tableName)
     expect(live).toMatchObject({ TimeToLiveDescription: { TimeToLiveStatus: 'ENABLED' } })
+    expect(third.output).toMatch(/"?ReservedConcurrentExecutions"?: 250/)
     expect(await apiStatus()).toBe(200)
   })
 
