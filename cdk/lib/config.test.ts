@@ -13,6 +13,7 @@ test('without any context there is a small deployment on fixed addresses', () =>
     ipPolicy: 'observed',
     accessLog: 'off',
     dualStack: false,
+    functionConcurrency: 250,
     nestedNames: [],
   })
 })

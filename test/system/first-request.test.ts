@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type System, startSystem } from '../support/start-system.ts'
 
 let system: System
@@ -154,7 +154,8 @@ test('at the first connect, too, an answer of a front before the server is tried
     const status = statuses.shift()
     if (status !== undefined) return response.writeHead(status).end('{"message":"Too Many Requests"}')
     const { method, url, headers } = request
-    const passed = http.request(new URL(url!, system.server), { method, headers }, (answer) => {
+    const to = new URL(url!, system.server)
+    const passed = http.request(to, { method, headers: { ...headers, host: to.host } }, (answer) => {
       response.writeHead(answer.statusCode!, answer.headers)
       answer.pipe(response)
     })
@@ -162,13 +163,15 @@ test('at the first connect, too, an answer of a front before the server is tried
   })
   proxy.listen(0, '127.0.0.1')
   await once(proxy, 'listening')
+  onTestFinished(() => {
+    proxy.closeAllConnections()
+    proxy.close()
+  })
   const server = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
   const agent = await system.startAgent({ target: originPort, subdomain: 'throttled', server })
   expect([statuses, (await get(agent.host, '/')).status]).toEqual([[], 200])
   expect(agent.process.stderr).not.toContain('is this the tunnel service')
   await agent.process.stop()
-  proxy.closeAllConnections()
-  proxy.close()
 })
 
 test('the agent comes back by itself, with the same URL, after the data plane was killed and started again', async () => {
