@@ -242,8 +242,12 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     return this.#lingersUntil === undefined || this.#idleDeadline < this.#lingersUntil
   }
 
+  /** Behind a GOAWAY with NO_ERROR some clients take a response that was cut for whole. */
   #destroy(): void {
-    if (!this.#session.destroyed) this.#session.destroy()
+    if (!this.#session.destroyed) {
+      if (this.#streams.size === 0) this.#session.destroy()
+      else this.#session.destroy(new Error('the connection ends with requests open'), constants.NGHTTP2_INTERNAL_ERROR)
+    }
     this.#socket.destroy()
   }
 
