@@ -27,6 +27,9 @@ const vitest = (...projects) => [
 /** In this order, one after the other: figures of one part must not be those of a machine that another one keeps busy. */
 const PARTS = {
   unit: vitest('unit', 'contract', 'scaled'),
+  // Early, since most runs that failed did so here.
+  fuzz: ['npm', 'run', '-s', 'fuzz', '--', '--kind', 'requests,responses', '--seconds', String(FUZZ_SECONDS)],
+  visits: ['npm', 'run', '-s', 'fuzz', '--', '--kind', 'visits', '--cases', String(VISITS)],
   // One file at a time, for the same reason.
   hostile: [...vitest('hostile'), '--no-file-parallelism'],
   load: ['npm', 'run', '-s', 'test:load'],
@@ -34,8 +37,6 @@ const PARTS = {
   cluster: vitest('cluster'),
   interop: ['npm', 'run', '-s', 'test:interop'],
   suites: ['npm', 'run', '-s', 'test:suites'],
-  fuzz: ['npm', 'run', '-s', 'fuzz', '--', '--kind', 'requests,responses', '--seconds', String(FUZZ_SECONDS)],
-  visits: ['npm', 'run', '-s', 'fuzz', '--', '--kind', 'visits', '--cases', String(VISITS)],
 }
 
 const asked = process.argv.slice(2)

@@ -36,6 +36,12 @@ export class GatheredOutput {
     if (this.#waiting.length === 0) this.#stream.end()
   }
 
+  /** Nothing more is written, and the stream is not ended: it is about to be reset. */
+  abandon(): void {
+    this.#ending = true
+    this.#waiting.take()
+  }
+
   readonly #written = (error?: Error | null): void => {
     if (error || this.#stream.writableLength > 0) return
     if (this.#waiting.length > 0) this.#writeMore()

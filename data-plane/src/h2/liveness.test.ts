@@ -20,7 +20,7 @@ function watched() {
   }
   const liveness = new Liveness({
     session: session as unknown as Http2Session,
-    by: 'ping',
+    by: () => 'ping',
     blocked: () => false,
     deadlineIn: (ms) => clock.ms + Math.max(1000, ms),
     dead: () => ended.push(clock.ms),

@@ -5,7 +5,7 @@ import { BODY_IDLE_MS, H2_PING_MS, H2_PONG_MS } from '@postern/protocol/limits'
 export interface LivenessOptions {
   readonly session: Http2Session
   /** The frame that the peer has to answer. */
-  readonly by: 'ping' | 'settings'
+  by(): 'ping' | 'settings'
   /** Whether bytes wait for the peer to read. */
   blocked(): boolean
   /** The deadline of what may take so many milliseconds; later than the current turn of the event loop even for 0. */
@@ -96,7 +96,7 @@ export class Liveness {
     this.#patience = deadlineIn(BODY_IDLE_MS)
     this.deadline = deadlineIn(0)
     // The answer shows in the bytes that arrive. A session that has begun to close sends no PING; SETTINGS is answered as well.
-    const settings = by === 'settings' || session.closed
+    const settings = by() === 'settings' || session.closed
     this.#askedBytes = settings ? SETTINGS_BYTES : PING_BYTES
     if (settings) session.settings({}, () => {})
     else this.#ping(session)

@@ -5,7 +5,6 @@ import type { BodyBoundary, ResponseHead } from '@postern/protocol/http'
 import { BODY_IDLE_MS, UNREAD_REQUEST_MS, UPGRADE_END_MS } from '@postern/protocol/limits'
 import type { StreamListener } from '@postern/protocol/mux'
 import { requestSignsIn, responseOffersSignIn } from '../route/connection-sign-in.ts'
-import { Leftover } from '../route/leftover.ts'
 import type { Asker, Freshness, Lease, Route } from '../route/route.ts'
 import { OriginPatience } from './origin-patience.ts'
 import { RequestBody } from './request-body.ts'
@@ -163,7 +162,7 @@ export class Exchange implements StreamListener, ResponseSink {
   visitorGone(): void {
     if (this.#over) return
     // The visitor's Close, and the end behind it, are still on their way to the local server: a reset would overtake them.
-    if (this.#visitorEnded && this.#response.closeSent) this.#lease.stream.listen(new Leftover(this.#lease.stream))
+    if (this.#visitorEnded && this.#response.closeSent) this.#lease.leave(true)
     else this.#lease.reset()
     this.#end({ kind: 'abandoned' })
   }
@@ -200,6 +199,7 @@ export class Exchange implements StreamListener, ResponseSink {
 
   /** Its stream is needed for another visitor. A WebSocket gets a Close frame if it is between two frames. The visitor's next request does not take the stream back. */
   evict(why: TunnelFault): void {
+    if (this.#onlyVisitorSends) return this.#endClosed()
     if (this.#response.sendClose() && this.#response.closeSent) return this.#endClosed()
     this.#abandon(why, true)
   }
@@ -207,6 +207,7 @@ export class Exchange implements StreamListener, ResponseSink {
   /** The node stops. A WebSocket is closed with 1012 between two frames, so that its visitor comes again; everything else ends now. */
   terminate(): void {
     if (this.#over || this.#terminating) return
+    if (this.#onlyVisitorSends) return this.#endClosed()
     if (!this.#response.sendClose()) return this.#abandon(new TunnelFault('server-draining'))
     this.#terminating = true
     this.#host.expireIn(UPGRADE_END_MS)
@@ -493,7 +494,12 @@ export class Exchange implements StreamListener, ResponseSink {
     if (this.#response.closeSent) this.#host.endWriting()
   }
 
-  /** The Close frame is out: a reset of the visitor's connection might take it from the visitor. */
+  /** Behind an upgrade the local server has ended: its end stands behind all that the visitor has yet to read, and nothing can follow it. */
+  get #onlyVisitorSends(): boolean {
+    return this.#originEnded && this.#response.state === 'spliced'
+  }
+
+  /** A Close frame, or the local server's end, is out: a reset of the visitor's connection might take it from the visitor. */
   #endClosed(): void {
     if (this.#over) return
     this.#lease.reset()

@@ -43,7 +43,7 @@ export interface Lease {
   readonly tentative?: boolean
   /** Gives the stream back: both messages ended by their framing, nothing followed, neither side said close. `idleMs` is the longest it may wait. */
   keep(idleMs: number): void
-  /** Lets the stream end by itself: the exchange is over, but it cannot carry another one. `unread`: the local server may still be reading the request. */
+  /** Lets the stream end by itself: the exchange is over, but it cannot carry another one. `unread`: the local server may still be reading, and what it sends is dropped. */
   leave(unread?: boolean): void
   /** Abandons the stream. Harmless when repeated. */
   reset(): void

@@ -181,10 +181,15 @@ class PoolLease implements Lease {
   idleSince = 0
   idleUntil = 0
   readonly #home: LeaseHome
+  /** It was left while the local server may still read a request, or a WebSocket's end. */
+  #unread = false
   /** Its listener while no exchange has it. */
   readonly #resting: StreamListener = {
-    // A response that nobody asked for must not become the answer to the next request.
-    data: () => this.reset(),
+    data: (chunk) => {
+      if (this.#unread) this.stream.consume(chunk.length)
+      // A response that nobody asked for must not become the answer to the next request.
+      else this.reset()
+    },
     end: () => {
       this.#home.gone(this)
       this.stream.end()
@@ -227,6 +232,7 @@ class PoolLease implements Lease {
   }
 
   leave(unread = false): void {
+    this.#unread = unread
     this.#atRest()
     this.#home.leave(this, unread)
     this.stream.end()

@@ -80,14 +80,15 @@ class Request {
       this.#came = true
       this.#fields = fields
     })
-    this.stream.on('data', (chunk: Buffer) => {
+    this.stream.on('data', () => {
       this.#came = true
-      this.#body += chunk.toString('latin1')
     })
     // 'end' would also tell of a connection that broke behind GOAWAY, as of a response that is whole.
     const push = this.stream.push.bind(this.stream)
     this.stream.push = (chunk, encoding) => {
       if (chunk === null) this.#ended ||= !this.stream.destroyed && this.stream.rstCode === 0
+      // A visitor that stops reading has got it all the same.
+      else this.#body += chunk.toString('latin1')
       return push(chunk, encoding)
     }
     this.stream.on('close', () => {

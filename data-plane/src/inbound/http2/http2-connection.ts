@@ -24,6 +24,7 @@ import {
   VISITOR_IDLE_MS,
 } from '@postern/protocol/limits'
 import { containedEvents } from '../../h2/contained-events.ts'
+import { GoingAway } from '../../h2/going-away.ts'
 import { Liveness } from '../../h2/liveness.ts'
 import type { ProxyContext } from '../../proxy/proxy-context.ts'
 import type { InboundConnection, VisitorAddress, VisitorHost } from '../inbound-context.ts'
@@ -58,6 +59,7 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
   begun = false
   readonly #socket: Socket
   readonly #session: ServerHttp2Session
+  readonly #goingAway: GoingAway
   readonly #streams = new Set<Http2Stream>()
   readonly #load: ConnectionLoad
   readonly #controls: RateBucket
@@ -103,10 +105,11 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     socket.unshift(first)
     const session = performServerHandshake(socket, OPTIONS)
     this.#session = session
+    this.#goingAway = new GoingAway(session, () => this.#leave())
     session.setLocalWindowSize(H2_CONNECTION_WINDOW_BYTES)
     this.#liveness = new Liveness({
       session,
-      by: 'ping',
+      by: () => (this.#goingAway.begun ? 'settings' : 'ping'),
       blocked: () => isBlocked(socket),
       deadlineIn: (ms) => host.deadlineIn(ms),
       dead: () => this.#destroy(),
@@ -186,12 +189,13 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
 
   expire(): void {
     if (this.#liveness.deadline <= this.#idleDeadline) return this.#liveness.check()
-    if (!this.#session.closed && !this.#session.destroyed) return this.#leave()
-    if (this.#stillReads) this.#linger()
+    if (!this.#goingAway.begun && !this.#session.destroyed) return this.#leave()
+    if (this.#stillReads) this.#finish()
     else this.#destroy()
   }
 
   #accept(duplex: ServerHttp2Stream, flags: number, raw: RawFields): void {
+    if (this.#goingAway.begun) return void duplex.on('error', () => {})
     // A stream has a deadline of its own, and the session its liveness.
     this.#idleDeadline = Infinity
     this.#hasRead = false
@@ -205,7 +209,7 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
       this.relieved()
       if (this.#streams.size > 0) return
       this.#idleSince = this.host.now()
-      if (this.#session.closed || this.#session.destroyed) this.#linger()
+      if (this.#goingAway.begun || this.#session.destroyed) this.#finish()
       else this.#idleDeadline = this.host.deadlineIn(VISITOR_IDLE_MS)
     })
   }
@@ -213,9 +217,14 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
   /** GOAWAY, and FIN behind the last response. */
   #leave(): void {
     this.#mayWait = false
-    if (this.#session.closed || this.#session.destroyed) return
-    this.#session.close()
-    if (this.#streams.size === 0) this.#linger()
+    if (this.#goingAway.begun || this.#session.destroyed) return
+    this.#goingAway.begin()
+    if (this.#streams.size === 0) this.#finish()
+  }
+
+  #finish(): void {
+    this.#goingAway.finish()
+    this.#linger()
   }
 
   /** A PING is sent. Returns what follows from its answer. */
@@ -242,15 +251,19 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     return this.#lingersUntil === undefined || this.#idleDeadline < this.#lingersUntil
   }
 
+  /** Behind a GOAWAY with NO_ERROR some clients take a response that was cut for whole. */
   #destroy(): void {
-    if (!this.#session.destroyed) this.#session.destroy()
+    if (!this.#session.destroyed) {
+      if (this.#streams.size === 0) this.#session.destroy()
+      else this.#session.destroy(new Error('the connection ends with requests open'), constants.NGHTTP2_INTERNAL_ERROR)
+    }
     this.#socket.destroy()
   }
 
   /** An exception of ours ends this connection, and no other. */
   #failed(error: unknown): void {
     this.host.crashed(error)
-    this.#destroy()
+    setImmediate(() => this.#destroy())
   }
 
   /** gRPC clients send one PING for each round trip in which DATA came, to learn the capacity of the path: it costs less than what it follows. */
@@ -270,7 +283,10 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     this.#mayWait = false
     this.#lingersUntil = this.host.deadlineIn(LINGER_MS)
     this.#linger()
-    if (!this.#session.destroyed)
-      this.#session.destroy(new Error('too many frames that ask for nothing'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    // Not inside an event: nghttp2 may still be reading a stream that this frees.
+    setImmediate(() => {
+      if (!this.#session.destroyed)
+        this.#session.destroy(new Error('too many frames that ask for nothing'), constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    })
   }
 }

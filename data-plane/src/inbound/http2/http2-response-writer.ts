@@ -131,7 +131,10 @@ export class Http2ResponseWriter {
 
   #respond(fields: Http2Fields, options: { endStream: boolean; waitForTrailers: boolean }): void {
     // Also an answer of ours, where the visitor takes next to nothing.
-    if (!this.#fits(fields)) return this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    if (!this.#fits(fields)) {
+      this.#output.abandon()
+      return this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    }
     sendable(fields, (safe) => this.#stream.respond(safe, { ...options, sendDate: false } as object))
   }
 

@@ -104,7 +104,7 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     this.proxies = connection.proxies
     this.request = new ProxyRequest(this, context, host, connection.begun)
     this.#on = containedEvents(stream, (error) => this.#crash(error))
-    staysOpen(stream)
+    resetsLater(stream)
     this.#response = new Http2ResponseWriter(stream, methodOf(raw), this.#on, {
       uploads: () => !this.load.bodyEnded,
       taken: () => this.#drained(),
@@ -146,7 +146,7 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
     this.#state = 'gone'
     this.load.drop()
     this.#stream.close(code)
-    this.#stream.destroy()
+    setImmediate(() => this.#stream.destroy())
     this.request.abort(why)
   }
 
@@ -383,13 +383,15 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
 }
 
 /**
+ * A reset sends what the session has to send, and that may free streams that nghttp2 is still reading: none happens inside an event.
+ *
  * `node:http2` closes a stream as soon as its response is out if nothing of the request was read, as while the local server takes nothing of it. The local server
  * may read the rest. It calls `close` without a code, which nothing here does.
  */
-function staysOpen(stream: ServerHttp2Stream): void {
+function resetsLater(stream: ServerHttp2Stream): void {
   const close = stream.close.bind(stream)
   stream.close = (code, callback) => {
-    if (code !== undefined) close(code, callback)
+    if (code !== undefined) setImmediate(() => close(code, callback))
   }
 }
 

@@ -75,7 +75,7 @@ export class H2Session {
     this.#liveness = new Liveness({
       session: client,
       // A gRPC server ends a connection for a third PING within five minutes, or without a stream (gRPC proposal A8, too_many_pings). SETTINGS does not count.
-      by: 'settings',
+      by: () => 'settings',
       blocked: () => this.#duplex.writableLength > 0,
       deadlineIn: (ms) => options.now() + SWEEP_MS + ms,
       dead: () => this.#fail(new TunnelFault('origin-closed', 'Its HTTP/2 connection works no longer.')),
