@@ -1,6 +1,7 @@
 /** WebSockets that one end has closed when the node stops, their stream is needed, or the visitor leaves. */
-import { SLOW_VISITOR_MS, UNREAD_REQUEST_MS } from '@postern/protocol/limits'
-import { expect, test } from 'vitest'
+import { Socket } from 'node:net'
+import { BODY_IDLE_MS, SLOW_VISITOR_MS, SWEEP_MS, UNREAD_REQUEST_MS } from '@postern/protocol/limits'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { Browser } from '../testing/browser.ts'
 import { startPublicStand, toDemo } from '../testing/public-stand.ts'
 import { ScriptedTunnel } from '../testing/scripted-tunnel.ts'
@@ -56,6 +57,26 @@ test.each<[when: string, happen: (open: Open) => Promise<void>]>([
   await browser.until(({ ended }) => ended)
   expect([browser.error, browser.text.length - head]).toEqual([undefined, 256 * FRAME.length])
   expect(browser.text).not.toContain(RESTARTING)
+})
+
+test('a visitor that takes nothing of what is left for it is cut off by a reset, not by an end in good order', async () => {
+  const { browser, stream, listener, pass } = await openSocket()
+  browser.socket.pause()
+  for (let frames = 0; frames < 256; frames++) stream.answer(FRAME)
+  stream.endLocally()
+  void listener.drain(0, 60_000)
+  await stream.until(({ state }) => state === 'reset')
+  // libuv reports some resets as an end to a client that reads on.
+  const resets = vi.spyOn(Socket.prototype, 'resetAndDestroy')
+  onTestFinished(() => resets.mockRestore())
+  pass(BODY_IDLE_MS)
+  await expect
+    .poll(() => {
+      pass(SWEEP_MS)
+      return listener.visitors
+    })
+    .toBe(0)
+  expect(resets).toHaveBeenCalledTimes(1)
 })
 
 test('the stream of a visitor that has closed behind the end of its node ends, too, if its local server never does', async () => {

@@ -135,7 +135,9 @@ export class Http1Connection implements Downstream, InboundConnection {
       case 'request':
         return this.request.expire()
       case 'lingering':
-        this.#socket.destroy()
+        // What waits here is lost, and an end in good order would hide that.
+        if (this.#socket.writableLength > 0) resetSocket(this.#socket)
+        else this.#socket.destroy()
     }
   }
 

@@ -151,11 +151,12 @@ export class Http1Visitor implements Visitor {
     return true
   }
 
-  /** Its request awaits 100, and got a final answer instead: RFC 9110 §10.1.1 lets it keep its body. */
+  /** Its request awaits 100, and got a final answer instead: RFC 9110 §10.1.1 lets it keep its body. Behind a 100 it has to send that. */
   get #declined(): boolean {
     const request = this.planned.requests[this.#request]
     if (request === undefined || !request.expect || this.#sent !== request.head.length) return false
-    return this.#reading.responses.length > this.#request || this.#reading.partial !== undefined
+    const response = this.#reading.responses[this.#request] ?? this.#reading.partial
+    return response !== undefined && !response.interims.includes(100)
   }
 
   get #last(): boolean {
