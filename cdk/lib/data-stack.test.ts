@@ -258,6 +258,32 @@ describe('the service', () => {
     })
   })
 
+  test.each(ALL)(
+    'rolls a version back that breaks requests, by alarms that ring for nothing else (%s)',
+    (_name, template) => {
+      const alarms = template.findResources('AWS::CloudWatch::Alarm')
+      const { DeploymentConfiguration } = onlyProperties(template, SERVICE) as {
+        DeploymentConfiguration: { Alarms: { AlarmNames: { Ref: string }[]; Enable: boolean; Rollback: boolean } }
+      }
+      const { AlarmNames, ...how } = DeploymentConfiguration.Alarms
+      expect(how).toEqual({ Enable: true, Rollback: true })
+      expect(AlarmNames.map(({ Ref }) => Ref).sort()).toEqual(Object.keys(alarms).sort())
+      expect(AlarmNames.length).toBeGreaterThanOrEqual(2)
+      for (const { Properties } of Object.values(alarms)) {
+        // At the first deployment there is no data: it must not be rolled back.
+        expect(Properties).toMatchObject({ TreatMissingData: 'notBreaching' })
+        expect(Properties).not.toHaveProperty('AlarmActions')
+      }
+    },
+  )
+
+  test('is balanced over the zones again after the loss of one: a task is started before one is stopped', () => {
+    plain.hasResourceProperties(SERVICE, {
+      AvailabilityZoneRebalancing: 'ENABLED',
+      DeploymentConfiguration: { MaximumPercent: 200 },
+    })
+  })
+
   test('runs on Fargate, none of it Spot: a base task that is taken away moves 1,000 agents', () => {
     plain.hasResourceProperties(SERVICE, { LaunchType: 'FARGATE', CapacityProviderStrategy: Match.absent() })
   })
@@ -394,7 +420,10 @@ describe('the task', () => {
   )
 
   test('logs without ever waiting for the log, and for a month', () => {
-    expect(container(plain).LogConfiguration).toMatchObject({ LogDriver: 'awslogs', Options: { mode: 'non-blocking' } })
+    expect(container(plain).LogConfiguration).toMatchObject({
+      LogDriver: 'awslogs',
+      Options: { mode: 'non-blocking', 'max-buffer-size': '10485760b' },
+    })
     plain.allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 30 })
   })
 

@@ -15,20 +15,23 @@ interface AlarmProperties {
   readonly OKActions: unknown[]
   readonly TreatMissingData: string
 }
-const alarmsOf = (context: (typeof CONTEXTS)[number]): AlarmProperties[] =>
-  Object.values(synthesised(context).template.ops.findResources('AWS::CloudWatch::Alarm')).map(
+const alarmsOf = (context: (typeof CONTEXTS)[number], stack: 'ops' | 'data' = 'ops'): AlarmProperties[] =>
+  Object.values(synthesised(context).template[stack].findResources('AWS::CloudWatch::Alarm')).map(
     ({ Properties }) => Properties,
   )
-const ALARMS = new Map(CONTEXTS.flatMap(alarmsOf).map((alarm) => [alarm.AlarmName, alarm]))
+const byName = (alarms: AlarmProperties[]) => new Map(alarms.map((alarm) => [alarm.AlarmName, alarm]))
+const ALARMS = byName(CONTEXTS.flatMap((context) => alarmsOf(context)))
+/** Those that ECS alone watches, while it deploys. */
+const OF_DEPLOYMENTS = byName(CONTEXTS.flatMap((context) => alarmsOf(context, 'data')))
 
 describe('the alarms', () => {
   test('have each a heading in the runbook, and no heading there has lost its alarm', () => {
     const section = /^## Alarms$(.*?)^## /ms.exec(RUNBOOK)![1]!
     const headings = [...section.matchAll(/^### (\w+)$/gm)].map(([, name]) => `Postern-${name}`)
-    expect([...ALARMS.keys()].sort()).toEqual([...headings].sort())
+    expect([...ALARMS.keys(), ...OF_DEPLOYMENTS.keys()].sort()).toEqual([...headings].sort())
   })
 
-  test.each([...ALARMS.values()])(
+  test.each([...ALARMS.values(), ...OF_DEPLOYMENTS.values()])(
     '$AlarmName says a sentence and where to read on',
     ({ AlarmName, AlarmDescription }) => {
       const heading = AlarmName.replace('Postern-', '').toLowerCase()
