@@ -14,6 +14,15 @@ interface AlarmProperties {
   readonly AlarmActions: unknown[]
   readonly OKActions: unknown[]
   readonly TreatMissingData: string
+  readonly Metrics?: readonly {
+    readonly Id: string
+    readonly ReturnData: boolean
+    readonly Expression?: string
+    readonly MetricStat?: {
+      readonly Metric: { readonly MetricName: string; readonly Dimensions: readonly { readonly Name: string }[] }
+      readonly Stat: string
+    }
+  }[]
 }
 const alarmsOf = (context: (typeof CONTEXTS)[number], stack: 'ops' | 'data' = 'ops'): AlarmProperties[] =>
   Object.values(synthesised(context).template[stack].findResources('AWS::CloudWatch::Alarm')).map(
@@ -46,10 +55,43 @@ describe('the alarms', () => {
     }
   })
 
-  test('take silence for good, except where there should be a healthy task', () => {
-    const breaching = [...ALARMS.values()].filter(({ TreatMissingData }) => TreatMissingData === 'breaching')
-    expect(breaching.map(({ AlarmName }) => AlarmName)).toEqual(['Postern-NoHealthyTask'])
+  test('take missing data for good, except of metrics that are never missing: healthy targets and the reports of tasks', () => {
+    const not = [...ALARMS.values()].filter(({ TreatMissingData }) => TreatMissingData !== 'notBreaching')
+    expect(Object.fromEntries(not.map(({ AlarmName, TreatMissingData }) => [AlarmName, TreatMissingData]))).toEqual({
+      'Postern-NoHealthyTask': 'breaching',
+      'Postern-TasksSilent': 'breaching',
+      // ACM reports nothing of a new certificate on its first day, nor of an expired one.
+      'Postern-CertificateExpires': 'ignore',
+    })
   })
+
+  test.each(['without the zone', 'with the zone'])(
+    'count healthy targets where the balancer records them %s alone',
+    (recorded) => {
+      const { Metrics } = ALARMS.get('Postern-NoHealthyTask')!
+      const { Expression } = Metrics!.find(({ ReturnData }) => ReturnData)!
+      const series = new Map(Metrics!.flatMap(({ Id, MetricStat }) => (MetricStat ? [[Id, MetricStat] as const] : [])))
+      expect(series.size).toBe(3)
+      /** As CloudWatch computes it: what is not recorded is filled with nought. */
+      const healthy = (counts: readonly number[]) => {
+        const [, terms] = /^MAX\(\[(.+)\]\)$/.exec(Expression!)!
+        const left = [...counts]
+        const values = terms!.split(/, (?=FILL)/).map((term) => {
+          const [, id, fill] = /^FILL\((\w+), (\d)\)$/.exec(term)!
+          const { Metric, Stat } = series.get(id!)!
+          expect([Metric.MetricName, Stat]).toEqual(['HealthyHostCount', 'Maximum'])
+          const names = Metric.Dimensions.map(({ Name }) => Name).sort()
+          const zone = names.includes('AvailabilityZone') ? 'with the zone' : 'without the zone'
+          expect(names.filter((name) => name !== 'AvailabilityZone')).toEqual(['LoadBalancer', 'TargetGroup'])
+          return zone === recorded ? (left.shift() ?? 0) : Number(fill)
+        })
+        return Math.max(...values)
+      }
+      expect(healthy([0, 0])).toBe(0)
+      expect(healthy([2])).toBe(2)
+      expect(healthy(recorded === 'with the zone' ? [0, 1] : [1])).toBe(1)
+    },
+  )
 
   test('watch a certificate only where there is one, and the end of scaling only where there is room to scale', () => {
     const names = (context: (typeof CONTEXTS)[number]) => alarmsOf(context).map(({ AlarmName }) => AlarmName)
@@ -58,6 +100,17 @@ describe('the alarms', () => {
     expect(names('a domain')).toContain('Postern-MostTasksReached')
     expect(names('dual stack and everything else')).toContain('Postern-CertificateExpires')
     expect(names('dual stack and everything else')).not.toContain('Postern-MostTasksReached')
+  })
+
+  test('count the tasks of scaling by their reports, one a minute, and not by the balancer', () => {
+    plain.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      AlarmName: 'Postern-MostTasksReached',
+      Threshold: 9.5,
+      Metrics: Match.arrayWith([
+        Match.objectLike({ Expression: 'reports / 5' }),
+        Match.objectLike({ MetricStat: Match.objectLike({ Period: 300, Stat: 'SampleCount' }) }),
+      ]),
+    })
   })
 
   test('measure fullness against the size of the task', () => {

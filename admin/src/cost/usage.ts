@@ -51,8 +51,8 @@ export const STANDING_METRICS = 1
  * retried ones, openings and their time, bytes, streams, hops, lookups, faults and refusals by code. Billed by the hour in which they come.
  */
 export const CALL_METRICS = 23
-/** Metrics that the alarms look at (one has two), and the four alarms that the two rules of scaling make for themselves. */
-export const ALARM_METRICS = 24 + 4
+/** Metrics that the alarms look at (two alarms have three each, one has two; two are of deployments), and the four alarms that the two rules of scaling make for themselves. */
+export const ALARM_METRICS = 31 + 4
 
 /**
  * What leaves for each agent with every heartbeat: our ping and our answer to the agent's (a frame of 12 bytes is 34 as a TLS record), and an

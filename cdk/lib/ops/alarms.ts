@@ -19,7 +19,7 @@ interface Rule {
   readonly value: number
   /** Periods of the metric in a row. */
   readonly periods: number
-  /** What no data means: nothing to complain of, unless told. */
+  /** What missing data means: nothing to complain of by default, because most metrics exist only while something happens. */
   readonly missing?: TreatMissingData
 }
 
@@ -41,7 +41,19 @@ function rules(on: Watched, { mostTasks, taskCount, taskCpu, accessLog }: Config
       metric: on.healthyTasks,
       when: '<',
       value: 1,
-      periods: 2,
+      // The last minute is filled with nought until CloudWatch has it: one more than two.
+      periods: 3,
+      // Nothing is recorded where no target is registered.
+      missing: TreatMissingData.BREACHING,
+    },
+    {
+      name: 'TasksSilent',
+      says: 'No task has reported for five minutes: alarms about tasks have nothing to ring by.',
+      metric: on.taskReports,
+      when: '<',
+      value: 1,
+      periods: 5,
+      // A task without tunnels reports too.
       missing: TreatMissingData.BREACHING,
     },
     {
@@ -65,10 +77,11 @@ function rules(on: Watched, { mostTasks, taskCount, taskCpu, accessLog }: Config
           {
             name: 'MostTasksReached',
             says: `All ${mostTasks} tasks that scaling may start are running.`,
-            metric: on.healthyTasks,
+            metric: on.reportingTasks,
             when: '>=',
-            value: mostTasks,
-            periods: 15,
+            // A report that falls into the next five minutes is not a task less.
+            value: mostTasks - 0.5,
+            periods: 3,
           } as const,
         ]
       : []),
@@ -237,6 +250,8 @@ function rules(on: Watched, { mostTasks, taskCount, taskCpu, accessLog }: Config
             when: '<',
             value: CERTIFICATE_DAYS,
             periods: 1,
+            // ACM says nothing before the first day is over, and nothing any more of an expired certificate: the alarm must not end then.
+            missing: TreatMissingData.IGNORE,
           } as const,
         ]
       : []),

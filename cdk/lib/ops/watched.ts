@@ -14,8 +14,8 @@ const FIVE_MINUTES = Duration.minutes(5)
 export type Watched = ReturnType<typeof watched>
 
 export function watched({ state, control, data }: { state: StateStack; control: ControlStack; data: DataStack }) {
-  const { loadBalancer, targets } = data.balancer
-  const channel = targets.get(TASK_PORT.channel)!
+  const { loadBalancer } = data.balancer
+  const samples = { statistic: Stats.SAMPLE_COUNT }
   const sum = { statistic: Stats.SUM, period: FIVE_MINUTES }
   const gauge = (metric: Parameters<typeof ofTasks>[0], statistic: string, label: string) =>
     new Metric({ ...ofTasks(metric), statistic, label, period: MINUTE })
@@ -65,16 +65,16 @@ export function watched({ state, control, data }: { state: StateStack; control: 
       period: FIVE_MINUTES,
       label: 'longest drain, ms',
     }),
-    healthyTasks: channel.metrics.healthyHostCount({
-      statistic: Stats.MINIMUM,
-      period: MINUTE,
-      label: 'healthy tasks',
+    healthyTasks: hosts(data, 'HealthyHostCount', 'healthy'),
+    unhealthyTasks: hosts(data, 'UnHealthyHostCount', 'unhealthy'),
+    // Each task reports its tunnels once a minute, even when it has none: so many values, so many tasks.
+    reportingTasks: new MathExpression({
+      expression: 'reports / 5',
+      usingMetrics: { reports: new Metric({ ...ofTasks(TASK_METRIC.tunnels), ...samples, period: FIVE_MINUTES }) },
+      label: 'tasks that report',
+      period: FIVE_MINUTES,
     }),
-    unhealthyTasks: channel.metrics.unHealthyHostCount({
-      statistic: Stats.MAXIMUM,
-      period: MINUTE,
-      label: 'unhealthy tasks',
-    }),
+    taskReports: new Metric({ ...ofTasks(TASK_METRIC.tunnels), ...samples, label: 'reports of tasks', period: MINUTE }),
     cpu: data.service.metricCpuUtilization({ period: FIVE_MINUTES, label: 'CPU %' }),
     memory: data.service.metricMemoryUtilization({
       statistic: Stats.MAXIMUM,
@@ -109,6 +109,28 @@ export function watched({ state, control, data }: { state: StateStack; control: 
     }),
     certificateDays: state.domain?.certificate.metricDaysToExpiry(),
   }
+}
+
+/**
+ * The channel's targets in this state, as the node of the balancer that counts most of them sees them. AWS documents two sets of dimensions, with the zone and without it, and leaves
+ * open what each counts where balancing crosses zones. A set that is not recorded counts as nought, so that either one alone is enough.
+ */
+function hosts({ balancer, vpc }: DataStack, metricName: string, state: string): IMetric {
+  const all = balancer.targets
+    .get(TASK_PORT.channel)!
+    .metrics.custom(metricName, { statistic: Stats.MAXIMUM, period: MINUTE })
+  const ofZone = (zone: string) => all.with({ dimensionsMap: { ...all.dimensions, AvailabilityZone: zone } })
+  const usingMetrics = {
+    [state]: all,
+    ...Object.fromEntries(vpc.availabilityZones.map((zone, n) => [`${state}${n + 1}`, ofZone(zone)])),
+  }
+  const filled = Object.keys(usingMetrics).map((id) => `FILL(${id}, 0)`)
+  return new MathExpression({
+    expression: `MAX([${filled.join(', ')}])`,
+    usingMetrics,
+    label: `${state} tasks`,
+    period: MINUTE,
+  })
 }
 
 /** All metrics that match: those that nobody can list beforehand. */
