@@ -225,6 +225,22 @@ describe('who may reach whom', () => {
     ])
   })
 
+  test.each(ALL)("nothing is in the network's default group, whose rules nobody restricts (%s)", (_name, template) => {
+    const groups = [
+      onlyProperties(template, 'AWS::ElasticLoadBalancingV2::LoadBalancer').SecurityGroups,
+      (onlyProperties(template, 'AWS::ECS::Service') as { NetworkConfiguration: { AwsvpcConfiguration: object } })
+        .NetworkConfiguration.AwsvpcConfiguration,
+    ]
+    const own = Object.keys(template.findResources('AWS::EC2::SecurityGroup'))
+    expect(own.filter((id) => JSON.stringify(groups).includes(id)).sort()).toEqual(own.sort())
+    expect(own).toHaveLength(2)
+    // Whatever else has an address in the network.
+    const others = Object.values(template.toJSON().Resources as Record<string, { Type: string }>).filter(({ Type }) =>
+      /::(NetworkInterface|Instance|DBInstance|FileSystem)$|Interface/.test(Type),
+    )
+    expect(others).toEqual([])
+  })
+
   test('IPv6 is let in with dualStack alone', () => {
     expect(ingress(dualStack, BALANCER)).toContain('::/0>443')
     expect(ingress(withDomain, BALANCER).join()).not.toContain('::')
