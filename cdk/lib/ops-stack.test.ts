@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { CONTROL_METRIC, TASK_METRIC } from '@postern/protocol/metrics'
-import { Match } from 'aws-cdk-lib/assertions'
+import { CANARY_KNOCK_MS } from '@postern/protocol/limits'
+import { CANARY_METRIC, CONTROL_METRIC, TASK_METRIC } from '@postern/protocol/metrics'
+import { Match, Template } from 'aws-cdk-lib/assertions'
 import { describe, expect, test } from 'vitest'
-import { CONTEXTS, synthesised } from './testing/synthesised.ts'
+import { appOf, CONTEXTS, onlyProperties, synthesised } from './testing/synthesised.ts'
 
 const RUNBOOK = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8')
 const plain = synthesised('no context').template.ops
@@ -55,11 +56,12 @@ describe('the alarms', () => {
     }
   })
 
-  test('take missing data for good, except of metrics that are never missing: healthy targets and the reports of tasks', () => {
+  test('take missing data for good, except of what is never missing: healthy targets, reports of tasks, knocks', () => {
     const not = [...ALARMS.values()].filter(({ TreatMissingData }) => TreatMissingData !== 'notBreaching')
     expect(Object.fromEntries(not.map(({ AlarmName, TreatMissingData }) => [AlarmName, TreatMissingData]))).toEqual({
       'Postern-NoHealthyTask': 'breaching',
       'Postern-TasksSilent': 'breaching',
+      'Postern-CanaryUnanswered': 'breaching',
       // ACM reports nothing of a new certificate on its first day, nor of an expired one.
       'Postern-CertificateExpires': 'ignore',
     })
@@ -122,11 +124,81 @@ describe('the alarms', () => {
 })
 
 test('what the runbook asks of the stacks is among their outputs', () => {
-  const { state, control, data } = synthesised('no context').template
-  const stacks = { PosternState: state, PosternControl: control, PosternData: data }
+  const { state, control, data, ops } = synthesised('dual stack and everything else').template
+  const stacks = { PosternState: state, PosternControl: control, PosternData: data, PosternOps: ops }
   const asked = [...RUNBOOK.matchAll(/\$\(output (Postern\w+) (\w+)\)/g)]
   expect(asked.length).toBeGreaterThan(5)
   for (const [, stack, name] of asked) stacks[stack as keyof typeof stacks].hasOutput(name!, {})
+})
+
+describe('the canary', () => {
+  const FUNCTION = 'AWS::Lambda::Function'
+
+  test('is there only with a token: without one nothing knocks, and no alarm waits for it', () => {
+    plain.resourceCountIs(FUNCTION, 0)
+    plain.resourceCountIs('AWS::Events::Rule', 0)
+    const ofCanary = (context: (typeof CONTEXTS)[number]) =>
+      [...alarmsOf(context), ...alarmsOf(context, 'data')]
+        .map(({ AlarmName }) => AlarmName)
+        .filter((name) => /nanswered/.test(name))
+    expect(ofCanary('no context')).toEqual([])
+    expect(ofCanary('dual stack and everything else')).toEqual([
+      'Postern-CanaryUnanswered',
+      'Postern-DeploymentUnanswered',
+    ])
+  })
+
+  test('is a function in no network of ours: it comes from outside, as agents and visitors do', () => {
+    fullest.resourceCountIs(FUNCTION, 1)
+    fullest.hasResourceProperties(FUNCTION, {
+      Runtime: 'nodejs24.x',
+      Architectures: ['arm64'],
+      VpcConfig: Match.absent(),
+      Environment: {
+        Variables: {
+          POSTERN_CANARY_SERVER: 'https://tunnel.example.com',
+          POSTERN_CANARY_SECRET_ARN: Match.anyValue(),
+        },
+      },
+    })
+    fullest.allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 30 })
+  })
+
+  test('has more time than a knock takes, and less than the minute until the next one', () => {
+    const { Timeout } = onlyProperties(fullest, FUNCTION)
+    expect(Number(Timeout) * 1000).toBeGreaterThan(CANARY_KNOCK_MS)
+    expect(Timeout).toBeLessThan(60)
+  })
+
+  test('knocks once a minute, and a knock that came to nothing is not made up for', () => {
+    fullest.hasResourceProperties('AWS::Events::Rule', {
+      ScheduleExpression: 'rate(1 minute)',
+      State: 'ENABLED',
+      Targets: [Match.objectLike({ RetryPolicy: { MaximumRetryAttempts: 0, MaximumEventAgeInSeconds: 60 } })],
+    })
+  })
+
+  test('rings when three of five minutes were not answered, or not knocked in', () => {
+    fullest.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      AlarmName: 'Postern-CanaryUnanswered',
+      Metrics: [
+        Match.objectLike({
+          MetricStat: { Metric: Match.objectLike({ MetricName: 'CanaryAnswered' }), Stat: 'Minimum', Period: 60 },
+        }),
+      ],
+      ComparisonOperator: 'LessThanThreshold',
+      Threshold: 1,
+      DatapointsToAlarm: 3,
+      EvaluationPeriods: 5,
+    })
+  })
+
+  test('without a domain knocks at the address of the API', () => {
+    const { app, stacks } = appOf({ canaryToken: 'postern/canary' })
+    const ops = Template.fromJSON(app.synth().getStackByName(stacks.ops.stackName).template)
+    const { Environment } = onlyProperties(ops, FUNCTION) as { Environment: { Variables: Record<string, unknown> } }
+    expect(JSON.stringify(Environment.Variables.POSTERN_CANARY_SERVER)).toMatch(/PosternControl:.*ApiEndpoint/)
+  })
 })
 
 describe('the topic', () => {
@@ -164,6 +236,14 @@ describe('the dashboard', () => {
     'ReadThrottleEvents',
   ])('shows %s', (metric) => {
     expect(body).toContain(metric)
+  })
+
+  test('shows the canary where there is one', () => {
+    const full = JSON.stringify(fullest.findResources('AWS::CloudWatch::Dashboard'))
+    for (const { name } of Object.values(CANARY_METRIC)) {
+      expect(full).toContain(name)
+      expect(body).not.toContain(name)
+    }
   })
 
   test('is found by an output', () => {

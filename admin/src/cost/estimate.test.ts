@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { estimate } from './estimate.ts'
 import { CAVEAT, PRICES, TRANSFER_OUT, transferOut } from './prices.ts'
-import { ALARM_METRICS, OPENING, STANDING_METRICS, ZONES } from './usage.ts'
+import { ALARM_METRICS, CANARY, OPENING, STANDING_METRICS, ZONES } from './usage.ts'
 import { type WorkloadAsked, workloadOf } from './workload.ts'
 
 const SMALL = { tunnels: 0, gb: 0, taskCpu: 256, taskMemory: 512, architecture: 'arm64', domain: true } as const
@@ -45,6 +45,19 @@ describe('an estimate', () => {
   test('is cheaper on arm64, and without a domain by its hosted zone where nobody visits', () => {
     expect(cost({ architecture: 'x86_64' })).toBeGreaterThan(cost())
     expect(cost() - cost({ domain: false })).toBeCloseTo(PRICES.hostedZone.usd, 10)
+  })
+
+  test('with a canary is dearer by its function, its openings, metrics, alarms and secret, and has no part of it without one', () => {
+    const partsOf = (canary: boolean) => of({ canary }).parts.filter((part) => part.of.startsWith('canary'))
+    expect(partsOf(false)).toEqual([])
+    expect(partsOf(true).map(({ amount }) => amount)).toEqual([43_800, 43_800 * CANARY.gbSeconds])
+    const amountOf = (what: string, canary: boolean) => of({ canary }).parts.find((part) => part.of === what)!.amount
+    for (const [what, more] of [
+      ['calls', 43_800],
+      ['alarms', 2],
+      ['secrets', 1],
+    ] as const)
+      expect(amountOf(what, true) - amountOf(what, false)).toBeCloseTo(more, 6)
   })
 
   test('bills a listener by its greatest dimension alone', () => {

@@ -72,3 +72,18 @@ export const CROSSING_SHARE = (ZONES - 1) / ZONES
 
 /** The sealing keys, the hop's and the grants'. */
 export const SECRETS = 3
+
+/** What `-c canaryToken` adds. Each knock is an opening too, with its call, its writes and the metrics of an hour in which something happens. */
+export const CANARY = {
+  knocksPerMinute: 1,
+  /** 256 MB for half a second, most of it waiting. Not measured on AWS. */
+  gbSeconds: 0.25 * 0.5,
+  /** A line of metrics, and Lambda's own three. */
+  logBytes: 800,
+  /** Answered, and after how long. */
+  metrics: 2,
+  /** One rings, one is for deployments. */
+  alarms: 2,
+  /** The token's. */
+  secrets: 1,
+} as const

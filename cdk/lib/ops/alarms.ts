@@ -17,8 +17,9 @@ interface Rule {
   readonly metric: IMetric
   readonly when: '>' | '>=' | '<'
   readonly value: number
-  /** Periods of the metric in a row. */
+  /** Periods of the metric: in a row, or among so many. */
   readonly periods: number
+  readonly among?: number
   /** What missing data means: nothing to complain of by default, because most metrics exist only while something happens. */
   readonly missing?: TreatMissingData
 }
@@ -241,6 +242,21 @@ function rules(on: Watched, { mostTasks, taskCount, taskCpu, accessLog }: Config
       value: 10,
       periods: 2,
     },
+    ...(on.canary
+      ? [
+          {
+            name: 'CanaryUnanswered',
+            says: 'The canary was not answered in three of five minutes: the service does not work from outside.',
+            metric: on.canary.answered,
+            when: '<',
+            value: 1,
+            periods: 3,
+            among: 5,
+            // It reports each knock, answered or not: silence is a canary that does not fly.
+            missing: TreatMissingData.BREACHING,
+          } as const,
+        ]
+      : []),
     ...(on.certificateDays
       ? [
           {
@@ -265,14 +281,15 @@ export interface AlarmsProps {
 }
 
 export const alarms = (scope: Construct, { on, config, action }: AlarmsProps): Alarm[] =>
-  rules(on, config).map(({ name, says, metric, when, value, periods, missing }) => {
+  rules(on, config).map(({ name, says, metric, when, value, periods, among, missing }) => {
     const alarm = new Alarm(scope, name, {
       alarmName: `Postern-${name}`,
       alarmDescription: `${says} docs/runbook.md#${name.toLowerCase()}`,
       metric,
       comparisonOperator: COMPARISON[when],
       threshold: value,
-      evaluationPeriods: periods,
+      evaluationPeriods: among ?? periods,
+      ...(among !== undefined && { datapointsToAlarm: periods }),
       treatMissingData: missing ?? TreatMissingData.NOT_BREACHING,
     })
     alarm.addAlarmAction(action)

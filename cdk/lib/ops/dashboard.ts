@@ -55,6 +55,7 @@ export function dashboard(scope: Construct, { on, alarms }: { on: Watched; alarm
         graph('Function', [on.functionErrors, on.functionThrottles]),
         graph('Table', [on.tableReads, on.tableWrites], [on.tableThrottles]),
       ],
+      ...(on.canary ? [[graph('Canary', [on.canary.time], [on.canary.answered])]] : []),
     ],
   })
 }

@@ -2,18 +2,36 @@
 import { CONTROL_METRIC, TASK_METRIC } from '@postern/protocol/metrics'
 import { Duration } from 'aws-cdk-lib'
 import { type IMetric, MathExpression, Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch'
+import type { Config } from '../config.ts'
 import type { ControlStack } from '../control-stack.ts'
 import { TASK_PORT } from '../data/ports.ts'
 import type { DataStack } from '../data-stack.ts'
 import type { StateStack } from '../state-stack.ts'
-import { allOf, faultsOf, ofTasks, openingsRefusedBy, refusalsOf, ticketLatency, ticketsIssued } from './metrics.ts'
+import {
+  allOf,
+  canaryAnswered,
+  canaryTime,
+  faultsOf,
+  ofTasks,
+  openingsRefusedBy,
+  refusalsOf,
+  ticketLatency,
+  ticketsIssued,
+} from './metrics.ts'
 
 const MINUTE = Duration.minutes(1)
 const FIVE_MINUTES = Duration.minutes(5)
 
+export interface WatchedProps {
+  readonly config: Config
+  readonly state: StateStack
+  readonly control: ControlStack
+  readonly data: DataStack
+}
+
 export type Watched = ReturnType<typeof watched>
 
-export function watched({ state, control, data }: { state: StateStack; control: ControlStack; data: DataStack }) {
+export function watched({ config, state, control, data }: WatchedProps) {
   const { loadBalancer } = data.balancer
   const samples = { statistic: Stats.SAMPLE_COUNT }
   const sum = { statistic: Stats.SUM, period: FIVE_MINUTES }
@@ -107,6 +125,18 @@ export function watched({ state, control, data }: { state: StateStack; control: 
       label: 'throttled',
       period: FIVE_MINUTES,
     }),
+    canary:
+      config.canaryToken === undefined
+        ? undefined
+        : {
+            answered: new Metric({
+              ...canaryAnswered,
+              statistic: Stats.MINIMUM,
+              period: MINUTE,
+              label: 'canary answered',
+            }),
+            time: new Metric({ ...canaryTime, statistic: Stats.MAXIMUM, period: MINUTE, label: 'canary, ms' }),
+          },
     certificateDays: state.domain?.certificate.metricDaysToExpiry(),
   }
 }

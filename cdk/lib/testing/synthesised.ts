@@ -34,6 +34,7 @@ export const CONTEXT = {
     architecture: 'x86_64',
     alarmEmail: 'ops@example.com',
     nestedNames: 'demo,shop',
+    canaryToken: 'postern/canary',
   },
   'a prebuilt image': { dataPlaneImage: '123456789012.dkr.ecr.eu-central-1.amazonaws.com/postern:1.2.3' },
 } as const
