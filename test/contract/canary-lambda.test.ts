@@ -18,7 +18,7 @@ const ARN = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:postern/canary
 let folder: string
 let secrets: Server
 let asked: unknown[]
-const token = newToken('tunnel', randomBytes).reveal()
+const token = newToken('user', randomBytes).reveal()
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'postern-canary-'))
