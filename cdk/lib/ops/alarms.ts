@@ -39,11 +39,11 @@ function rules(on: Watched, { mostTasks, taskCount, taskCpu, accessLog }: Config
     {
       name: 'NoHealthyTask',
       says: 'No task of the data plane answers: every tunnel is down.',
-      metric: on.healthyTasks,
+      metric: on.healthyTasks.greatest,
       when: '<',
       value: 1,
-      // The last minute is filled with nought until CloudWatch has it: one more than two.
-      periods: 3,
+      // The balancer's values come up to two minutes late, and are nought until then: two minutes more than these.
+      periods: 4,
       // Nothing is recorded where no target is registered.
       missing: TreatMissingData.BREACHING,
     },
@@ -60,7 +60,7 @@ function rules(on: Watched, { mostTasks, taskCount, taskCpu, accessLog }: Config
     {
       name: 'UnhealthyTask',
       says: 'A task has not been ready for ten minutes; ECS should have replaced it.',
-      metric: on.unhealthyTasks,
+      metric: on.unhealthyTasks.greatest,
       when: '>=',
       value: 1,
       periods: 10,
@@ -252,7 +252,7 @@ function rules(on: Watched, { mostTasks, taskCount, taskCpu, accessLog }: Config
             value: 1,
             periods: 3,
             among: 5,
-            // It reports each knock, answered or not: silence is a canary that does not fly.
+            // It reports each knock, answered or not: silence means that it does not run.
             missing: TreatMissingData.BREACHING,
           } as const,
         ]

@@ -142,25 +142,30 @@ export function watched({ config, state, control, data }: WatchedProps) {
 }
 
 /**
- * The channel's targets in this state, as the node of the balancer that counts most of them sees them. AWS documents two sets of dimensions, with the zone and without it, and leaves
- * open what each counts where balancing crosses zones. A set that is not recorded counts as nought, so that either one alone is enough.
+ * The channel's targets in this state. AWS documents two sets of dimensions, with the zone and without it, and leaves open what each counts where balancing crosses zones.
+ * `series`: each as it is recorded. `greatest`: of all, for alarms; a set that is not recorded counts as nought, so that either one alone is enough.
  */
-function hosts({ balancer, vpc }: DataStack, metricName: string, state: string): IMetric {
-  const all = balancer.targets
-    .get(TASK_PORT.channel)!
-    .metrics.custom(metricName, { statistic: Stats.MAXIMUM, period: MINUTE })
-  const ofZone = (zone: string) => all.with({ dimensionsMap: { ...all.dimensions, AvailabilityZone: zone } })
-  const usingMetrics = {
-    [state]: all,
-    ...Object.fromEntries(vpc.availabilityZones.map((zone, n) => [`${state}${n + 1}`, ofZone(zone)])),
-  }
-  const filled = Object.keys(usingMetrics).map((id) => `FILL(${id}, 0)`)
-  return new MathExpression({
-    expression: `MAX([${filled.join(', ')}])`,
-    usingMetrics,
-    label: `${state} tasks`,
+function hosts({ balancer, vpc }: DataStack, metricName: string, state: string) {
+  const targets = balancer.targets.get(TASK_PORT.channel)!
+  const inAll = targets.metrics.custom(metricName, {
+    statistic: Stats.MAXIMUM,
     period: MINUTE,
+    label: `${state} tasks`,
   })
+  const byZone = vpc.availabilityZones.map((zone, n) =>
+    inAll.with({
+      dimensionsMap: { ...inAll.dimensions, AvailabilityZone: zone },
+      label: `${state} tasks, zone ${n + 1}`,
+    }),
+  )
+  const series = [inAll, ...byZone]
+  const usingMetrics = Object.fromEntries(series.map((metric, n) => [`${state}${n}`, metric]))
+  const filled = Object.keys(usingMetrics).map((id) => `FILL(${id}, 0)`)
+  const expression = `MAX([${filled.join(', ')}])`
+  return {
+    series,
+    greatest: new MathExpression({ expression, usingMetrics, label: `${state} tasks`, period: MINUTE }),
+  }
 }
 
 /** All metrics that match: those that nobody can list beforehand. */
