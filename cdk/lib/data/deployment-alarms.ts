@@ -7,9 +7,9 @@ import type { Config } from '../config.ts'
 import { canaryAnswered, faultsOf, ofTasks } from '../ops/metrics.ts'
 
 /**
- * They belong to this stack and not to the alarms of PosternOps: the service names them, and ECS needs them at its creation. Missing data is good: at the
- * first deployment there is none, and a version without a task is the circuit breaker's to roll back. Periods are minutes, because ECS watches for as long as
- * an alarm needs to ring.
+ * They belong to this stack and not to PosternOps, which is deployed later: the service names them at its creation. Missing data is good: at the first
+ * deployment there is none, and a version whose tasks do not start is the circuit breaker's to roll back. Periods are minutes, because ECS watches
+ * for as long as an alarm needs to ring.
  */
 export function deploymentAlarms(scope: Construct, { canaryToken }: Pick<Config, 'canaryToken'>): Alarm[] {
   const perMinute = { statistic: Stats.SUM, period: Duration.minutes(1) }
