@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
-const rooms = ['protocol', 'control-plane', 'data-plane', 'agent', 'admin', 'cdk', 'local']
+const rooms = ['protocol', 'control-plane', 'data-plane', 'agent', 'admin', 'canary', 'cdk', 'local']
 const base = {
   environment: 'node',
   pool: 'forks',

@@ -1,7 +1,5 @@
 /** The version of this agent, from its package: it goes into `hello`, the User-Agent field and `--version`. */
-import { readFileSync } from 'node:fs'
+// By import and not from the file system: in a bundle for Lambda no package is beside the code.
+import manifest from '../package.json' with { type: 'json' }
 
-// One level up from src/ and from dist/ alike.
-const manifest: { version: string } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-
-export const VERSION = manifest.version
+export const VERSION: string = manifest.version

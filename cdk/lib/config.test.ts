@@ -79,6 +79,11 @@ test.each<[string, Record<string, unknown>, RegExp]>([
   ['more tasks than one balancer holds', { mostTasks: 151 }, /mostTasks: .*150/],
   ['an unknown policy', { ipPolicy: 'none' }, /ipPolicy: /],
   ['a mail address that is none', { alarmEmail: 'me' }, /alarmEmail: expected a mail address/],
+  [
+    "a token instead of the name of its secret's",
+    { canaryToken: 'a token, by mistake' },
+    /canaryToken: expected the name of a secret/,
+  ],
   ['both families on a name that holds one', { dualStack: true }, /dualStack: needs a domain/],
   ['a flag that is none', { dualStack: 'yes' }, /dualStack: expected true or false/],
 ])('%s is refused, by name', (_case, context, message) => {

@@ -73,6 +73,10 @@ const contextSchema = z
     // CloudWatch asks money for each line, and who visited whom is nobody's business who does not need it.
     accessLog: z.enum(['on', 'with-query', 'off']).default('off'),
     alarmEmail: z.email('expected a mail address').optional(),
+    canaryToken: z
+      .string()
+      .regex(/^[\w/+=.@-]{1,512}$/, 'expected the name of a secret in Secrets Manager, like postern/canary')
+      .optional(),
     dualStack: flag.default(false),
     nestedNames: nestedNames.default([]),
   })
@@ -98,6 +102,7 @@ const contextSchema = z
 /**
  * `domain`: where it is absent, the balancer's fixed addresses give the base name. `taskCpu` in 1/1024 vCPU, `taskMemory` in MiB.
  * `functionConcurrency`: executions reserved for the control plane; `none` reserves none.
+ * `canaryToken`: the name of the secret that holds the canary's token; no canary without it.
  * `nestedNames`: tunnels that have hosts below their names, each with a wildcard in the certificate.
  * `dualStack`: API, domain and balancer take IPv6 too; all three or none, or honest agents would come from two addresses.
  */

@@ -225,6 +225,22 @@ describe('who may reach whom', () => {
     ])
   })
 
+  test.each(ALL)("nothing is in the network's default group, whose rules nobody restricts (%s)", (_name, template) => {
+    const groups = [
+      onlyProperties(template, 'AWS::ElasticLoadBalancingV2::LoadBalancer').SecurityGroups,
+      (onlyProperties(template, 'AWS::ECS::Service') as { NetworkConfiguration: { AwsvpcConfiguration: object } })
+        .NetworkConfiguration.AwsvpcConfiguration,
+    ]
+    const own = Object.keys(template.findResources('AWS::EC2::SecurityGroup'))
+    expect(own.filter((id) => JSON.stringify(groups).includes(id)).sort()).toEqual(own.sort())
+    expect(own).toHaveLength(2)
+    // Whatever else has an address in the network.
+    const others = Object.values(template.toJSON().Resources as Record<string, { Type: string }>).filter(({ Type }) =>
+      /::(NetworkInterface|Instance|DBInstance|FileSystem)$|Interface/.test(Type),
+    )
+    expect(others).toEqual([])
+  })
+
   test('IPv6 is let in with dualStack alone', () => {
     expect(ingress(dualStack, BALANCER)).toContain('::/0>443')
     expect(ingress(withDomain, BALANCER).join()).not.toContain('::')
@@ -255,6 +271,32 @@ describe('the service', () => {
         MaximumPercent: 200,
         DeploymentCircuitBreaker: { Enable: true, Rollback: true },
       },
+    })
+  })
+
+  test.each(ALL)(
+    'rolls a version back that breaks requests, by alarms that ring for nothing else (%s)',
+    (_name, template) => {
+      const alarms = template.findResources('AWS::CloudWatch::Alarm')
+      const { DeploymentConfiguration } = onlyProperties(template, SERVICE) as {
+        DeploymentConfiguration: { Alarms: { AlarmNames: { Ref: string }[]; Enable: boolean; Rollback: boolean } }
+      }
+      const { AlarmNames, ...how } = DeploymentConfiguration.Alarms
+      expect(how).toEqual({ Enable: true, Rollback: true })
+      expect(AlarmNames.map(({ Ref }) => Ref).sort()).toEqual(Object.keys(alarms).sort())
+      expect(AlarmNames.length).toBeGreaterThanOrEqual(2)
+      for (const { Properties } of Object.values(alarms)) {
+        // At the first deployment there is no data: it must not be rolled back.
+        expect(Properties).toMatchObject({ TreatMissingData: 'notBreaching' })
+        expect(Properties).not.toHaveProperty('AlarmActions')
+      }
+    },
+  )
+
+  test('is balanced over the zones again after the loss of one: a task is started before one is stopped', () => {
+    plain.hasResourceProperties(SERVICE, {
+      AvailabilityZoneRebalancing: 'ENABLED',
+      DeploymentConfiguration: { MaximumPercent: 200 },
     })
   })
 
@@ -394,7 +436,10 @@ describe('the task', () => {
   )
 
   test('logs without ever waiting for the log, and for a month', () => {
-    expect(container(plain).LogConfiguration).toMatchObject({ LogDriver: 'awslogs', Options: { mode: 'non-blocking' } })
+    expect(container(plain).LogConfiguration).toMatchObject({
+      LogDriver: 'awslogs',
+      Options: { mode: 'non-blocking', 'max-buffer-size': '10485760b' },
+    })
     plain.allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 30 })
   })
 

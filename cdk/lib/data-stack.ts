@@ -1,5 +1,6 @@
 /** The data plane: the balancer and the tasks behind it. It reads the state; nothing refers from the control plane to it. */
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib'
+import type { Vpc } from 'aws-cdk-lib/aws-ec2'
 import type { FargateService } from 'aws-cdk-lib/aws-ecs'
 import type { Construct } from 'constructs'
 import type { Config } from './config.ts'
@@ -15,6 +16,7 @@ import { wildcardRecord } from './data/wildcard-record.ts'
 import type { StateStack } from './state-stack.ts'
 
 export class DataStack extends Stack {
+  readonly vpc: Vpc
   readonly balancer: Balancer
   readonly service: FargateService
 
@@ -28,6 +30,7 @@ export class DataStack extends Stack {
     const { dualStack } = config
     const ways = doors(config)
     const vpc = network(this, { dualStack })
+    this.vpc = vpc
     const ports = [...ways.map(({ taskPort }) => taskPort), TASK_PORT.ops]
     const groups = security(this, { vpc, open: ways.map(({ port }) => port), targets: ports, dualStack })
     this.balancer = balancer(this, { vpc, group: groups.balancer, doors: ways, domain, addresses, dualStack })

@@ -7,6 +7,7 @@ import type { ControlStack } from './control-stack.ts'
 import type { DataStack } from './data-stack.ts'
 import { alarmTopic } from './ops/alarm-topic.ts'
 import { alarms } from './ops/alarms.ts'
+import { canary } from './ops/canary.ts'
 import { dashboard } from './ops/dashboard.ts'
 import { watched } from './ops/watched.ts'
 import type { StateStack } from './state-stack.ts'
@@ -21,7 +22,12 @@ export interface OpsStackProps extends StackProps {
 export class OpsStack extends Stack {
   constructor(scope: Construct, id: string, { config, state, control, data, ...props }: OpsStackProps) {
     super(scope, id, props)
-    const on = watched({ state, control, data })
+    if (config.canaryToken !== undefined) {
+      const server = state.domain ? `https://${state.names.base}` : control.api.apiEndpoint
+      const { logGroup } = canary(this, { server, tokenSecret: config.canaryToken })
+      new CfnOutput(this, 'CanaryLogGroup', { value: logGroup.logGroupName, description: 'What the canary says' })
+    }
+    const on = watched({ config, state, control, data })
     const action = new SnsAction(alarmTopic(this, config.alarmEmail))
     const { dashboardName } = dashboard(this, { on, alarms: alarms(this, { on, config, action }) })
     new CfnOutput(this, 'DashboardUrl', {

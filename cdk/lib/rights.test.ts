@@ -100,6 +100,20 @@ describe('the control plane', () => {
   })
 })
 
+describe('the canary', () => {
+  const canary = [...rightsByRole(synthesised('dual stack and everything else').template.ops)].find(([id]) =>
+    id.startsWith('CanaryRole'),
+  )![1]
+
+  test('reads the one secret with its token and writes its own log: nothing of the service', () => {
+    expect(canary.map(({ Action, Resource }) => [listOf(Action), JSON.stringify(Resource)])).toEqual([
+      [['logs:CreateLogStream', 'logs:PutLogEvents'], expect.stringContaining('CanaryLog')],
+      [['secretsmanager:GetSecretValue'], expect.stringMatching(/:secret:postern\/canary-\?{6}"/)],
+    ])
+    expect(allowedCalls(canary, PARTITIONS)).toEqual({})
+  })
+})
+
 describe.each(CONTEXTS)('with %s', (context) => {
   const templates = Object.values(synthesised(context).template)
   const roles = templates.flatMap((of) => [...rightsByRole(of)])

@@ -43,6 +43,9 @@ export const ENV = {
   hopSecret: 'POSTERN_HOP_SECRET',
   hopSecretFile: 'POSTERN_HOP_SECRET_FILE',
   hopSecretArn: 'POSTERN_HOP_SECRET_ARN',
+  /** The service that the canary knocks at, as an agent is given it, and the ARN of the secret that holds its token. */
+  canaryServer: 'POSTERN_CANARY_SERVER',
+  canarySecretArn: 'POSTERN_CANARY_SECRET_ARN',
   /** host:port of a control plane on the same machine; requests for the base domain go there. */
   apex: 'POSTERN_APEX',
   /** Name of this task; made at start where it is missing. */

@@ -599,3 +599,10 @@ export const REBALANCE_LEAST = 10
 export const REBALANCE_UNTIL = 1.05
 /** Of its channels in each round: a new task gets its share within a few minutes, and control plane and agents hardly notice. */
 export const REBALANCE_SHARE = 0.02
+
+// ── the canary ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A knock a minute, each over before the next one: two back-offs of an agent, and longer than any visitor waits for a page. */
+export const CANARY_KNOCK_MS = seconds(25)
+/** Its right answer is 32 bytes: of anything else no more is read than this. */
+export const CANARY_BODY_BYTES = 1 * KiB

@@ -3,7 +3,7 @@
 export const METRIC_NAMESPACE = 'Postern'
 
 /** The values of the dimension `Service`. */
-export const SERVICE = { task: 'data-plane', control: 'control-plane' } as const
+export const SERVICE = { task: 'data-plane', control: 'control-plane', canary: 'canary' } as const
 
 export interface MetricName {
   readonly name: string
@@ -63,4 +63,12 @@ export const CONTROL_METRIC = {
   ticketsIssued: { name: 'TicketsIssued', unit: 'Count', by: ['Service'] },
   /** Calls that were answered with a fault, by its code. */
   refusals: { name: 'Refusals', unit: 'Count', by: ['Code'] },
+} as const satisfies Record<string, MetricName>
+
+/** Reported by the canary with each knock, once a minute. */
+export const CANARY_METRIC = {
+  /** 1 or 0. */
+  answered: { name: 'CanaryAnswered', unit: 'Count', by: ['Service'] },
+  /** Of a knock that was answered: from the question for the name to the last byte. */
+  time: { name: 'CanaryTime', unit: 'Milliseconds', by: ['Service'] },
 } as const satisfies Record<string, MetricName>

@@ -25,7 +25,7 @@ export interface Replacement {
 export interface HealthyHosts {
   /** How many nodes were running. */
   readonly nodes: number
-  /** The metric without a zone, which alarms read. */
+  /** The metric without a zone. */
   readonly all: readonly number[]
   readonly zones: readonly { readonly zone: string; readonly values: readonly number[] }[]
 }

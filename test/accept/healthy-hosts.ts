@@ -1,4 +1,4 @@
-/** Judges `HealthyHostCount`: the alarms assume that the metric without a zone counts the nodes of all zones. */
+/** Judges `HealthyHostCount`: whether the metric without a zone counts the nodes of all zones. The alarms take either way; the dashboard shows all series. */
 import type { HealthyHosts } from './deployment.ts'
 import { failed, notMeasurable, passed, type Verdict } from './verdict.ts'
 

@@ -34,7 +34,7 @@ const stacksOf = (context: ContextName) => {
     ]),
   )
 }
-const STACKS = stacksOf('a domain')
+const STACKS = stacksOf('dual stack and everything else')
 const resources = (context: ContextName, type: string): Resource[] =>
   [...stacksOf(context).values()].flatMap(({ Resources }) =>
     Object.values(Resources).filter((resource) => resource.Type === type),

@@ -7,7 +7,7 @@ import { superLinear } from './super-linear.ts'
 
 /** Where the packages are: this repository, unless named. */
 const ROOT = process.argv[2] ?? fileURLToPath(new URL('../..', import.meta.url))
-const PACKAGES = ['protocol', 'control-plane', 'data-plane', 'agent', 'admin']
+const PACKAGES = ['protocol', 'control-plane', 'data-plane', 'agent', 'admin', 'canary']
 const TESTS = /\.test\.ts$|\/testing\//
 
 const files = PACKAGES.flatMap((name) => ['src', 'bin'].map((folder) => `${name}/${folder}`))

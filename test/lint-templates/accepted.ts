@@ -42,13 +42,14 @@ export const ACCEPTED: readonly Accepted[] = [
   {
     rule: 'CKV_AWS_116',
     subject: 'AWS::Lambda::Function',
-    reason: 'Every call is synchronous, from the API: a failure is an answer, and no event is lost.',
+    reason:
+      'Calls of the control plane are synchronous, from the API: a failure is an answer, and no event is lost. A lost knock of the canary is a minute without data, which its alarm counts.',
   },
   {
     rule: 'CKV_AWS_117',
     subject: 'AWS::Lambda::Function',
     reason:
-      'The function calls DynamoDB and Secrets Manager alone. In a VPC it would need endpoints that cost money, and reach the same.',
+      'The control plane calls DynamoDB and Secrets Manager alone: in a VPC it would need endpoints that cost money, and reach the same. The canary has to come from outside.',
   },
   {
     rule: 'CKV_AWS_260',

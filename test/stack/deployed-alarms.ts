@@ -1,7 +1,7 @@
 /** Holds the alarms that CloudWatch has against those of the template. */
 import { expect } from 'vitest'
 import * as z from 'zod/mini'
-import { OPS, type Stand } from './stand.ts'
+import { DATA, OPS, type Stand } from './stand.ts'
 
 const metricSchema = z.object({
   Id: z.string(),
@@ -11,7 +11,7 @@ const metricSchema = z.object({
 })
 const alarmSchema = z.object({
   AlarmName: z.string(),
-  AlarmActions: z.array(z.unknown()),
+  AlarmActions: z._default(z.array(z.unknown()), []),
   MetricName: z.optional(z.string()),
   Metrics: z._default(z.array(metricSchema), []),
 })
@@ -25,10 +25,19 @@ const deployedAlarmsSchema = z.object({
  */
 export async function expectAlarms({ aws, cdk, stacks }: Stand): Promise<{ deployed: number; math: string[] }> {
   const topic = (await stacks.resources(OPS)).find(({ ResourceType }) => ResourceType === 'AWS::SNS::Topic')!
-  const deployed = deployedAlarmsSchema.parse(await aws('cloudwatch', 'describe-alarms')).MetricAlarms
-  const synthesised = Object.values(await cdk.template(OPS))
-    .filter(({ Type }) => Type === 'AWS::CloudWatch::Alarm')
-    .map(({ Properties }) => alarmSchema.parse(Properties))
+  const all = deployedAlarmsSchema.parse(await aws('cloudwatch', 'describe-alarms')).MetricAlarms
+  const alarmsOf = async (stack: string) =>
+    Object.values(await cdk.template(stack))
+      .filter(({ Type }) => Type === 'AWS::CloudWatch::Alarm')
+      .map(({ Properties }) => alarmSchema.parse(Properties))
+  // ECS alone watches these, so they notify nobody.
+  const ofDeployments = (await alarmsOf(DATA)).map(({ AlarmName }) => AlarmName)
+  const isOfDeployments = ({ AlarmName }: { AlarmName: string }) => ofDeployments.includes(AlarmName)
+  expect(all.filter(isOfDeployments).map(({ AlarmName, AlarmActions }) => [AlarmName, AlarmActions])).toEqual(
+    expect.arrayContaining(ofDeployments.map((name) => [name, []])),
+  )
+  const deployed = all.filter((alarm) => !isOfDeployments(alarm))
+  const synthesised = await alarmsOf(OPS)
   const math = synthesised.filter(({ Metrics }) => Metrics.some(({ Expression }) => Expression !== undefined))
   const plain = synthesised.filter((alarm) => !math.includes(alarm))
   expect(deployed.map(({ AlarmName, MetricName }) => [AlarmName, MetricName]).sort()).toEqual(

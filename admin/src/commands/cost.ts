@@ -7,7 +7,8 @@ import type { Outcome } from '../outcome.ts'
 import type { Run } from '../session.ts'
 import { wholeNumber } from './option.ts'
 
-interface Flags extends Pick<Workload, 'tunnels' | 'gb' | 'taskCpu' | 'taskMemory' | 'architecture' | 'domain'> {
+interface Flags
+  extends Pick<Workload, 'tunnels' | 'gb' | 'taskCpu' | 'taskMemory' | 'architecture' | 'domain' | 'canary'> {
   readonly requestsPerSecond?: number
   readonly tasks?: number
 }
@@ -24,12 +25,23 @@ export function addCostCommand(program: Command, does: (run: Run) => void): void
     .option('--task-memory <number>', 'as -c taskMemory', wholeNumber, 512)
     .addOption(new Option('--architecture <name>', 'as -c architecture').choices(['arm64', 'x86_64']).default('arm64'))
     .option('--no-domain', 'a deployment without a domain')
+    .option('--canary', 'a deployment with a canary, as -c canaryToken', false)
     .option('--json', 'print workload, parts, total and prices as JSON', false)
     .action((flags: Flags) => does(async () => shown(estimate(workloadOf(chosen(flags))))))
 }
 
-const chosen = ({ requestsPerSecond, tasks, tunnels, gb, taskCpu, taskMemory, architecture, domain }: Flags) => ({
-  ...{ tunnels, gb, taskCpu, taskMemory, architecture, domain },
+const chosen = ({
+  requestsPerSecond,
+  tasks,
+  tunnels,
+  gb,
+  taskCpu,
+  taskMemory,
+  architecture,
+  domain,
+  canary,
+}: Flags) => ({
+  ...{ tunnels, gb, taskCpu, taskMemory, architecture, domain, canary },
   ...(requestsPerSecond !== undefined && { requestsPerSecond }),
   ...(tasks !== undefined && { tasks }),
 })

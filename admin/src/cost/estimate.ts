@@ -45,7 +45,10 @@ const part = (service: string, of: string, amount: number, unit: string, each: {
   usd: amount * each.usd,
 })
 
-const openingsOf = ({ tunnels }: Workload): number => tunnels * uses.OPENINGS_PER_TUNNEL_DAY * DAYS
+const knocksOf = ({ canary }: Workload): number => (canary ? (SECONDS / 60) * uses.CANARY.knocksPerMinute : 0)
+/** Each knock of the canary is one. */
+const openingsOf = (workload: Workload): number =>
+  workload.tunnels * uses.OPENINGS_PER_TUNNEL_DAY * DAYS + knocksOf(workload)
 const heartbeatGb = ({ tunnels }: Workload): number =>
   (tunnels * everyMonth(HEARTBEAT_MS) * uses.HEARTBEAT_BYTES_OUT) / GB
 
@@ -114,19 +117,28 @@ function table(workload: Workload): Part[] {
   ]
 }
 
-/** The control plane: one call for each opening. */
+const ifAny = (one: Part): Part[] => (one.amount > 0 ? [one] : [])
+
+/** The control plane: one call for each opening. The canary: one for each knock. */
 function calls(workload: Workload): Part[] {
-  const openings = openingsOf(workload)
+  const [openings, knocks] = [openingsOf(workload), knocksOf(workload)]
   return [
     part('HTTP API', 'calls', openings, 'calls', PRICES.apiCall),
     part('Lambda', 'calls', openings, 'calls', PRICES.lambdaCall),
     part('Lambda', 'time', openings * uses.CALL_GB_SECONDS, 'GB-seconds', PRICES.lambdaMemory),
+    ...ifAny(part('Lambda', 'canary, calls', knocks, 'calls', PRICES.lambdaCall)),
+    ...ifAny(part('Lambda', 'canary, time', knocks * uses.CANARY.gbSeconds, 'GB-seconds', PRICES.lambdaMemory)),
   ]
 }
 
 function watching(workload: Workload): Part[] {
-  const openings = openingsOf(workload)
-  const logs = (openings * uses.LOG_BYTES_PER_OPENING + workload.tasks * HOURS * uses.LOG_BYTES_PER_TASK_HOUR) / GB
+  const [openings, knocks] = [openingsOf(workload), knocksOf(workload)]
+  const ofCanary = (amount: number): number => (workload.canary ? amount : 0)
+  const bytes =
+    openings * uses.LOG_BYTES_PER_OPENING +
+    workload.tasks * HOURS * uses.LOG_BYTES_PER_TASK_HOUR +
+    knocks * uses.CANARY.logBytes
+  const logs = bytes / GB
   const busyShare = Math.min(1, openings / HOURS)
   return [
     part('CloudWatch', 'logs', logs, 'GB', {
@@ -135,11 +147,11 @@ function watching(workload: Workload): Part[] {
     part(
       'CloudWatch',
       'metrics',
-      uses.STANDING_METRICS + busyShare * uses.CALL_METRICS,
+      uses.STANDING_METRICS + busyShare * uses.CALL_METRICS + ofCanary(uses.CANARY.metrics),
       'metric-months',
       PRICES.metric,
     ),
-    part('CloudWatch', 'alarms', uses.ALARM_METRICS, 'metric-months', PRICES.alarm),
+    part('CloudWatch', 'alarms', uses.ALARM_METRICS + ofCanary(uses.CANARY.alarms), 'metric-months', PRICES.alarm),
     part('CloudWatch', 'dashboard', 1, 'dashboard-month', PRICES.dashboard),
   ]
 }
@@ -154,7 +166,7 @@ function transfer(workload: Workload): Part[] {
   ]
 }
 
-const standing = ({ domain }: Workload): Part[] => [
-  part('Secrets Manager', 'secrets', uses.SECRETS, 'secret-months', PRICES.secret),
+const standing = ({ domain, canary }: Workload): Part[] => [
+  part('Secrets Manager', 'secrets', uses.SECRETS + (canary ? uses.CANARY.secrets : 0), 'secret-months', PRICES.secret),
   part('Route 53', 'hosted zone', domain ? 1 : 0, 'zone-months', PRICES.hostedZone),
 ]

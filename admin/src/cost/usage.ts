@@ -51,8 +51,8 @@ export const STANDING_METRICS = 1
  * retried ones, openings and their time, bytes, streams, hops, lookups, faults and refusals by code. Billed by the hour in which they come.
  */
 export const CALL_METRICS = 23
-/** Metrics that the alarms look at (one has two), and the four alarms that the two rules of scaling make for themselves. */
-export const ALARM_METRICS = 24 + 4
+/** Metrics that the alarms look at (two alarms have three each, one has two; two are of deployments), and the four alarms that the two rules of scaling make for themselves. */
+export const ALARM_METRICS = 31 + 4
 
 /**
  * What leaves for each agent with every heartbeat: our ping and our answer to the agent's (a frame of 12 bytes is 34 as a TLS record), and an
@@ -72,3 +72,18 @@ export const CROSSING_SHARE = (ZONES - 1) / ZONES
 
 /** The sealing keys, the hop's and the grants'. */
 export const SECRETS = 3
+
+/** What `-c canaryToken` adds. Each knock is an opening too, with its call, its writes and the metrics of an hour in which something happens. */
+export const CANARY = {
+  knocksPerMinute: 1,
+  /** 256 MB for half a second, most of it waiting. Not measured on AWS. */
+  gbSeconds: 0.25 * 0.5,
+  /** A line of metrics, and Lambda's own three. */
+  logBytes: 800,
+  /** Answered, and after how long. */
+  metrics: 2,
+  /** One rings, one is for deployments. */
+  alarms: 2,
+  /** The token's. */
+  secrets: 1,
+} as const

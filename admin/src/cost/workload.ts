@@ -29,21 +29,23 @@ export interface Workload {
   readonly architecture: 'arm64' | 'x86_64'
   /** Without one: visitors by TCP instead of TLS, and no hosted zone. */
   readonly domain: boolean
+  /** Whether the deployment has a canary. */
+  readonly canary: boolean
 }
 
-export type WorkloadAsked = Omit<Workload, 'tasks' | 'requestsPerSecond'> &
-  Partial<Pick<Workload, 'tasks' | 'requestsPerSecond'>>
+export type WorkloadAsked = Omit<Workload, 'tasks' | 'requestsPerSecond' | 'canary'> &
+  Partial<Pick<Workload, 'tasks' | 'requestsPerSecond' | 'canary'>>
 
 /** @throws TunnelFault `usage-invalid` */
 export function workloadOf(asked: WorkloadAsked): Workload {
   const requestsPerSecond = asked.requestsPerSecond ?? (asked.gb * 1e9) / BYTES_PER_REQUEST / SECONDS
   const tasks = asked.tasks ?? tasksFor({ ...asked, requestsPerSecond })
   if (tasks < 1) throw new TunnelFault('usage-invalid', 'At least one task runs.')
-  return { ...asked, requestsPerSecond, tasks }
+  return { ...asked, requestsPerSecond, tasks, canary: asked.canary ?? false }
 }
 
 /** As scaling would have it, by the averages of a month. */
-function tasksFor({ tunnels, gb, requestsPerSecond, taskCpu }: Omit<Workload, 'tasks'>): number {
+function tasksFor({ tunnels, gb, requestsPerSecond, taskCpu }: Omit<Workload, 'tasks' | 'canary'>): number {
   const vcpu = taskCpu / 1024
   const cpu = requestsPerSecond * CPU_SECONDS_PER_REQUEST + (gb / SECONDS) * CPU_SECONDS_PER_GB
   return Math.max(LEAST_TASKS, Math.ceil(tunnels / (TUNNELS_PER_VCPU * vcpu)), Math.ceil(cpu / (CPU_SHARE * vcpu)))

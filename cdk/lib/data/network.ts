@@ -12,6 +12,8 @@ export function network(scope: Construct, { dualStack }: { dualStack: boolean })
     natGateways: 0,
     subnetConfiguration: [{ name: 'Public', subnetType: SubnetType.PUBLIC, cidrMask: 20 }],
     ...(dualStack && { ipProtocol: IpProtocol.DUAL_STACK }),
+    // The flag of cdk.json would bring a custom resource with a function and a role, to empty a group that nothing is in (docs/decisions/0020-cdk-flags.md).
+    restrictDefaultSecurityGroup: false,
     // What goes to the table and to the image's layers costs nothing and leaves by no public address.
     gatewayEndpoints: {
       Table: { service: GatewayVpcEndpointAwsService.DYNAMODB },
@@ -21,7 +23,7 @@ export function network(scope: Construct, { dualStack }: { dualStack: boolean })
   Validations.of(vpc).acknowledge({
     id: 'AwsSolutions-VPC7',
     reason:
-      'Flow logs cost by the gigabyte. Those of the tasks name the balancer alone, those of the balancer the addresses of agents and visitors. Who opened which channel, and to whom it was refused, is in the log of the data plane.',
+      'Flow logs cost by the gigabyte. Those of the balancer name the addresses of agents and visitors; those of the tasks name the balancer, other tasks and AWS. Who opened which channel, and to whom it was refused, is in the log of the data plane. Nothing records packets that a security group drops.',
   })
   return vpc
 }

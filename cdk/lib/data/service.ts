@@ -4,6 +4,7 @@ import { Duration, Validations } from 'aws-cdk-lib'
 import { Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch'
 import { type IVpc, type SecurityGroup, SubnetType } from 'aws-cdk-lib/aws-ec2'
 import {
+  AlarmBehavior,
   AvailabilityZoneRebalancing,
   Cluster,
   ContainerInsights,
@@ -15,6 +16,7 @@ import type { Construct } from 'constructs'
 import type { Config } from '../config.ts'
 import { ofTasks } from '../ops/metrics.ts'
 import type { Balancer } from './balancer.ts'
+import { deploymentAlarms } from './deployment-alarms.ts'
 import { CONTAINER } from './task.ts'
 
 /** A whole processor holds 1,000 tunnels; so a quarter of one holds 250. */
@@ -53,8 +55,13 @@ export function service(scope: Construct, { config, vpc, definition, group, bala
     // A version that does not start is taken back, and the old tasks were never stopped.
     circuitBreaker: { enable: true, rollback: true },
     healthCheckGracePeriod: Duration.seconds(60),
-    // Moving tasks between zones by itself would move agents for nothing.
-    availabilityZoneRebalancing: AvailabilityZoneRebalancing.DISABLED,
+    // A version that starts and breaks requests is rolled back too.
+    deploymentAlarms: {
+      alarmNames: deploymentAlarms(scope, config).map(({ alarmName }) => alarmName),
+      behavior: AlarmBehavior.ROLLBACK_ON_ALARM,
+    },
+    // After the loss of a zone all tasks are in the other one, and stay there otherwise. ECS starts a task before it stops one, which needs the 200 % above.
+    availabilityZoneRebalancing: AvailabilityZoneRebalancing.ENABLED,
     securityGroups: [group],
     vpcSubnets: { subnetType: SubnetType.PUBLIC },
     // Without a NAT gateway it is the only way to the registry.

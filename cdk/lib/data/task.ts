@@ -1,6 +1,6 @@
 /** The task of the data plane: its container, environment and rights. Knows nothing of how many there are, or who reaches them. */
 import { ENV } from '@postern/protocol/environment'
-import { Duration, RemovalPolicy, Stack, Validations } from 'aws-cdk-lib'
+import { Duration, RemovalPolicy, Size, Stack, Validations } from 'aws-cdk-lib'
 import type { ITable } from 'aws-cdk-lib/aws-dynamodb'
 import {
   AwsLogDriverMode,
@@ -26,6 +26,11 @@ import { tableAccess } from './table-access.ts'
 const STOP_TIMEOUT = Duration.seconds(120)
 /** Descriptors: a tunnel is one, a visitor another; the process sets its own ceilings well below. */
 const DESCRIPTORS = 65_536
+/**
+ * Lines that wait for CloudWatch. At 1,000 requests a second the access log writes about 300 kB a second: 10 MiB last for half a minute, where
+ * the driver's 1 MiB lasts for three seconds. The buffer is part of the task's memory: 2 % of the smallest task.
+ */
+const LOG_BUFFER = Size.mebibytes(10)
 export const CONTAINER = 'data-plane'
 
 export interface TaskProps {
@@ -82,7 +87,12 @@ export function task(scope: Construct, props: TaskProps): { definition: FargateT
       startPeriod: Duration.seconds(30),
     },
     // A log service that is slow must not stop the process: beyond this, lines are dropped.
-    logging: LogDrivers.awsLogs({ logGroup, streamPrefix: 'task', mode: AwsLogDriverMode.NON_BLOCKING }),
+    logging: LogDrivers.awsLogs({
+      logGroup,
+      streamPrefix: 'task',
+      mode: AwsLogDriverMode.NON_BLOCKING,
+      maxBufferSize: LOG_BUFFER,
+    }),
     portMappings: [...ports, TASK_PORT.hop].map((containerPort) => ({ containerPort })),
     environment: {
       [ENV.table]: table.tableName,

@@ -17,9 +17,10 @@ interface Rule {
   readonly metric: IMetric
   readonly when: '>' | '>=' | '<'
   readonly value: number
-  /** Periods of the metric in a row. */
+  /** Periods of the metric: in a row, or among so many. */
   readonly periods: number
-  /** What no data means: nothing to complain of, unless told. */
+  readonly among?: number
+  /** What missing data means: nothing to complain of by default, because most metrics exist only while something happens. */
   readonly missing?: TreatMissingData
 }
 
@@ -38,16 +39,28 @@ function rules(on: Watched, { mostTasks, taskCount, taskCpu, accessLog }: Config
     {
       name: 'NoHealthyTask',
       says: 'No task of the data plane answers: every tunnel is down.',
-      metric: on.healthyTasks,
+      metric: on.healthyTasks.greatest,
       when: '<',
       value: 1,
-      periods: 2,
+      // The balancer's values come up to two minutes late, and are nought until then: two minutes more than these.
+      periods: 4,
+      // Nothing is recorded where no target is registered.
+      missing: TreatMissingData.BREACHING,
+    },
+    {
+      name: 'TasksSilent',
+      says: 'No task has reported for five minutes: alarms about tasks have nothing to ring by.',
+      metric: on.taskReports,
+      when: '<',
+      value: 1,
+      periods: 5,
+      // A task without tunnels reports too.
       missing: TreatMissingData.BREACHING,
     },
     {
       name: 'UnhealthyTask',
       says: 'A task has not been ready for ten minutes; ECS should have replaced it.',
-      metric: on.unhealthyTasks,
+      metric: on.unhealthyTasks.greatest,
       when: '>=',
       value: 1,
       periods: 10,
@@ -65,10 +78,11 @@ function rules(on: Watched, { mostTasks, taskCount, taskCpu, accessLog }: Config
           {
             name: 'MostTasksReached',
             says: `All ${mostTasks} tasks that scaling may start are running.`,
-            metric: on.healthyTasks,
+            metric: on.reportingTasks,
             when: '>=',
-            value: mostTasks,
-            periods: 15,
+            // A report that falls into the next five minutes is not a task less.
+            value: mostTasks - 0.5,
+            periods: 3,
           } as const,
         ]
       : []),
@@ -228,6 +242,21 @@ function rules(on: Watched, { mostTasks, taskCount, taskCpu, accessLog }: Config
       value: 10,
       periods: 2,
     },
+    ...(on.canary
+      ? [
+          {
+            name: 'CanaryUnanswered',
+            says: 'The canary was not answered in three of five minutes: the service does not work from outside.',
+            metric: on.canary.answered,
+            when: '<',
+            value: 1,
+            periods: 3,
+            among: 5,
+            // It reports each knock, answered or not: silence means that it does not run.
+            missing: TreatMissingData.BREACHING,
+          } as const,
+        ]
+      : []),
     ...(on.certificateDays
       ? [
           {
@@ -237,6 +266,8 @@ function rules(on: Watched, { mostTasks, taskCount, taskCpu, accessLog }: Config
             when: '<',
             value: CERTIFICATE_DAYS,
             periods: 1,
+            // ACM says nothing before the first day is over, and nothing any more of an expired certificate: the alarm must not end then.
+            missing: TreatMissingData.IGNORE,
           } as const,
         ]
       : []),
@@ -250,14 +281,15 @@ export interface AlarmsProps {
 }
 
 export const alarms = (scope: Construct, { on, config, action }: AlarmsProps): Alarm[] =>
-  rules(on, config).map(({ name, says, metric, when, value, periods, missing }) => {
+  rules(on, config).map(({ name, says, metric, when, value, periods, among, missing }) => {
     const alarm = new Alarm(scope, name, {
       alarmName: `Postern-${name}`,
       alarmDescription: `${says} docs/runbook.md#${name.toLowerCase()}`,
       metric,
       comparisonOperator: COMPARISON[when],
       threshold: value,
-      evaluationPeriods: periods,
+      evaluationPeriods: among ?? periods,
+      ...(among !== undefined && { datapointsToAlarm: periods }),
       treatMissingData: missing ?? TreatMissingData.NOT_BREACHING,
     })
     alarm.addAlarmAction(action)

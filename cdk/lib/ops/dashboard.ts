@@ -25,13 +25,13 @@ export function dashboard(scope: Construct, { on, alarms }: { on: Watched; alarm
       [
         new SingleValueWidget({
           title: 'Now',
-          metrics: [on.tunnels, on.healthyTasks, on.flows, on.requests, on.ticketsIssued],
+          metrics: [on.tunnels, on.healthyTasks.series[0]!, on.flows, on.requests, on.ticketsIssued],
           width: FULL,
           height: 3,
         }),
       ],
       [
-        graph('Tunnels', [on.tunnels, on.tunnelsPerTask], [on.healthyTasks, on.unhealthyTasks]),
+        graph('Tunnels', [on.tunnels, on.tunnelsPerTask], [...on.healthyTasks.series, ...on.unhealthyTasks.series]),
         graph('Tasks', [on.cpu, on.memory]),
       ],
       [
@@ -45,7 +45,7 @@ export function dashboard(scope: Construct, { on, alarms }: { on: Watched; alarm
       [graph('Agents that move', [on.agentsMoved], [on.drainTime]), graph('Requests that wait', [on.held, on.retried])],
       [
         graph('Between tasks', [on.hops, on.hopFailures, on.lookups], [on.hopShare]),
-        graph('Leases', [on.leaseAge], [on.healthyTasks]),
+        graph('Leases', [on.leaseAge], on.healthyTasks.series),
       ],
       [
         graph('Connections', [on.flows, on.newFlows], [on.bytes]),
@@ -55,6 +55,7 @@ export function dashboard(scope: Construct, { on, alarms }: { on: Watched; alarm
         graph('Function', [on.functionErrors, on.functionThrottles]),
         graph('Table', [on.tableReads, on.tableWrites], [on.tableThrottles]),
       ],
+      ...(on.canary ? [[graph('Canary', [on.canary.time], [on.canary.answered])]] : []),
     ],
   })
 }

@@ -1,6 +1,13 @@
 /** What the two planes report of themselves, as metrics of CloudWatch. Knows nothing of who looks. */
 import type { FaultCode } from '@postern/protocol/fault'
-import { CONTROL_METRIC, METRIC_NAMESPACE, type MetricName, SERVICE, TASK_METRIC } from '@postern/protocol/metrics'
+import {
+  CANARY_METRIC,
+  CONTROL_METRIC,
+  METRIC_NAMESPACE,
+  type MetricName,
+  SERVICE,
+  TASK_METRIC,
+} from '@postern/protocol/metrics'
 import type { MetricProps } from 'aws-cdk-lib/aws-cloudwatch'
 
 type Named = Pick<MetricProps, 'namespace' | 'metricName' | 'dimensionsMap'> & { namespace: string; metricName: string }
@@ -13,6 +20,9 @@ const named = <Name extends MetricName>(
 /** Of each task: the mean of a gauge is "per task", the sum of a count is "of all tasks". */
 export const ofTasks = (metric: MetricName & { readonly by: readonly ['Service'] }): Named =>
   named(metric, { Service: SERVICE.task })
+
+export const canaryAnswered = named(CANARY_METRIC.answered, { Service: SERVICE.canary })
+export const canaryTime = named(CANARY_METRIC.time, { Service: SERVICE.canary })
 
 export const ticketsIssued = named(CONTROL_METRIC.ticketsIssued, { Service: SERVICE.control })
 export const ticketLatency = named(CONTROL_METRIC.latency, { Operation: 'issueTicket' })

@@ -2,20 +2,38 @@
 import { CONTROL_METRIC, TASK_METRIC } from '@postern/protocol/metrics'
 import { Duration } from 'aws-cdk-lib'
 import { type IMetric, MathExpression, Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch'
+import type { Config } from '../config.ts'
 import type { ControlStack } from '../control-stack.ts'
 import { TASK_PORT } from '../data/ports.ts'
 import type { DataStack } from '../data-stack.ts'
 import type { StateStack } from '../state-stack.ts'
-import { allOf, faultsOf, ofTasks, openingsRefusedBy, refusalsOf, ticketLatency, ticketsIssued } from './metrics.ts'
+import {
+  allOf,
+  canaryAnswered,
+  canaryTime,
+  faultsOf,
+  ofTasks,
+  openingsRefusedBy,
+  refusalsOf,
+  ticketLatency,
+  ticketsIssued,
+} from './metrics.ts'
 
 const MINUTE = Duration.minutes(1)
 const FIVE_MINUTES = Duration.minutes(5)
 
+export interface WatchedProps {
+  readonly config: Config
+  readonly state: StateStack
+  readonly control: ControlStack
+  readonly data: DataStack
+}
+
 export type Watched = ReturnType<typeof watched>
 
-export function watched({ state, control, data }: { state: StateStack; control: ControlStack; data: DataStack }) {
-  const { loadBalancer, targets } = data.balancer
-  const channel = targets.get(TASK_PORT.channel)!
+export function watched({ config, state, control, data }: WatchedProps) {
+  const { loadBalancer } = data.balancer
+  const samples = { statistic: Stats.SAMPLE_COUNT }
   const sum = { statistic: Stats.SUM, period: FIVE_MINUTES }
   const gauge = (metric: Parameters<typeof ofTasks>[0], statistic: string, label: string) =>
     new Metric({ ...ofTasks(metric), statistic, label, period: MINUTE })
@@ -65,16 +83,16 @@ export function watched({ state, control, data }: { state: StateStack; control: 
       period: FIVE_MINUTES,
       label: 'longest drain, ms',
     }),
-    healthyTasks: channel.metrics.healthyHostCount({
-      statistic: Stats.MINIMUM,
-      period: MINUTE,
-      label: 'healthy tasks',
+    healthyTasks: hosts(data, 'HealthyHostCount', 'healthy'),
+    unhealthyTasks: hosts(data, 'UnHealthyHostCount', 'unhealthy'),
+    // Each task reports its tunnels once a minute, even when it has none: so many values, so many tasks.
+    reportingTasks: new MathExpression({
+      expression: 'reports / 5',
+      usingMetrics: { reports: new Metric({ ...ofTasks(TASK_METRIC.tunnels), ...samples, period: FIVE_MINUTES }) },
+      label: 'tasks that report',
+      period: FIVE_MINUTES,
     }),
-    unhealthyTasks: channel.metrics.unHealthyHostCount({
-      statistic: Stats.MAXIMUM,
-      period: MINUTE,
-      label: 'unhealthy tasks',
-    }),
+    taskReports: new Metric({ ...ofTasks(TASK_METRIC.tunnels), ...samples, label: 'reports of tasks', period: MINUTE }),
     cpu: data.service.metricCpuUtilization({ period: FIVE_MINUTES, label: 'CPU %' }),
     memory: data.service.metricMemoryUtilization({
       statistic: Stats.MAXIMUM,
@@ -107,7 +125,46 @@ export function watched({ state, control, data }: { state: StateStack; control: 
       label: 'throttled',
       period: FIVE_MINUTES,
     }),
+    canary:
+      config.canaryToken === undefined
+        ? undefined
+        : {
+            answered: new Metric({
+              ...canaryAnswered,
+              statistic: Stats.MINIMUM,
+              period: MINUTE,
+              label: 'canary answered',
+            }),
+            time: new Metric({ ...canaryTime, statistic: Stats.MAXIMUM, period: MINUTE, label: 'canary, ms' }),
+          },
     certificateDays: state.domain?.certificate.metricDaysToExpiry(),
+  }
+}
+
+/**
+ * The channel's targets in this state. AWS documents two sets of dimensions, with the zone and without it, and leaves open what each counts where balancing crosses zones.
+ * `series`: each as it is recorded. `greatest`: of all, for alarms; a set that is not recorded counts as nought, so that either one alone is enough.
+ */
+function hosts({ balancer, vpc }: DataStack, metricName: string, state: string) {
+  const targets = balancer.targets.get(TASK_PORT.channel)!
+  const inAll = targets.metrics.custom(metricName, {
+    statistic: Stats.MAXIMUM,
+    period: MINUTE,
+    label: `${state} tasks`,
+  })
+  const byZone = vpc.availabilityZones.map((zone, n) =>
+    inAll.with({
+      dimensionsMap: { ...inAll.dimensions, AvailabilityZone: zone },
+      label: `${state} tasks, zone ${n + 1}`,
+    }),
+  )
+  const series = [inAll, ...byZone]
+  const usingMetrics = Object.fromEntries(series.map((metric, n) => [`${state}${n}`, metric]))
+  const filled = Object.keys(usingMetrics).map((id) => `FILL(${id}, 0)`)
+  const expression = `MAX([${filled.join(', ')}])`
+  return {
+    series,
+    greatest: new MathExpression({ expression, usingMetrics, label: `${state} tasks`, period: MINUTE }),
   }
 }
 

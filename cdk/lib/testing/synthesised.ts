@@ -35,6 +35,7 @@ export const CONTEXT = {
     alarmEmail: 'ops@example.com',
     nestedNames: 'demo,shop',
     functionConcurrency: 'none',
+    canaryToken: 'postern/canary',
   },
   'a prebuilt image': { dataPlaneImage: '123456789012.dkr.ecr.eu-central-1.amazonaws.com/postern:1.2.3' },
 } as const
