@@ -9,7 +9,7 @@ test('lines that are read anew keep their numbers, for which each byte of the he
   lines.most = count
   lines.buffer = bytes
   lines.scan(bytes, text.indexOf('\n') + 1, bytes.length, 'response')
-  const clean = Buffer.from(`${lines.clean()}\r\n`, 'latin1')
+  const clean = lines.clean()
   let reads = 0
   lines.buffer = new Proxy(bytes, {
     get(target, key) {

@@ -1,9 +1,9 @@
 /**
  * The field lines of one head, as spans into its buffer (RFC 9112 §5). Checks their syntax; knows nothing of their meaning. Those of a response may have LF for CRLF,
- * white space before the colon, and folds: such a section is written anew before anything reads it.
+ * white space before the colon, folds, and control characters in values: such a section is written anew before anything reads it.
  */
 import { HEAD_FIELDS } from '../limits.ts'
-import { COLON, CR, HTAB, LF, SP, TOKEN, VALUE } from './character-tables.ts'
+import { COLON, CONTROL, CR, HTAB, LF, SP, TOKEN, VALUE } from './character-tables.ts'
 import { bits, FIELD, type FieldId, fieldId, lookAlikeOf } from './field-names.ts'
 import { refuse, type Side } from './rules.ts'
 import { trimmed } from './trimmed.ts'
@@ -106,6 +106,12 @@ export class FieldLines {
       const valueStart = at
       while (at < limit && VALUE[buffer[at]!] === 1) at++
       if (at >= limit) return INCOMPLETE
+      let hasControls = false
+      if (buffer[at] !== CR && CONTROL[buffer[at]!] === 1 && side === 'response') {
+        hasControls = true
+        while (at < limit && (VALUE[buffer[at]!] === 1 || CONTROL[buffer[at]!] === 1)) at++
+        if (at >= limit) return INCOMPLETE
+      }
       const lineFeed = buffer[at] === LF
       if (lineFeed && side === 'request') refuse(side, 'line-bare-lf')
       if (!lineFeed) {
@@ -118,6 +124,7 @@ export class FieldLines {
       while (valueEnd > valueStart && isBlank(buffer[valueEnd - 1]!)) valueEnd--
       const next = lineFeed ? at + 1 : at + 2
       if (fold) {
+        if (hasControls) this.#takeControls(this.id(this.count - 1))
         this.#extend(valueEnd - base)
         at = next
         continue
@@ -126,6 +133,7 @@ export class FieldLines {
       if ((DECIDE & (1 << alike)) !== 0) refuse(side, 'field-name-lookalike')
       const id = alike === FIELD.other ? fieldId(buffer, nameStart, nameEnd) : FIELD.lookAlike
       const canonical = valueStart === nameEnd + 2 && buffer[nameEnd + 1] === SP && valueEnd === at
+      if (hasControls) this.#takeControls(id)
       if (lineFeed || buffer[nameEnd] !== COLON) this.odd = true
       this.#add(nameStart - base, nameEnd - base, valueStart - base, valueEnd - base, id | (canonical ? CANONICAL : 0))
       if (this.count > this.most) refuse(side, side === 'request' ? 'head-fields' : 'response-head-fields')
@@ -140,11 +148,19 @@ export class FieldLines {
     return this.resumeAt
   }
 
-  /** The lines, each as `name: value CRLF`, without folds (RFC 9112 §5.2: each becomes white space). */
-  clean(): string {
-    let text = ''
+  /** The section behind `before`: each line as `name: value CRLF`, without folds (RFC 9112 §5.2: each becomes white space), with spaces for control characters (RFC 9110 §5.5). */
+  clean(before = ''): Buffer {
+    let text = before
     for (let i = 0; i < this.count; i++) text += `${this.name(i)}: ${unfolded(this.value(i))}\r\n`
-    return text
+    const bytes = Buffer.from(`${text}\r\n`, 'latin1')
+    for (let i = 0; i < bytes.length; i++) if (CONTROL[bytes[i]!] === 1) bytes[i] = SP
+    return bytes
+  }
+
+  /** Readers disagree on which control characters are white space around a length: none passes. */
+  #takeControls(id: FieldId): void {
+    if ((DECIDE & (1 << id)) !== 0) refuse('response', 'field-value-control')
+    this.odd = true
   }
 
   /** Reads `clean` in place of the lines that it was made of, which keep their numbers; `from` is where its field lines begin. */
