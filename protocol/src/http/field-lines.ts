@@ -6,7 +6,6 @@ import { HEAD_FIELDS } from '../limits.ts'
 import { COLON, CONTROL, CR, HTAB, LF, SP, TOKEN, VALUE } from './character-tables.ts'
 import { bits, FIELD, type FieldId, fieldId, lookAlikeOf } from './field-names.ts'
 import { refuse, type Side } from './rules.ts'
-import { trimmed } from './trimmed.ts'
 
 /** Of each line: name start, name end, value start, value end, id and shape. */
 const STRIDE = 5
@@ -148,22 +147,13 @@ export class FieldLines {
     return this.resumeAt
   }
 
-  /** The section behind `before`: each line as `name: value CRLF`, without folds (RFC 9112 §5.2: each becomes white space), with spaces for control characters (RFC 9110 §5.5). */
-  clean(before = ''): Buffer {
-    let text = before
-    for (let i = 0; i < this.count; i++) text += `${this.name(i)}: ${unfolded(this.value(i))}\r\n`
-    const bytes = Buffer.from(`${text}\r\n`, 'latin1')
-    for (let i = 0; i < bytes.length; i++) if (CONTROL[bytes[i]!] === 1) bytes[i] = SP
-    return bytes
-  }
-
   /** Readers disagree on which control characters are white space around a length: none passes. */
   #takeControls(id: FieldId): void {
     if ((DECIDE & (1 << id)) !== 0) refuse('response', 'field-value-control')
     this.odd = true
   }
 
-  /** Reads `clean` in place of the lines that it was made of, which keep their numbers; `from` is where its field lines begin. */
+  /** Reads the clean section in place of the lines that it was made of, which keep their numbers; `from` is where its field lines begin. */
   replaceBy(clean: Buffer, from: number): void {
     const numbers = this.#lineNumbers()
     this.clear()
@@ -289,13 +279,6 @@ export class FieldLines {
     }
     return values
   }
-}
-
-/** The pieces of a value that stand in lines of their own, parted by one space each. `trim` would take bytes of the value, too. */
-function unfolded(value: string): string {
-  if (!value.includes('\n')) return value
-  const pieces = value.split('\n').map((piece) => trimmed(piece, ' \t\r'))
-  return pieces.filter((piece) => piece !== '').join(' ')
 }
 
 const isBlank = (byte: number): boolean => byte === SP || byte === HTAB

@@ -4,6 +4,7 @@
  */
 import { TunnelFault } from '../fault.ts'
 import { CONTROL, CR, LF, SP, VALUE } from './character-tables.ts'
+import { cleanSection } from './clean-section.ts'
 import { INCOMPLETE } from './field-lines.ts'
 import { FIELD } from './field-names.ts'
 import { CHUNKED, declaredLength, UNFRAMED } from './framing.ts'
@@ -79,7 +80,7 @@ export class ResponseHead extends MessageHead {
   /** Makes it a head in clean form: that is what is judged, and what goes on. */
   clean(): void {
     const start = `HTTP/1.${this.version - 10} ${String(this.status).padStart(STATUS_DIGITS, '0')} ${this.reason}`
-    const head = this.lines.clean(`${start}\r\n`)
+    const head = cleanSection(this.lines, `${start}\r\n`)
     this.reasonStart = REASON_AT
     this.reasonEnd = start.length
     this.lines.replaceBy(head, start.length + 2)

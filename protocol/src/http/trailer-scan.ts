@@ -4,6 +4,7 @@
  */
 import { HEAD_FIELDS, TRAILER_BYTES } from '../limits.ts'
 import { COLON, CONTROL, CR, HTAB, LF, SP, TOKEN, VALUE } from './character-tables.ts'
+import { cleanSection } from './clean-section.ts'
 import { FieldLines } from './field-lines.ts'
 import { bits, FIELD, fieldId, LONGEST_NAME, lookAlikeOf } from './field-names.ts'
 import { HeadCarry } from './head-carry.ts'
@@ -94,7 +95,9 @@ export class TrailerScan {
     const lines = new FieldLines()
     lines.buffer = buffer
     lines.scan(buffer, 0, length, this.#side)
-    const clean = lines.clean()
+    const clean = cleanSection(lines)
+    // CR for each LF, and spaces behind colons: it has the limit of those that read it next.
+    if (clean.length > TRAILER_BYTES) this.#refuse('trailer-bytes')
     this.#kept.clear()
     this.#kept.append(clean, 0, clean.length)
   }

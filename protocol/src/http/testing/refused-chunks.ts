@@ -106,6 +106,12 @@ export const REFUSED_CHUNKS: readonly RefusedChunks[] = [
     'chunk-space',
     'response-chunk-line-bytes',
   ],
+  [
+    'RFC 9112 §7.1.2: a section that is of one byte more in clean form',
+    `0\r\nX: ${'a'.repeat(TRAILER_BYTES - 6)}\n\r\n`,
+    'line-bare-lf',
+    'trailer-bytes',
+  ],
   ['RFC 9112 §7.1.2: white space before the first trailer', '0\r\n X: a\r\n\r\n', 'field-fold'],
   ['RFC 9112 §7.1.2: white space before the first trailer, with LF', '0\n X: a\n\n', 'line-bare-lf', 'field-fold'],
   ['RFC 9112 §7.1.2: CR alone within a fold', '0\r\nX: a\r\n b\rc\r\n\r\n', 'field-fold', 'line-bare-cr'],
