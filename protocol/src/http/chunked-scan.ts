@@ -166,15 +166,11 @@ export class ChunkedScan {
         return this.#beginChunk()
       case 'size-lf':
         if (byte !== LF) this.#refuse('line-bare-cr')
-        return this.#behindLine
+        return this.#left === 0 ? 'trailer' : 'data'
       default:
         if (++this.#lineBytes > CHUNK_LINE_BYTES - 2 && byte !== CR) this.#checkLine(byte)
         return this.#inSizeLine(byte)
     }
-  }
-
-  get #behindLine(): State {
-    return this.#left === 0 ? 'trailer' : 'data'
   }
 
   /** The size of a chunk stays as it is in a response too: zeros without end would reach the visitor. */
@@ -192,6 +188,11 @@ export class ChunkedScan {
     this.#change = put
   }
 
+  #endLineByLineFeed(put: Buffer): State {
+    this.#takeLineFeed(put)
+    return this.#left === 0 ? 'trailer' : 'data'
+  }
+
   #inSizeLine(byte: number): State {
     const state = this.#state
     switch (state) {
@@ -201,7 +202,7 @@ export class ChunkedScan {
         if (digit === NO_DIGIT) {
           if (state === 'size-first')
             this.#refuse(byte === LF && this.#side === 'request' ? 'line-bare-lf' : 'chunk-size')
-          return this.#afterSize(byte)
+          return byte === CR ? 'size-lf' : this.#afterSize(byte)
         }
         this.#left = this.#left * 16 + digit
         if (this.#left > Number.MAX_SAFE_INTEGER) this.#refuse('chunk-size-huge')
@@ -209,14 +210,6 @@ export class ChunkedScan {
       }
       case 'size-end':
         return this.#afterSize(byte)
-      case 'any-extension':
-        if (byte === CR || byte === LF) return this.#endExtensions(byte)
-        return this.#extend(byte, byte === QUOTE ? 'any-quoted' : 'any-extension')
-      case 'any-quoted':
-        if (byte === QUOTE) return this.#extend(byte, 'any-extension')
-        return this.#extend(byte, byte === BACKSLASH ? 'any-quoted-pair' : 'any-quoted')
-      case 'any-quoted-pair':
-        return this.#extend(byte, 'any-quoted')
       case 'extension-name-first':
         if (TOKEN[byte] === 0) this.#refuseExtension(byte)
         return 'extension-name'
@@ -237,6 +230,14 @@ export class ChunkedScan {
       case 'quoted-pair':
         if (VALUE[byte] === 0) this.#refuseExtension(byte)
         return 'quoted'
+      case 'any-extension':
+        if (byte === CR || byte === LF) return this.#endExtensions(byte)
+        return this.#extend(byte, byte === QUOTE ? 'any-quoted' : 'any-extension')
+      case 'any-quoted':
+        if (byte === QUOTE) return this.#extend(byte, 'any-extension')
+        return this.#extend(byte, byte === BACKSLASH ? 'any-quoted-pair' : 'any-quoted')
+      case 'any-quoted-pair':
+        return this.#extend(byte, 'any-quoted')
       default:
         return this.#afterElement(byte, 'chunk-extension')
     }
@@ -253,8 +254,7 @@ export class ChunkedScan {
         this.#extensions = ''
         return this.#extend(byte, 'any-extension')
       case LF:
-        this.#takeLineFeed(MISSING_CR)
-        return this.#behindLine
+        return this.#endLineByLineFeed(MISSING_CR)
       case CR:
         return 'size-lf'
       default:
@@ -281,10 +281,7 @@ export class ChunkedScan {
 
   #endExtensions(byte: number): State {
     const kept = this.#lineBytes < CHUNK_LINE_BYTES ? cleanExtensions(this.#extensions) : ''
-    if (byte === LF) {
-      this.#takeLineFeed(Buffer.from(`${kept}\r`, 'latin1'))
-      return this.#behindLine
-    }
+    if (byte === LF) return this.#endLineByLineFeed(Buffer.from(`${kept}\r`, 'latin1'))
     if (kept !== '') this.#change = Buffer.from(kept, 'latin1')
     return 'size-lf'
   }
