@@ -1,4 +1,4 @@
-/** nginx in one process, with one server of its configuration's. Knows nothing of what that server does. */
+/** Starts nginx with one server block. Knows nothing of what the block does. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { freePort } from './free-port.ts'
 import { HttpClient } from './http-client.ts'
 import { eventually } from './visits.ts'
 
-/** Undefined: there is none on this machine. */
+/** Undefined where nginx is not installed. */
 export const NGINX = ['/usr/sbin/nginx', '/usr/local/sbin/nginx', '/usr/local/bin/nginx'].find(existsSync)
 
 export interface RunningNginx {
@@ -17,7 +17,7 @@ export interface RunningNginx {
   stop(): Promise<void>
 }
 
-/** `http`: lines of the http block; `server`: of its server. */
+/** `http`: directives of the http block; `server`: of its server block. */
 export async function startNginx({ http = '', server }: { http?: string; server: string }): Promise<RunningNginx> {
   const folder = await mkdtemp(join(tmpdir(), 'postern-nginx-'))
   const port = await freePort()

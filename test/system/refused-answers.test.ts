@@ -13,7 +13,7 @@ import { REFUSED_ANSWERS, type RefusedAnswer } from './refused-answers.ts'
 
 let system: System
 let origin: ScriptedOrigin
-/** One for as many notices as reach it at once. */
+/** As many as are needed, since only NOTICES_BURST notices reach an agent at once. */
 let agents: RunningAgent[] = []
 let nginx: RunningNginx | undefined
 
@@ -38,7 +38,7 @@ afterAll(async () => {
 
 const hasCurl = spawnSync('curl', ['--version']).status === 0
 
-/** Says it to all, and ends the connection. */
+/** The local server gives this answer to each request, and ends the connection. */
 function play({ answer }: RefusedAnswer): void {
   origin.play(async ({ connection, whole }) => {
     await whole()

@@ -5,7 +5,7 @@ type Others = 'both take it' | 'curl takes it' | 'nginx takes it' | 'neither tak
 
 export interface RefusedAnswer {
   readonly title: string
-  /** As latin1 text. What it means to those that take it is `good`. */
+  /** As latin1 text. Its content is `good` to a reader that takes it. */
   readonly answer: string
   readonly rule: Rule
   readonly where: string
@@ -34,7 +34,7 @@ const inHead = (title: string, line: string, rule: Rule, others: Others): Refuse
 })
 
 export const REFUSED_ANSWERS: readonly RefusedAnswer[] = [
-  // Two readers part it in two ways, and at least one of the two refuses it.
+  // At least one of the two refuses these.
   inChunk('CR alone behind a size', '4\rgood\r\n0\r\n\r\n', 'line-bare-cr', 'neither takes it'),
   inChunk('CR CR LF behind a size', '4\r\r\ngood\r\n0\r\n\r\n', 'line-bare-cr', 'curl takes it'),
   inChunk('CR alone behind data', '4\r\ngood\r0\r\n\r\n', 'line-bare-cr', 'neither takes it'),
@@ -64,7 +64,7 @@ export const REFUSED_ANSWERS: readonly RefusedAnswer[] = [
     ...inHead('VT before chunked', 'Transfer-Encoding:\x0bchunked', 'field-value-control', 'nginx takes it'),
     answer: `${HEAD.replace(' chunked', '\x0bchunked')}4\r\ngood\r\n0\r\n\r\n`,
   },
-  // Both take it, but other readers need not: the line ends within quotes, data may end with CR, and what is white space around a length is open.
+  // Both take these, but each has a second reading.
   inChunk('an open quote', '4;a="b\r\ngood\r\n0\r\n\r\n', 'chunk-extension', 'both take it'),
   inChunk('LF behind data that end with CR', '5\r\ngood\r\n0\r\n\r\n', 'chunk-end', 'both take it'),
   {
@@ -72,7 +72,7 @@ export const REFUSED_ANSWERS: readonly RefusedAnswer[] = [
     answer: 'HTTP/1.1 200 OK\r\nContent-Length: 4\x0b\r\n\r\ngood',
   },
   inTrailer('white space before the first trailer', ' X: a\r\n', 'field-fold', 'both take it'),
-  // RFC 9112 §7.1.1 has no words behind a size, nor NUL anywhere.
+  // Both take these against RFC 9112 §7.1 and §7.1.1.
   inChunk('a word behind a size', '4 bytes\r\ngood\r\n0\r\n\r\n', 'chunk-size', 'both take it'),
   inChunk('NUL within an extension', '4;a\0\r\ngood\r\n0\r\n\r\n', 'chunk-extension', 'both take it'),
 ]

@@ -104,7 +104,7 @@ export class Response {
   #openEnded = false
   /** A 100 was passed on. */
   #continued = false
-  /** An interim response says so, or is odd. */
+  /** An interim response said close, or had odd lines. */
   #originCloses = false
   /** What the sink answered last: whether the visitor has taken all that it was given. */
   #taken = true

@@ -90,7 +90,7 @@ describe('a chunked body (RFC 9112)', () => {
       expect(chunked(body, sizes)).toBe(rule)
       expect(passed(bytes, sizes, boundary)).toBe(clean)
       expect([boundary.done, boundary.odd]).toEqual([true, odd])
-      // What goes on is in clean form itself, and no connection of the next message's bears the mark.
+      // Clean form passes unchanged, and the mark ends with its message.
       expect(passed(Buffer.from(clean, 'latin1'), sizes, boundary)).toBe(clean)
       expect([boundary.done, boundary.odd]).toEqual([true, false])
     }

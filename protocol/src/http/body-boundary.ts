@@ -9,9 +9,9 @@ const NOTHING = Buffer.alloc(0)
 export class BodyBoundary {
   /** What the latest `advance` read passes on as it is up to this index, and then `takeTail`. */
   passTo = 0
-  /** Whether some of what it read does not pass on as it is: then `passed` is a copy. */
+  /** Whether what passes on differs from what was read: then `passed` is a copy. */
   rewritten = false
-  /** The body of a response could end elsewhere for another reader: what follows on its connection may have been meant for that one. */
+  /** Another reader could find the end of this response elsewhere, so its connection must not carry another request. */
   odd = false
   #tail: Buffer | undefined
   readonly #side: Side

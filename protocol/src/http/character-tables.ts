@@ -35,10 +35,10 @@ export const TOKEN = table((code) => {
 /** RFC 9110 §5.5: field-vchar, SP and HTAB. */
 export const VALUE = table((code) => (isVisible(code) || isObsText(code) || code === SP || code === HTAB ? 1 : 0))
 
-/** RFC 9110 §5.5: control characters that a value has against the rules, but that end nothing. NUL, CR and LF are none of these. */
+/** RFC 9110 §5.5: the control characters that a value must not have, without NUL, CR and LF, which are dangerous. */
 export const CONTROL = table((code) => {
-  const endsSomething = code === 0 || code === LF || code === CR
-  return (code < SP && code !== HTAB && !endsSomething) || code === 0x7f ? 1 : 0
+  const isDangerous = code === 0 || code === LF || code === CR
+  return (code < SP && code !== HTAB && !isDangerous) || code === 0x7f ? 1 : 0
 })
 
 /** A byte of a target that is passed on as it came. */

@@ -55,7 +55,7 @@ export class ChunkedScan {
   tail: Buffer | undefined
   /** What of the bytes that the latest `advance` read before `passTo` does not pass on as it is, in order. */
   readonly changes: Change[] = []
-  /** Some line of its framing or trailers is odd, and be it by LF alone at its end: another reader could find the end of the body elsewhere. */
+  /** A line ends with LF alone, or the trailers are odd: another reader could find the end of this body elsewhere. */
   odd = false
   readonly #data: DataSpan | undefined
   readonly #trailer: TrailerScan
@@ -67,9 +67,9 @@ export class ChunkedScan {
   #chunks = 0
   /** The byte that ended the latest data. */
   #lastData = 0
-  /** The extensions of the line at hand, in a response, as long as they may pass on. */
+  /** In a response: the extensions of the line at hand. */
   #extensions = ''
-  /** NOTHING: the byte at hand does not pass on. Other bytes pass on before it. */
+  /** What `#step` found. NOTHING: leave out the byte at hand. Other bytes: put them before it. */
   #change: Buffer | undefined
 
   constructor(side: Side, data?: DataSpan) {
@@ -157,7 +157,7 @@ export class ChunkedScan {
       case 'data-cr':
         if (byte === CR) return 'data-lf'
         if (byte !== LF) this.#refuse('chunk-end')
-        // A size that is one too large, or data that end with CR: nobody can tell.
+        // Either the size is one too large, or the data end with CR.
         if (this.#side === 'response' && this.#lastData === CR) this.#refuse('chunk-end')
         this.#takeLineFeed(MISSING_CR)
         return this.#beginChunk()
@@ -173,7 +173,7 @@ export class ChunkedScan {
     }
   }
 
-  /** The size of a chunk stays as it is in a response too: zeros without end would reach the visitor. */
+  /** Digits of a size pass on as they are, so their limit is the same in a response. */
   #checkLine(byte: number): void {
     const inSize = this.#state === 'size-first' || this.#state === 'size'
     const goesOn = this.#side === 'response' && (!inSize || HEX[byte] === NO_DIGIT)
@@ -270,9 +270,9 @@ export class ChunkedScan {
     this.#refuse(byte === SP || byte === HTAB ? 'chunk-space' : rule)
   }
 
-  /** A byte of the extensions of a response. They wait for the end of their line, where they pass on if they are well-formed and not long. */
+  /** Takes a byte of the extensions of a response. They pass on at the end of their line, if they are well-formed and the line is not long. */
   #extend(byte: number, next: State): State {
-    // The end of a line within quotes: whether the line ends there, readers could see in two ways.
+    // Readers disagree on whether a line ends within quotes.
     if (VALUE[byte] === 0 && CONTROL[byte] === 0) this.#refuse('chunk-extension')
     if (this.#lineBytes < CHUNK_LINE_BYTES) this.#extensions += String.fromCharCode(byte)
     this.#change = NOTHING

@@ -1,4 +1,4 @@
-/** Writes the field lines of a response in clean form: what is only tolerated in them reaches no reader behind us. */
+/** Writes the field lines of a response in clean form, so that no later reader sees what is only tolerated. */
 import { CONTROL, SP } from './character-tables.ts'
 import type { FieldLines } from './field-lines.ts'
 import { trimmed } from './trimmed.ts'

@@ -147,7 +147,7 @@ export class FieldLines {
     return this.resumeAt
   }
 
-  /** Readers disagree on which control characters are white space around a length: none passes. */
+  /** Readers disagree on which control characters count as white space around a length, so that field may have none. */
   #takeControls(id: FieldId): void {
     if ((DECIDE & (1 << id)) !== 0) refuse('response', 'field-value-control')
     this.odd = true

@@ -155,7 +155,7 @@ export class ResponseHeadParser extends HeadParser<ResponseHead> {
     const { odd } = head.lines
     if (odd) head.clean()
     head.judge(this.#method, this.#upgradeAsked)
-    // Another reader may have parted the lines otherwise, and what follows may have been meant for that one.
+    // Another reader could part these lines in another way, and see a second response where this one has a body.
     if (odd) head.keepAlive = false
   }
 }

@@ -23,7 +23,7 @@ const rule = (text: string, code: FaultCode = 'request-invalid'): RuleEntry => (
 
 export const RULES = {
   // lines
-  'line-bare-lf': rule('a line ends with CRLF, and only in a response with LF alone (RFC 9112 §2.2)'),
+  'line-bare-lf': rule('a line of a request ends with CRLF (RFC 9112 §2.2)'),
   'line-bare-cr': rule('CR occurs only before LF (RFC 9112 §2.2)'),
   'head-bytes': rule(`a head has at most ${HEAD_BYTES} bytes (RFC 9110 §5.4)`, 'head-too-large'),
   'head-fields': rule(`a head has at most ${HEAD_FIELDS} fields (RFC 9110 §5.4)`, 'head-too-large'),
@@ -60,7 +60,7 @@ export const RULES = {
     'a field line of a request is not folded, nor the first one preceded by white space (RFC 9112 §5.2)',
   ),
   'field-value-control': rule(
-    'a value has no control characters but tab; that of a response no NUL, and its Content-Length and Transfer-Encoding none (RFC 9110 §5.5)',
+    'a value has no NUL, Content-Length and Transfer-Encoding have no control characters, and a request has none but tab (RFC 9110 §5.5)',
   ),
 
   // what only an HTTP/2 message can break
@@ -94,15 +94,17 @@ export const RULES = {
   'chunk-size-huge': rule('the size of a chunk is below 2^53 (RFC 9112 §7.1)'),
   'chunk-space': rule('no white space stands in the line of a chunk of a request (RFC 9112 §7.1.1)'),
   'chunk-extension': rule(
-    'a chunk extension is a name with or without a value; in a response anything without NUL and open quotes (RFC 9112 §7.1.1)',
+    'a chunk extension is a name with or without a value; in a response it has no NUL, and its quotes are closed (RFC 9112 §7.1.1)',
   ),
   'chunk-line-bytes': rule(
-    `the line of a chunk has at most ${CHUNK_LINE_BYTES} bytes, in a response its size alone (RFC 9112 §7.1.1)`,
+    `the line of a chunk has at most ${CHUNK_LINE_BYTES} bytes; in a response this is the limit of its size (RFC 9112 §7.1.1)`,
   ),
   'response-chunk-line-bytes': rule(
     `the line of a chunk of a response has at most ${RESPONSE_CHUNK_LINE_BYTES} bytes (RFC 9112 §7.1.1)`,
   ),
-  'chunk-end': rule('CRLF follows the data of a chunk (RFC 9112 §7.1)'),
+  'chunk-end': rule(
+    'CRLF follows the data of a chunk; in a response LF may, if the data do not end with CR (RFC 9112 §7.1)',
+  ),
   'trailer-bytes': rule(`a trailer section has at most ${TRAILER_BYTES} bytes (RFC 9112 §7.1.2)`, 'head-too-large'),
   'trailer-fields': rule(`a trailer section has at most ${HEAD_FIELDS} fields (RFC 9112 §7.1.2)`, 'head-too-large'),
 } as const satisfies Record<string, RuleEntry>

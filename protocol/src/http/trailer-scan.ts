@@ -1,6 +1,6 @@
 /**
- * Reads a trailer section (RFC 9112 §7.1.2) byte by byte, and keeps it without the fields that may not stand there. That of a response may have what a head of one may have:
- * it is kept in clean form.
+ * Reads a trailer section (RFC 9112 §7.1.2) byte by byte, and keeps it without the fields that may not stand there. What a response's head may have, its
+ * trailers may have too: they are kept in clean form.
  */
 import { HEAD_FIELDS, TRAILER_BYTES } from '../limits.ts'
 import { COLON, CONTROL, CR, HTAB, LF, SP, TOKEN, VALUE } from './character-tables.ts'
@@ -17,7 +17,7 @@ const MAY_STAND = bits(FIELD.other, FIELD.date)
 const EMPTY_SECTION = Buffer.from('\r\n')
 
 export class TrailerScan {
-  /** What passes on is not the section as it came. */
+  /** What passes on differs from the section as it came. */
   changed = false
   /** Some line has a form that is tolerated in a response only. */
   odd = false
@@ -96,7 +96,7 @@ export class TrailerScan {
     lines.buffer = buffer
     lines.scan(buffer, 0, length, this.#side)
     const clean = cleanSection(lines)
-    // CR for each LF, and spaces behind colons: it has the limit of those that read it next.
+    // Clean form is longer, and the next reader has the same limit.
     if (clean.length > TRAILER_BYTES) this.#refuse('trailer-bytes')
     this.#kept.clear()
     this.#kept.append(clean, 0, clean.length)
@@ -116,7 +116,7 @@ export class TrailerScan {
         if (byte === LF) return this.#tolerate('line-bare-lf', 'done')
         if (isBlank(byte)) {
           if (this.#fields === 0) this.#refuse('field-fold')
-          // A fold goes the way of its field.
+          // A fold is kept or left out with its field.
           return this.#tolerate('field-fold', 'value')
         }
         this.#nameLength = 0
@@ -144,7 +144,7 @@ export class TrailerScan {
     }
   }
 
-  /** What a response may have against the rule. */
+  /** Only a request is refused for breaking this rule. */
   #tolerate(rule: Rule, next: State): State {
     if (this.#side === 'request') this.#refuse(rule)
     this.odd = true

@@ -136,7 +136,7 @@ const withLine = (text: string) => `${text}\r\nabcde\r\n0\r\n\r\n`
 /** The last chunk with these trailers. */
 const withTrailers = (text: string) => `0\r\n${text}`
 
-/** LF for CRLF, and folds: RFC 9112 §2.2 and §5.2 leave readers the choice, so nothing further is read from a server that sends them. */
+/** LF for CRLF, and odd trailers: readers may differ on these, so the connection carries no other request. */
 export const ODD_CHUNKS: readonly ToleratedChunks[] = [
   ['RFC 9112 §7.1: LF alone behind the size', '5\nabcde\r\n0\r\n\r\n', 'line-bare-lf', CLEAN],
   ['RFC 9112 §7.1: LF alone behind the data', '5\r\nabcde\n0\r\n\r\n', 'line-bare-lf', CLEAN],
