@@ -137,6 +137,29 @@ describe('a chunked body (RFC 9112)', () => {
     )
   })
 
+  it('of a response comes out in clean form, and out of the dechunker as the same data, however it is cut', () => {
+    const dechunked = (coded: string, cuts: number[]): string => {
+      const bytes = Buffer.from(coded, 'latin1')
+      let data = ''
+      const dechunker = new Dechunker((buffer, from, to) => {
+        data += buffer.toString('latin1', from, to)
+      })
+      dechunker.start()
+      for (let at = 0, piece = 0; at < bytes.length; piece++)
+        at = dechunker.advance(bytes, at, Math.min(bytes.length, at + cuts[piece % cuts.length]!))
+      expect(dechunker.done).toBe(true)
+      return data
+    }
+    fc.assert(
+      fc.property(fc.constantFrom(...tolerated), anyCuts, ([, body, , clean, odd], cuts) => {
+        const boundary = new BodyBoundary('response')
+        expect(passed(Buffer.from(`3\r\nabc\r\n${body}`, 'latin1'), cuts, boundary)).toBe(`3\r\nabc\r\n${clean}`)
+        expect(boundary.odd).toBe(odd)
+        expect(dechunked(body, cuts)).toBe(dechunked(clean, [clean.length]))
+      }),
+    )
+  })
+
   it('is refused for the same rule however it is cut', () => {
     fc.assert(
       fc.property(fc.constantFrom(...REFUSED_CHUNKS), anyCuts, ([, body, rule], cuts) => {
