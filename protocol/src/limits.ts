@@ -180,6 +180,8 @@ export const HEAD_UNCREDITED_BYTES = 128 * KiB
 export const TARGET_BYTES = 16 * KiB
 /** One chunk-size line with its extensions (RFC 9112 §7.1.1); nobody sends longer ones in good faith. */
 export const CHUNK_LINE_BYTES = 256
+/** The same of a response: Apache's limit for one line of a head. Some servers put signatures or padding there, which clients ignore. */
+export const RESPONSE_CHUNK_LINE_BYTES = 8 * KiB
 /** A trailer section is a head without a start line. */
 export const TRAILER_BYTES = 8 * KiB
 /** A greater Max-Forwards counts as this one (RFC 9110 §7.6.2): no chain of intermediaries is as long. */

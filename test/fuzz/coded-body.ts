@@ -1,4 +1,6 @@
-/** A second, plainer reading of chunked bodies: the boundary alone does not tell data from framing. */
+/** A second, plainer reading of chunked bodies, in which a line ends with its first LF: the boundary alone does not tell data from framing. */
+import { CHUNK_LINE_BYTES } from '@postern/protocol/limits'
+import type { Edit } from './passed-body.ts'
 
 /** Bytes of data, as far as they have come. */
 export function dataBytes(coded: Buffer): number {
@@ -10,36 +12,66 @@ export function dataBytes(coded: Buffer): number {
 /** Where the trailer section of a whole body begins: behind the line of the last chunk. */
 export function trailersAt(coded: Buffer): number {
   let at = 0
-  for (const { to } of chunks(coded)) at = to + 2
-  return coded.indexOf('\r\n', at) + 2
+  for (const { next } of chunks(coded)) at = next
+  return coded.indexOf('\n', at) + 1
 }
 
-/** Indices of the white space in the lines of chunks, outside of quoted values. */
-export function blanksIn(coded: Buffer): number[] {
-  const lines: { from: number; to: number }[] = []
-  let at = 0
-  for (const { from, to } of chunks(coded)) {
-    lines.push({ from: at, to: from })
-    at = to + 2
+/** What makes clean form of the chunks of a response, trailers left out. */
+export function chunkEdits(coded: Buffer): Edit[] {
+  const edits: Edit[] = []
+  const edit = (from: number, to: number, text: string): void => {
+    if (coded.toString('latin1', from, to) !== text) edits.push({ from, to, text })
   }
-  const end = coded.indexOf('\r\n', at)
-  if (at < coded.length) lines.push({ from: at, to: end === -1 ? coded.length : end })
-  return lines.flatMap(({ from, to }) => {
-    const unquoted = coded
-      .toString('latin1', from, to)
-      .replaceAll(/"(?:[^"\\]|\\.)*"?/g, (text) => 'q'.repeat(text.length))
-    return [...unquoted].flatMap((byte, i) => (byte === ' ' || byte === '\t' ? [from + i] : []))
-  })
+  let at = 0
+  for (const { from, to, next } of chunks(coded)) {
+    edit(at, from, cleanLine(coded.toString('latin1', at, from)))
+    if (next <= coded.length) edit(to, next, '\r\n')
+    at = next
+  }
+  const lineEnd = coded.indexOf('\n', at) + 1
+  if (lineEnd > at) edit(at, lineEnd, cleanLine(coded.toString('latin1', at, lineEnd)))
+  return edits
 }
 
-function* chunks(coded: Buffer): Generator<{ from: number; to: number }> {
+/** Whether a line of the chunks ends with LF alone. */
+export const endsInLineFeed = (coded: Buffer, edits: readonly Edit[]): boolean =>
+  edits.some(({ from, to }) => /(?:^|[^\r])\n$/.test(coded.toString('latin1', from, to)))
+
+function cleanLine(line: string): string {
+  const content = line.replace(/\r?\n$/, '')
+  const [size = ''] = /^[0-9a-f]*/i.exec(content)!
+  const extensions = content.includes(';') ? content.slice(content.indexOf(';')) : ''
+  const isShort = content.length + 2 <= CHUNK_LINE_BYTES
+  return `${size}${isShort ? cleanExtensions(extensions) : ''}\r\n`
+}
+
+const NAME = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+"
+const QUOTED = '"(?:\\\\[\\t -~\\x80-\\xff]|(?!["\\\\])[\\t -~\\x80-\\xff])*"'
+const EXTENSION = new RegExp(`^;[ \\t]*(${NAME})[ \\t]*(?:=[ \\t]*(${NAME}|${QUOTED})[ \\t]*)?`)
+
+/** The well-formed ones without white space, or nothing. */
+function cleanExtensions(text: string): string {
+  let clean = ''
+  for (let rest = text; rest !== ''; ) {
+    const match = EXTENSION.exec(rest)
+    if (match === null) return ''
+    const [whole, name, value] = match
+    clean += value === undefined ? `;${name}` : `;${name}=${value}`
+    rest = rest.slice(whole.length)
+  }
+  return clean
+}
+
+/** Spans of data, each with where the next line begins. */
+function* chunks(coded: Buffer): Generator<{ from: number; to: number; next: number }> {
   for (let at = 0; at < coded.length; ) {
-    const lineEnd = coded.indexOf('\r\n', at)
-    if (lineEnd === -1) return
-    const size = Number.parseInt(coded.toString('latin1', at, lineEnd), 16)
+    const from = coded.indexOf('\n', at) + 1
+    if (from === 0) return
+    const size = Number.parseInt(coded.toString('latin1', at, from), 16)
     if (!(size > 0)) return
-    const from = lineEnd + 2
-    yield { from, to: from + size }
-    at = from + size + 2
+    const to = from + size
+    const next = to + (coded[to] === 0x0a ? 1 : 2)
+    yield { from, to, next }
+    at = next
   }
 }

@@ -279,6 +279,14 @@ export const SIZES = [
   '5;a;b',
   '5;=b',
   '5;a=\tb',
+  '5;a="\n"',
+  '5;a==b',
+  '5;"a"',
+  '5;a="b" c',
+  '5;\x01',
+  `5;${'a'.repeat(252)}`,
+  `5;${'a'.repeat(253)}`,
+  `5${' '.repeat(300)}`,
 ]
 export const BODY_ENDS = ['\r\n', '\r\n', '\r\n', '\r\n', '\r\n', '\r\n', '\n', '\r', '', 'x\r\n', '\r\n\r\n']
 export const TRAILERS = [
@@ -300,6 +308,12 @@ export const TRAILERS = [
   'noise\r\n',
   ' X: y\r\n',
   'X: \0\r\n',
+  'X\t : y\r\n',
+  'Host : b\r\nX:y\r\n',
+  'X: a\n\tb\n',
+  'Host: a\r\n b\r\nX: y\r\n',
+  'X: \x01a\x7f\r\n',
+  'X:\r\n \r\n',
 ]
 export const STATUSES = [
   '200 OK',

@@ -1,6 +1,7 @@
 /** Reads the body of a message in pieces, with what passes on of it; and what should, by a slow and obvious reading. */
-import type { BodyBoundary, RequestHead, ResponseHead } from '@postern/protocol/http'
-import { blanksIn, dataBytes, trailersAt } from './coded-body.ts'
+import type { BodyBoundary, RequestHead, ResponseHead, Side } from '@postern/protocol/http'
+import { cleanTrailers, hasOddLines } from './clean-trailers.ts'
+import { chunkEdits, dataBytes, endsInLineFeed, trailersAt } from './coded-body.ts'
 import { isOurs } from './our-fields.ts'
 
 export interface Span {
@@ -14,10 +15,10 @@ export interface PassedBody {
   readonly dataBytes: number
   /** Why what passed on is not what should; undefined where it is, or where the body is not whole. */
   readonly wrong: string | undefined
-  /** The names of the trailers that do not pass on. */
+  /** Of a request: the names of the trailers that do not pass on. */
   readonly dropped: readonly Span[]
-  /** Indices of the white space of chunk lines, which does not pass on. */
-  readonly blanks: readonly number[]
+  /** Of a response: what passes on otherwise. */
+  readonly edits: readonly Edit[]
 }
 
 /** `step` bytes are added for each call, as if they had come in such pieces. @throws TunnelFault */
@@ -27,6 +28,7 @@ export function readBody(
   bytes: Buffer,
   from: number,
   step: number,
+  side: Side,
 ): PassedBody {
   boundary.start(framing, contentLength)
   const pieces: Buffer[] = []
@@ -37,29 +39,41 @@ export function readBody(
     at = end
   }
   const body = bytes.subarray(from, at)
-  const counted = framing === 'chunked' ? dataBytes(body) : body.length
-  const blanks = framing === 'chunked' ? blanksIn(body).map((index) => from + index) : []
-  if (!boundary.done) return { end: at, dataBytes: counted, wrong: undefined, dropped: [], blanks }
+  const read = { end: at, dataBytes: body.length, wrong: undefined, dropped: [], edits: [] }
   const passed = Buffer.concat(pieces).toString('latin1')
-  const { wanted, dropped } =
-    framing === 'chunked'
-      ? withoutForbidden(bytes, from, at, new Set(blanks))
-      : { wanted: body.toString('latin1'), dropped: [] }
-  const wrong =
-    passed === wanted ? undefined : `body: ${JSON.stringify(passed)} passes on, not ${JSON.stringify(wanted)}`
-  return { end: at, dataBytes: counted, wrong, dropped, blanks }
+  if (framing !== 'chunked') return { ...read, wrong: wrongBody(boundary.done, passed, body.toString('latin1')) }
+  const counted = { ...read, dataBytes: dataBytes(body) }
+  if (side === 'request') {
+    if (!boundary.done) return counted
+    const { wanted, dropped } = withoutForbidden(bytes, from, at)
+    return { ...counted, dropped, wrong: wrongBody(true, passed, wanted) }
+  }
+  const { edits, odd } = responseEdits(body, boundary.done)
+  const wrong = wrongBody(boundary.done, passed, edited(body, edits).toString('latin1'))
+  const moved = edits.map((edit) => ({ ...edit, from: from + edit.from, to: from + edit.to }))
+  const misjudged = boundary.done && odd !== boundary.odd ? `body: odd ${boundary.odd}, not ${odd}` : undefined
+  return { ...counted, edits: moved, wrong: wrong ?? misjudged }
 }
 
-function withoutForbidden(
-  bytes: Buffer,
-  from: number,
-  to: number,
-  blanks: ReadonlySet<number>,
-): { wanted: string; dropped: Span[] } {
+const wrongBody = (done: boolean, passed: string, wanted: string): string | undefined =>
+  !done || passed === wanted ? undefined : `body: ${JSON.stringify(passed)} passes on, not ${JSON.stringify(wanted)}`
+
+/** What makes clean form of a response's body, and whether nothing may follow it on its connection. */
+function responseEdits(body: Buffer, whole: boolean): { edits: Edit[]; odd: boolean } {
+  const edits = chunkEdits(body)
+  const odd = endsInLineFeed(body, edits)
+  if (!whole) return { edits, odd }
+  const from = trailersAt(body)
+  const section = body.toString('latin1', from)
+  const text = cleanTrailers(section)
+  if (text !== section) edits.push({ from, to: body.length, text })
+  return { edits, odd: odd || hasOddLines(section) }
+}
+
+function withoutForbidden(bytes: Buffer, from: number, to: number): { wanted: string; dropped: Span[] } {
   const trailers = from + trailersAt(bytes.subarray(from, to))
   const dropped: Span[] = []
-  let wanted = ''
-  for (let i = from; i < trailers; i++) if (!blanks.has(i)) wanted += String.fromCharCode(bytes[i]!)
+  let wanted = bytes.toString('latin1', from, trailers)
   let at = trailers
   for (const line of bytes.toString('latin1', trailers, to).split(/(?<=\r\n)/)) {
     const [name = ''] = line.split(':', 1)

@@ -26,12 +26,13 @@ export const REFUSED_REQUESTS: Partial<Record<Rule, string>> = {
   'connection-syntax':
     'node looks for known words and skips the rest; what is no list, or has tabs in it, may hide a close',
   'chunk-extension': 'node takes an extension without a name, or with an equals sign and no value',
+  'chunk-line-bytes': 'node takes 16 KiB of extensions in a body',
 }
 
 /** What node's client accepts and we refuse. */
 export const REFUSED_RESPONSES: Partial<Record<Rule, string>> = {
   'line-bare-cr': 'node skips bare CR within a reason',
-  'status-line': 'node takes control characters within a reason, and RTSP/1.0 for a version',
+  'status-line': 'node takes NUL within a reason, and RTSP/1.0 for a version',
   'status-code': 'node takes 000 to 099',
   'version-unsupported': 'node reads HTTP/0.9 and HTTP/2.0 in HTTP/1.1 syntax',
   'upgrade-unasked': 'node’s client destroys such a connection later, or hands it on; here nobody asked for it',
@@ -40,7 +41,6 @@ export const REFUSED_RESPONSES: Partial<Record<Rule, string>> = {
   'content-length-syntax': 'as in a request',
   'content-length-huge': 'as in a request',
   'transfer-coding': 'as in a request',
-  'chunk-extension': 'as in a request',
 }
 
 /** `Connection: upgrade` with any Upgrade, as node sees it: its server reads nothing behind the body of such a request. */

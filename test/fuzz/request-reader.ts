@@ -56,7 +56,7 @@ export function readRequests(bytes: Buffer, step: number, onHead: (head: Request
       onHead(head)
       at += head.bytes
       where = 'body'
-      const body = readBody(boundary, head, bytes, at, step)
+      const body = readBody(boundary, head, bytes, at, step, 'request')
       at = body.end
       wrong ??= body.wrong
       dropped.push(...body.dropped)

@@ -69,7 +69,7 @@ export class ResponseDifferential {
 }
 
 /** What goes on has no form that is only tolerated. */
-const CLEAN_HEAD = /^HTTP\/1\.1 \d{3} [^\r\n]*\r\n(?:[^\s:]+: [^\r\n]*\r\n)*\r\n$/
+const CLEAN_HEAD = /^HTTP\/1\.1 \d{3} [\t -~\x80-\xff]*\r\n(?:[^\s:]+: [\t -~\x80-\xff]*\r\n)*\r\n$/
 
 function explained(rule: keyof typeof REFUSED_RESPONSES): Verdict {
   if (REFUSED_RESPONSES[rule] === undefined) return { kind: 'finding', what: `node accepts what we refuse by ${rule}` }

@@ -1,6 +1,7 @@
 /** What our parser and boundary make of some bytes, read as a stream from a local server would be, up to the final response. */
 import { TunnelFault } from '@postern/protocol/fault'
 import { BodyBoundary, FIELD, type ResponseHead, ResponseHeadParser, ruleOf } from '@postern/protocol/http'
+import { hasOddHead } from './clean-trailers.ts'
 import type { MessageSeen } from './message-seen.ts'
 import { type Edit, readBody } from './passed-body.ts'
 import type { OwnRun } from './request-reader.ts'
@@ -24,6 +25,7 @@ export function readResponses(
   const messages: MessageSeen[] = []
   const starts: number[] = []
   const edits: Edit[] = []
+  let wrong: string | undefined
   let at = 0
   let where: 'head' | 'body' = 'head'
   parser.answer(method, upgrade)
@@ -37,8 +39,7 @@ export function readResponses(
         to = Math.min(bytes.length, to + step)
         head = parser.parse(bytes, at, to)
       }
-      if (head === undefined)
-        return { messages, starts, ending: { kind: 'read' }, wrong: undefined, dropped: [], edits }
+      if (head === undefined) return { messages, starts, ending: { kind: 'read' }, wrong, dropped: [], edits }
       const message: MessageSeen = {
         start: `${head.version === 11 ? '1.1' : '1.0'} ${head.status} ${head.reason}`,
         fields: fieldsOf(head),
@@ -48,22 +49,23 @@ export function readResponses(
       }
       messages.push(message)
       onHead(head)
+      if (head.keepAlive && hasOddHead(bytes.toString('latin1', at, at + head.bytes)))
+        wrong = 'the connection is used again behind a head with odd lines'
       if (isTolerated(head, bytes, at)) edits.push({ from: at, to: at + head.bytes, text: cleanHead(message) })
       at += head.bytes
       if (head.interim) continue
 
       where = 'body'
-      const body = readBody(boundary, head, bytes, at, step)
+      const body = readBody(boundary, head, bytes, at, step, 'response')
       message.complete = boundary.end() === 'complete'
       message.bodyBytes = body.dataBytes
-      edits.push(...body.blanks.map((index) => ({ from: index, to: index + 1, text: '' })))
-      edits.push(...body.dropped.map(({ from, to }) => ({ from, to, text: 'x'.repeat(to - from) })))
-      return { messages, starts, ending: { kind: 'closed' }, wrong: body.wrong, dropped: [], edits }
+      edits.push(...body.edits)
+      return { messages, starts, ending: { kind: 'closed' }, wrong: wrong ?? body.wrong, dropped: [], edits }
     }
   } catch (error) {
     const rule = error instanceof TunnelFault ? ruleOf(error) : undefined
     if (rule === undefined) throw error
-    return { messages, starts, ending: { kind: 'refused', rule, where }, wrong: undefined, dropped: [], edits }
+    return { messages, starts, ending: { kind: 'refused', rule, where }, wrong, dropped: [], edits }
   }
 }
 
@@ -83,7 +85,8 @@ function isTolerated(head: ResponseHead, bytes: Buffer, from: number): boolean {
   const text = bytes.toString('latin1', from, from + head.bytes)
   const framing = [...text.matchAll(/^(?:content-length|transfer-encoding):([^\n]*)/gim)]
   return (
-    /(?:^|[^\r])\n|\n[ \t]|\n[^:\n]*[ \t]:|^HTTP\/1\.\d {2}/.test(text) ||
+    hasOddHead(text) ||
+    /^HTTP\/1\.\d {2}/.test(text) ||
     framing.length > 1 ||
     framing.some(([, value]) => /,|\t *\r?$/.test(value!)) ||
     Array.from({ length: head.fieldCount }, (_, i) => head.lines.id(i)).includes(FIELD.leftOut)

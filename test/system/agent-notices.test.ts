@@ -56,8 +56,8 @@ describe('an answer that is refused says at the agent which rule of which RFC it
     ],
     [
       'in a trailer',
-      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: 1\r\n b\r\n\r\n',
-      '§5.2), in line 1 of the trailers',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: 1\r\n b\r\nB: \0\r\n\r\n',
+      '§5.5), in line 3 of the trailers',
     ],
   ])('%s', async (where, answer, said) => {
     const path = `/${where.replaceAll(' ', '-')}`

@@ -104,6 +104,8 @@ export class Response {
   #openEnded = false
   /** A 100 was passed on. */
   #continued = false
+  /** An interim response said close, or had odd lines. */
+  #originCloses = false
   /** What the sink answered last: whether the visitor has taken all that it was given. */
   #taken = true
   /** Bytes of the stream's window that are not given back yet, because the visitor has not taken all or a head is not whole. */
@@ -199,6 +201,7 @@ export class Response {
       from += head.bytes
       if (!head.interim) return this.#begin(head, buffer, from, to)
       this.#continued ||= head.status === CONTINUE
+      this.#originCloses ||= !head.keepAlive
       if (this.#options.head.version === 11) this.#write(this.#written(head, true))
     }
   }
@@ -230,14 +233,15 @@ export class Response {
     this.declined = request.expectContinue && !this.#continued && !this.#sent.done && this.#sent.sentBytes === 0
     this.keepAlive = mayKeepAlive && request.keepAlive && !this.declined && keepsVisitor(head, request.version)
     // Node's servers read nothing further on a connection on which they have declined an upgrade.
-    this.originIdleMs = head.keepAlive && request.upgrade === undefined ? idleTime(head) : 0
+    const mayGoOn = head.keepAlive && !this.#originCloses && request.upgrade === undefined
+    this.originIdleMs = mayGoOn ? idleTime(head) : 0
     if (needsDechunking(head, request.version)) this.#dechunker = this.#newDechunker()
     this.#chunking = needsChunking(head, request.version)
     this.#openEnded = head.framing === 'chunked' || head.framing === 'close'
     this.#body.start(head.framing, head.contentLength)
     const end = this.#advance(buffer, from, to)
     const { passTo } = this.#body
-    const changed = this.#dechunker !== undefined || this.#chunking || this.#body.hasBlanks
+    const changed = this.#dechunker !== undefined || this.#chunking || this.#body.rewritten
     if (changed || passTo - from > JOINED_BYTES) {
       this.#write(this.#written(head, this.keepAlive))
       this.#passOn(buffer, from, end)
@@ -281,6 +285,7 @@ export class Response {
 
   #advance(buffer: Buffer, from: number, to: number): number {
     const end = this.#body.advance(buffer, from, to)
+    if (this.#body.odd) this.originIdleMs = 0
     this.state = this.#body.done ? 'whole' : 'body'
     return end
   }

@@ -7,12 +7,25 @@ import { BodyBoundary } from './body-boundary.ts'
 import { chunkOf, LAST_CHUNK } from './chunk-writer.ts'
 import { Dechunker } from './dechunker.ts'
 import type { BodyFraming } from './framing.ts'
-import { ruleOf } from './rules.ts'
-import { DROPPED_TRAILERS, line, PADDED_CHUNKS, REFUSED_CHUNKS, trailer } from './testing/refused-chunks.ts'
+import { ruleOf, type Side } from './rules.ts'
+import {
+  DROPPED_TRAILERS,
+  line,
+  ODD_CHUNKS,
+  REFUSED_CHUNKS,
+  TOLERATED_CHUNKS,
+  trailer,
+} from './testing/refused-chunks.ts'
 
 /** Feeds pieces of `sizes` bytes in turn; answers how many bytes belong to the body, or the rule, or `goes on`. */
-function measure(framing: BodyFraming, length: number, bytes: Buffer, sizes: number[]): number | string {
-  const boundary = new BodyBoundary('request')
+function measure(
+  framing: BodyFraming,
+  length: number,
+  bytes: Buffer,
+  sizes: number[],
+  side: Side = 'request',
+): number | string {
+  const boundary = new BodyBoundary(side)
   boundary.start(framing, length)
   let at = 0
   try {
@@ -41,8 +54,8 @@ function passed(bytes: Buffer, sizes: number[], boundary = new BodyBoundary('req
   return Buffer.concat(pieces).toString('latin1')
 }
 
-const chunked = (body: string, sizes: number[] = [1 << 20]) =>
-  measure('chunked', -1, Buffer.from(body, 'latin1'), sizes)
+const chunked = (body: string, sizes: number[] = [1 << 20], side: Side = 'request') =>
+  measure('chunked', -1, Buffer.from(body, 'latin1'), sizes, side)
 
 const ACCEPTED: [title: string, body: string][] = [
   ['§7.1: an empty body', '0\r\n\r\n'],
@@ -59,18 +72,27 @@ const ACCEPTED: [title: string, body: string][] = [
 ]
 
 describe('a chunked body (RFC 9112)', () => {
-  it.each(REFUSED_CHUNKS)('is refused: %s', (_title, body, rule) => {
-    expect(chunked(body)).toBe(rule)
-    expect(chunked(body, [1])).toBe(rule)
+  it.each(REFUSED_CHUNKS)('is refused: %s', (_title, body, rule, ofResponse = rule) => {
+    for (const sizes of [[1 << 20], [1]]) {
+      expect(chunked(body, sizes)).toBe(rule)
+      expect(chunked(body, sizes, 'response')).toBe(ofResponse)
+    }
   })
 
-  it.each(PADDED_CHUNKS)('is refused in a request, and cleaned in a response: %s', (_title, body, rule, clean) => {
+  const tolerated = [
+    ...TOLERATED_CHUNKS.map((row) => [...row, false] as const),
+    ...ODD_CHUNKS.map((row) => [...row, true] as const),
+  ]
+  it.each(tolerated)('is refused in a request, and cleaned in a response: %s', (_title, body, rule, clean, odd) => {
     const boundary = new BodyBoundary('response')
     const bytes = Buffer.from(`${body}HTTP/1.1`, 'latin1')
     for (const sizes of [[1 << 20], [1], [2], [7], [11, 1]]) {
       expect(chunked(body, sizes)).toBe(rule)
       expect(passed(bytes, sizes, boundary)).toBe(clean)
-      expect(boundary.done).toBe(true)
+      expect([boundary.done, boundary.odd]).toEqual([true, odd])
+      // Clean form passes unchanged, and the mark ends with its message.
+      expect(passed(Buffer.from(clean, 'latin1'), sizes, boundary)).toBe(clean)
+      expect([boundary.done, boundary.odd]).toEqual([true, false])
     }
   })
 
@@ -111,6 +133,29 @@ describe('a chunked body (RFC 9112)', () => {
       fc.property(anyBody, anyCuts, fc.uint8Array({ maxLength: 20 }), ({ coded }, cuts, behind) => {
         expect(measure('chunked', -1, Buffer.concat([coded, behind]), cuts)).toBe(coded.length)
         expect(measure('chunked', -1, coded.subarray(0, -1), cuts)).toBe('goes on')
+      }),
+    )
+  })
+
+  it('of a response comes out in clean form, and out of the dechunker as the same data, however it is cut', () => {
+    const dechunked = (coded: string, cuts: number[]): string => {
+      const bytes = Buffer.from(coded, 'latin1')
+      let data = ''
+      const dechunker = new Dechunker((buffer, from, to) => {
+        data += buffer.toString('latin1', from, to)
+      })
+      dechunker.start()
+      for (let at = 0, piece = 0; at < bytes.length; piece++)
+        at = dechunker.advance(bytes, at, Math.min(bytes.length, at + cuts[piece % cuts.length]!))
+      expect(dechunker.done).toBe(true)
+      return data
+    }
+    fc.assert(
+      fc.property(fc.constantFrom(...tolerated), anyCuts, ([, body, , clean, odd], cuts) => {
+        const boundary = new BodyBoundary('response')
+        expect(passed(Buffer.from(`3\r\nabc\r\n${body}`, 'latin1'), cuts, boundary)).toBe(`3\r\nabc\r\n${clean}`)
+        expect(boundary.odd).toBe(odd)
+        expect(dechunked(body, cuts)).toBe(dechunked(clean, [clean.length]))
       }),
     )
   })

@@ -1,5 +1,5 @@
-/** Finds where the body of a message ends (RFC 9112 §6). Bodies pass through it untouched, but for white space in chunk lines of a response; of a chunked one it keeps the trailers until they have ended. */
-import { ChunkedScan } from './chunked-scan.ts'
+/** Finds where the body of a message ends (RFC 9112 §6). Bodies pass through it untouched, but for the framing of a response that is not in clean form; of a chunked one it keeps the trailers until they have ended. */
+import { type Change, ChunkedScan } from './chunked-scan.ts'
 import type { BodyFraming } from './framing.ts'
 import type { Side } from './rules.ts'
 
@@ -9,8 +9,10 @@ const NOTHING = Buffer.alloc(0)
 export class BodyBoundary {
   /** What the latest `advance` read passes on as it is up to this index, and then `takeTail`. */
   passTo = 0
-  /** Whether some of what it read does not pass on: then `passed` is a copy. */
-  hasBlanks = false
+  /** Whether what passes on differs from what was read: then `passed` is a copy. */
+  rewritten = false
+  /** Another reader could find the end of this response elsewhere, so its connection must not carry another request. */
+  odd = false
   #tail: Buffer | undefined
   readonly #side: Side
   #framing: BodyFraming = 'none'
@@ -28,6 +30,7 @@ export class BodyBoundary {
   start(framing: BodyFraming, contentLength: number): void {
     this.#framing = framing
     this.#left = framing === 'length' ? contentLength : 0
+    this.odd = false
     this.#done = framing === 'none' || (framing === 'length' && contentLength === 0)
     if (framing === 'chunked') {
       this.#chunked ??= new ChunkedScan(this.#side)
@@ -43,7 +46,7 @@ export class BodyBoundary {
   /** What the latest `advance` read from `from` on and passes on before the tail: mostly as it came. */
   passed(buffer: Buffer, from: number): Buffer {
     const { passTo } = this
-    return this.hasBlanks ? withoutBlanks(buffer, from, passTo, this.#chunked!.blanks) : buffer.subarray(from, passTo)
+    return this.rewritten ? inCleanForm(buffer, from, passTo, this.#chunked!.changes) : buffer.subarray(from, passTo)
   }
 
   /** Trailers that pass on behind `passTo`: those that came in pieces, or with some that may not stand there. Once. */
@@ -60,7 +63,7 @@ export class BodyBoundary {
 
   /** Index after the last byte of the body within [from, to), or `to` if it goes on. @throws TunnelFault on bad chunks */
   advance(buffer: Buffer, from: number, to: number): number {
-    this.hasBlanks = false
+    this.rewritten = false
     if (this.#done) {
       this.passTo = from
       return from
@@ -79,7 +82,8 @@ export class BodyBoundary {
         this.#done = scan.done
         this.passTo = scan.passTo
         this.#tail = scan.tail
-        this.hasBlanks = scan.blanks.length > 0
+        this.rewritten = scan.changes.length > 0
+        this.odd = scan.odd
         if (this.#done) scan.release()
         return end
       }
@@ -95,16 +99,16 @@ export class BodyBoundary {
   }
 }
 
-/** @param blanks `[from, to, from, to, …]` of what does not pass on */
-function withoutBlanks(buffer: Buffer, from: number, to: number, blanks: readonly number[]): Buffer {
-  let left = to - from
-  for (let run = 0; run < blanks.length; run += 2) left -= blanks[run + 1]! - blanks[run]!
-  const passed = Buffer.allocUnsafe(left)
+function inCleanForm(buffer: Buffer, from: number, to: number, changes: readonly Change[]): Buffer {
+  let length = to - from
+  for (const change of changes) length += change.put.length - (change.to - change.from)
+  const passed = Buffer.allocUnsafe(length)
   let at = from
   let written = 0
-  for (let run = 0; run < blanks.length; run += 2) {
-    written += buffer.copy(passed, written, at, blanks[run])
-    at = blanks[run + 1]!
+  for (const change of changes) {
+    written += buffer.copy(passed, written, at, change.from)
+    written += change.put.copy(passed, written)
+    at = change.to
   }
   buffer.copy(passed, written, at, to)
   return passed

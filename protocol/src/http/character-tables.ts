@@ -35,6 +35,12 @@ export const TOKEN = table((code) => {
 /** RFC 9110 §5.5: field-vchar, SP and HTAB. */
 export const VALUE = table((code) => (isVisible(code) || isObsText(code) || code === SP || code === HTAB ? 1 : 0))
 
+/** RFC 9110 §5.5: the control characters that a value must not have, without NUL, CR and LF, which are dangerous. */
+export const CONTROL = table((code) => {
+  const isDangerous = code === 0 || code === LF || code === CR
+  return (code < SP && code !== HTAB && !isDangerous) || code === 0x7f ? 1 : 0
+})
+
 /** A byte of a target that is passed on as it came. */
 export const TARGET_PLAIN = 1
 /** One that is passed on percent-encoded, if it is part of well-formed UTF-8. */

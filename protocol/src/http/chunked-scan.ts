@@ -1,9 +1,10 @@
 /**
- * Walks a chunked body (RFC 9112 §7.1): tells data from framing and finds the end. Keeps none of its bytes. Strict, but for white space in the lines of chunks of a response,
- * with which embedded servers pad every size: that is named in `blanks`, and does not go on.
+ * Walks a chunked body (RFC 9112 §7.1): tells data from framing and finds the end. Keeps none of its data. Strict with a request. A response may have LF for CRLF, white space
+ * behind a size, with which embedded servers pad each of theirs, and extensions of any form: `changes` is what turns such a body into one in clean form.
  */
-import { CHUNK_LINE_BYTES } from '../limits.ts'
-import { CR, HEX, HTAB, LF, NO_DIGIT, QUOTED, SP, TOKEN, VALUE } from './character-tables.ts'
+import { CHUNK_LINE_BYTES, RESPONSE_CHUNK_LINE_BYTES } from '../limits.ts'
+import { CONTROL, CR, HEX, HTAB, LF, NO_DIGIT, QUOTED, SP, TOKEN, VALUE } from './character-tables.ts'
+import { cleanExtensions } from './chunk-extension.ts'
 import { type Rule, refuse, type Side } from './rules.ts'
 import { TrailerScan } from './trailer-scan.ts'
 
@@ -13,12 +14,14 @@ type State =
   | 'size-end'
   | 'extension-name-first'
   | 'extension-name'
-  | 'extension-name-end'
   | 'extension-value-first'
   | 'extension-value'
   | 'quoted'
   | 'quoted-pair'
   | 'quoted-end'
+  | 'any-extension'
+  | 'any-quoted'
+  | 'any-quoted-pair'
   | 'size-lf'
   | 'data'
   | 'data-cr'
@@ -31,17 +34,15 @@ const EQUALS = 0x3d
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
-/** Where a blank leads that a response may have there ("bad" white space, RFC 9112 §7.1.1). */
-const AFTER_BLANK: Partial<Record<State, State>> = {
-  size: 'size-end',
-  'size-end': 'size-end',
-  'extension-name-first': 'extension-name-first',
-  'extension-name': 'extension-name-end',
-  'extension-name-end': 'extension-name-end',
-  'extension-value-first': 'extension-value-first',
-  'extension-value': 'quoted-end',
-  'quoted-end': 'quoted-end',
+/** A span of the bytes, and what passes on in its place. */
+export interface Change {
+  readonly from: number
+  to: number
+  readonly put: Buffer
 }
+
+const NOTHING = Buffer.alloc(0)
+const MISSING_CR = Buffer.from('\r')
 
 /** Gets the spans of body bytes, synchronously, within `advance`. */
 export type DataSpan = (buffer: Buffer, from: number, to: number) => void
@@ -52,8 +53,10 @@ export class ChunkedScan {
   passTo = 0
   /** and then this: the trailer section, when it has ended and does not pass on as it is. */
   tail: Buffer | undefined
-  /** Where runs of bytes begin and end that the latest `advance` read before `passTo` and that do not pass on: `[from, to, from, to, …]`. */
-  readonly blanks: number[] = []
+  /** What of the bytes that the latest `advance` read before `passTo` does not pass on as it is, in order. */
+  readonly changes: Change[] = []
+  /** A line ends with LF alone, or the trailers are odd: another reader could find the end of this body elsewhere. */
+  odd = false
   readonly #data: DataSpan | undefined
   readonly #trailer: TrailerScan
   #state: State = 'size-first'
@@ -62,7 +65,12 @@ export class ChunkedScan {
   #lineBytes = 0
   /** Chunks so far, the one at hand included. */
   #chunks = 0
-  #isBlank = false
+  /** The byte that ended the latest data. */
+  #lastData = 0
+  /** In a response: the extensions of the line at hand. */
+  #extensions = ''
+  /** What `#step` found. NOTHING: leave out the byte at hand. Other bytes: put them before it. */
+  #change: Buffer | undefined
 
   constructor(side: Side, data?: DataSpan) {
     this.#side = side
@@ -72,6 +80,7 @@ export class ChunkedScan {
 
   start(): void {
     this.#chunks = 0
+    this.odd = false
     this.#beginChunk()
     this.#trailer.start()
   }
@@ -94,7 +103,7 @@ export class ChunkedScan {
   /** Index behind the body's last byte within [from, to), or `to` if it goes on. @throws TunnelFault */
   advance(buffer: Buffer, from: number, to: number): number {
     let at = from
-    if (this.blanks.length > 0) this.blanks.length = 0
+    if (this.changes.length > 0) this.changes.length = 0
     let trailerAt = this.#state === 'trailer' ? from : -1
     while (at < to && this.#state !== 'done') {
       if (this.#state === 'data') {
@@ -102,22 +111,21 @@ export class ChunkedScan {
         this.#data?.(buffer, at, end)
         this.#left -= end - at
         at = end
-        if (this.#left === 0) this.#state = 'data-cr'
+        if (this.#left === 0) {
+          this.#state = 'data-cr'
+          this.#lastData = buffer[end - 1]!
+        }
       } else if (this.#state === 'trailer') {
         const begins = trailerAt === -1
         if (begins) trailerAt = at
         at = this.#trailer.advance(buffer, at, to)
         if (!this.#trailer.done) break
         this.#state = 'done'
-        if (begins && !this.#trailer.dropped) trailerAt = -1
+        this.odd ||= this.#trailer.odd
+        if (begins && !this.#trailer.changed) trailerAt = -1
       } else {
         this.#state = this.#step(buffer[at++]!)
-        if (this.#isBlank) {
-          this.#isBlank = false
-          const first = at - 1
-          at = this.#skipBlanks(buffer, at, to)
-          this.blanks.push(first, at)
-        }
+        if (this.#change !== undefined) this.#noteChange(at - 1, this.#change)
       }
     }
     this.passTo = trailerAt === -1 ? at : trailerAt
@@ -125,13 +133,15 @@ export class ChunkedScan {
     return at
   }
 
-  /** Behind a blank the state stays the same for further ones. */
-  #skipBlanks(buffer: Buffer, from: number, to: number): number {
-    const limit = Math.min(to, from + CHUNK_LINE_BYTES - 2 - this.#lineBytes)
-    let at = from
-    while (at < limit && (buffer[at] === SP || buffer[at] === HTAB)) at++
-    this.#lineBytes += at - from
-    return at
+  #noteChange(at: number, put: Buffer): void {
+    this.#change = undefined
+    if (put !== NOTHING) {
+      this.changes.push({ from: at, to: at, put })
+      return
+    }
+    const last = this.changes.at(-1)
+    if (last?.to === at && last.put === NOTHING) last.to = at + 1
+    else this.changes.push({ from: at, to: at + 1, put })
   }
 
   #beginChunk(): State {
@@ -145,8 +155,12 @@ export class ChunkedScan {
   #step(byte: number): State {
     switch (this.#state) {
       case 'data-cr':
-        if (byte !== CR) this.#refuse(byte === LF ? 'line-bare-lf' : 'chunk-end')
-        return 'data-lf'
+        if (byte === CR) return 'data-lf'
+        if (byte !== LF) this.#refuse('chunk-end')
+        // Either the size is one too large, or the data end with CR.
+        if (this.#side === 'response' && this.#lastData === CR) this.#refuse('chunk-end')
+        this.#takeLineFeed(MISSING_CR)
+        return this.#beginChunk()
       case 'data-lf':
         if (byte !== LF) this.#refuse('line-bare-cr')
         return this.#beginChunk()
@@ -154,38 +168,53 @@ export class ChunkedScan {
         if (byte !== LF) this.#refuse('line-bare-cr')
         return this.#left === 0 ? 'trailer' : 'data'
       default:
-        if (++this.#lineBytes > CHUNK_LINE_BYTES - 2 && byte !== CR) this.#refuse('chunk-line-bytes')
+        if (++this.#lineBytes > CHUNK_LINE_BYTES - 2 && byte !== CR) this.#checkLine(byte)
         return this.#inSizeLine(byte)
     }
   }
 
+  /** Digits of a size pass on as they are, so their limit is the same in a response. */
+  #checkLine(byte: number): void {
+    const inSize = this.#state === 'size-first' || this.#state === 'size'
+    const goesOn = this.#side === 'response' && (!inSize || HEX[byte] === NO_DIGIT)
+    if (!goesOn) this.#refuse('chunk-line-bytes')
+    if (this.#lineBytes > RESPONSE_CHUNK_LINE_BYTES - 2 && byte !== LF) this.#refuse('response-chunk-line-bytes')
+  }
+
+  /** The line ends without CR; `put` passes on before its LF. */
+  #takeLineFeed(put: Buffer): void {
+    if (this.#side === 'request') this.#refuse('line-bare-lf')
+    this.odd = true
+    this.#change = put
+  }
+
+  #endLineByLineFeed(put: Buffer): State {
+    this.#takeLineFeed(put)
+    return this.#left === 0 ? 'trailer' : 'data'
+  }
+
   #inSizeLine(byte: number): State {
     const state = this.#state
-    if ((byte === SP || byte === HTAB) && this.#side === 'response' && AFTER_BLANK[state] !== undefined) {
-      this.#isBlank = true
-      return AFTER_BLANK[state]
-    }
     switch (state) {
       case 'size-first':
       case 'size': {
         const digit = HEX[byte]!
         if (digit === NO_DIGIT) {
-          if (state === 'size-first') this.#refuse(byte === LF ? 'line-bare-lf' : 'chunk-size')
-          return this.#afterElement(byte, 'chunk-size')
+          if (state === 'size-first')
+            this.#refuse(byte === LF && this.#side === 'request' ? 'line-bare-lf' : 'chunk-size')
+          return byte === CR ? 'size-lf' : this.#afterSize(byte)
         }
         this.#left = this.#left * 16 + digit
         if (this.#left > Number.MAX_SAFE_INTEGER) this.#refuse('chunk-size-huge')
         return 'size'
       }
       case 'size-end':
-        return this.#afterElement(byte, 'chunk-size')
+        return this.#afterSize(byte)
       case 'extension-name-first':
         if (TOKEN[byte] === 0) this.#refuseExtension(byte)
         return 'extension-name'
       case 'extension-name':
         if (TOKEN[byte] !== 0) return 'extension-name'
-        return byte === EQUALS ? 'extension-value-first' : this.#afterElement(byte, 'chunk-extension')
-      case 'extension-name-end':
         return byte === EQUALS ? 'extension-value-first' : this.#afterElement(byte, 'chunk-extension')
       case 'extension-value-first':
         if (byte === QUOTE) return 'quoted'
@@ -201,17 +230,60 @@ export class ChunkedScan {
       case 'quoted-pair':
         if (VALUE[byte] === 0) this.#refuseExtension(byte)
         return 'quoted'
+      case 'any-extension':
+        if (byte === CR || byte === LF) return this.#endExtensions(byte)
+        return this.#extend(byte, byte === QUOTE ? 'any-quoted' : 'any-extension')
+      case 'any-quoted':
+        if (byte === QUOTE) return this.#extend(byte, 'any-extension')
+        return this.#extend(byte, byte === BACKSLASH ? 'any-quoted-pair' : 'any-quoted')
+      case 'any-quoted-pair':
+        return this.#extend(byte, 'any-quoted')
       default:
         return this.#afterElement(byte, 'chunk-extension')
     }
   }
 
-  /** Behind the size, a name or a value. White space there is "bad" (RFC 9112 §7.1.1): parsers disagree on it, no visitor sends it, so that of a request is refused. */
+  #afterSize(byte: number): State {
+    if (this.#side === 'request') return this.#afterElement(byte, 'chunk-size')
+    switch (byte) {
+      case SP:
+      case HTAB:
+        this.#change = NOTHING
+        return 'size-end'
+      case SEMICOLON:
+        this.#extensions = ''
+        return this.#extend(byte, 'any-extension')
+      case LF:
+        return this.#endLineByLineFeed(MISSING_CR)
+      case CR:
+        return 'size-lf'
+      default:
+        this.#refuse('chunk-size')
+    }
+  }
+
+  /** Behind the size, a name or a value, in a request. White space there is "bad" (RFC 9112 §7.1.1): parsers disagree on it, and no visitor sends it. */
   #afterElement(byte: number, rule: 'chunk-size' | 'chunk-extension'): State {
     if (byte === CR) return 'size-lf'
     if (byte === SEMICOLON) return 'extension-name-first'
     if (byte === LF) this.#refuse('line-bare-lf')
     this.#refuse(byte === SP || byte === HTAB ? 'chunk-space' : rule)
+  }
+
+  /** Takes a byte of the extensions of a response. They pass on at the end of their line, if they are well-formed and the line is not long. */
+  #extend(byte: number, next: State): State {
+    // Readers disagree on whether a line ends within quotes.
+    if (VALUE[byte] === 0 && CONTROL[byte] === 0) this.#refuse('chunk-extension')
+    if (this.#lineBytes < CHUNK_LINE_BYTES) this.#extensions += String.fromCharCode(byte)
+    this.#change = NOTHING
+    return next
+  }
+
+  #endExtensions(byte: number): State {
+    const kept = this.#lineBytes < CHUNK_LINE_BYTES ? cleanExtensions(this.#extensions) : ''
+    if (byte === LF) return this.#endLineByLineFeed(Buffer.from(`${kept}\r`, 'latin1'))
+    if (kept !== '') this.#change = Buffer.from(kept, 'latin1')
+    return 'size-lf'
   }
 
   #refuse(rule: Rule): never {

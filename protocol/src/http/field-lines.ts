@@ -1,12 +1,11 @@
 /**
  * The field lines of one head, as spans into its buffer (RFC 9112 §5). Checks their syntax; knows nothing of their meaning. Those of a response may have LF for CRLF,
- * white space before the colon, and folds: such a section is written anew before anything reads it.
+ * white space before the colon, folds, and control characters in values: such a section is written anew before anything reads it.
  */
 import { HEAD_FIELDS } from '../limits.ts'
-import { COLON, CR, HTAB, LF, SP, TOKEN, VALUE } from './character-tables.ts'
+import { COLON, CONTROL, CR, HTAB, LF, SP, TOKEN, VALUE } from './character-tables.ts'
 import { bits, FIELD, type FieldId, fieldId, lookAlikeOf } from './field-names.ts'
 import { refuse, type Side } from './rules.ts'
-import { trimmed } from './trimmed.ts'
 
 /** Of each line: name start, name end, value start, value end, id and shape. */
 const STRIDE = 5
@@ -106,6 +105,12 @@ export class FieldLines {
       const valueStart = at
       while (at < limit && VALUE[buffer[at]!] === 1) at++
       if (at >= limit) return INCOMPLETE
+      let hasControls = false
+      if (buffer[at] !== CR && CONTROL[buffer[at]!] === 1 && side === 'response') {
+        hasControls = true
+        while (at < limit && (VALUE[buffer[at]!] === 1 || CONTROL[buffer[at]!] === 1)) at++
+        if (at >= limit) return INCOMPLETE
+      }
       const lineFeed = buffer[at] === LF
       if (lineFeed && side === 'request') refuse(side, 'line-bare-lf')
       if (!lineFeed) {
@@ -118,6 +123,7 @@ export class FieldLines {
       while (valueEnd > valueStart && isBlank(buffer[valueEnd - 1]!)) valueEnd--
       const next = lineFeed ? at + 1 : at + 2
       if (fold) {
+        if (hasControls) this.#takeControls(this.id(this.count - 1))
         this.#extend(valueEnd - base)
         at = next
         continue
@@ -126,6 +132,7 @@ export class FieldLines {
       if ((DECIDE & (1 << alike)) !== 0) refuse(side, 'field-name-lookalike')
       const id = alike === FIELD.other ? fieldId(buffer, nameStart, nameEnd) : FIELD.lookAlike
       const canonical = valueStart === nameEnd + 2 && buffer[nameEnd + 1] === SP && valueEnd === at
+      if (hasControls) this.#takeControls(id)
       if (lineFeed || buffer[nameEnd] !== COLON) this.odd = true
       this.#add(nameStart - base, nameEnd - base, valueStart - base, valueEnd - base, id | (canonical ? CANONICAL : 0))
       if (this.count > this.most) refuse(side, side === 'request' ? 'head-fields' : 'response-head-fields')
@@ -140,14 +147,13 @@ export class FieldLines {
     return this.resumeAt
   }
 
-  /** The lines, each as `name: value CRLF`, without folds (RFC 9112 §5.2: each becomes white space). */
-  clean(): string {
-    let text = ''
-    for (let i = 0; i < this.count; i++) text += `${this.name(i)}: ${unfolded(this.value(i))}\r\n`
-    return text
+  /** Readers disagree on which control characters count as white space around a length, so that field may have none. */
+  #takeControls(id: FieldId): void {
+    if ((DECIDE & (1 << id)) !== 0) refuse('response', 'field-value-control')
+    this.odd = true
   }
 
-  /** Reads `clean` in place of the lines that it was made of, which keep their numbers; `from` is where its field lines begin. */
+  /** Reads the clean section in place of the lines that it was made of, which keep their numbers; `from` is where its field lines begin. */
   replaceBy(clean: Buffer, from: number): void {
     const numbers = this.#lineNumbers()
     this.clear()
@@ -273,13 +279,6 @@ export class FieldLines {
     }
     return values
   }
-}
-
-/** The pieces of a value that stand in lines of their own, parted by one space each. `trim` would take bytes of the value, too. */
-function unfolded(value: string): string {
-  if (!value.includes('\n')) return value
-  const pieces = value.split('\n').map((piece) => trimmed(piece, ' \t\r'))
-  return pieces.filter((piece) => piece !== '').join(' ')
 }
 
 const isBlank = (byte: number): boolean => byte === SP || byte === HTAB

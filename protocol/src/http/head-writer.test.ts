@@ -450,12 +450,13 @@ describe('a response head for the visitor', () => {
         'Set-Cookie: a=1; Domain=tunnel.example.com',
         'Set-Cookie:b=2',
         'Set-Cookie: c=3; domain=.example.com',
+        'Set-Cookie: d=4;\x0bDomain\x0c=\x01example.com\x1f',
         'Content-Length: 0',
       ),
       { cookies },
     )
     expect(lines).toEqual(['HTTP/1.1 200 OK', 'Set-Cookie: b=2', 'Content-Length: 0', ...OURS_BACK])
-    expect(cookies.dropped).toBe(2)
+    expect(cookies.dropped).toBe(3)
   })
 
   it('adds extra lines last', () => {

@@ -1,9 +1,10 @@
 /**
  * The head of a response (RFC 9112 §4): status line read, fields judged against the request. As untrusted as a request, but tolerant of what can be understood in one
- * way only: LF for CRLF, white space before a colon, folded lines, framing that is said twice. Such a head is written anew in clean form before it is judged.
+ * way only: LF for CRLF, white space before a colon, folded lines, control characters, framing that is said twice. Such a head is written anew in clean form before it is judged.
  */
 import { TunnelFault } from '../fault.ts'
-import { CR, LF, SP, VALUE } from './character-tables.ts'
+import { CONTROL, CR, LF, SP, VALUE } from './character-tables.ts'
+import { cleanSection } from './clean-section.ts'
 import { INCOMPLETE } from './field-lines.ts'
 import { FIELD } from './field-names.ts'
 import { CHUNKED, declaredLength, UNFRAMED } from './framing.ts'
@@ -79,7 +80,7 @@ export class ResponseHead extends MessageHead {
   /** Makes it a head in clean form: that is what is judged, and what goes on. */
   clean(): void {
     const start = `HTTP/1.${this.version - 10} ${String(this.status).padStart(STATUS_DIGITS, '0')} ${this.reason}`
-    const head = Buffer.from(`${start}\r\n${this.lines.clean()}\r\n`, 'latin1')
+    const head = cleanSection(this.lines, `${start}\r\n`)
     this.reasonStart = REASON_AT
     this.reasonEnd = start.length
     this.lines.replaceBy(head, start.length + 2)
@@ -129,8 +130,12 @@ export class ResponseHeadParser extends HeadParser<ResponseHead> {
     else if (buffer[at] !== CR && buffer[at] !== LF) refuse('response', 'status-line')
     const reasonStart = at
     while (at < limit && VALUE[buffer[at]!] === 1) at++
-    if (at >= limit) return INCOMPLETE
     const { head } = this
+    if (at < limit && CONTROL[buffer[at]!] === 1) {
+      while (at < limit && (VALUE[buffer[at]!] === 1 || CONTROL[buffer[at]!] === 1)) at++
+      head.lines.odd = true
+    }
+    if (at >= limit) return INCOMPLETE
     const lineFeed = buffer[at] === LF
     if (!lineFeed) {
       if (buffer[at] !== CR) refuse('response', 'status-line')
@@ -147,7 +152,10 @@ export class ResponseHeadParser extends HeadParser<ResponseHead> {
 
   protected finish(): void {
     const { head } = this
-    if (head.lines.odd) head.clean()
+    const { odd } = head.lines
+    if (odd) head.clean()
     head.judge(this.#method, this.#upgradeAsked)
+    // Another reader could part these lines in another way, and see a second response where this one has a body.
+    if (odd) head.keepAlive = false
   }
 }

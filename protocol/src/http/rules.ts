@@ -4,6 +4,7 @@ import {
   CHUNK_LINE_BYTES,
   HEAD_BYTES,
   HEAD_FIELDS,
+  RESPONSE_CHUNK_LINE_BYTES,
   RESPONSE_HEAD_BYTES,
   RESPONSE_HEAD_FIELDS,
   TARGET_BYTES,
@@ -22,7 +23,7 @@ const rule = (text: string, code: FaultCode = 'request-invalid'): RuleEntry => (
 
 export const RULES = {
   // lines
-  'line-bare-lf': rule('a line ends with CRLF, and only in the head of a response with LF alone (RFC 9112 §2.2)'),
+  'line-bare-lf': rule('a line of a request ends with CRLF (RFC 9112 §2.2)'),
   'line-bare-cr': rule('CR occurs only before LF (RFC 9112 §2.2)'),
   'head-bytes': rule(`a head has at most ${HEAD_BYTES} bytes (RFC 9110 §5.4)`, 'head-too-large'),
   'head-fields': rule(`a head has at most ${HEAD_FIELDS} fields (RFC 9110 §5.4)`, 'head-too-large'),
@@ -58,7 +59,9 @@ export const RULES = {
   'field-fold': rule(
     'a field line of a request is not folded, nor the first one preceded by white space (RFC 9112 §5.2)',
   ),
-  'field-value-control': rule('a value has no control characters but tab (RFC 9110 §5.5)'),
+  'field-value-control': rule(
+    'a value has no NUL, Content-Length and Transfer-Encoding have no control characters, and a request has none but tab (RFC 9110 §5.5)',
+  ),
 
   // what only an HTTP/2 message can break
   'h2-pseudo-fields': rule(
@@ -90,9 +93,18 @@ export const RULES = {
   'chunk-size': rule('a chunk begins with its size in hexadecimal digits (RFC 9112 §7.1)'),
   'chunk-size-huge': rule('the size of a chunk is below 2^53 (RFC 9112 §7.1)'),
   'chunk-space': rule('no white space stands in the line of a chunk of a request (RFC 9112 §7.1.1)'),
-  'chunk-extension': rule('a chunk extension is a name with or without a value (RFC 9112 §7.1.1)'),
-  'chunk-line-bytes': rule(`the line of a chunk has at most ${CHUNK_LINE_BYTES} bytes (RFC 9112 §7.1.1)`),
-  'chunk-end': rule('CRLF follows the data of a chunk (RFC 9112 §7.1)'),
+  'chunk-extension': rule(
+    'a chunk extension is a name with or without a value; in a response it has no NUL, and its quotes are closed (RFC 9112 §7.1.1)',
+  ),
+  'chunk-line-bytes': rule(
+    `the line of a chunk has at most ${CHUNK_LINE_BYTES} bytes; in a response this is the limit of its size (RFC 9112 §7.1.1)`,
+  ),
+  'response-chunk-line-bytes': rule(
+    `the line of a chunk of a response has at most ${RESPONSE_CHUNK_LINE_BYTES} bytes (RFC 9112 §7.1.1)`,
+  ),
+  'chunk-end': rule(
+    'CRLF follows the data of a chunk; in a response LF may, if the data do not end with CR (RFC 9112 §7.1)',
+  ),
   'trailer-bytes': rule(`a trailer section has at most ${TRAILER_BYTES} bytes (RFC 9112 §7.1.2)`, 'head-too-large'),
   'trailer-fields': rule(`a trailer section has at most ${HEAD_FIELDS} fields (RFC 9112 §7.1.2)`, 'head-too-large'),
 } as const satisfies Record<string, RuleEntry>

@@ -1,23 +1,31 @@
-/** Reads a trailer section (RFC 9112 §7.1.2) byte by byte, and keeps it without the fields that may not stand there. */
+/**
+ * Reads a trailer section (RFC 9112 §7.1.2) byte by byte, and keeps it without the fields that may not stand there. What a response's head may have, its
+ * trailers may have too: they are kept in clean form.
+ */
 import { HEAD_FIELDS, TRAILER_BYTES } from '../limits.ts'
-import { COLON, CR, HTAB, LF, SP, TOKEN, VALUE } from './character-tables.ts'
+import { COLON, CONTROL, CR, HTAB, LF, SP, TOKEN, VALUE } from './character-tables.ts'
+import { cleanSection } from './clean-section.ts'
+import { FieldLines } from './field-lines.ts'
 import { bits, FIELD, fieldId, LONGEST_NAME, lookAlikeOf } from './field-names.ts'
 import { HeadCarry } from './head-carry.ts'
 import { type Rule, refuse, type Side } from './rules.ts'
 
-type State = 'line' | 'name' | 'value' | 'line-lf' | 'end-lf' | 'done'
+type State = 'line' | 'name' | 'name-end' | 'value' | 'line-lf' | 'end-lf' | 'done'
 
 /** The other fields that this layer acts on are about framing, routing or the connection: too late here, or a lie (RFC 9110 §6.5.1). */
 const MAY_STAND = bits(FIELD.other, FIELD.date)
 const EMPTY_SECTION = Buffer.from('\r\n')
 
 export class TrailerScan {
-  /** Some field of the section was left out. */
-  dropped = false
+  /** What passes on differs from the section as it came. */
+  changed = false
+  /** Some line has a form that is tolerated in a response only. */
+  odd = false
   readonly #side: Side
   #state: State = 'line'
   #bytes = 0
   #fields = 0
+  #lines = 0
   /** The first bytes of the name: as many as tell whether it is one of ours. */
   readonly #name = new Uint8Array(LONGEST_NAME)
   #nameLength = 0
@@ -37,9 +45,11 @@ export class TrailerScan {
     this.#state = 'line'
     this.#bytes = 0
     this.#fields = 0
+    this.#lines = 0
     this.#kept = undefined
     this.#keptBytes = 0
-    this.dropped = false
+    this.changed = false
+    this.odd = false
   }
 
   get done(): boolean {
@@ -57,16 +67,16 @@ export class TrailerScan {
     let at = from
     let line = from
     while (at < to && this.#state !== 'done') {
-      const before = this.#state
       this.#state = this.#step(buffer[at++]!)
       if (++this.#bytes > TRAILER_BYTES) this.#refuse('trailer-bytes')
-      if (before === 'line-lf') {
+      if (this.#state === 'line') {
         this.#endLine(buffer, line, at)
         line = at
       }
     }
     // Mostly the section is an empty line, and that in one piece.
     if (this.#kept !== undefined || !this.done) this.#keep(buffer, line, at)
+    if (this.odd && this.done) this.#clean()
     return at
   }
 
@@ -75,7 +85,21 @@ export class TrailerScan {
     const kept = this.#kept!
     if (this.#drops) kept.length = this.#keptBytes
     this.#keptBytes = kept.length
-    this.dropped ||= this.#drops
+    this.changed ||= this.#drops
+  }
+
+  #clean(): void {
+    this.changed = true
+    if (this.#kept === undefined) return
+    const { buffer, length } = this.#kept
+    const lines = new FieldLines()
+    lines.buffer = buffer
+    lines.scan(buffer, 0, length, this.#side)
+    const clean = cleanSection(lines)
+    // Clean form is longer, and the next reader has the same limit.
+    if (clean.length > TRAILER_BYTES) this.#refuse('trailer-bytes')
+    this.#kept.clear()
+    this.#kept.append(clean, 0, clean.length)
   }
 
   #keep(buffer: Buffer, from: number, to: number): void {
@@ -87,20 +111,30 @@ export class TrailerScan {
   #step(byte: number): State {
     switch (this.#state) {
       case 'line':
+        this.#lines++
+        if (byte === CR) return 'end-lf'
+        if (byte === LF) return this.#tolerate('line-bare-lf', 'done')
+        if (isBlank(byte)) {
+          if (this.#fields === 0) this.#refuse('field-fold')
+          // A fold is kept or left out with its field.
+          return this.#tolerate('field-fold', 'value')
+        }
         this.#nameLength = 0
         this.#kinds = 0
-        if (byte === CR) return 'end-lf'
-        if (byte === LF) this.#refuse('line-bare-lf')
-        if (byte === SP || byte === HTAB) this.#refuse('field-fold')
         if (++this.#fields > HEAD_FIELDS) this.#refuse('trailer-fields')
         return this.#inName(byte)
       case 'name':
         return this.#inName(byte)
+      case 'name-end':
+        if (isBlank(byte)) return 'name-end'
+        if (byte !== COLON) this.#refuse('field-name-space')
+        return this.#endName()
       case 'value':
         if (VALUE[byte] === 1) return 'value'
         if (byte === CR) return 'line-lf'
-        this.#refuse(byte === LF ? 'line-bare-lf' : 'field-value-control')
-        break
+        if (byte === LF) return this.#tolerate('line-bare-lf', 'line')
+        if (CONTROL[byte] === 0) this.#refuse('field-value-control')
+        return this.#tolerate('field-value-control', 'value')
       case 'line-lf':
         if (byte !== LF) this.#refuse('line-bare-cr')
         return 'line'
@@ -110,8 +144,15 @@ export class TrailerScan {
     }
   }
 
+  /** Only a request is refused for breaking this rule. */
+  #tolerate(rule: Rule, next: State): State {
+    if (this.#side === 'request') this.#refuse(rule)
+    this.odd = true
+    return next
+  }
+
   #refuse(rule: Rule): never {
-    refuse(this.#side, rule, `in line ${this.#fields} of the trailers`)
+    refuse(this.#side, rule, `in line ${this.#lines} of the trailers`)
   }
 
   #inName(byte: number): State {
@@ -121,11 +162,19 @@ export class TrailerScan {
       this.#kinds |= kind
       return 'name'
     }
-    if (byte !== COLON || this.#nameLength === 0)
-      this.#refuse(byte === SP || byte === HTAB ? 'field-name-space' : 'field-name-token')
+    if (this.#nameLength > 0) {
+      if (byte === COLON) return this.#endName()
+      if (isBlank(byte)) return this.#tolerate('field-name-space', 'name-end')
+    }
+    this.#refuse('field-name-token')
+  }
+
+  #endName(): State {
     const id = fieldId(this.#name, 0, this.#nameLength)
     const alike = lookAlikeOf(this.#name, 0, this.#nameLength, this.#kinds)
     this.#drops = ((bits(id) | bits(alike)) & ~MAY_STAND) !== 0
     return 'value'
   }
 }
+
+const isBlank = (byte: number): boolean => byte === SP || byte === HTAB

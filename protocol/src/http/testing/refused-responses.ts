@@ -43,6 +43,16 @@ export const REFUSED_RESPONSES: readonly RefusedResponse[] = [
     'content-length-repeated',
   ],
   ['RFC 9110 §5.5: NUL within a value', ok('X: a\0\r\n'), 'field-value-control'],
+  ['RFC 9110 §5.5: NUL behind another control character', ok('X: \x01\0\r\n'), 'field-value-control'],
+  ['RFC 9110 §5.5: NUL within a fold', ok('X: a\r\n \0\r\n'), 'field-value-control'],
+  ['RFC 9110 §5.5: CR alone behind a control character', ok('X: \x01\rY: a\r\n'), 'line-bare-cr'],
+  ['RFC 9110 §5.5: a control character within a name', ok('X\x01: a\r\n'), 'field-name-token'],
+  ['RFC 9110 §5.5: VT behind a length', ok('Content-Length: 5\x0b\r\n'), 'field-value-control'],
+  ['RFC 9110 §5.5: a control character before a length', ok('Content-Length:\x015\r\n'), 'field-value-control'],
+  ['RFC 9110 §5.5: FF between two lengths', ok('content-length : 5\x0c5\n'), 'field-value-control'],
+  ['RFC 9110 §5.5: VT behind chunked', ok('Transfer-Encoding: chunked\x0b\r\n'), 'field-value-control'],
+  ['RFC 9110 §5.5: DEL within a coding', ok('Transfer-Encoding: chun\x7fked\r\n'), 'field-value-control'],
+  ['RFC 9110 §5.5: VT in a fold of a length', ok('Content-Length:\r\n 5\x0b\r\n'), 'field-value-control'],
   ['RFC 3875 §4.1.18: Content_Length', ok('Content_Length: 5\r\n'), 'field-name-lookalike'],
   ['RFC 9110 §8.6: a list of lengths that differ', ok('Content-Length: 5, 6\r\n'), 'content-length-repeated'],
   ['RFC 9110 §8.6: a list with an empty length', ok('Content-Length: 5,\r\n'), 'content-length-syntax'],
@@ -117,6 +127,22 @@ export const TOLERATED_RESPONSES: readonly ToleratedResponse[] = [
     ok('Transfer-Encoding: ,chunked,\t,\r\n'),
     ok('Transfer-Encoding: chunked\r\n'),
   ],
+  ...[0x01, 0x02, 0x07, 0x08, 0x0b, 0x0c, 0x0e, 0x1b, 0x1f, 0x7f].map((code): ToleratedResponse => {
+    const character = String.fromCharCode(code)
+    return [
+      `RFC 9110 §5.5: 0x${code.toString(16).padStart(2, '0')} within values and the reason`,
+      status(`HTTP/1.1 200 O${character}K`, `X: ${character}a${character}b\r\nY: c${character}\r\nZ: d\r\n`),
+      status('HTTP/1.1 200 O K', 'X: a b\r\nY: c\r\nZ: d\r\n'),
+    ]
+  }),
+  ['RFC 9110 §5.5: a value of control characters alone', ok('X: \x01\x02\r\nY: a\r\n'), ok('X:\r\nY: a\r\n')],
+  ['RFC 9110 §5.5: control characters in a fold, with LF', ok('X: a\n \x0bb\n'), ok('X: a  b\r\n')],
+  [
+    'RFC 9110 §5.5: an escape sequence in a cookie',
+    ok('Set-Cookie: a=\x1b[0mb; Path=/\r\nContent-Length: 5\r\n'),
+    ok('Set-Cookie: a= [0mb; Path=/\r\nContent-Length: 5\r\n'),
+  ],
+  ['RFC 9110 §5.5: VT behind close', ok('Connection: close\x0b\r\n'), ok('Connection: close\r\n')],
   ['RFC 9112 §5.1: a space before the colon', ok('Content-Length : 5\r\n'), ok('Content-Length: 5\r\n')],
   ['RFC 9112 §5.1: tabs before the colon', ok('X\t \t:a\r\nY: b\r\n'), ok('X: a\r\nY: b\r\n')],
   [
