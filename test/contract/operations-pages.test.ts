@@ -213,12 +213,12 @@ describe('docs/scaling.md', () => {
     expect(cells('requests at once through one channel')[0]).toBe(english(limits.STREAMS_PER_CHANNEL))
   })
 
-  test('has the throttle that is deployed, and what follows from it', () => {
-    const [throttle] = property('AWS::ApiGatewayV2::Stage', ({ DefaultRouteSettings }) =>
-      JSON.stringify(DefaultRouteSettings),
+  test('has the throttle of tickets that is deployed, and what follows from it', () => {
+    const [throttle] = property('AWS::ApiGatewayV2::Stage', ({ RouteSettings }) =>
+      JSON.stringify((RouteSettings as Record<string, unknown>)['POST /v1/tickets']),
     )
     const { ThrottlingRateLimit: rate, ThrottlingBurstLimit: burst } = JSON.parse(throttle as string)
-    expect(cells("throttle of the API's stage")).toEqual([`${rate} calls a second, bursts of ${english(burst)} (set)`])
+    expect(cells('rate of `POST /v1/tickets`')).toEqual([`${rate} calls a second, ${english(burst)} at once (set)`])
     expect(cells('tunnels that are back within 60 s')).toEqual([english(60 * rate)])
     expect(cells('83,000 tunnels')).toEqual([`${83_000 / rate} s`])
     expect(cells('writes to the list `TUNNELS` at 500 openings a second, a row put and a row removed')).toEqual([

@@ -181,8 +181,8 @@ describe('row 19: a system that leaves a secret behind says where as it stops', 
     const refused = await system.launchAgent({ target: 1, token: token() })
     expect((await refused.exited).code).toBe(3)
     system.dataPlane.kill('SIGKILL')
-    // Id and key of two tickets, two tokens, two keys of the deployment and four that are derived from each, the AWS key.
-    expect(system.canaries.size).toBe(2 * 2 + 2 + 2 * 5 + 1)
+    // Id and key of two tickets, two tokens, three keys of the deployment and five that are derived from each, the AWS key.
+    expect(system.canaries.size).toBe(2 * 2 + 2 + 3 * 6 + 1)
     await system.stop()
     await origin.stop()
   })
