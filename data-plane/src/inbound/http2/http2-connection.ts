@@ -126,6 +126,8 @@ export class Http2Connection implements InboundConnection, Http2StreamHost {
     on('close', () => this.#linger())
     // Who sends nothing further can neither take a request back nor give credit for an answer: it has left.
     socket.on('end', () => socket.destroy())
+    // `node:http2` would call `close`, whose place GoingAway has taken, and wait for streams that can send nothing any more.
+    socket.on('close', () => this.#destroy())
   }
 
   get deadline(): number {

@@ -161,6 +161,8 @@ export class Http2Stream implements Downstream, Expirable, WeighedStream {
   #expire(): void {
     switch (this.#state) {
       case 'request':
+        // The visitor has reset it with NO_ERROR, of which node:http2 says nothing while a whole response waits.
+        if (this.#stream.closed && !this.#stream.writableFinished) return void this.#stream.destroy()
         this.request.expire()
         // Whether a request is deferred depends on the time, too.
         return this.#connection.relieved()
