@@ -5,7 +5,7 @@ import { startNonceServer } from './nonce-server.ts'
 import type { VisitStep, visit } from './visit.ts'
 
 /** `open`: ticket and channel; `body`: an answer came, and it is not the local server's. */
-export type Step = 'token' | 'open' | VisitStep | 'body'
+type Step = 'token' | 'open' | VisitStep | 'body'
 
 export interface KnockCall {
   /** The tunnel service, as an agent is given it. */
