@@ -1,4 +1,4 @@
-/** How a Lambda's one file is bundled at synthesis: by the very options of the tests' bundles. Knows nothing of what is in it. */
+/** How a Lambda's one file is bundled at synthesis: by the options of the tests' bundles. */
 import { fileURLToPath } from 'node:url'
 import { type BundlingOptions, LogLevel, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs'
 import { LAMBDA_BUNDLE } from '../../control-plane/bundle.mjs'

@@ -37,7 +37,7 @@ export const ACCEPTED: readonly Accepted[] = [
     rule: 'CKV_AWS_115',
     subject: 'AWS::Lambda::Function',
     reason:
-      "The API's stage limits the calls. Reserved concurrency would be taken from all other functions of the account.",
+      'The control plane has a reservation, unless the account is too small for one. The canary is started by its schedule alone, once a minute.',
   },
   {
     rule: 'CKV_AWS_116',

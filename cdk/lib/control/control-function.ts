@@ -1,19 +1,18 @@
 /** The Lambda of the control plane: its bundle, its environment and its rights. Knows nothing of how calls reach it. */
-import { fileURLToPath } from 'node:url'
 import { ENV } from '@postern/protocol/environment'
 import { Duration, RemovalPolicy } from 'aws-cdk-lib'
 import type { ITable } from 'aws-cdk-lib/aws-dynamodb'
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam'
 import { Architecture, Runtime } from 'aws-cdk-lib/aws-lambda'
-import { LogLevel, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs'
+import { NodejsFunction } from 'aws-cdk-lib/aws-lambda-nodejs'
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs'
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager'
 import type { Construct } from 'constructs'
 import { LAMBDA_BUNDLE } from '../../../control-plane/bundle.mjs'
 import type { Config } from '../config.ts'
+import { LAMBDA_BUNDLING, REPOSITORY } from '../lambda-bundling.ts'
 import type { PublicNames } from '../state/public-names.ts'
 
-const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url))
 /** Agents give up a call after ten seconds. */
 const TIMEOUT = Duration.seconds(10)
 
@@ -69,19 +68,7 @@ export function controlFunction(scope: Construct, props: ControlFunctionProps) {
     awsSdkConnectionReuse: false,
     projectRoot: REPOSITORY,
     depsLockFilePath: `${REPOSITORY}package-lock.json`,
-    bundling: {
-      // The very options of the tests' bundle; the esbuild of this repository, so that nobody needs Docker.
-      minify: LAMBDA_BUNDLE.minify,
-      target: LAMBDA_BUNDLE.target,
-      mainFields: LAMBDA_BUNDLE.mainFields,
-      format: OutputFormat.ESM,
-      esbuildArgs: { '--legal-comments': LAMBDA_BUNDLE.legalComments },
-      // The pinned SDK goes along: the runtime's own is whatever it is that day.
-      externalModules: [],
-      // The CDK starts it by npx, which would take the package and the command of an npx around us (`npx -p node@24 -c …`) for its own.
-      environment: { npm_config_package: '', npm_config_call: '' },
-      logLevel: LogLevel.WARNING,
-    },
+    bundling: LAMBDA_BUNDLING,
     environment: {
       [ENV.table]: table.tableName,
       [ENV.base]: names.base,
