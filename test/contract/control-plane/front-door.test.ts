@@ -8,7 +8,7 @@ import { ADMINISTRATION_CALLS, OTHER_CALLS, TICKET_CALLS } from '@postern/protoc
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { idOf, newWorld, type World } from './call-table.ts'
 
-const FLOOD = { perSecond: 1000, seconds: 3 }
+const FLOOD = { perSecond: 1000, seconds: 2 }
 /** So many calls of the flood come between two movements of the clock. */
 const STEP_MS = 50
 
