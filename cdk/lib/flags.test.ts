@@ -7,9 +7,12 @@ const { context }: { context: Record<string, unknown> } = JSON.parse(
 )
 
 /** Why each differs: docs/decisions/0020-cdk-flags.md. */
-const DIFFERENT = { '@aws-cdk/core:defaultCrossStackReferences': 'strong' }
+const DIFFERENT = {
+  '@aws-cdk/core:defaultCrossStackReferences': 'strong',
+  '@aws-cdk/aws-ecs:disableExplicitDeploymentControllerForCircuitBreaker': false,
+}
 
-test('every flag that the CDK recommends to a new project is set as it recommends, but one', () => {
+test('every flag that the CDK recommends to a new project is set as it recommends, but two', () => {
   const { 'cli-telemetry': _, ...flags } = context
   expect(flags).toEqual({ ...CURRENTLY_RECOMMENDED_FLAGS, ...DIFFERENT })
 })

@@ -142,10 +142,8 @@ describe('the canary', () => {
         .map(({ AlarmName }) => AlarmName)
         .filter((name) => /nanswered/.test(name))
     expect(ofCanary('no context')).toEqual([])
-    expect(ofCanary('dual stack and everything else')).toEqual([
-      'Postern-CanaryUnanswered',
-      'Postern-DeploymentUnanswered',
-    ])
+    // No deployment is rolled back for it: a flood of tickets from outside keeps it from an answer, too.
+    expect(ofCanary('dual stack and everything else')).toEqual(['Postern-CanaryUnanswered'])
   })
 
   test('is a function in no network of ours: it comes from outside, as agents and visitors do', () => {

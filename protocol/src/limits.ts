@@ -434,6 +434,8 @@ export const MOST_PATTERNS = 50
 /** Items of one page of a list, unless asked for otherwise, and at most: each is one read. */
 export const PAGE_ITEMS = 50
 export const MOST_PAGE_ITEMS = 100
+/** Of a cursor, which holds a sort key of up to 1,024 bytes. */
+export const CURSOR_CHARACTERS = 2048
 /** Lifetimes of tokens unless asked for otherwise, and at most: whoever left takes no token along for years. */
 export const TOKEN_LIFE_DAYS = 90
 export const ADMIN_TOKEN_LIFE_DAYS = 30

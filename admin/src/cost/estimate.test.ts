@@ -54,7 +54,7 @@ describe('an estimate', () => {
     const amountOf = (what: string, canary: boolean) => of({ canary }).parts.find((part) => part.of === what)!.amount
     for (const [what, more] of [
       ['calls', 43_800],
-      ['alarms', 2],
+      ['alarms', 1],
       ['secrets', 1],
     ] as const)
       expect(amountOf(what, true) - amountOf(what, false)).toBeCloseTo(more, 6)

@@ -83,7 +83,7 @@ export const CANARY = {
   /** Answered, and after how long. */
   metrics: 2,
   /** One rings, one is for deployments. */
-  alarms: 2,
+  alarms: 1,
   /** The token's. */
   secrets: 1,
 } as const

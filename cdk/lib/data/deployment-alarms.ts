@@ -3,15 +3,14 @@ import { TASK_METRIC } from '@postern/protocol/metrics'
 import { Duration } from 'aws-cdk-lib'
 import { Alarm, ComparisonOperator, Metric, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch'
 import type { Construct } from 'constructs'
-import type { Config } from '../config.ts'
-import { canaryAnswered, faultsOf, ofTasks } from '../ops/metrics.ts'
+import { faultsOf, ofTasks } from '../ops/metrics.ts'
 
 /**
  * They belong to this stack and not to PosternOps, which is deployed later: the service names them at its creation. Missing data is good: at the first
  * deployment there is none, and a version whose tasks do not start is the circuit breaker's to roll back. Periods are minutes, because ECS watches
- * for as long as an alarm needs to ring.
+ * for as long as an alarm needs to ring. What somebody outside can bring about is none of them: a flood of tickets keeps the canary from an answer, too.
  */
-export function deploymentAlarms(scope: Construct, { canaryToken }: Pick<Config, 'canaryToken'>): Alarm[] {
+export function deploymentAlarms(scope: Construct): Alarm[] {
   const perMinute = { statistic: Stats.SUM, period: Duration.minutes(1) }
   const common = {
     comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
@@ -37,20 +36,5 @@ export function deploymentAlarms(scope: Construct, { canaryToken }: Pick<Config,
       threshold: 100,
       evaluationPeriods: 3,
     }),
-    ...(canaryToken === undefined
-      ? []
-      : [
-          new Alarm(scope, 'DeploymentUnanswered', {
-            ...common,
-            alarmName: 'Postern-DeploymentUnanswered',
-            alarmDescription:
-              'The canary is not answered: ECS rolls a deployment back. docs/runbook.md#deploymentunanswered',
-            metric: new Metric({ ...canaryAnswered, statistic: Stats.MINIMUM, period: Duration.minutes(1) }),
-            comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
-            threshold: 1,
-            evaluationPeriods: 5,
-            datapointsToAlarm: 3,
-          }),
-        ]),
   ]
 }

@@ -57,7 +57,7 @@ export function service(scope: Construct, { config, vpc, definition, group, bala
     healthCheckGracePeriod: Duration.seconds(60),
     // A version that starts and breaks requests is rolled back too.
     deploymentAlarms: {
-      alarmNames: deploymentAlarms(scope, config).map(({ alarmName }) => alarmName),
+      alarmNames: deploymentAlarms(scope).map(({ alarmName }) => alarmName),
       behavior: AlarmBehavior.ROLLBACK_ON_ALARM,
     },
     // After the loss of a zone all tasks are in the other one, and stay there otherwise. ECS starts a task before it stops one, which needs the 200 % above.

@@ -5,20 +5,20 @@ import type { HandlerOf } from '../call.ts'
 import { nameInPath } from '../in-path.ts'
 import { isAdmin } from '../owner.ts'
 import { cutName } from './cut-name.ts'
-import { liveTasks } from './live-tasks.ts'
 
 export const disconnectTunnel: HandlerOf<'disconnectTunnel'> = async ({ token, params }, deps) => {
   const { stores, now } = deps
   const name = nameInPath(params.subdomain)
   const notBefore = now()
   const theirs = isAdmin(token) || (await stores.reservations.find(name))?.username === token.username
-  if (!theirs || !(await isOpen(name, stores, notBefore))) {
+  if (!theirs || !(await hasRoute(name, stores))) {
     throw new TunnelFault('not-found', 'No tunnel of that name is open.')
   }
   await cutName(name, notBefore, deps)
 }
 
-async function isOpen(name: string, stores: Stores, now: number): Promise<boolean> {
-  const [routes, live] = await Promise.all([stores.routes.list(name, { consistent: true }), liveTasks(stores, now)])
-  return routes.some((route) => route.routeState === 'online' && live.has(route))
+/** Whether or not the lease of its node lasts: a node that was stopped because it had been taken over must not claim the name again. */
+async function hasRoute(name: string, stores: Stores): Promise<boolean> {
+  const routes = await stores.routes.list(name, { consistent: true })
+  return routes.some(({ routeState }) => routeState === 'online')
 }

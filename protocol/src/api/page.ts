@@ -1,6 +1,6 @@
 /** How lists are asked for and answered, one page at a time. Knows nothing of what is listed. */
 import * as z from 'zod/mini'
-import { MOST_PAGE_ITEMS } from '../limits.ts'
+import { CURSOR_CHARACTERS, MOST_PAGE_ITEMS } from '../limits.ts'
 
 /** Query parameters are text: `limit` is judged as digits, and read as a number. */
 const limit = z.pipe(
@@ -10,7 +10,9 @@ const limit = z.pipe(
 
 /** Of every list. `cursor` is the `next` of the page before, unchanged. */
 export const pageQuery = {
-  cursor: z.optional(z.string().check(z.maxLength(512), z.regex(/^[\w-]+$/, 'the `next` of the page before'))),
+  cursor: z.optional(
+    z.string().check(z.maxLength(CURSOR_CHARACTERS), z.regex(/^[\w-]+$/, 'the `next` of the page before')),
+  ),
   limit: z.optional(limit),
 }
 

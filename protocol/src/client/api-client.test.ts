@@ -81,7 +81,19 @@ describe('an answer without a problem document', () => {
     expect(fault.message).not.toContain('is this the tunnel service')
   })
 
-  test.each([404, 403, 500])('of status %i may be another server', async (status) => {
+  test('of status 500 is one too if it is API Gateway’s', async () => {
+    const { client } = await clientOf((_, response) =>
+      response.writeHead(500).end('{"message":"Internal Server Error"}'),
+    )
+    await expect(client.call('getMe', {})).rejects.toMatchObject({ code: 'server-busy', retryable: true })
+  })
+
+  test('of status 500 may be another server otherwise', async () => {
+    const { client } = await clientOf((_, response) => response.writeHead(500).end('{"error":"Internal Server Error"}'))
+    await expect(client.call('getMe', {})).rejects.toMatchObject({ code: 'server-unreachable' })
+  })
+
+  test.each([404, 403])('of status %i may be another server', async (status) => {
     const { client } = await clientOf((_, response) => response.writeHead(status).end('{"message":"no"}'))
     await expect(client.call('getMe', {})).rejects.toMatchObject({ code: 'server-unreachable' })
   })

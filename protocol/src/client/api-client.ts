@@ -1,5 +1,5 @@
 /** Makes a call of the control API by its name. Knows nothing of retries, profiles or terminals. */
-import type * as z from 'zod/mini'
+import * as z from 'zod/mini'
 import { OPERATIONS, type Operation, type OperationId } from '../api/operations.ts'
 import { faultOf } from '../api/problem.ts'
 import { TunnelFault } from '../fault.ts'
@@ -17,6 +17,9 @@ export interface ApiClientOptions {
 
 /** Of a balancer or API Gateway before the service: too many calls, or none that answers just now. */
 const BUSY_STATUSES: ReadonlySet<number> = new Set([429, 502, 503, 504])
+/** Of API Gateway, whose function has failed or run out of time: an answer of this kind alone has `message`. */
+const FAILED_STATUS = 500
+const GATEWAY_ANSWER = z.strictObject({ message: z.string() })
 
 /** Of a caller that never gives up before the call's own deadline. */
 const UNENDED = new AbortController().signal
@@ -96,7 +99,8 @@ export class ApiClient {
     const fault = faultOf(said)
     const asked = retryAfterMs(headers['retry-after'])
     const later = asked === undefined ? {} : { retryAfterMs: asked }
-    if (!fault && BUSY_STATUSES.has(status))
+    const isFailure = status === FAILED_STATUS && GATEWAY_ANSWER.safeParse(said).success
+    if (!fault && (isFailure || BUSY_STATUSES.has(status)))
       return new TunnelFault('server-busy', `${this.#options.server} answered ${status}.`, later)
     if (!fault) return this.#unreachable(`answered ${status} without saying why; is this the tunnel service?`, later)
     return fault.retryAfterMs === undefined ? new TunnelFault(fault.code, fault.detail, later) : fault

@@ -180,13 +180,16 @@ export const auditSchema = z.object({
 })
 export type AuditEntry = z.infer<typeof auditSchema>
 
+/** Accounts, names and addresses are shorter. A page of the audit must not grow by what a node wrote. */
+const shortText = z.string().check(z.maxLength(256))
+
 /** All that a node has to say in the audit. `at` is a time that `Date` can show. */
 export const nodeAuditSchema = z.object({
   at: z.int().check(z.gte(0), z.lte(8_640_000_000_000_000)),
-  actor: z.string(),
+  actor: shortText,
   action: z.literal('useTicket'),
-  target: z.string(),
-  ip: z.string(),
+  target: shortText,
+  ip: shortText,
   result: z.literal('done'),
 })
 

@@ -3,7 +3,7 @@ import { TunnelFault } from '../fault.ts'
 import { ROUTE_PURGE_AFTER_MS, SLOTS_PER_NAME } from '../limits.ts'
 import { routeSchema } from './records.ts'
 import type { ClaimCall, RouteStore } from './stores.ts'
-import { type Condition, type Key, purgeAt, readAs, type Table } from './table.ts'
+import { type Condition, type Key, purgeAt, readAs, readable, type Table } from './table.ts'
 
 const key = (name: string, slot: number): Key => ({ pk: `ROUTE#${name}`, sk: `CONN#${slot}` })
 
@@ -61,7 +61,7 @@ export function routeStore(table: Table): RouteStore {
 
     async list(name, { consistent = false } = {}) {
       const items = await table.list(`ROUTE#${name}`, { consistent })
-      return items.map((item) => readAs(routeSchema, item))
+      return readable(routeSchema, items)
     },
   }
 }

@@ -157,6 +157,14 @@ export function readAs<T>(schema: z.ZodMiniType<T>, item: Plain): T {
   throw new TunnelFault('internal-error', `An item of the table cannot be read: ${fields}.`)
 }
 
+/** The items that can be read. A node that was taken over may have written anything into a list: that hides nothing else of it. */
+export function readable<T>(schema: z.ZodMiniType<T>, items: readonly Plain[]): T[] {
+  return items.flatMap((item) => {
+    const read = schema.safeParse(item)
+    return read.success ? [read.data] : []
+  })
+}
+
 /** A sort key for lists in the order of time; `id` keeps two of one millisecond apart. */
 export const timeKey = (time: number, id: string): string => `${String(time).padStart(15, '0')}#${id}`
 

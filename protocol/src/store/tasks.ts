@@ -2,7 +2,7 @@
 import { LEASE_MS, TASK_PURGE_AFTER_MS } from '../limits.ts'
 import { type Eviction, evictionSchema, taskSchema } from './records.ts'
 import type { TaskStore } from './stores.ts'
-import { type Key, purgeAt, readAs, type Table } from './table.ts'
+import { type Key, purgeAt, readable, type Table } from './table.ts'
 
 const key = (taskId: string): Key => ({ pk: 'TASKS', sk: taskId })
 
@@ -34,7 +34,7 @@ export function taskStore(table: Table): TaskStore {
 
     async list() {
       const items = await table.list('TASKS')
-      return items.map((item) => readAs(taskSchema, item))
+      return readable(taskSchema, items)
     },
 
     async evict({ taskId, bootId, eviction }) {

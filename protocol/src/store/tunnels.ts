@@ -3,7 +3,7 @@ import { TUNNEL_PURGE_AFTER_MS } from '../limits.ts'
 import { readPage } from './pages.ts'
 import { tunnelSchema } from './records.ts'
 import type { TunnelStore } from './stores.ts'
-import { type Key, purgeAt, readAs, type Table } from './table.ts'
+import { type Key, purgeAt, readable, type Table } from './table.ts'
 
 const PARTITION = 'TUNNELS'
 const key = (name: string, slot: number): Key => ({ pk: PARTITION, sk: `${name}#${slot}` })
@@ -26,7 +26,7 @@ export function tunnelStore(table: Table): TunnelStore {
     },
 
     async list(call) {
-      return readPage(await table.page(PARTITION, call), (row) => readAs(tunnelSchema, row))
+      return readPage(await table.page(PARTITION, call), (row) => readable(tunnelSchema, [row])[0])
     },
   }
 }

@@ -155,6 +155,21 @@ export function recordContract(place: () => OpenPlace): void {
     }
   })
 
+  test('what a node spoils hides nothing else of a list', async () => {
+    const spoilt = unique('spoilt')
+    const whole = tunnel({ name: unique('whole') })
+    const task = {
+      ...{ taskId: unique('task'), bootId: 'boot', addr: '10.0.0.1:7100', draining: false, tunnels: 0 },
+      version: '1',
+    }
+    for (const pk of ['TUNNELS', 'TASKS', `ROUTE#${whole.name}`]) await putItem(place(), { pk, sk: spoilt })
+    await stores.tunnels.put(whole)
+    await stores.tasks.renew({ ...task, now: NOW })
+    expect(itemsOf(await walk((call) => stores.tunnels.list(call), { limit: 2 }))).toContainEqual(whole)
+    expect((await stores.tasks.list()).map(({ taskId }) => taskId)).toContain(task.taskId)
+    expect(await stores.routes.list(whole.name)).toEqual([])
+  })
+
   test('a page that ends because its items are large says where the next begins', async () => {
     const { start, day } = newDay()
     for (const i of range(5))
